@@ -1,0 +1,74 @@
+package search
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/fhir"
+)
+
+// A Param is one compiled parameter of one resource type: a search parameter,
+// or one of the marks that Extract adds to each resource (see Registry.Mark).
+type Param struct {
+	// Def is the definition; nil for a mark.
+	Def *definition.SearchParameter
+	// Type is the resource type that the parameter indexes.
+	Type string
+	// Code is the parameter's code, "birthdate"; a mark's begins with "$".
+	Code string
+	// Ordinal numbers a registry's parameters from 0 without gaps. It is not
+	// stable between releases; Key is.
+	Ordinal int
+
+	extract extractor
+}
+
+// Key names the parameter for storage: "Patient.birthdate".
+func (p *Param) Key() string { return p.Type + "." + p.Code }
+
+// An Entry is one indexed value of a resource.
+type Entry struct {
+	Param *Param
+	// Key is the value, encoded as the parameter's type says. Read-only.
+	Key []byte
+}
+
+// A Span is a range of keys: From ≤ key < To. A nil To has no upper end.
+type Span struct{ From, To []byte }
+
+// Contains reports whether the span holds a key.
+func (s Span) Contains(key []byte) bool {
+	return bytes.Compare(key, s.From) >= 0 && (s.To == nil || bytes.Compare(key, s.To) < 0)
+}
+
+// Exactly is the span of one key.
+func Exactly(key []byte) Span { return Span{From: key, To: append(bytes.Clone(key), 0)} }
+
+// Single reports whether the span holds one key only, as Exactly makes it.
+func (s Span) Single() bool {
+	n := len(s.From)
+	return len(s.To) == n+1 && s.To[n] == 0 && bytes.Equal(s.To[:n], s.From)
+}
+
+// Prefix is the span of all keys that begin with prefix.
+func Prefix(prefix []byte) Span {
+	to := bytes.Clone(prefix)
+	for i := len(to) - 1; i >= 0; i-- {
+		if to[i] < 0xff {
+			to[i]++
+			return Span{From: prefix, To: to[:i+1]}
+		}
+	}
+	return Span{From: prefix}
+}
+
+// A Candidate is a resource that Match looks at.
+type Candidate struct {
+	Type, ID    string
+	LastUpdated time.Time
+	// Entries are what Extract returned for the resource.
+	Entries []Entry
+	// Tree is needed only by plans with Terms.Recheck.
+	Tree *fhir.Tree
+}

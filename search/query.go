@@ -1,0 +1,95 @@
+package search
+
+import (
+	"net/url"
+
+	"github.com/tarnhealth/tarn/fhir"
+)
+
+// TotalMode is the value of _total.
+type TotalMode uint8
+
+// The total modes.
+const (
+	TotalDefault TotalMode = iota // not asked for: the server's choice
+	TotalNone
+	TotalEstimate
+	TotalAccurate
+)
+
+// DefaultCount and MaxCount bound _count.
+const (
+	DefaultCount = 20
+	MaxCount     = 1000
+)
+
+// A Query is a parsed search: the plan, and what the answer should hold.
+type Query struct {
+	Plan Plan
+	// Count is the page size; 0 asks for the total only.
+	Count int
+	Total TotalMode
+	// Includes and RevIncludes are in the order of the query.
+	Includes, RevIncludes []Include
+	// Self are the parameters that were honoured, for the self link, in the
+	// client's order and spelling.
+	Self []Pair
+	// Warnings name what lenient handling left out.
+	Warnings []fhir.Issue
+}
+
+// A Pair is one name=value of a query string, decoded.
+type Pair struct{ Name, Value string }
+
+// An Include is one _include or _revinclude.
+// http://hl7.org/fhir/R4/search.html#include
+type Include struct {
+	// Source is the type that holds the reference.
+	Source string
+	// Params are the reference parameters to follow: one, or all for "*".
+	Params []*Param
+	// Target restricts the type referred to; "" for any.
+	Target string
+}
+
+// Options for Parse.
+type Options struct {
+	// Base is the data store's base URL without a trailing slash, such as
+	// "http://127.0.0.1:8080/datastore/default/r4": references that begin
+	// with it are relative references.
+	Base string
+	// Lenient turns an unknown or unsupported parameter from an error into a
+	// warning (Prefer: handling=lenient).
+	Lenient bool
+}
+
+// Pairs splits a raw query string or form body into its pairs, in order.
+func Pairs(raw string) ([]Pair, error) {
+	var pairs []Pair
+	for len(raw) > 0 {
+		var part string
+		part, raw = cut(raw, '&')
+		if part == "" {
+			continue
+		}
+		name, value := cut(part, '=')
+		n, err := url.QueryUnescape(name)
+		if err == nil {
+			value, err = url.QueryUnescape(value)
+		}
+		if err != nil {
+			return nil, fhir.Errorf(fhir.KindInvalid, "the query part %q is not percent-encoded correctly: %v", part, err)
+		}
+		pairs = append(pairs, Pair{n, value})
+	}
+	return pairs, nil
+}
+
+func cut(s string, sep byte) (before, after string) {
+	for i := range len(s) {
+		if s[i] == sep {
+			return s[:i], s[i+1:]
+		}
+	}
+	return s, ""
+}
