@@ -2,6 +2,7 @@ package search
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/tarnhealth/tarn/definition"
@@ -71,4 +72,16 @@ type Candidate struct {
 	Entries []Entry
 	// Tree is needed only by plans with Terms.Recheck.
 	Tree *fhir.Tree
+}
+
+// Exact is the spans of several keys, sorted and without repetition.
+func Exact(keys [][]byte) []Span {
+	keys = slices.Clone(keys)
+	slices.SortFunc(keys, bytes.Compare)
+	keys = slices.CompactFunc(keys, bytes.Equal)
+	spans := make([]Span, len(keys))
+	for i, k := range keys {
+		spans[i] = Exactly(k)
+	}
+	return spans
 }

@@ -37,7 +37,7 @@ const (
 // by key, without duplicates. base is the data store's base URL: absolute
 // references below it are indexed as relative ones. A resource that validate
 // accepts never fails.
-func (r *Registry) Extract(tree *fhir.Tree, base string) ([]Entry, error) { panic("not implemented") }
+func (r *Registry) Extract(tree *fhir.Tree, id, base string) ([]Entry, error) { panic("not implemented") }
 
 // Parse reads a search on one resource type, or on several: types has the one
 // type of a type-level search.

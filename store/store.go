@@ -71,6 +71,9 @@ type Version struct {
 	LastUpdated time.Time
 	// Op says how the version came about.
 	Op OpKind
+	// Created is set in the result of Commit and Load where the resource did
+	// not exist before or was deleted.
+	Created bool
 	// Body is empty for a deletion. Read-only.
 	Body fhir.Body
 }
@@ -105,9 +108,10 @@ type Op struct {
 	Unchanged []Condition
 }
 
-// A Condition demands that no resource which matches Part was written after T.
-// (A match that was deleted after T, or changed so that it matches no longer,
-// is the matter of IfVersion.)
+// A Condition demands that no resource which matches Part was written after T
+// by another Commit; ops of the same Commit do not count. (A match that was
+// deleted after T, or changed so that it matches no longer, is the matter of
+// IfVersion.)
 type Condition struct {
 	Part search.Part
 	T    T

@@ -1,0 +1,349 @@
+package datastore
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+	"github.com/tarnhealth/tarn/validate"
+)
+
+// A Record is what the catalog keeps of a data store, under
+// "datastore" 0x00 ID.
+type Record struct {
+	// ID is 32 lower-case hex digits, or a name that the caller chose.
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Release string    `json:"release"` // "R4"
+	Status  Status    `json:"status"`
+	Created time.Time `json:"created"`
+	// Deleted is zero while the data store exists.
+	Deleted time.Time `json:"deleted,omitzero"`
+}
+
+// Status is a data store's state, in HealthLake's words.
+type Status string
+
+// The states.
+const (
+	StatusCreating Status = "CREATING"
+	StatusActive   Status = "ACTIVE"
+	StatusDeleting Status = "DELETING"
+	StatusDeleted  Status = "DELETED"
+)
+
+// keepDeleted is how long a deleted data store is still described, so that a
+// client waiting for the deletion sees it.
+const keepDeleted = 7 * 24 * time.Hour
+
+// A Backend opens the storage of data stores. Package pebble has one.
+type Backend interface {
+	// Records holds the server's own records.
+	Records() kv.DB
+	// OpenStore opens the storage of a data store, making it where it is not
+	// there. candidate reads a stored version back, for rebuilding an index.
+	OpenStore(ctx context.Context, id string, registry *search.Registry, candidate func(store.Version) (*search.Candidate, error)) (store.Store, error)
+	// RemoveStore deletes the storage of a closed data store; a missing one
+	// is no error.
+	RemoveStore(ctx context.Context, id string) error
+	Close() error
+}
+
+// Options for Open.
+type Options struct {
+	Backend Backend
+	// BaseURL is the server's own, such as "http://127.0.0.1:8080", for the
+	// base URLs of data stores.
+	BaseURL string
+	// Now is the clock; nil for time.Now.
+	Now func() time.Time
+	// NewID makes resource ids; nil for random UUIDs.
+	NewID func() string
+}
+
+// A Catalog is the data stores of a server. It is safe for concurrent use.
+type Catalog struct {
+	opt       Options
+	records   kv.Table[Record]
+	secrets   kv.Table[secret]
+	registry  *search.Registry
+	validator *validate.Validator
+
+	mu     sync.RWMutex // held while data stores are made and deleted
+	stores map[string]*Store
+}
+
+// secret is a data store's own keys, under "datastore-secret" 0x00 ID.
+type secret struct {
+	PageKey []byte `json:"pageKey"`
+}
+
+// Open opens every data store of a backend, which it owns from then on.
+func Open(ctx context.Context, opt Options) (*Catalog, error) {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.NewID == nil {
+		opt.NewID = newUUID
+	}
+	registry, err := search.New(definition.R4())
+	if err != nil {
+		return nil, err
+	}
+	c := &Catalog{
+		opt:       opt,
+		records:   kv.NewTable[Record]("datastore"),
+		secrets:   kv.NewTable[secret]("datastore-secret"),
+		registry:  registry,
+		validator: validate.New(registry.Definitions),
+		stores:    map[string]*Store{},
+	}
+	if err := c.openAll(ctx); err != nil {
+		return nil, errors.Join(err, c.closeStores())
+	}
+	return c, nil
+}
+
+// openAll opens the active data stores and finishes what a crash cut off: a
+// half-made data store was never acknowledged, a half-deleted one was.
+func (c *Catalog) openAll(ctx context.Context) error {
+	records, err := c.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		switch r.Status {
+		case StatusActive:
+			err = c.open(ctx, r)
+		case StatusCreating:
+			err = c.forget(ctx, r.ID)
+		case StatusDeleting:
+			_, err = c.finishDelete(ctx, r)
+		}
+		if err != nil {
+			return fmt.Errorf("data store %s: %w", r.ID, err)
+		}
+	}
+	return nil
+}
+
+func (c *Catalog) open(ctx context.Context, r Record) error {
+	var keys secret
+	err := c.opt.Backend.Records().View(ctx, func(tx kv.Tx) (err error) {
+		keys, err = c.secrets.Get(tx, r.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	base := strings.TrimSuffix(c.opt.BaseURL, "/") + "/datastore/" + r.ID + "/r4"
+	backend, err := c.opt.Backend.OpenStore(ctx, r.ID, c.registry, func(v store.Version) (*search.Candidate, error) {
+		return candidate(c.registry, base, v)
+	})
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stores[r.ID] = &Store{
+		record: r, registry: c.registry, validator: c.validator, backend: backend,
+		pageKey: keys.PageKey, base: base, newID: c.opt.NewID,
+	}
+	return nil
+}
+
+var validStoreID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+
+// Create makes a data store. id is "" for a generated one.
+func (c *Catalog) Create(ctx context.Context, id, name string) (*Store, error) {
+	if id == "" {
+		id = hex.EncodeToString(randomBytes(16))
+	}
+	if !validStoreID.MatchString(id) {
+		return nil, fhir.Errorf(fhir.KindInvalid, "the data store id %q is not allowed: use 1 to 64 of a-z, 0-9 and '-', beginning with a letter or digit", id)
+	}
+	r := Record{ID: id, Name: name, Release: "R4", Status: StatusCreating, Created: c.opt.Now().UTC()}
+	if err := c.reserve(ctx, r); err != nil {
+		return nil, err
+	}
+	r.Status = StatusActive
+	err := c.open(ctx, r)
+	if err == nil {
+		err = c.put(ctx, r)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.closeStore(id), c.forget(ctx, id))
+	}
+	return c.Store(id)
+}
+
+// reserve writes the record of a data store in the making, unless the id is taken.
+func (c *Catalog) reserve(ctx context.Context, r Record) error {
+	return c.opt.Backend.Records().Update(ctx, func(tx kv.Tx) error {
+		old, err := c.records.Get(tx, r.ID)
+		if err == nil && old.Status != StatusDeleted {
+			return fhir.Errorf(fhir.KindConflict, "a data store with the id %q exists", r.ID)
+		}
+		if err != nil && !errors.Is(err, kv.ErrNotFound) {
+			return err
+		}
+		if err := c.secrets.Put(tx, r.ID, secret{PageKey: randomBytes(32)}, time.Time{}); err != nil {
+			return err
+		}
+		return c.records.Put(tx, r.ID, r, time.Time{})
+	})
+}
+
+func (c *Catalog) put(ctx context.Context, r Record) error {
+	expires := time.Time{}
+	if r.Status == StatusDeleted {
+		expires = r.Deleted.Add(keepDeleted)
+	}
+	return c.opt.Backend.Records().Update(ctx, func(tx kv.Tx) error {
+		return c.records.Put(tx, r.ID, r, expires)
+	})
+}
+
+// forget removes every trace of a data store.
+func (c *Catalog) forget(ctx context.Context, id string) error {
+	if err := c.opt.Backend.RemoveStore(ctx, id); err != nil {
+		return err
+	}
+	return c.opt.Backend.Records().Update(ctx, func(tx kv.Tx) error {
+		return errors.Join(c.records.Delete(tx, id), c.secrets.Delete(tx, id))
+	})
+}
+
+// Store returns an active data store, or KindNotFound.
+func (c *Catalog) Store(id string) (*Store, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if s := c.stores[id]; s != nil {
+		return s, nil
+	}
+	return nil, fhir.Errorf(fhir.KindNotFound, "there is no data store %q", id)
+}
+
+// List describes all data stores, oldest first, those deleted in the last
+// seven days included.
+func (c *Catalog) List(ctx context.Context) ([]Record, error) {
+	var list []Record
+	err := c.opt.Backend.Records().View(ctx, func(tx kv.Tx) error {
+		list = list[:0]
+		for r, err := range c.records.All(tx) {
+			if err != nil {
+				return err
+			}
+			list = append(list, r.Value)
+		}
+		return nil
+	})
+	slices.SortStableFunc(list, func(a, b Record) int { return a.Created.Compare(b.Created) })
+	return list, err
+}
+
+// Describe returns one data store's record, or KindNotFound.
+func (c *Catalog) Describe(ctx context.Context, id string) (Record, error) {
+	var r Record
+	err := c.opt.Backend.Records().View(ctx, func(tx kv.Tx) (err error) {
+		r, err = c.records.Get(tx, id)
+		return err
+	})
+	if errors.Is(err, kv.ErrNotFound) {
+		return r, fhir.Errorf(fhir.KindNotFound, "there is no data store %q", id)
+	}
+	return r, err
+}
+
+// Delete closes a data store and removes its files.
+func (c *Catalog) Delete(ctx context.Context, id string) (Record, error) {
+	r, err := c.Describe(ctx, id)
+	if err != nil {
+		return r, err
+	}
+	if r.Status != StatusActive {
+		return r, fhir.Errorf(fhir.KindConflict, "the data store %q is in state %s", id, r.Status)
+	}
+	r.Status = StatusDeleting
+	if err := c.put(ctx, r); err != nil {
+		return r, err
+	}
+	return c.finishDelete(ctx, r)
+}
+
+func (c *Catalog) finishDelete(ctx context.Context, r Record) (Record, error) {
+	if err := c.closeStore(r.ID); err != nil {
+		return r, err
+	}
+	if err := c.opt.Backend.RemoveStore(ctx, r.ID); err != nil {
+		return r, err
+	}
+	r.Status, r.Deleted = StatusDeleted, c.opt.Now().UTC()
+	return r, c.put(ctx, r)
+}
+
+func (c *Catalog) closeStore(id string) error {
+	c.mu.Lock()
+	s := c.stores[id]
+	delete(c.stores, id)
+	c.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	return s.backend.Close()
+}
+
+func (c *Catalog) closeStores() error {
+	c.mu.Lock()
+	ids := make([]string, 0, len(c.stores))
+	for id := range c.stores {
+		ids = append(ids, id)
+	}
+	c.mu.Unlock()
+	var errs []error
+	for _, id := range ids {
+		errs = append(errs, c.closeStore(id))
+	}
+	return errors.Join(errs...)
+}
+
+// Close closes every data store and the backend.
+func (c *Catalog) Close() error {
+	return errors.Join(c.closeStores(), c.opt.Backend.Close())
+}
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails: crypto/rand ends the program instead
+	return b
+}
+
+// newUUID makes a random (version 4) UUID. RFC 9562 section 5.4
+func newUUID() string {
+	b := randomBytes(16)
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	var out [36]byte
+	hex.Encode(out[:8], b[:4])
+	out[8] = '-'
+	hex.Encode(out[9:13], b[4:6])
+	out[13] = '-'
+	hex.Encode(out[14:18], b[6:8])
+	out[18] = '-'
+	hex.Encode(out[19:23], b[8:10])
+	out[23] = '-'
+	hex.Encode(out[24:], b[10:])
+	return string(out[:])
+}

@@ -1,0 +1,72 @@
+package datastore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+	"github.com/tarnhealth/tarn/validate"
+)
+
+// A Store is one data store. It is safe for concurrent use.
+type Store struct {
+	record    Record
+	registry  *search.Registry
+	validator *validate.Validator
+	backend   store.Store
+	pageKey   []byte
+	base      string
+	newID     func() string
+}
+
+// Record describes the data store.
+func (s *Store) Record() Record { return s.record }
+
+// Definitions are the data store's FHIR definitions.
+func (s *Store) Definitions() *definition.Set { return s.registry.Definitions }
+
+// Registry is the data store's compiled search parameters.
+func (s *Store) Registry() *search.Registry { return s.registry }
+
+// Base is the data store's base URL without a trailing slash.
+func (s *Store) Base() string { return s.base }
+
+// PageKey is the secret that page links of the data store are signed with.
+func (s *Store) PageKey() []byte { return s.pageKey }
+
+// Parse reads a resource in JSON against the data store's definitions.
+func (s *Store) Parse(src []byte) (*fhir.Tree, error) {
+	return fhir.Parse(s.Definitions().Schema, src, fhir.DefaultLimits)
+}
+
+// Validate returns the issues of a resource; see validate.Validator.
+func (s *Store) Validate(tree *fhir.Tree) []fhir.Issue { return s.validator.Validate(tree) }
+
+// Changes is the number of versions that the data store has taken.
+func (s *Store) changes(ctx context.Context) (store.T, error) {
+	v, err := s.backend.View(ctx, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer v.Close()
+	return v.T(), nil
+}
+
+// candidate reads a stored version back into what search looks at. Backends
+// call it to rebuild an index and to recheck a match.
+func candidate(registry *search.Registry, base string, v store.Version) (*search.Candidate, error) {
+	tree, err := fhir.Parse(registry.Definitions.Schema, v.Body.JSON, fhir.DefaultLimits)
+	if err != nil {
+		return nil, fmt.Errorf("stored version %s/%s/_history/%d: %w", v.Type, v.ID, v.Number, err)
+	}
+	entries, err := registry.Extract(tree, v.ID, base)
+	if err != nil {
+		return nil, fmt.Errorf("stored version %s/%s/_history/%d: %w", v.Type, v.ID, v.Number, err)
+	}
+	return &search.Candidate{
+		Type: v.Type, ID: v.ID, LastUpdated: v.LastUpdated, Entries: entries, Tree: tree,
+	}, nil
+}
