@@ -1,0 +1,216 @@
+package pebble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	lsm "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/kv/kvtest"
+)
+
+// A memDisk is a kvtest.Disk in memory.
+type memDisk struct{ fs *vfs.MemFS }
+
+func (d memDisk) Open(t *testing.T, now func() time.Time) kv.DB {
+	t.Helper()
+	db, err := OpenKV("kv", KVOptions{FS: d.fs, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func (d memDisk) Crash(t *testing.T) kvtest.Disk {
+	return memDisk{d.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(3, 4))})}
+}
+
+func TestKV(t *testing.T) {
+	kvtest.Test(t, func(t *testing.T) kvtest.Disk { return memDisk{vfs.NewCrashableMem()} })
+}
+
+func openKVDir(t *testing.T, dir string) *KV {
+	t.Helper()
+	k, err := OpenKV(dir, KVOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// TestKVExpiredLeavesNothing looks below the interface: after the sweep
+// neither records nor queue are left.
+func TestKVExpiredLeavesNothing(t *testing.T) {
+	now := time.Unix(1000, 0)
+	k, err := OpenKV("kv", KVOptions{FS: vfs.NewMem(), Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	table := kv.NewTable[int]("t")
+	for i := range 100 {
+		err := k.Update(context.Background(), func(tx kv.Tx) error {
+			return table.Put(tx, fmt.Sprint(i%60), i, now.Add(time.Duration(i)*time.Second))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	now = now.Add(time.Hour)
+	for range 100/kvSweep + 1 {
+		if err := k.Update(context.Background(), func(tx kv.Tx) error { return table.Put(tx, "one", 1, time.Time{}) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	it, err := k.db.NewIter(&lsm.IterOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer it.Close()
+	keys := []string{}
+	for it.First(); it.Valid(); it.Next() {
+		keys = append(keys, string(it.Key()))
+	}
+	if len(keys) != 2 { // the format and the one record
+		t.Errorf("%d keys are left: %q", len(keys), keys)
+	}
+}
+
+func TestOpenKVTwice(t *testing.T) {
+	dir := t.TempDir()
+	k := openKVDir(t, dir)
+	if _, err := OpenKV(dir, KVOptions{}); !errors.Is(err, ErrLocked) {
+		t.Errorf("second open: %v, want ErrLocked", err)
+	}
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := openKVDir(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOpenKVNewer(t *testing.T) {
+	dir := t.TempDir()
+	k := openKVDir(t, dir)
+	if err := k.db.Set([]byte{kvFormat}, []byte("2"), lsm.Sync); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenKV(dir, KVOptions{}); !errors.Is(err, ErrNewer) {
+		t.Errorf("a newer record format: %v, want ErrNewer", err)
+	}
+
+	dir = t.TempDir()
+	if err := openKVDir(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	rename(t, dir, "marker.format-version.*", "marker.format-version.999999.999")
+	if _, err := OpenKV(dir, KVOptions{}); !errors.Is(err, ErrNewer) {
+		t.Errorf("a newer engine format: %v, want ErrNewer", err)
+	}
+}
+
+func rename(t *testing.T, dir, pattern, to string) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, pattern))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no %s in the folder", pattern)
+	}
+	if err := os.Rename(names[0], filepath.Join(dir, to)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOpenKVDamaged(t *testing.T) {
+	for _, c := range []struct {
+		pattern string
+		damage  func(t *testing.T, name string) error
+	}{
+		{"MANIFEST-*", func(t *testing.T, name string) error { return os.WriteFile(name, []byte("not a manifest"), 0o600) }},
+		{"MANIFEST-*", func(t *testing.T, name string) error { return os.Remove(name) }},
+		{"*.sst", func(t *testing.T, name string) error { return os.Remove(name) }},
+	} {
+		dir := t.TempDir()
+		k := openKVDir(t, dir)
+		table := kv.NewTable[int]("t")
+		if err := k.Update(context.Background(), func(tx kv.Tx) error { return table.Put(tx, "a", 1, time.Time{}) }); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(k.db.Flush(), k.Close()); err != nil {
+			t.Fatal(err)
+		}
+		names, _ := filepath.Glob(filepath.Join(dir, c.pattern))
+		if len(names) == 0 {
+			t.Fatalf("no %s", c.pattern)
+		}
+		for _, name := range names {
+			if err := c.damage(t, name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if k, err := OpenKV(dir, KVOptions{}); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s damaged: %v, want ErrDamaged", c.pattern, err)
+			if k != nil {
+				k.Close()
+			}
+		}
+	}
+}
+
+// TestKVFailedSync fails one fsync of the log: that update and all later ones
+// must say so, and what was acknowledged before must be there after opening.
+func TestKVFailedSync(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	failing := errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
+		switch op.Kind {
+		case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
+			return errors.New("injected")
+		}
+		return nil
+	})}
+	k, err := OpenKV("kv", KVOptions{FS: errorfs.Wrap(mem, &failing)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := kv.NewTable[int]("t")
+	put := func(key string) error {
+		return k.Update(context.Background(), func(tx kv.Tx) error { return table.Put(tx, key, 1, time.Time{}) })
+	}
+	if err := put("before"); err != nil {
+		t.Fatal(err)
+	}
+	failing.On()
+	for _, key := range []string{"during", "also"} {
+		if err := put(key); err == nil {
+			t.Errorf("update %q is acknowledged though the disk failed", key)
+		}
+	}
+	failing.Off()
+	if err := put("after"); err == nil {
+		t.Error("an update after the failure is acknowledged")
+	}
+	again, err := OpenKV("kv", KVOptions{FS: mem.CrashClone(vfs.CrashCloneCfg{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	err = again.View(context.Background(), func(tx kv.Tx) error {
+		_, err := table.Get(tx, "before")
+		return err
+	})
+	if err != nil {
+		t.Errorf("what was acknowledged: %v", err)
+	}
+}
