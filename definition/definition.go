@@ -13,7 +13,9 @@ import "github.com/tarnhealth/tarn/fhir"
 type Set struct {
 	// Source says what the set was packed from.
 	Source Source
-	Schema *fhir.Schema
+	// Expansions says which package the codes of value sets came from.
+	Expansions Source
+	Schema     *fhir.Schema
 	// Operations are the release's operation definitions, by code then type.
 	Operations []*Operation
 

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/tarnhealth/tarn/definition/internal/table"
+)
+
+// archive is a published package in memory: its manifest and its JSON files.
+type archive struct {
+	source table.Source
+	files  map[string][]byte // by file name
+}
+
+func openArchive(dir, name string) (*archive, error) {
+	data, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	files, err := readFiles(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	var manifest struct{ Name, Version string }
+	if err := json.Unmarshal(files["package.json"], &manifest); err != nil {
+		return nil, fmt.Errorf("%s: package.json: %w", name, err)
+	}
+	sum := sha256.Sum256(data)
+	return &archive{
+		source: table.Source{Name: manifest.Name, Version: manifest.Version, SHA256: hex.EncodeToString(sum[:])},
+		files:  files,
+	}, nil
+}
+
+// readFiles reads the JSON files of a gzipped tar, less the index files.
+func readFiles(data []byte) (map[string][]byte, error) {
+	gz, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	for r := tar.NewReader(gz); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return files, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		name := path.Base(h.Name)
+		if h.Typeflag != tar.TypeReg || !strings.HasSuffix(name, ".json") || strings.HasPrefix(name, ".") {
+			continue
+		}
+		if files[name], err = io.ReadAll(r); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// read decodes every resource of a type, by URL. The map's order does not
+// matter: callers sort.
+func read[T interface{ url() string }](a *archive, resourceType string) (map[string]T, error) {
+	all := map[string]T{}
+	for name, data := range a.files {
+		if !strings.HasPrefix(name, resourceType+"-") {
+			continue
+		}
+		var v T
+		if err := json.Unmarshal(data, &v); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if isExample(v.url()) {
+			continue
+		}
+		if _, twice := all[v.url()]; twice {
+			return nil, fmt.Errorf("%s: %s is defined twice", name, v.url())
+		}
+		all[v.url()] = v
+	}
+	return all, nil
+}
+
+// isExample reports whether a definition is one of those that the package
+// carries to show what such a resource looks like; they define nothing.
+func isExample(url string) bool {
+	return strings.HasPrefix(lastSegment(url), "example")
+}
+
+func lastSegment(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }

@@ -1,0 +1,75 @@
+// Command pack makes a packed definition table from a release's published
+// packages: hl7.fhir.r4.core and hl7.fhir.r4.expansions. The same packages
+// always give the same table. It is run by "go generate ./definition".
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/tarnhealth/tarn/definition/internal/table"
+)
+
+func main() {
+	in := flag.String("in", "", "folder with the package archives")
+	out := flag.String("out", "r4.bin", "table to write")
+	flag.Parse()
+	if err := run(*in, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "pack:", err)
+		os.Exit(1)
+	}
+}
+
+func run(in, out string) error {
+	t, err := pack(in)
+	if err != nil {
+		return err
+	}
+	data, err := compress(table.Encode(t))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(out, data, 0o644)
+}
+
+// pack reads the archives in a folder into a table.
+func pack(dir string) (*table.Table, error) {
+	core, err := openArchive(dir, "hl7.fhir.r4.core-4.0.1.tgz")
+	if err != nil {
+		return nil, err
+	}
+	expansions, err := openArchive(dir, "hl7.fhir.r4.expansions.tgz")
+	if err != nil {
+		return nil, err
+	}
+	p := newPacker(core, expansions)
+	for _, step := range []func() error{
+		p.packTypes, p.packParams, p.packCompartments, p.packOperations, p.packValueSets, p.packCodeSystems,
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return &p.t, nil
+}
+
+// compress is zstd at its best, in one thread so that the bytes do not depend
+// on the machine.
+func compress(data []byte) ([]byte, error) {
+	var b bytes.Buffer
+	w, err := zstd.NewWriter(&b, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(data); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}

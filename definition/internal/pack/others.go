@@ -1,0 +1,136 @@
+package main
+
+import (
+	"slices"
+	"sort"
+
+	"github.com/tarnhealth/tarn/definition/internal/table"
+	"github.com/tarnhealth/tarn/fhir"
+)
+
+// itself stands for the resource that a compartment belongs to.
+const itself = "{def}"
+
+func (p *packer) packCompartments() error {
+	all, err := read[compartmentDefinition](p.core, "CompartmentDefinition")
+	if err != nil {
+		return err
+	}
+	for _, url := range sortedKeys(all) {
+		d := all[url]
+		c := table.Compartment{Code: d.Code}
+		for _, r := range d.Resource {
+			params := r.Param
+			// The Patient and Device definitions leave their own resource out,
+			// which is nevertheless a member of its compartment.
+			if r.Code == d.Code && !slices.Contains(params, itself) {
+				params = append([]string{itself}, params...)
+			}
+			if len(params) > 0 {
+				c.Members = append(c.Members, table.Member{Type: r.Code, Params: params})
+			}
+		}
+		slices.SortFunc(c.Members, func(a, b table.Member) int { return compare(a.Type, b.Type) })
+		p.t.Compartments = append(p.t.Compartments, c)
+	}
+	return nil
+}
+
+func compare(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+func (p *packer) packOperations() error {
+	all, err := read[operationDefinition](p.core, "OperationDefinition")
+	if err != nil {
+		return err
+	}
+	for _, url := range sortedKeys(all) {
+		d := all[url]
+		p.t.Operations = append(p.t.Operations, table.Operation{
+			Code: d.Code, URL: d.URL, System: d.System, Type: d.Type, Instance: d.Instance,
+			AffectsState: d.AffectsState, Resource: d.Resource,
+		})
+	}
+	sort.SliceStable(p.t.Operations, func(i, j int) bool { return p.t.Operations[i].Code < p.t.Operations[j].Code })
+	return nil
+}
+
+// packValueSets packs the value sets that required bindings name, as their
+// published expansions list them. The few that no package holds (one is
+// LOINC's) stay out.
+func (p *packer) packValueSets() error {
+	all, err := read[valueSet](p.expansions, "ValueSet")
+	if err != nil {
+		return err
+	}
+	for _, b := range p.t.Bindings {
+		if b.Strength != int(fhir.BindingRequired) {
+			continue
+		}
+		url, _, _ := cutLast(b.ValueSet, '|')
+		if v, ok := all[url]; ok {
+			p.t.ValueSets = append(p.t.ValueSets, packValueSet(v))
+		}
+	}
+	slices.SortFunc(p.t.ValueSets, func(a, b table.ValueSet) int { return compare(a.URL, b.URL) })
+	p.t.ValueSets = slices.CompactFunc(p.t.ValueSets, func(a, b table.ValueSet) bool { return a.URL == b.URL })
+	return nil
+}
+
+func packValueSet(v valueSet) table.ValueSet {
+	codes := map[string][]string{}
+	collect(v.Expansion.Contains, codes)
+	out := table.ValueSet{URL: v.URL}
+	for _, x := range v.Expansion.Extension {
+		if x.URL == "http://hl7.org/fhir/StructureDefinition/valueset-toocostly" && x.ValueBoolean {
+			for _, i := range v.Compose.Include {
+				out.Open = append(out.Open, i.System)
+			}
+		}
+	}
+	for _, system := range sortedKeys(codes) {
+		out.Systems = append(out.Systems, table.System{URL: system, Codes: codes[system]})
+	}
+	return out
+}
+
+// collect gathers the codes of an expansion, which may nest. Abstract ones
+// only group others and may not be used.
+func collect(concepts []concept, codes map[string][]string) {
+	for _, c := range concepts {
+		if c.Code != "" && !c.Abstract && !slices.Contains(codes[c.System], c.Code) {
+			codes[c.System] = append(codes[c.System], c.Code)
+		}
+		collect(c.Contains, codes)
+	}
+}
+
+func (p *packer) packCodeSystems() error {
+	all, err := read[codeSystem](p.core, "CodeSystem")
+	if err != nil {
+		return err
+	}
+	for _, url := range sortedKeys(all) {
+		// Where a definition is silent, codes are compared exactly.
+		sensitive := all[url].CaseSensitive == nil || *all[url].CaseSensitive
+		p.t.CodeSystems = append(p.t.CodeSystems, table.CodeSystem{URL: url, CaseSensitive: sensitive})
+	}
+	return nil
+}
+
+// cutLast cuts at the last separator.
+func cutLast(s string, sep byte) (before, after string, found bool) {
+	for i := len(s) - 1; i >= 0; i-- {
+		if s[i] == sep {
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
+}

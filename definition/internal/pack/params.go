@@ -1,0 +1,159 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/definition/internal/table"
+)
+
+var paramTypes = map[string]definition.ParamType{
+	"number": definition.ParamNumber, "date": definition.ParamDate, "string": definition.ParamString,
+	"token": definition.ParamToken, "reference": definition.ParamReference,
+	"composite": definition.ParamComposite, "quantity": definition.ParamQuantity,
+	"uri": definition.ParamURI, "special": definition.ParamSpecial,
+}
+
+// packParams packs one parameter for each definition and base type, by base
+// and code.
+func (p *packer) packParams() error {
+	all, err := read[searchParameter](p.core, "SearchParameter")
+	if err != nil {
+		return err
+	}
+	p.t.Definitions = len(all)
+	for _, url := range sortedKeys(all) {
+		for _, base := range p.bases(all[url].Base) {
+			param, err := p.param(all[url], base)
+			if err != nil {
+				return err
+			}
+			p.t.Params = append(p.t.Params, param)
+		}
+	}
+	sort.Slice(p.t.Params, func(i, j int) bool {
+		a, b := &p.t.Params[i], &p.t.Params[j]
+		return a.Base < b.Base || a.Base == b.Base && a.Code < b.Code
+	})
+	for i := 1; i < len(p.t.Params); i++ {
+		if a, b := p.t.Params[i-1], p.t.Params[i]; a.Base == b.Base && a.Code == b.Code {
+			return fmt.Errorf("%s: both %s and %s are %q", a.Base, a.URL, b.URL, a.Code)
+		}
+	}
+	return p.packComponents(all)
+}
+
+// bases repeats the parameters of Resource and DomainResource for each
+// concrete type.
+func (p *packer) bases(base []string) []string {
+	var out []string
+	for _, b := range base {
+		switch b {
+		case "Resource":
+			out = append(out, p.resources...)
+		case "DomainResource":
+			out = append(out, p.domainResources()...)
+		default:
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+func (p *packer) domainResources() []string {
+	var out []string
+	for _, t := range p.t.Types {
+		if t.Base == "DomainResource" && slices.Contains(p.resources, t.Name) {
+			out = append(out, t.Name)
+		}
+	}
+	return out
+}
+
+func (p *packer) param(d searchParameter, base string) (table.Param, error) {
+	if paramTypes[d.Type] == 0 {
+		return table.Param{}, fmt.Errorf("%s: type %q is not known", d.URL, d.Type)
+	}
+	var parts []string
+	for _, part := range splitUnion(d.Expression) {
+		if p.applies(part, base) {
+			parts = append(parts, part)
+		}
+	}
+	if d.Expression != "" && len(parts) == 0 {
+		return table.Param{}, fmt.Errorf("%s: no part of %q applies to %s", d.URL, d.Expression, base)
+	}
+	return table.Param{
+		Code: d.Code, Base: base, URL: d.URL, Type: int(paramTypes[d.Type]),
+		Expression:  strings.Join(parts, " | "),
+		Targets:     p.targetList(d.Target),
+		Description: describe(d.Description, base),
+	}, nil
+}
+
+// splitUnion splits an expression at the "|" outside brackets and strings.
+func splitUnion(expression string) []string {
+	var parts []string
+	depth, start, quoted := 0, 0, false
+	for i := 0; i < len(expression); i++ {
+		switch c := expression[i]; {
+		case c == '\'':
+			quoted = !quoted
+		case quoted:
+		case c == '(':
+			depth++
+		case c == ')':
+			depth--
+		case c == '|' && depth == 0:
+			parts = append(parts, strings.TrimSpace(expression[start:i]))
+			start = i + 1
+		}
+	}
+	if last := strings.TrimSpace(expression[start:]); last != "" {
+		parts = append(parts, last)
+	}
+	return parts
+}
+
+// applies reports whether one part of an expression can select something in
+// a resource of the base type: it names that type, a more general one, or none.
+func (p *packer) applies(part, base string) bool {
+	word := strings.TrimLeft(part, "( ")
+	if end := strings.IndexFunc(word, func(r rune) bool { return r != '_' && (r < 'A' || r > 'z') }); end >= 0 {
+		word = word[:end]
+	}
+	return word == base || !slices.Contains(p.resources, word)
+}
+
+// describe is a definition's description as one line of plain text. Shared
+// definitions have one item per type: "* [Patient](patient.html): …".
+func describe(description, base string) string {
+	if _, rest, ok := strings.Cut(description, "* ["+base+"]("); ok {
+		if _, text, ok := strings.Cut(rest, "): "); ok {
+			description = text
+		}
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(description), "\n")
+	return strings.TrimSpace(line)
+}
+
+func (p *packer) packComponents(all map[string]searchParameter) error {
+	byURL := map[string]int{}
+	for i, param := range p.t.Params {
+		byURL[param.Base+" "+param.URL] = i
+	}
+	for i := range p.t.Params {
+		param := &p.t.Params[i]
+		for _, c := range all[param.URL].Component {
+			at, ok := byURL[param.Base+" "+c.Definition]
+			if !ok {
+				return fmt.Errorf("%s: component %s is not a parameter of %s", param.URL, c.Definition, param.Base)
+			}
+			param.Components = append(param.Components, table.Component{Param: at, Expression: c.Expression})
+		}
+	}
+	return nil
+}
