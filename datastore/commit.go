@@ -1,0 +1,241 @@
+package datastore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// An Op is one write that a caller asks for.
+type Op struct {
+	// Interaction is authz.Create, authz.Update or authz.Delete.
+	Interaction authz.Interaction
+	Type        string
+	// ID is the id of the request's URL; "" for create and for conditional
+	// interactions.
+	ID string
+	// Criteria are the search of a conditional interaction: If-None-Exist for
+	// create, the URL's query for update and delete. Nil where unconditional;
+	// empty and not nil where conditional without criteria, which is refused.
+	Criteria []search.Pair
+	// IfMatch is the version number of If-Match, "" for none.
+	IfMatch string
+	// IfNoneMatch is set for If-None-Match: *.
+	IfNoneMatch bool
+	// Resource is the submitted resource; nil for delete.
+	Resource *fhir.Tree
+	// FullURL is the Bundle entry's, "" outside a transaction.
+	FullURL string
+}
+
+// An Outcome is what one Op came to.
+type Outcome struct {
+	// Status is the HTTP status: 200, 201, 204.
+	Status int
+	// Version is the version that is current now. For a delete of something
+	// that is not there it has no Type.
+	Version store.Version
+	// Issues are warnings of validation.
+	Issues []fhir.Issue
+}
+
+// maxAttempts bounds how often a commit is expanded anew because other writers
+// changed what its conditions found.
+const maxAttempts = 16
+
+// Commit carries out the ops of one interaction or one transaction, all or
+// nothing. entries is nil for a single interaction. For a transaction it holds
+// each op's place in the Bundle: references by FullURL and conditional
+// references are resolved, and an error's issues are located by
+// "Bundle.entry[i]".
+func (s *Store) Commit(ctx context.Context, access authz.Access, ops []Op, entries []int) ([]Outcome, error) {
+	if len(ops) == 0 {
+		return nil, nil
+	}
+	c := &commit{store: s, access: access, ops: ops, entries: entries, ids: make([]string, len(ops))}
+	for i := range ops {
+		if err := c.check(i); err != nil {
+			return nil, c.locate(i, err)
+		}
+	}
+	for range maxAttempts {
+		outcomes, err := c.attempt(ctx)
+		if err == nil || !errors.Is(err, errRetry) {
+			return outcomes, err
+		}
+	}
+	return nil, fhir.Errorf(fhir.KindConflict, "other writers kept changing the resources that this request depends on; try again")
+}
+
+// errRetry asks for another attempt.
+var errRetry = errors.New("datastore: conditions changed")
+
+// commit is one call of Commit.
+type commit struct {
+	store   *Store
+	access  authz.Access
+	ops     []Op
+	entries []int
+	// ids are the ids of created resources, the same in every attempt.
+	ids []string
+}
+
+// transaction reports whether references between entries are to be resolved.
+func (c *commit) transaction() bool { return c.entries != nil }
+
+// locate puts an error of an op at its Bundle entry.
+func (c *commit) locate(i int, err error) error {
+	var e *fhir.Error
+	if !c.transaction() || !errors.As(err, &e) {
+		return err
+	}
+	at := fmt.Sprintf("Bundle.entry[%d]", c.entries[i])
+	located := &fhir.Error{Kind: e.Kind, Cause: e.Cause, Issues: make([]fhir.Issue, len(e.Issues))}
+	for j, issue := range e.Issues {
+		switch {
+		case strings.HasPrefix(issue.Expression, "Bundle.entry["):
+		case strings.HasPrefix(issue.Expression, c.ops[i].Type+"."):
+			issue.Expression = at + ".resource" + issue.Expression[len(c.ops[i].Type):]
+		case issue.Expression == c.ops[i].Type && issue.Expression != "":
+			issue.Expression = at + ".resource"
+		default:
+			issue.Expression = at
+		}
+		located.Issues[j] = issue
+	}
+	return located
+}
+
+// check refuses what cannot be done whatever the store holds.
+func (c *commit) check(i int) error {
+	op := &c.ops[i]
+	if err := c.access.Check(op.Interaction, op.Type); err != nil {
+		return err
+	}
+	if op.Resource != nil {
+		if got := op.Resource.Root().Type().Name; got != op.Type {
+			return fhir.Errorf(fhir.KindInvalid, "the body is a %s where the URL asks for a %s", got, op.Type)
+		}
+	}
+	if op.Criteria != nil && len(op.Criteria) == 0 {
+		return fhir.Errorf(fhir.KindPrecondition, "a conditional %s needs search criteria", op.Interaction)
+	}
+	switch op.Interaction {
+	case authz.Create:
+		c.ids[i] = c.store.newID()
+	case authz.Update:
+		return checkUpdateID(op)
+	}
+	return nil
+}
+
+func checkUpdateID(op *Op) error {
+	if op.Criteria != nil {
+		return nil
+	}
+	if !fhir.ValidID(op.ID) {
+		return fhir.Errorf(fhir.KindInvalid, "%q is not a resource id: use 1 to 64 of A-Z, a-z, 0-9, '-' and '.'", op.ID)
+	}
+	switch id := op.Resource.Root().TextOf("id"); id {
+	case op.ID:
+		return nil
+	case "":
+		return fhir.Errorf(fhir.KindInvalid, "the body has no id; an update needs the id of the URL, %q, in it", op.ID).At(op.Type + ".id")
+	default:
+		return fhir.Errorf(fhir.KindInvalid, "the body's id %q is not the URL's %q", id, op.ID).At(op.Type + ".id")
+	}
+}
+
+// attempt expands the ops at a view of now, and commits.
+func (c *commit) attempt(ctx context.Context) ([]Outcome, error) {
+	x := &expansion{commit: c, steps: make([]step, len(c.ops))}
+	if err := x.expand(ctx); err != nil {
+		return nil, err
+	}
+	if err := x.resolve(ctx); err != nil {
+		return nil, err
+	}
+	if err := x.prepare(); err != nil {
+		return nil, err
+	}
+	return x.commitSteps(ctx)
+}
+
+// commitSteps hands the steps that write to the backend.
+func (x *expansion) commitSteps(ctx context.Context) ([]Outcome, error) {
+	var writes []store.Op
+	var places []int
+	for i := range x.steps {
+		if x.steps[i].write {
+			writes = append(writes, x.steps[i].op)
+			places = append(places, i)
+		}
+	}
+	versions, err := x.commit.store.backend.Commit(ctx, writes)
+	if err != nil {
+		return nil, x.refused(places, err)
+	}
+	for j, i := range places {
+		x.steps[i].outcome.Version = versions[j]
+		x.steps[i].outcome.Status = statusOf(x.steps[i].op.Kind, &versions[j])
+	}
+	outcomes := make([]Outcome, len(x.steps))
+	for i := range x.steps {
+		outcomes[i] = x.steps[i].outcome
+	}
+	return outcomes, nil
+}
+
+func statusOf(kind store.OpKind, v *store.Version) int {
+	switch {
+	case kind == store.OpDelete:
+		return http.StatusNoContent
+	case v.Created:
+		return http.StatusCreated
+	}
+	return http.StatusOK
+}
+
+// refused turns a failed precondition into the caller's error, or into
+// errRetry where the precondition was not the caller's own.
+func (x *expansion) refused(places []int, err error) error {
+	var failed *store.OpError
+	if !errors.As(err, &failed) {
+		return storeError(err)
+	}
+	i := places[failed.Index]
+	op := &x.commit.ops[i]
+	switch {
+	case errors.Is(err, store.ErrDuplicate):
+		return x.commit.locate(i, fhir.Errorf(fhir.KindInvalid, "a transaction may write %s/%s only once", x.steps[i].op.Type, x.steps[i].op.ID))
+	case errors.Is(err, store.ErrVersion) && op.IfMatch != "":
+		return x.commit.locate(i, versionMismatch(op))
+	case errors.Is(err, store.ErrExists) && op.IfNoneMatch:
+		return x.commit.locate(i, fhir.Errorf(fhir.KindPrecondition, "%s/%s exists, and If-None-Match: * asks that it does not", op.Type, op.ID))
+	}
+	return errRetry
+}
+
+func versionMismatch(op *Op) error {
+	return fhir.Errorf(fhir.KindPrecondition, "the current version of %s/%s is not %q, which If-Match asks for; read it again", op.Type, op.ID, op.IfMatch)
+}
+
+// parseIfMatch is the version number of op.IfMatch.
+func parseIfMatch(op *Op) (uint64, error) {
+	if op.IfMatch == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(op.IfMatch, 10, 64)
+	if err != nil || n == 0 {
+		return 0, versionMismatch(op)
+	}
+	return n, nil
+}

@@ -1,0 +1,292 @@
+package datastore
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// An expansion is one attempt at a commit: what each op comes to, given what
+// the store holds now.
+type expansion struct {
+	commit *commit
+	view   store.View // open only while conditions are looked up
+	steps  []step
+}
+
+// A step is one op, expanded.
+type step struct {
+	outcome Outcome
+	// write says whether the step stores anything; op is what.
+	write bool
+	op    store.Op
+	tree  *fhir.Tree
+	// rewritten is set once tree no longer is what the client sent.
+	rewritten bool
+}
+
+// expand decides for every op which resource it is about.
+func (x *expansion) expand(ctx context.Context) error {
+	defer x.close()
+	for i := range x.commit.ops {
+		if err := x.expandOp(ctx, i); err != nil {
+			return x.commit.locate(i, err)
+		}
+	}
+	return nil
+}
+
+func (x *expansion) close() {
+	if x.view != nil {
+		x.view.Close()
+		x.view = nil
+	}
+}
+
+// at is the view that the attempt's conditions are looked up in.
+func (x *expansion) at(ctx context.Context) (store.View, error) {
+	if x.view == nil {
+		v, err := x.commit.store.backend.View(ctx, 0)
+		if err != nil {
+			return nil, storeError(err)
+		}
+		x.view = v
+	}
+	return x.view, nil
+}
+
+func (x *expansion) expandOp(ctx context.Context, i int) error {
+	op, st := &x.commit.ops[i], &x.steps[i]
+	st.tree = op.Resource
+	ifVersion, err := parseIfMatch(op)
+	if err != nil {
+		return err
+	}
+	st.write = true
+	st.op = store.Op{Type: op.Type, ID: op.ID, IfVersion: ifVersion, IfAbsent: op.IfNoneMatch}
+	switch op.Interaction {
+	case authz.Create:
+		st.op.Kind, st.op.ID = store.OpCreate, x.commit.ids[i]
+	case authz.Update:
+		st.op.Kind = store.OpUpdate
+	case authz.Delete:
+		st.op.Kind = store.OpDelete
+	}
+	if op.Criteria == nil {
+		return nil
+	}
+	return x.expandConditional(ctx, i)
+}
+
+// expandConditional applies the match table of a conditional interaction.
+// http://hl7.org/fhir/R4/http.html#ccreate, #cond-update and #3.1.0.7.1
+func (x *expansion) expandConditional(ctx context.Context, i int) error {
+	op, st := &x.commit.ops[i], &x.steps[i]
+	if op.Interaction == authz.Create {
+		if twin := x.twin(i); twin >= 0 {
+			st.write = false
+			st.outcome = Outcome{Status: http.StatusOK, Version: x.promised(twin)}
+			return nil
+		}
+	}
+	part, err := x.criteria(op.Type, op.Criteria)
+	if err != nil {
+		return err
+	}
+	matches, err := x.find(ctx, part)
+	if err != nil {
+		return err
+	}
+	if len(matches) > 1 {
+		return fhir.Errorf(fhir.KindPrecondition, "the criteria %s match several %s resources; they must match at most one", criteriaText(op.Criteria), op.Type)
+	}
+	st.op.Unchanged = []store.Condition{{Part: part, T: x.view.T()}}
+	switch op.Interaction {
+	case authz.Create:
+		if len(matches) == 1 {
+			st.write = false
+			st.outcome = Outcome{Status: http.StatusOK, Version: matches[0]}
+		}
+	case authz.Update:
+		return x.conditionalUpdate(i, matches)
+	case authz.Delete:
+		x.conditionalDelete(i, matches)
+	}
+	return nil
+}
+
+// twin finds an earlier create of the same transaction with the same
+// criteria: both mean one resource.
+func (x *expansion) twin(i int) int {
+	op := &x.commit.ops[i]
+	for j := range x.commit.ops[:i] {
+		other := &x.commit.ops[j]
+		if other.Interaction == authz.Create && other.Type == op.Type && slices.Equal(other.Criteria, op.Criteria) {
+			return j
+		}
+	}
+	return -1
+}
+
+// promised names the resource that a step will have made or found.
+func (x *expansion) promised(i int) store.Version {
+	if !x.steps[i].write {
+		return x.steps[i].outcome.Version
+	}
+	return store.Version{Type: x.steps[i].op.Type, ID: x.steps[i].op.ID, Number: 1}
+}
+
+func (x *expansion) conditionalUpdate(i int, matches []store.Version) error {
+	op, st := &x.commit.ops[i], &x.steps[i]
+	id := op.Resource.Root().TextOf("id")
+	switch {
+	case len(matches) == 1 && id != "" && id != matches[0].ID:
+		return fhir.Errorf(fhir.KindInvalid, "the criteria match %s/%s but the body's id is %q; leave the id out, or make it the same", op.Type, matches[0].ID, id).At(op.Type + ".id")
+	case len(matches) == 1:
+		st.op.ID = matches[0].ID
+		if st.op.IfVersion == 0 {
+			st.op.IfVersion = matches[0].Number
+		}
+	case id != "" && !fhir.ValidID(id):
+		return fhir.Errorf(fhir.KindInvalid, "%q is not a resource id: use 1 to 64 of A-Z, a-z, 0-9, '-' and '.'", id).At(op.Type + ".id")
+	case id != "":
+		return x.createNamed(i, id)
+	default:
+		st.op.Kind = store.OpCreate
+		if x.commit.ids[i] == "" {
+			x.commit.ids[i] = x.commit.store.newID()
+		}
+		st.op.ID = x.commit.ids[i]
+	}
+	return nil
+}
+
+// createNamed is a conditional update without a match and with an id in the
+// body: that resource is made, unless it exists.
+func (x *expansion) createNamed(i int, id string) error {
+	op, st := &x.commit.ops[i], &x.steps[i]
+	current, err := x.view.Read(context.Background(), op.Type, id)
+	if err == nil && !current.Deleted() {
+		return fhir.Errorf(fhir.KindConflict, "the criteria match nothing, but %s/%s, the body's id, exists", op.Type, id).At(op.Type + ".id")
+	}
+	st.op.ID, st.op.IfAbsent = id, true
+	return nil
+}
+
+func (x *expansion) conditionalDelete(i int, matches []store.Version) {
+	st := &x.steps[i]
+	if len(matches) == 0 {
+		st.write = false
+		st.outcome = Outcome{Status: http.StatusNoContent}
+		return
+	}
+	st.op.ID = matches[0].ID
+	if st.op.IfVersion == 0 {
+		st.op.IfVersion = matches[0].Number
+	}
+}
+
+// criteria parses the search of a condition. Result parameters (_count,
+// _sort, _include …) have no place in it.
+func (x *expansion) criteria(resourceType string, pairs []search.Pair) (search.Part, error) {
+	q, err := x.commit.store.registry.Parse([]string{resourceType}, pairs, search.Options{Base: x.commit.store.base})
+	if err != nil {
+		return search.Part{}, err
+	}
+	if q.Plan.Parts[0].Where == nil {
+		return search.Part{}, fhir.Errorf(fhir.KindPrecondition, "the condition %s has no search criteria", criteriaText(pairs))
+	}
+	return q.Plan.Parts[0], nil
+}
+
+// find returns up to two matches of a condition, as of the attempt's view.
+func (x *expansion) find(ctx context.Context, part search.Part) ([]store.Version, error) {
+	view, err := x.at(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := view.Search(ctx, search.Plan{Parts: []search.Part{part}}, store.Page{Limit: 2})
+	if err != nil {
+		return nil, storeError(err)
+	}
+	var matches []store.Version
+	for v, err := range r.Matches {
+		if err != nil {
+			return nil, storeError(err)
+		}
+		matches = append(matches, v)
+	}
+	return matches, nil
+}
+
+func criteriaText(pairs []search.Pair) string {
+	text := ""
+	for i, p := range pairs {
+		if i > 0 {
+			text += "&"
+		}
+		text += p.Name + "=" + p.Value
+	}
+	return `"` + text + `"`
+}
+
+// prepare validates every resource to be written and makes its body and
+// entries, several at a time.
+func (x *expansion) prepare() error {
+	if len(x.steps) == 1 {
+		return x.commit.locate(0, x.prepareStep(0))
+	}
+	errs := make([]error, len(x.steps))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	const run = 32
+	for from := 0; from < len(x.steps); from += run {
+		group.Go(func() error {
+			for i := from; i < min(from+run, len(x.steps)); i++ {
+				errs[i] = x.prepareStep(i)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // the functions return no error: errs has them
+	for i, err := range errs {
+		if err != nil {
+			return x.commit.locate(i, err)
+		}
+	}
+	return nil
+}
+
+func (x *expansion) prepareStep(i int) error {
+	st := &x.steps[i]
+	if !st.write || st.op.Kind == store.OpDelete {
+		return nil
+	}
+	s := x.commit.store
+	issues := s.validator.Validate(st.tree)
+	if st.rewritten {
+		for j := range issues {
+			issues[j].Line, issues[j].Column = 0, 0 // of a text that nobody has seen
+		}
+	}
+	if slices.ContainsFunc(issues, isError) {
+		return &fhir.Error{Kind: fhir.KindUnprocessable, Issues: issues}
+	}
+	st.outcome.Issues = issues
+	st.op.Body = fhir.NewBody(st.tree.Root(), st.op.ID)
+	entries, err := s.registry.Extract(st.tree, st.op.ID, s.base)
+	st.op.Entries = entries
+	return err
+}
+
+func isError(issue fhir.Issue) bool {
+	return issue.Severity == fhir.SeverityError || issue.Severity == fhir.SeverityFatal
+}

@@ -1,0 +1,212 @@
+package datastore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+)
+
+// resolve rewrites the references of a transaction's resources: those by the
+// fullUrl of another entry, and conditional ones ("Patient?identifier=x").
+// http://hl7.org/fhir/R4/http.html#trules
+func (x *expansion) resolve(ctx context.Context) error {
+	if !x.commit.transaction() {
+		return nil
+	}
+	defer x.close()
+	r := &resolver{x: x, targets: x.fullURLs(), found: map[string]string{}}
+	for i := range x.steps {
+		if !x.steps[i].write || x.steps[i].tree == nil {
+			continue
+		}
+		if err := r.rewrite(ctx, i); err != nil {
+			return x.commit.locate(i, err)
+		}
+	}
+	return nil
+}
+
+// fullURLs maps the entries' fullUrls to the references that stand for them.
+func (x *expansion) fullURLs() map[string]string {
+	targets := make(map[string]string, len(x.steps))
+	for i := range x.steps {
+		if url := x.commit.ops[i].FullURL; url != "" && x.commit.ops[i].Resource != nil {
+			v := x.promised(i)
+			targets[url] = v.Type + "/" + v.ID
+		}
+	}
+	return targets
+}
+
+type resolver struct {
+	x       *expansion
+	targets map[string]string // by fullUrl
+	found   map[string]string // by conditional reference
+}
+
+func (r *resolver) rewrite(ctx context.Context, i int) error {
+	st := &r.x.steps[i]
+	var edits []fhir.Edit
+	if err := r.collect(ctx, r.x.commit.ops[i].FullURL, st.tree.Root(), &edits); err != nil {
+		return err
+	}
+	if len(edits) == 0 {
+		return nil
+	}
+	start, end := st.tree.Root().Span()
+	for j := range edits {
+		edits[j].Start -= start
+		edits[j].End -= start
+	}
+	tree, err := r.x.commit.store.Parse(fhir.Splice(st.tree.Source[start:end], edits))
+	if err != nil {
+		return fmt.Errorf("after resolving references: %w", err)
+	}
+	st.tree, st.rewritten = tree, true
+	return nil
+}
+
+// collect gathers the edits of one node and what is below it.
+func (r *resolver) collect(ctx context.Context, owner string, n fhir.Node, edits *[]fhir.Edit) error {
+	for c := range n.Children() {
+		if c.HasValue() {
+			text, err := r.replacement(ctx, owner, n, c)
+			if err != nil {
+				return err
+			}
+			if text != "" {
+				start, end := c.Span()
+				*edits = append(*edits, fhir.Edit{Start: start, End: end, Text: text})
+			}
+		}
+		if err := r.collect(ctx, owner, c, edits); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replacement is the JSON text, without quotes, to put in a primitive's place;
+// "" to leave it.
+func (r *resolver) replacement(ctx context.Context, owner string, parent, c fhir.Node) (string, error) {
+	switch c.Type().Name {
+	case "string":
+		if parent.Type().Name == "Reference" && c.Name() == "reference" {
+			return r.reference(ctx, owner, c)
+		}
+	case "uri", "url", "oid", "uuid", "canonical":
+		return escaped(r.targets[c.Text()]), nil
+	case "xhtml":
+		return r.narrative(c), nil
+	}
+	return "", nil
+}
+
+func escaped(text string) string {
+	if text == "" {
+		return ""
+	}
+	quoted := fhir.AppendString(nil, text)
+	return string(quoted[1 : len(quoted)-1])
+}
+
+func (r *resolver) reference(ctx context.Context, owner string, c fhir.Node) (string, error) {
+	text := c.Text()
+	if to := r.targets[text]; to != "" {
+		return escaped(to), nil
+	}
+	if to := r.targets[absolute(owner, text)]; to != "" {
+		return escaped(to), nil
+	}
+	if at := strings.IndexByte(text, '?'); at > 0 && r.x.commit.store.Definitions().Schema.Resource(text[:at]) != nil {
+		to, err := r.conditional(ctx, text, at)
+		if err != nil {
+			return "", located(err, c)
+		}
+		return escaped(to), nil
+	}
+	if strings.HasPrefix(text, "urn:uuid:") || strings.HasPrefix(text, "urn:oid:") {
+		return "", located(fhir.Errorf(fhir.KindInvalid, "the reference %q is the fullUrl of no entry that creates, updates or finds a resource in this transaction", text), c)
+	}
+	return "", nil
+}
+
+// located locates an error at a node.
+func located(err error, n fhir.Node) error {
+	if e, ok := err.(*fhir.Error); ok {
+		return e.At(n.Path())
+	}
+	return err
+}
+
+// absolute makes a relative reference absolute on the root of the entry that
+// holds it, as http://hl7.org/fhir/R4/bundle.html#references says.
+func absolute(owner, reference string) string {
+	if !strings.HasPrefix(owner, "http") || strings.Count(reference, "/") != 1 {
+		return ""
+	}
+	root := owner
+	for range 2 {
+		at := strings.LastIndexByte(root, '/')
+		if at < 0 {
+			return ""
+		}
+		root = root[:at]
+	}
+	return root + "/" + reference
+}
+
+// conditional finds the one resource that a conditional reference means:
+// among those stored, or among the ones that this transaction writes.
+func (r *resolver) conditional(ctx context.Context, text string, at int) (string, error) {
+	if to := r.found[text]; to != "" {
+		return to, nil
+	}
+	pairs, err := search.Pairs(text[at+1:])
+	if err != nil {
+		return "", err
+	}
+	part, err := r.x.criteria(text[:at], pairs)
+	if err != nil {
+		return "", err
+	}
+	matches, err := r.x.find(ctx, part)
+	if err != nil {
+		return "", err
+	}
+	if len(matches) != 1 {
+		return "", fhir.Errorf(fhir.KindPrecondition, "the conditional reference %q matches %s; it must match exactly one", text, howMany(len(matches)))
+	}
+	to := matches[0].Type + "/" + matches[0].ID
+	r.found[text] = to
+	return to, nil
+}
+
+func howMany(n int) string {
+	if n == 0 {
+		return "no resource"
+	}
+	return "several resources"
+}
+
+// narrative rewrites links (href, src) inside XHTML that name a fullUrl.
+func (r *resolver) narrative(c fhir.Node) string {
+	raw := string(c.Raw())
+	if !strings.Contains(raw, "urn:") {
+		return ""
+	}
+	out := raw
+	for url, to := range r.targets {
+		if strings.HasPrefix(url, "urn:") {
+			out = strings.ReplaceAll(out, `\"`+url+`\"`, `\"`+to+`\"`)
+			out = strings.ReplaceAll(out, `'`+url+`'`, `'`+to+`'`)
+		}
+	}
+	if out == raw {
+		return ""
+	}
+	return out
+}

@@ -1,0 +1,92 @@
+package check
+
+import (
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/tarnhealth/tarn/"
+
+// imports is the import table of docs/architecture.md: what the code of each
+// package (tests aside) may import of the project. A package that is not here
+// may import nothing and may not exist.
+var imports = map[string][]string{
+	"fhir": {},
+	"kv":   {},
+
+	"definition":               {"fhir"},
+	"definition/internal/pack": {"fhir", "definition"},
+
+	"fhirpath": {"fhir", "definition"},
+	"synth":    {"fhir"},
+
+	"validate": {"fhir", "definition", "fhirpath"},
+	"search":   {"fhir", "definition", "fhirpath"},
+
+	"store": {"fhir", "definition", "search"},
+	"authz": {"fhir", "definition", "search"},
+
+	"pebble":    {"fhir", "search", "store", "kv"},
+	"datastore": {"fhir", "kv", "definition", "fhirpath", "validate", "search", "store", "authz"},
+
+	"rest": {"fhir", "definition", "search", "store", "datastore", "authz"},
+	"load": {"fhir"},
+
+	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "synth"},
+
+	"cmd/tarn": {"fhir", "server", "load", "synth", "datastore"},
+	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "synth", "load", "validate"},
+
+	// Test suites and tools that packages' tests use.
+	"internal/check":    {},
+	"kv/kvtest":         {"kv"},
+	"store/storetest":   {"fhir", "definition", "search", "store"},
+	"search/searchtest": {"fhir", "definition", "search"},
+}
+
+func TestImportsFollowTheTable(t *testing.T) {
+	for _, file := range goFiles(t) {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, parser.ImportsOnly)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		pkg := filepath.ToSlash(filepath.Dir(file))
+		allowed, known := imports[pkg]
+		if !known {
+			t.Errorf("%s: package %s is not in the import table", file, pkg)
+			continue
+		}
+		for _, spec := range parsed.Imports {
+			path, _ := strconv.Unquote(spec.Path.Value)
+			to, ours := strings.CutPrefix(path, module)
+			if ours && !slices.Contains(allowed, to) {
+				t.Errorf("%s imports %s, which the import table does not allow", file, to)
+			}
+			if strings.Contains(path, ".") && !ours && (pkg == "fhir" || pkg == "kv") {
+				t.Errorf("%s imports %s, but %s uses the standard library only", file, path, pkg)
+			}
+		}
+	}
+}
+
+// TestImportTableIsCurrent keeps packages that are gone out of the table.
+func TestImportTableIsCurrent(t *testing.T) {
+	found := map[string]bool{}
+	for _, file := range goFiles(t) {
+		found[filepath.ToSlash(filepath.Dir(file))] = true
+	}
+	for pkg := range imports {
+		if !found[pkg] {
+			t.Errorf("the import table names %s, which does not exist", pkg)
+		}
+	}
+}
