@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -81,9 +82,6 @@ func read[T interface{ url() string }](a *archive, resourceType string) (map[str
 		if err := json.Unmarshal(data, &v); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		if isExample(v.url()) {
-			continue
-		}
 		if _, twice := all[v.url()]; twice {
 			return nil, fmt.Errorf("%s: %s is defined twice", name, v.url())
 		}
@@ -92,10 +90,18 @@ func read[T interface{ url() string }](a *archive, resourceType string) (map[str
 	return all, nil
 }
 
+// readReal is read without the definitions that are examples.
+func readReal[T interface{ url() string }](a *archive, resourceType string) (map[string]T, error) {
+	all, err := read[T](a, resourceType)
+	maps.DeleteFunc(all, func(url string, _ T) bool { return isExample(url) })
+	return all, err
+}
+
 // isExample reports whether a definition is one of those that the package
 // carries to show what such a resource looks like; they define nothing.
 func isExample(url string) bool {
-	return strings.HasPrefix(lastSegment(url), "example")
+	name := lastSegment(url)
+	return name == "example" || strings.HasPrefix(name, "example-")
 }
 
 func lastSegment(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }

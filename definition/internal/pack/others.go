@@ -1,8 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"slices"
-	"sort"
+	"strings"
 
 	"github.com/tarnhealth/tarn/definition/internal/table"
 	"github.com/tarnhealth/tarn/fhir"
@@ -12,7 +13,7 @@ import (
 const itself = "{def}"
 
 func (p *packer) packCompartments() error {
-	all, err := read[compartmentDefinition](p.core, "CompartmentDefinition")
+	all, err := readReal[compartmentDefinition](p.core, "CompartmentDefinition")
 	if err != nil {
 		return err
 	}
@@ -30,24 +31,14 @@ func (p *packer) packCompartments() error {
 				c.Members = append(c.Members, table.Member{Type: r.Code, Params: params})
 			}
 		}
-		slices.SortFunc(c.Members, func(a, b table.Member) int { return compare(a.Type, b.Type) })
+		slices.SortFunc(c.Members, func(a, b table.Member) int { return cmp.Compare(a.Type, b.Type) })
 		p.t.Compartments = append(p.t.Compartments, c)
 	}
 	return nil
 }
 
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
 func (p *packer) packOperations() error {
-	all, err := read[operationDefinition](p.core, "OperationDefinition")
+	all, err := readReal[operationDefinition](p.core, "OperationDefinition")
 	if err != nil {
 		return err
 	}
@@ -58,7 +49,7 @@ func (p *packer) packOperations() error {
 			AffectsState: d.AffectsState, Resource: d.Resource,
 		})
 	}
-	sort.SliceStable(p.t.Operations, func(i, j int) bool { return p.t.Operations[i].Code < p.t.Operations[j].Code })
+	slices.SortStableFunc(p.t.Operations, func(a, b table.Operation) int { return cmp.Compare(a.Code, b.Code) })
 	return nil
 }
 
@@ -74,12 +65,12 @@ func (p *packer) packValueSets() error {
 		if b.Strength != int(fhir.BindingRequired) {
 			continue
 		}
-		url, _, _ := cutLast(b.ValueSet, '|')
+		url, _, _ := strings.Cut(b.ValueSet, "|")
 		if v, ok := all[url]; ok {
 			p.t.ValueSets = append(p.t.ValueSets, packValueSet(v))
 		}
 	}
-	slices.SortFunc(p.t.ValueSets, func(a, b table.ValueSet) int { return compare(a.URL, b.URL) })
+	slices.SortFunc(p.t.ValueSets, func(a, b table.ValueSet) int { return cmp.Compare(a.URL, b.URL) })
 	p.t.ValueSets = slices.CompactFunc(p.t.ValueSets, func(a, b table.ValueSet) bool { return a.URL == b.URL })
 	return nil
 }
@@ -123,14 +114,4 @@ func (p *packer) packCodeSystems() error {
 		p.t.CodeSystems = append(p.t.CodeSystems, table.CodeSystem{URL: url, CaseSensitive: sensitive})
 	}
 	return nil
-}
-
-// cutLast cuts at the last separator.
-func cutLast(s string, sep byte) (before, after string, found bool) {
-	for i := len(s) - 1; i >= 0; i-- {
-		if s[i] == sep {
-			return s[:i], s[i+1:], true
-		}
-	}
-	return s, "", false
 }

@@ -1,9 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/tarnhealth/tarn/definition"
@@ -20,7 +21,7 @@ var paramTypes = map[string]definition.ParamType{
 // packParams packs one parameter for each definition and base type, by base
 // and code.
 func (p *packer) packParams() error {
-	all, err := read[searchParameter](p.core, "SearchParameter")
+	all, err := readReal[searchParameter](p.core, "SearchParameter")
 	if err != nil {
 		return err
 	}
@@ -34,9 +35,8 @@ func (p *packer) packParams() error {
 			p.t.Params = append(p.t.Params, param)
 		}
 	}
-	sort.Slice(p.t.Params, func(i, j int) bool {
-		a, b := &p.t.Params[i], &p.t.Params[j]
-		return a.Base < b.Base || a.Base == b.Base && a.Code < b.Code
+	slices.SortFunc(p.t.Params, func(a, b table.Param) int {
+		return cmp.Or(cmp.Compare(a.Base, b.Base), cmp.Compare(a.Code, b.Code))
 	})
 	for i := 1; i < len(p.t.Params); i++ {
 		if a, b := p.t.Params[i-1], p.t.Params[i]; a.Base == b.Base && a.Code == b.Code {
@@ -128,6 +128,8 @@ func (p *packer) applies(part, base string) bool {
 	return word == base || !slices.Contains(p.resources, word)
 }
 
+var markdownLink = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
+
 // describe is a definition's description as one line of plain text. Shared
 // definitions have one item per type: "* [Patient](patient.html): …".
 func describe(description, base string) string {
@@ -137,7 +139,7 @@ func describe(description, base string) string {
 		}
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(description), "\n")
-	return strings.TrimSpace(line)
+	return strings.TrimSpace(markdownLink.ReplaceAllString(line, "$1"))
 }
 
 func (p *packer) packComponents(all map[string]searchParameter) error {
