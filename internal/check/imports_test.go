@@ -44,6 +44,7 @@ var imports = map[string][]string{
 
 	// Test suites and tools that packages' tests use.
 	"internal/check":    {},
+	"internal/endtoend": {},
 	"kv/kvtest":         {"kv"},
 	"store/storetest":   {"fhir", "definition", "search", "store"},
 	"search/searchtest": {"fhir", "definition", "search"},
