@@ -1,6 +1,9 @@
 package fhir
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Body is a resource as it is stored: the client's bytes with the id set and
 // without meta.versionId and meta.lastUpdated, which belong to the version and
@@ -44,4 +47,133 @@ func (d Body) Append(b []byte, versionID string, lastUpdated time.Time) []byte {
 		b = append(b, ',')
 	}
 	return append(b, d.JSON[d.At:]...)
+}
+
+// NewBody is the body to store of a resource under an id: the source bytes
+// with id set and the client's meta.versionId and meta.lastUpdated removed.
+// All other bytes stay as they are; white space around the resource is not
+// part of it. JSON is a copy: it does not share the source's memory.
+//
+// A body made again from what Append wrote, under the same id, is the same.
+func NewBody(resource Node, id string) Body {
+	src := resource.Raw()
+	at, back, edits := idEdit(src, resource, id)
+	d := Body{At: at, Form: MetaWhole}
+	if meta := resource.Child("meta"); meta.Exists() {
+		var cuts []Edit
+		cuts, d.At, d.Form = metaCuts(src, resource, meta)
+		back = 0
+		edits = append(edits, cuts...)
+	}
+	sortEdits(edits)
+	d.At = moved(edits, d.At) - back
+	d.JSON = Splice(src, edits)
+	return d
+}
+
+// within is a node's span relative to the resource that holds it, quotes
+// included.
+func within(resource, n Node) (start, end int) {
+	from, _ := resource.Span()
+	start, end = n.Span()
+	if n.node().kind == nodeString {
+		start, end = start-1, end+1
+	}
+	return start - from, end - from
+}
+
+// idEdit sets the id. A meta may follow the id where at lies after the edits,
+// less back bytes.
+func idEdit(src []byte, resource Node, id string) (at, back int, edits []Edit) {
+	text := string(AppendString(nil, id))
+	if n := resource.Child("id"); n.HasValue() {
+		start, end := within(resource, n)
+		if n.Text() == id {
+			return end, 0, nil
+		}
+		return end, 0, []Edit{{start, end, text}}
+	}
+	// The new member copies the white space of the first one.
+	first := members(src)[0]
+	lead := string(src[1:first.start])
+	member := `"id"` + string(src[first.keyEnd:first.value]) + text
+	if first.name(src) == "resourceType" {
+		return first.end, 0, []Edit{{first.end, first.end, "," + lead + member}}
+	}
+	return first.start, len(lead) + 1, []Edit{{first.start, first.start, member + "," + lead}}
+}
+
+// metaCuts removes versionId and lastUpdated and says where the version's own
+// go, in terms of src.
+func metaCuts(src []byte, resource, meta Node) (cuts []Edit, at int, form MetaForm) {
+	start, end := within(resource, meta)
+	inner := members(src[start:end])
+	var kept []bool
+	for _, m := range inner {
+		kept = append(kept, !ownedByVersion(m.name(src[start:end])))
+	}
+	first := slices.Index(kept, true)
+	if first < 0 {
+		return emptyMeta(src, start, end)
+	}
+	for i, m := range inner {
+		switch {
+		case kept[i]:
+		case i < first: // with the comma after it
+			cuts = append(cuts, Edit{start + m.start, start + inner[i+1].start, ""})
+		default: // with the comma before it
+			cuts = append(cuts, Edit{start + inner[i-1].end, start + m.end, ""})
+		}
+	}
+	return cuts, start + inner[first].start, MetaBefore
+}
+
+// ownedByVersion reports whether a member of meta is the server's to write.
+func ownedByVersion(name string) bool {
+	switch name {
+	case "versionId", "lastUpdated", "_versionId", "_lastUpdated":
+		return true
+	}
+	return false
+}
+
+// emptyMeta removes all that a meta holds. A meta that stands as Append writes
+// it goes as a whole, so that a resource read and sent back makes the body it
+// came from.
+func emptyMeta(src []byte, start, end int) (cuts []Edit, at int, form MetaForm) {
+	const lead = `,"meta":`
+	if from := start - len(lead); from > 0 && string(src[from:start]) == lead {
+		return []Edit{{from, end, ""}}, from, MetaWhole
+	}
+	return []Edit{{start + 1, end - 1, ""}}, start + 1, MetaAlone
+}
+
+// A member is one member of a JSON object: where its key begins and ends,
+// quotes included, and its value begins and ends.
+type member struct{ start, keyEnd, value, end int }
+
+// name is the member's key.
+func (m member) name(src []byte) string { return unescape(src[m.start+1 : m.keyEnd-1]) }
+
+// members finds the members of an object that Parse has accepted.
+func members(object []byte) []member {
+	p := parser{src: object, at: 1, limits: Limits{Depth: len(object)}}
+	var found []member
+	for p.next() == '"' {
+		m := member{start: p.at}
+		p.text()
+		m.keyEnd = p.at
+		p.next() // the colon
+		p.at++
+		p.next()
+		m.value = p.at
+		p.skip()
+		m.end = p.at
+		found = append(found, m)
+		if p.next() == ',' {
+			p.at++
+			p.next()
+		}
+	}
+	return found
 }

@@ -1,5 +1,7 @@
 package fhir
 
+import "encoding/binary"
+
 // keyTable finds a type's property by its JSON key: open addressing over a
 // power-of-two table at most half full, hashed by length and outer bytes,
 // which tells FHIR's element names apart well and costs a few nanoseconds.
@@ -37,15 +39,19 @@ func (k *keyTable) find(key []byte) *Property {
 }
 
 func hashKey(key []byte) uint32 {
-	h := uint32(len(key)) * 0x9E3779B1
-	for i, c := range key {
-		h = (h ^ uint32(c)) * 0x01000193
-		if i == 7 {
-			break
-		}
+	var first, last uint64
+	switch n := len(key); {
+	case n >= 8:
+		first = binary.LittleEndian.Uint64(key)
+		last = binary.LittleEndian.Uint64(key[n-8:])
+	case n >= 4:
+		first = uint64(binary.LittleEndian.Uint32(key))
+		last = uint64(binary.LittleEndian.Uint32(key[n-4:]))
+	case n > 0:
+		first = uint64(key[0])
+		last = uint64(key[n/2])<<8 | uint64(key[n-1])
 	}
-	for i := max(8, len(key)-8); i < len(key); i++ {
-		h = (h ^ uint32(key[i])) * 0x01000193
-	}
-	return h ^ h>>15
+	h := (first ^ uint64(len(key))<<56) * 0x9E3779B97F4A7C15
+	h = (h>>32 ^ h ^ last) * 0xD6E8FEB86659FD93
+	return uint32(h >> 32)
 }

@@ -1,9 +1,6 @@
 package fhir
 
-import (
-	"encoding/json"
-	"strconv"
-)
+import "strconv"
 
 // kinds is the one table from error kind to HTTP status and issue code.
 var kinds = [...]struct {
@@ -71,27 +68,4 @@ func appendIssue(b []byte, issue Issue) []byte {
 		b = append(b, ']')
 	}
 	return append(b, '}')
-}
-
-// AppendString appends s as a JSON string.
-func AppendString(b []byte, s string) []byte {
-	if plain(s) {
-		b = append(b, '"')
-		b = append(b, s...)
-		return append(b, '"')
-	}
-	q, err := json.Marshal(s)
-	if err != nil {
-		return append(b, `""`...) // cannot happen: strings always marshal
-	}
-	return append(b, q...)
-}
-
-func plain(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
 }

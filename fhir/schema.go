@@ -1,5 +1,7 @@
 package fhir
 
+import "fmt"
+
 // A Schema says which types exist and which properties each may have. Package
 // definition fills it from StructureDefinitions; the reader, the validator and
 // FHIRPath consult it. A Schema is immutable once Seal has returned.
@@ -168,7 +170,8 @@ func (t *Type) Element(name string) *Element {
 }
 
 // Seal numbers the types and properties and builds the look-up tables. It
-// must be called once, after the last type is added and before any use.
+// must be called once, after the last type is added and before any use. It
+// panics where a type has more than 256 elements, which none of FHIR's has.
 func (s *Schema) Seal() {
 	s.byName = make(map[string]*Type, len(s.Types))
 	s.Properties = append(s.Properties[:0], &Property{})
@@ -180,6 +183,9 @@ func (s *Schema) Seal() {
 }
 
 func (s *Schema) sealType(t *Type) {
+	if len(t.Elements) > maxElements {
+		panic(fmt.Sprintf("fhir: type %s has %d elements; the greatest number is %d", t.Name, len(t.Elements), maxElements))
+	}
 	var own []*Property
 	for i, e := range t.Elements {
 		e.Index = i

@@ -17,8 +17,9 @@ type Tree struct {
 // next index); next links siblings. Items of an array are siblings with the
 // same property; arrays have no node of their own. The object behind a
 // primitive's "_x" key is a node too: where the primitive has a value, the
-// value's node links to it by ext and it is skipped among the siblings; where
-// it has none, the companion itself stands for the primitive.
+// value's node links to it by ext, is the parent of its children, and it is
+// skipped among the siblings; where it has none, the companion itself stands
+// for the primitive, or in an array that has values the null in its place.
 type node struct {
 	prop       uint32 // Schema.Properties index, 0 for the root
 	typ        uint16 // Schema.Types index: the value's own type
@@ -37,12 +38,13 @@ const (
 	nodeString
 	nodeNumber
 	nodeBool
-	nodeCompanion // the object of a "_x" key
+	nodeCompanion // the object of a "_x" key, or a null among such objects
+	nodeNull      // a null among primitives: it stands for a primitive without a value
 )
 
 const (
 	flagEscaped  = 1 << iota // the string has escapes
-	flagLinked               // a companion whose value node links to it
+	flagLinked               // a companion whose value node links to it, or that is null
 	flagChildren             // the node has children
 	flagArray                // the value is an item of a JSON array
 )
@@ -54,12 +56,21 @@ type Node struct {
 	at   uint32
 }
 
-// Root is the resource itself.
-func (t *Tree) Root() Node { return Node{tree: t, at: t.root} }
+// Root is the resource itself; absent for a nil tree.
+func (t *Tree) Root() Node {
+	if t == nil {
+		return Node{}
+	}
+	return Node{tree: t, at: t.root}
+}
 
 // Detach is the tree whose root is n, a resource inside a Bundle or a
-// contained one. It shares nodes and Source with n's tree.
+// contained one. It shares nodes and Source with n's tree, so that positions
+// stay those of the whole. It is nil where n is absent.
 func (n Node) Detach() *Tree {
+	if n.tree == nil {
+		return nil
+	}
 	return &Tree{Source: n.tree.Source, Schema: n.tree.Schema, nodes: n.tree.nodes, root: n.at}
 }
 
