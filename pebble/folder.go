@@ -1,0 +1,91 @@
+package pebble
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// A Folder is a server's data folder: its records in "system", and one engine
+// per data store in "stores/ID". One process may have it open.
+type Folder struct {
+	dir     string
+	opt     FolderOptions
+	records *KV
+}
+
+// FolderOptions for OpenFolder. Every field has a default.
+type FolderOptions struct {
+	// FS is the file system; nil is the operating system's.
+	FS vfs.FS
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// CacheBytes bounds each data store's cache; 0 is DefaultCacheBytes.
+	CacheBytes int64
+	// Retention is how long page links are good; 0 is DefaultRetention.
+	Retention time.Duration
+}
+
+// OpenFolder opens a data folder, making it where it is not there. The errors
+// are ErrLocked, ErrNewer, ErrDamaged and those of the file system.
+func OpenFolder(dir string, opt FolderOptions) (*Folder, error) {
+	if opt.FS == nil {
+		opt.FS = vfs.Default
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if err := opt.FS.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	records, err := OpenKV(filepath.Join(dir, "system"), KVOptions{FS: opt.FS, Now: opt.Now})
+	if err != nil {
+		return nil, err
+	}
+	return &Folder{dir: dir, opt: opt, records: records}, nil
+}
+
+// Records holds the server's own records.
+func (f *Folder) Records() kv.DB { return f.records }
+
+// OpenStore opens the storage of a data store, making it where it is not
+// there. candidate reads a stored version back.
+func (f *Folder) OpenStore(_ context.Context, id string, registry *search.Registry, candidate func(store.Version) (*search.Candidate, error)) (store.Store, error) {
+	if err := f.opt.FS.MkdirAll(filepath.Join(f.dir, "stores"), 0o700); err != nil {
+		return nil, err
+	}
+	return Open(f.storeDir(id), Options{
+		FS:         f.opt.FS,
+		Now:        f.opt.Now,
+		CacheBytes: f.opt.CacheBytes,
+		Retention:  f.opt.Retention,
+		Extract: func(v store.Version) ([]search.Entry, error) {
+			c, err := candidate(v)
+			if err != nil {
+				return nil, err
+			}
+			return c.Entries, nil
+		},
+		Parse: func(json []byte) (*fhir.Tree, error) {
+			return fhir.Parse(registry.Definitions.Schema, json, fhir.DefaultLimits)
+		},
+	})
+}
+
+// RemoveStore deletes the storage of a closed data store; a missing one is no
+// error.
+func (f *Folder) RemoveStore(_ context.Context, id string) error {
+	return f.opt.FS.RemoveAll(f.storeDir(id))
+}
+
+// Close closes the records. The data stores are closed by their owner.
+func (f *Folder) Close() error { return f.records.Close() }
+
+func (f *Folder) storeDir(id string) string { return filepath.Join(f.dir, "stores", id) }
