@@ -1,0 +1,265 @@
+package rest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+)
+
+// A capability is a data store's CapabilityStatement, ready to send.
+type capability struct {
+	body []byte
+	etag string
+}
+
+// readCapability answers GET [base]/metadata.
+// http://hl7.org/fhir/R4/http.html#capabilities
+func readCapability(w http.ResponseWriter, r *request) error {
+	if err := r.capabilityMode(); err != nil {
+		return err
+	}
+	c, err := r.h.capability(r.store)
+	if err != nil {
+		return err
+	}
+	header := w.Header()
+	header.Set("ETag", c.etag)
+	header.Set("Cache-Control", "public, max-age=60")
+	for _, value := range r.header.Values("If-None-Match") {
+		if strings.Contains(value, c.etag) {
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+	}
+	return r.writeJSON(w, http.StatusOK, c.body)
+}
+
+// capabilityMode refuses the modes of /metadata that are not offered.
+func (r *request) capabilityMode() error {
+	for _, p := range r.query {
+		if p.Name == "mode" && p.Value != "full" && p.Value != "normative" {
+			return fhir.Errorf(fhir.KindNotSupported, "mode=%s is not offered; [base]/metadata has mode=full", p.Value).At("http.mode")
+		}
+	}
+	return nil
+}
+
+// maxCapabilities bounds how many statements are kept.
+const maxCapabilities = 64
+
+func (h *handler) capability(s *datastore.Store) (*capability, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c := h.capabilities[s]; c != nil {
+		return c, nil
+	}
+	body, err := json.Marshal(h.describe(s))
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(body)
+	c := &capability{body: body, etag: `W/"` + hex.EncodeToString(sum[:8]) + `"`}
+	if len(h.capabilities) >= maxCapabilities {
+		clear(h.capabilities)
+	}
+	h.capabilities[s] = c
+	return c, nil
+}
+
+// The parts of a CapabilityStatement that Tarn fills.
+// http://hl7.org/fhir/R4/capabilitystatement.html
+type (
+	capabilityStatement struct {
+		ResourceType   string                   `json:"resourceType"`
+		URL            string                   `json:"url"`
+		Name           string                   `json:"name"`
+		Title          string                   `json:"title"`
+		Status         string                   `json:"status"`
+		Date           string                   `json:"date"`
+		Kind           string                   `json:"kind"`
+		Software       capabilitySoftware       `json:"software"`
+		Implementation capabilityImplementation `json:"implementation"`
+		FHIRVersion    string                   `json:"fhirVersion"`
+		Format         []string                 `json:"format"`
+		Rest           []capabilityRest         `json:"rest"`
+	}
+	capabilitySoftware struct {
+		Name    string `json:"name"`
+		Version string `json:"version,omitempty"`
+	}
+	capabilityImplementation struct {
+		Description string `json:"description"`
+		URL         string `json:"url"`
+	}
+	capabilityRest struct {
+		Mode        string               `json:"mode"`
+		Security    capabilitySecurity   `json:"security"`
+		Resource    []capabilityResource `json:"resource"`
+		Interaction []capabilityCode     `json:"interaction"`
+	}
+	capabilitySecurity struct {
+		CORS bool `json:"cors"`
+	}
+	capabilityCode struct {
+		Code string `json:"code"`
+	}
+	capabilityResource struct {
+		Type              string            `json:"type"`
+		Profile           string            `json:"profile"`
+		Interaction       []capabilityCode  `json:"interaction"`
+		Versioning        string            `json:"versioning"`
+		ReadHistory       bool              `json:"readHistory"`
+		UpdateCreate      bool              `json:"updateCreate"`
+		ConditionalCreate bool              `json:"conditionalCreate"`
+		ConditionalRead   string            `json:"conditionalRead"`
+		ConditionalUpdate bool              `json:"conditionalUpdate"`
+		ConditionalDelete string            `json:"conditionalDelete"`
+		ReferencePolicy   []string          `json:"referencePolicy"`
+		SearchInclude     []string          `json:"searchInclude,omitempty"`
+		SearchRevInclude  []string          `json:"searchRevInclude,omitempty"`
+		SearchParam       []capabilityParam `json:"searchParam"`
+	}
+	capabilityParam struct {
+		Name          string `json:"name"`
+		Definition    string `json:"definition,omitempty"`
+		Type          string `json:"type"`
+		Documentation string `json:"documentation,omitempty"`
+	}
+)
+
+// describe makes the statement from the routes and the search parameters
+// there are, so that it cannot say what is not so.
+func (h *handler) describe(s *datastore.Store) capabilityStatement {
+	return capabilityStatement{
+		ResourceType: "CapabilityStatement", URL: s.Base() + "/metadata",
+		Name: "Tarn", Title: "Tarn FHIR data store", Status: "active",
+		Date: h.started.Format(fhir.TimeLayout), Kind: "instance",
+		Software:       capabilitySoftware{"Tarn", h.Version},
+		Implementation: capabilityImplementation{"FHIR data store " + s.Record().ID, s.Base()},
+		FHIRVersion:    "4.0.1",
+		Format:         []string{mimeFHIR, "application/json", "json"},
+		Rest: []capabilityRest{{
+			Mode: "server", Security: capabilitySecurity{CORS: true},
+			Resource:    h.describeResources(s),
+			Interaction: append(h.interactionsAt(levelSystem, levelSystemSearch, levelSystemHistory), capabilityCode{"transaction"}),
+		}},
+	}
+}
+
+// interactionsAt lists the interactions of some levels, each once.
+func (h *handler) interactionsAt(levels ...level) []capabilityCode {
+	var codes []capabilityCode
+	for key, i := range h.routes {
+		if slices.Contains(levels, key.level) && !slices.Contains(codes, capabilityCode{i.name}) {
+			codes = append(codes, capabilityCode{i.name})
+		}
+	}
+	slices.SortFunc(codes, func(a, b capabilityCode) int { return strings.Compare(a.Code, b.Code) })
+	return codes
+}
+
+func (h *handler) describeResources(s *datastore.Store) []capabilityResource {
+	interactions := h.interactionsAt(levelType, levelTypeSearch, levelTypeHistory, levelInstance, levelInstanceHistory, levelVersion)
+	params, referrers := searchable(s)
+	var resources []capabilityResource
+	for _, t := range s.Definitions().Schema.Types {
+		if t.Kind != fhir.KindResource {
+			continue
+		}
+		resource := capabilityResource{
+			Type: t.Name, Profile: "http://hl7.org/fhir/StructureDefinition/" + t.Name,
+			Interaction: interactions, Versioning: "versioned",
+			ReadHistory: true, UpdateCreate: true,
+			ConditionalCreate: true, ConditionalRead: "full-support",
+			ConditionalUpdate: true, ConditionalDelete: "single",
+			ReferencePolicy: []string{"literal", "logical", "local"},
+		}
+		for _, p := range params[t.Name] {
+			resource.SearchParam = append(resource.SearchParam, describeParam(p))
+			if p.Type == definition.ParamReference {
+				resource.SearchInclude = append(resource.SearchInclude, t.Name+":"+p.Code)
+			}
+		}
+		resource.SearchRevInclude = append(slices.Clone(referrers[""]), referrers[t.Name]...)
+		slices.Sort(resource.SearchRevInclude)
+		resources = append(resources, resource)
+	}
+	slices.SortFunc(resources, func(a, b capabilityResource) int { return strings.Compare(a.Type, b.Type) })
+	return resources
+}
+
+// searchable lists by resource type the search parameters that are offered,
+// sorted, and by target the references that lead to it ("" for those to any).
+func searchable(s *datastore.Store) (params map[string][]*definition.SearchParameter, referrers map[string][]string) {
+	params, referrers = map[string][]*definition.SearchParameter{}, map[string][]string{}
+	for _, t := range s.Definitions().Schema.Types {
+		if t.Kind != fhir.KindResource {
+			continue
+		}
+		for _, p := range s.Definitions().SearchParameters(t.Name) {
+			if !offered(s.Registry(), p) {
+				continue
+			}
+			params[t.Name] = append(params[t.Name], p)
+			if p.Type != definition.ParamReference {
+				continue
+			}
+			if len(p.Target) == 0 {
+				referrers[""] = append(referrers[""], t.Name+":"+p.Code)
+			}
+			for _, to := range p.Target {
+				referrers[to] = append(referrers[to], t.Name+":"+p.Code)
+			}
+		}
+		slices.SortFunc(params[t.Name], func(a, b *definition.SearchParameter) int { return strings.Compare(a.Code, b.Code) })
+	}
+	return params, referrers
+}
+
+// offered asks search itself whether it takes a parameter, by having it parse
+// an example of one.
+func offered(registry *search.Registry, p *definition.SearchParameter) bool {
+	example, ok := exampleValues[p.Type]
+	if !ok {
+		return false
+	}
+	if p.Type == definition.ParamComposite {
+		parts := make([]string, len(p.Component))
+		for i, c := range p.Component {
+			if c.Param != nil {
+				parts[i] = exampleValues[c.Param.Type]
+			}
+		}
+		example = strings.Join(parts, "$")
+	}
+	if p.Code == "_id" {
+		example = "1"
+	}
+	_, err := registry.Parse([]string{p.Base}, []search.Pair{{Name: p.Code, Value: example}}, search.Options{})
+	return err == nil
+}
+
+// exampleValues has a valid value for each type of search parameter.
+var exampleValues = map[definition.ParamType]string{
+	definition.ParamNumber: "1", definition.ParamDate: "2020-01-01", definition.ParamString: "a",
+	definition.ParamToken: "a", definition.ParamReference: "Patient/1", definition.ParamComposite: "",
+	definition.ParamQuantity: "1", definition.ParamURI: "http://example.org/a", definition.ParamSpecial: "a",
+}
+
+var paramTypeNames = map[definition.ParamType]string{
+	definition.ParamNumber: "number", definition.ParamDate: "date", definition.ParamString: "string",
+	definition.ParamToken: "token", definition.ParamReference: "reference", definition.ParamComposite: "composite",
+	definition.ParamQuantity: "quantity", definition.ParamURI: "uri", definition.ParamSpecial: "special",
+}
+
+func describeParam(p *definition.SearchParameter) capabilityParam {
+	return capabilityParam{Name: p.Code, Definition: p.URL, Type: paramTypeNames[p.Type], Documentation: p.Description}
+}

@@ -1,0 +1,108 @@
+package rest
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// parseETag is the opaque tag inside W/"3" or "3".
+func parseETag(text string) (tag string, ok bool) {
+	text = strings.TrimPrefix(strings.TrimSpace(text), "W/")
+	if len(text) < 3 || text[0] != '"' || text[len(text)-1] != '"' {
+		return "", false
+	}
+	tag = text[1 : len(text)-1]
+	return tag, !strings.ContainsAny(tag, "\", \t")
+}
+
+// ifMatch is the version that If-Match asks for, "" for none.
+// http://hl7.org/fhir/R4/http.html#concurrency
+func (r *request) ifMatch() (string, error) {
+	values := r.header.Values("If-Match")
+	if len(values) == 0 {
+		return "", nil
+	}
+	tag, ok := parseETag(values[0])
+	if !ok || len(values) > 1 {
+		return "", fhir.Errorf(fhir.KindInvalid, `If-Match %q is not one version's ETag, such as W/"3"`, strings.Join(values, ", ")).At("http.If-Match")
+	}
+	return tag, nil
+}
+
+// ifNoneMatchAny reports If-None-Match: *, the only form that a write takes.
+func (r *request) ifNoneMatchAny() (bool, error) {
+	switch value := strings.TrimSpace(r.header.Get("If-None-Match")); value {
+	case "":
+		return false, nil
+	case "*":
+		return true, nil
+	default:
+		return false, fhir.Errorf(fhir.KindInvalid, "If-None-Match %q has no meaning for an update; * asks that the resource does not exist yet", value).At("http.If-None-Match")
+	}
+}
+
+// ifNoneExist are the criteria of a conditional create, nil for none.
+// http://hl7.org/fhir/R4/http.html#ccreate
+func (r *request) ifNoneExist() ([]search.Pair, error) {
+	values := r.header.Values("If-None-Exist")
+	if len(values) == 0 {
+		return nil, nil
+	}
+	text := strings.TrimSpace(values[0])
+	if at := strings.IndexByte(text, '?'); at >= 0 && (at == 0 || strings.HasSuffix("/"+text[:at], "/"+r.resourceType)) {
+		text = text[at+1:]
+	}
+	pairs, err := search.Pairs(text)
+	if err != nil {
+		return nil, err
+	}
+	return append([]search.Pair{}, pairs...), nil
+}
+
+// criteria are the search of a conditional update or delete: empty, not nil,
+// where the URL has none.
+func (r *request) criteria() []search.Pair {
+	return without(r.query, "_format", "_pretty")
+}
+
+// notModified reports whether a conditional read may be answered with 304.
+// http://hl7.org/fhir/R4/http.html#cread
+func (r *request) notModified(v *store.Version) bool {
+	if values := r.header.Values("If-None-Match"); len(values) > 0 {
+		return matchesETag(values, versionID(v))
+	}
+	value := r.header.Get("If-Modified-Since")
+	if value == "" {
+		return false
+	}
+	since, err := http.ParseTime(value)
+	if err != nil {
+		// A Bundle entry has an instant. What is neither is ignored, as
+		// RFC 9110 asks.
+		if since, err = time.Parse(time.RFC3339Nano, value); err != nil {
+			return false
+		}
+	}
+	updated := v.LastUpdated
+	if since.Nanosecond() == 0 {
+		updated = updated.Truncate(time.Second) // as Last-Modified said it
+	}
+	return !updated.After(since)
+}
+
+func matchesETag(values []string, version string) bool {
+	for _, value := range values {
+		for item := range strings.SplitSeq(value, ",") {
+			item = strings.TrimSpace(item)
+			if tag, ok := parseETag(item); item == "*" || ok && tag == version {
+				return true
+			}
+		}
+	}
+	return false
+}

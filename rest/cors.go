@@ -1,0 +1,26 @@
+package rest
+
+import "net/http"
+
+// The headers that scripts of other origins may read and send.
+const (
+	exposedHeaders = "Location, Content-Location, ETag, Last-Modified, X-Request-Id, Retry-After, Allow, WWW-Authenticate"
+	allowedHeaders = "Accept, Authorization, Cache-Control, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Correlation-Id, X-Request-Id, X-Requested-With"
+)
+
+// options answers OPTIONS: what is allowed at a URL, and CORS preflights.
+// Any origin may ask, without credentials of the browser's own (cookies).
+// https://fetch.spec.whatwg.org/#http-cors-protocol
+func options(w http.ResponseWriter, r *request) error {
+	r.interaction = "options"
+	allow := r.h.allowed(r.level)
+	header := w.Header()
+	header.Set("Allow", allow)
+	if r.header.Get("Access-Control-Request-Method") != "" {
+		header.Set("Access-Control-Allow-Methods", allow)
+		header.Set("Access-Control-Allow-Headers", allowedHeaders)
+		header.Set("Access-Control-Max-Age", "600")
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,36 @@
+package rest
+
+import (
+	"net/http"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
+)
+
+// create answers POST [base]/[type], with If-None-Exist too.
+// http://hl7.org/fhir/R4/http.html#create
+func create(w http.ResponseWriter, r *request) error { return r.write(w, createOp) }
+
+func createOp(r *request) (datastore.Op, error) {
+	criteria, err := r.ifNoneExist()
+	if err != nil {
+		return datastore.Op{}, err
+	}
+	tree, err := r.resource()
+	return datastore.Op{
+		Interaction: authz.Create, Type: r.resourceType, Criteria: criteria, Resource: tree,
+	}, err
+}
+
+// write carries out one write interaction.
+func (r *request) write(w http.ResponseWriter, makeOp func(*request) (datastore.Op, error)) error {
+	op, err := makeOp(r)
+	if err != nil {
+		return err
+	}
+	outcomes, err := r.store.Commit(r.ctx, r.access, []datastore.Op{op}, nil)
+	if err != nil {
+		return err
+	}
+	return r.writeWritten(w, &outcomes[0])
+}

@@ -1,0 +1,159 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// A request is one FHIR interaction: an HTTP request, or one entry of a batch
+// or transaction.
+type request struct {
+	h           *handler
+	http        *http.Request // nil for a Bundle entry
+	ctx         context.Context
+	requestID   string
+	interaction string // the FHIR code, for metrics and logs
+	serve       serveFunc
+
+	store  *datastore.Store
+	access authz.Access
+
+	method string // GET for a HEAD request too: the response drops the body
+	header http.Header
+	target
+	rawQuery string
+	query    []search.Pair
+	format   format
+	prefer   preference
+
+	// tree is the resource of a Bundle entry.
+	tree *fhir.Tree
+	// view is what the reads of a transaction share.
+	view *datastore.View
+}
+
+// openView opens the data store as of t (0: now). done frees it.
+func (r *request) openView(t store.T) (view *datastore.View, done func(), err error) {
+	if r.view != nil && t == 0 {
+		return r.view, func() {}, nil
+	}
+	v, err := r.store.View(r.ctx, r.access, t)
+	if err != nil {
+		return nil, nil, err
+	}
+	return v, v.Close, nil
+}
+
+// url is the absolute URL of something below the data store's base.
+func (r *request) url(path string) string {
+	if path == "" {
+		return r.store.Base()
+	}
+	return r.store.Base() + "/" + path
+}
+
+// without is the query without the parameters of HTTP itself.
+func without(pairs []search.Pair, names ...string) []search.Pair {
+	kept := make([]search.Pair, 0, len(pairs))
+	for _, p := range pairs {
+		if !contains(names, p.Name) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+func contains(names []string, name string) bool {
+	for _, n := range names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+// resource reads the submitted resource, which must be of the URL's type.
+func (r *request) resource() (*fhir.Tree, error) {
+	tree := r.tree
+	if tree == nil {
+		if err := requireJSON(r.header.Get("Content-Type")); err != nil {
+			return nil, err
+		}
+		src, err := r.readBody()
+		if err != nil {
+			return nil, err
+		}
+		if tree, err = r.store.Parse(src); err != nil {
+			return nil, err
+		}
+	}
+	if got := tree.Root().Type().Name; r.resourceType != "" && got != r.resourceType {
+		return nil, fhir.Errorf(fhir.KindInvalid, "the body is of type %s, but the URL names %s; they must be the same", got, r.resourceType)
+	}
+	return tree, nil
+}
+
+// readBody reads the request body, expanded, up to the limit.
+func (r *request) readBody() ([]byte, error) {
+	limit := r.h.MaxBody
+	if r.http.ContentLength > limit {
+		return nil, r.tooLarge()
+	}
+	body, err := expand(r.http.Body, r.header.Get("Content-Encoding"))
+	if err != nil {
+		return nil, err
+	}
+	// The claimed length is believed up to a point only: it costs a client
+	// nothing to claim 50 MB.
+	buf := bytes.NewBuffer(make([]byte, 0, min(max(r.http.ContentLength+bytes.MinRead, 2048), 1<<20)))
+	n, err := buf.ReadFrom(io.LimitReader(body, limit+1))
+	switch {
+	case n > limit:
+		return nil, r.tooLarge()
+	case err != nil:
+		return nil, fhir.Errorf(fhir.KindInvalid, "the request body could not be read to its end: %v", err)
+	case n == 0:
+		return nil, fhir.Errorf(fhir.KindInvalid, "the request has no body; send a resource in JSON")
+	}
+	return buf.Bytes(), nil
+}
+
+// maxDrain bounds what is read and thrown away of a body that is too large, so
+// that a client which does not read while it writes still gets the answer.
+const maxDrain = 64 << 20
+
+func (r *request) tooLarge() error {
+	if r.header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, r.http.Body, maxDrain) // the answer is the same however it ends
+	}
+	return fhir.Errorf(fhir.KindTooLarge, "the body is larger than %d bytes, the most that is read (after decompression)", r.h.MaxBody)
+}
+
+// requestID is the client's X-Request-Id where that can safely be echoed and
+// logged, otherwise a new one.
+func requestID(req *http.Request) string {
+	id := req.Header.Get("X-Request-Id")
+	if len(id) == 0 || len(id) > 128 {
+		return rand.Text()
+	}
+	for i := range len(id) {
+		if c := id[i]; !isAlphanumeric(c) && !strings.ContainsRune("-._:/+=", rune(c)) {
+			return rand.Text()
+		}
+	}
+	return id
+}
+
+func isAlphanumeric(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+}

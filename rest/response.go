@@ -1,0 +1,130 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// response is the http.ResponseWriter that handlers write to: it drops the
+// body of a HEAD request, indents where _pretty asks for it, compresses, and
+// remembers the status.
+type response struct {
+	http.ResponseWriter
+	status     int
+	head       bool
+	acceptGzip bool
+	pretty     bool
+
+	gzip     *gzip.Writer  // nil where the response is not compressed
+	indented *bytes.Buffer // the whole body, where it is to be indented
+}
+
+// accept settles what the response may do, from the request.
+func (w *response) accept(r *request) {
+	w.pretty = r.format.pretty
+	w.acceptGzip = acceptsGzip(r.header.Values("Accept-Encoding"))
+}
+
+// gzipMin is the size from which compressing pays.
+const gzipMin = 1024
+
+// WriteHeader sends the header.
+func (w *response) WriteHeader(status int) {
+	if w.status != 0 {
+		return
+	}
+	w.status = status
+	header := w.Header()
+	if status == http.StatusNoContent || status == http.StatusNotModified {
+		w.ResponseWriter.WriteHeader(status)
+		return
+	}
+	if w.pretty {
+		header.Del("Content-Length")
+		w.indented = new(bytes.Buffer)
+	}
+	if w.acceptGzip && !w.small() {
+		header.Del("Content-Length")
+		header.Set("Content-Encoding", "gzip")
+		if !w.head {
+			w.gzip = newGzip(w.ResponseWriter)
+		}
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *response) small() bool {
+	n, err := strconv.Atoi(w.Header().Get("Content-Length"))
+	return err == nil && n < gzipMin
+}
+
+// Write writes a part of the body.
+func (w *response) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	switch {
+	case w.head:
+		return len(b), nil
+	case w.indented != nil:
+		return w.indented.Write(b)
+	}
+	return w.send(b)
+}
+
+func (w *response) send(b []byte) (int, error) {
+	if w.gzip != nil {
+		return w.gzip.Write(b)
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// close writes what is held back. It may be called after a failed response.
+func (w *response) close() error {
+	var err error
+	if w.indented != nil && !w.head {
+		err = w.sendIndented()
+	}
+	if w.gzip != nil {
+		if closeErr := w.gzip.Close(); err == nil {
+			err = closeErr
+		}
+		freeGzip(w.gzip)
+		w.gzip = nil
+	}
+	return err
+}
+
+// sendIndented changes whitespace only: numbers stay as they are written.
+func (w *response) sendIndented() error {
+	var out bytes.Buffer
+	if err := json.Indent(&out, w.indented.Bytes(), "", "  "); err != nil {
+		return err
+	}
+	out.WriteByte('\n')
+	_, err := w.send(out.Bytes())
+	return err
+}
+
+// buffers holds byte slices for bodies in the making.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
+
+// maxPooled keeps the one large response from staying in memory.
+const maxPooled = 1 << 20
+
+func getBuffer() *[]byte {
+	b := buffers.Get().(*[]byte)
+	*b = (*b)[:0]
+	return b
+}
+
+func putBuffer(b *[]byte) {
+	if cap(*b) <= maxPooled {
+		buffers.Put(b)
+	}
+}

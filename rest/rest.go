@@ -1,0 +1,209 @@
+// Package rest is the FHIR R4 HTTP API of data stores: one file per
+// interaction (read.go, create.go, search.go, transaction.go …), and what the
+// interactions share: routing, content negotiation, preconditions, Bundles and
+// OperationOutcomes. http://hl7.org/fhir/R4/http.html
+//
+// It serves /datastore/{id}/r4/… and nothing else. A handler is a function
+// that returns an error; ServeHTTP alone turns errors and panics into
+// OperationOutcomes.
+//
+// It leaves to others: what is stored and who may see it (datastore), what a
+// search means (search), who the caller is (the Authorize option), listening,
+// TLS and time limits (server). Mount it by path prefix, not on a mux that
+// redirects double slashes.
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
+)
+
+// Prefix is the path that every data store lies below.
+const Prefix = "/datastore/"
+
+// Options for New. Only Stores and Authorize are required.
+type Options struct {
+	// Stores finds the data store of a request: KindNotFound for an unknown id.
+	Stores interface {
+		Store(id string) (*datastore.Store, error)
+	}
+	// Authorize decides what the caller of a request may do. It is not asked
+	// for /metadata and CORS preflights, which are open to all.
+	Authorize func(*http.Request, *datastore.Store) (authz.Access, error)
+	// MaxBody is the greatest size of a request body in bytes, after
+	// decompression. 0 means 50 MiB.
+	MaxBody int64
+	// MaxEntries is the greatest number of entries of a batch or transaction.
+	// 0 means 20,000.
+	MaxEntries int
+	// Logger is nil for slog.Default.
+	Logger *slog.Logger
+	// Now is the clock; nil for time.Now.
+	Now func() time.Time
+	// Observe, if not nil, is told of every response: the FHIR interaction
+	// ("read", "search-type", "transaction" …; "unknown" where the URL names
+	// none), its HTTP status and how long it took.
+	Observe func(interaction string, status int, d time.Duration)
+	// Version is the software version that /metadata states.
+	Version string
+}
+
+// New returns the handler of the FHIR API.
+func New(opt Options) http.Handler {
+	if opt.MaxBody == 0 {
+		opt.MaxBody = 50 << 20
+	}
+	if opt.MaxEntries == 0 {
+		opt.MaxEntries = 20_000
+	}
+	if opt.Logger == nil {
+		opt.Logger = slog.Default()
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	return &handler{Options: opt, started: opt.Now().UTC(), routes: routes(), capabilities: map[*datastore.Store]*capability{}}
+}
+
+type handler struct {
+	Options
+	started time.Time
+	routes  map[routeKey]interaction
+
+	mu           sync.Mutex
+	capabilities map[*datastore.Store]*capability
+}
+
+// ServeHTTP answers one request.
+func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	begin := h.Now()
+	res := &response{ResponseWriter: w}
+	r := &request{h: h, http: req, ctx: req.Context(), method: req.Method, header: req.Header, requestID: requestID(req), rawQuery: req.URL.RawQuery, interaction: "unknown"}
+	if req.Method == http.MethodHead {
+		r.method, res.head = http.MethodGet, true
+	}
+	defer func() { h.finish(r, res, begin, recover()) }()
+	setCommonHeaders(w.Header(), r.requestID)
+	if err := h.serve(res, r); err != nil {
+		h.fail(res, r, err)
+	}
+}
+
+// serve routes a request and calls its handler.
+func (h *handler) serve(res *response, r *request) error {
+	if err := r.negotiate(); err != nil {
+		return err
+	}
+	res.accept(r)
+	segments, err := pathSegments(r.http)
+	if err != nil {
+		return err
+	}
+	if r.store, err = h.Stores.Store(segments.store); err != nil {
+		return err
+	}
+	if err := r.locate(segments.rest); err != nil {
+		return err
+	}
+	if r.method == http.MethodOptions {
+		return options(res, r)
+	}
+	if err := r.route(); err != nil {
+		res.Header().Set("Allow", h.allowed(r.level))
+		return err
+	}
+	if r.level != levelMetadata {
+		if r.access, err = h.Authorize(r.http, r.store); err != nil {
+			return err
+		}
+	}
+	return r.serve(res, r)
+}
+
+// finish ends a response, after a panic too, and reports it.
+func (h *handler) finish(r *request, res *response, begin time.Time, panicked any) {
+	if panicked != nil {
+		if panicked == http.ErrAbortHandler {
+			panic(panicked)
+		}
+		h.fail(res, r, fmt.Errorf("panic: %v\n%s", panicked, debug.Stack()))
+	}
+	err := res.close()
+	took := h.Now().Sub(begin)
+	if h.Observe != nil {
+		h.Observe(r.interaction, res.status, took)
+	}
+	h.Logger.LogAttrs(r.ctx, slog.LevelDebug, "request", slog.String("id", r.requestID),
+		slog.String("interaction", r.interaction), slog.String("type", r.resourceType),
+		slog.Int("status", res.status), slog.Duration("took", took), slog.Any("error", err))
+}
+
+// fail renders an error. Once a part of the response is on its way the only
+// honest answer is to cut the connection.
+func (h *handler) fail(res *response, r *request, err error) {
+	gone := errors.Is(err, errClientGone) || errors.Is(r.ctx.Err(), context.Canceled)
+	if !gone {
+		h.logFailure(r, err)
+	}
+	if res.status != 0 {
+		if h.Observe != nil {
+			h.Observe(r.interaction, res.status, 0)
+		}
+		panic(http.ErrAbortHandler)
+	}
+	writeOutcome(res, r, h.publicError(r, err))
+}
+
+// logFailure logs the causes that the caller is not shown.
+func (h *handler) logFailure(r *request, err error) {
+	var known *fhir.Error
+	if errors.As(err, &known) && known.Kind != fhir.KindInternal && known.Cause == nil {
+		return
+	}
+	h.Logger.LogAttrs(r.ctx, slog.LevelError, "request failed", slog.String("id", r.requestID),
+		slog.String("interaction", r.interaction), slog.String("error", err.Error()))
+}
+
+// setCommonHeaders sets what every response has, before anything can fail.
+func setCommonHeaders(header http.Header, requestID string) {
+	header.Set("X-Request-Id", requestID)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "private, no-cache")
+	header.Set("Vary", "Accept, Accept-Encoding")
+	header.Set("Access-Control-Allow-Origin", "*")
+	header.Set("Access-Control-Expose-Headers", exposedHeaders)
+}
+
+// storePath is a request path, taken apart.
+type storePath struct {
+	store string
+	rest  []string // below …/r4, unescaped
+}
+
+// maxURL bounds a request's URL; longer searches go by POST.
+const maxURL = 32 << 10
+
+func pathSegments(req *http.Request) (storePath, error) {
+	if len(req.RequestURI) > maxURL {
+		return storePath{}, fhir.Errorf(fhir.KindURITooLong, "the URL has %d bytes, and at most %d are read; send a long search as POST [type]/_search with a form body", len(req.RequestURI), maxURL)
+	}
+	parts, err := splitPath(req.URL.EscapedPath())
+	if err != nil {
+		return storePath{}, err
+	}
+	if len(parts) < 3 || "/"+parts[0]+"/" != Prefix || !strings.EqualFold(parts[2], "r4") {
+		return storePath{}, fhir.Errorf(fhir.KindNotFound, "nothing is at this path; FHIR data stores are at %s{id}/r4", Prefix)
+	}
+	return storePath{store: parts[1], rest: parts[3:]}, nil
+}

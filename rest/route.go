@@ -1,0 +1,197 @@
+package rest
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+)
+
+// A level is what kind of thing a URL names.
+type level uint8
+
+const (
+	levelSystem          level = iota // [base]
+	levelMetadata                     // [base]/metadata
+	levelSystemSearch                 // [base]/_search
+	levelSystemHistory                // [base]/_history
+	levelType                         // [base]/Patient
+	levelTypeSearch                   // [base]/Patient/_search
+	levelTypeHistory                  // [base]/Patient/_history
+	levelInstance                     // [base]/Patient/1
+	levelInstanceHistory              // [base]/Patient/1/_history
+	levelVersion                      // [base]/Patient/1/_history/2
+)
+
+// A serveFunc answers a routed request.
+type serveFunc func(w http.ResponseWriter, r *request) error
+
+// A target is what the path below a data store's base URL names.
+type target struct {
+	level        level
+	resourceType string
+	id, version  string
+}
+
+type interaction struct {
+	name  string
+	serve serveFunc
+}
+
+type routeKey struct {
+	level  level
+	method string
+}
+
+// routes is the whole API: what each method does at each level.
+// http://hl7.org/fhir/R4/http.html#summary
+func routes() map[routeKey]interaction {
+	systemSearch := interaction{string(authz.SearchSystem), searchSystem}
+	typeSearch := interaction{string(authz.SearchType), searchType}
+	return map[routeKey]interaction{
+		{levelMetadata, http.MethodGet}:        {"capabilities", readCapability},
+		{levelSystem, http.MethodGet}:          systemSearch,
+		{levelSystemSearch, http.MethodPost}:   systemSearch,
+		{levelSystem, http.MethodPost}:         {"batch", processBundle}, // or "transaction", once the body is read
+		{levelSystemHistory, http.MethodGet}:   {string(authz.HistoryOfAll), history},
+		{levelType, http.MethodGet}:            typeSearch,
+		{levelTypeSearch, http.MethodPost}:     typeSearch,
+		{levelType, http.MethodPost}:           {string(authz.Create), create},
+		{levelType, http.MethodPut}:            {string(authz.Update), update},
+		{levelType, http.MethodDelete}:         {string(authz.Delete), remove},
+		{levelTypeHistory, http.MethodGet}:     {string(authz.HistoryOfType), history},
+		{levelInstance, http.MethodGet}:        {string(authz.Read), read},
+		{levelInstance, http.MethodPut}:        {string(authz.Update), update},
+		{levelInstance, http.MethodDelete}:     {string(authz.Delete), remove},
+		{levelInstanceHistory, http.MethodGet}: {string(authz.HistoryOfOne), history},
+		{levelVersion, http.MethodGet}:         {string(authz.VRead), vread},
+	}
+}
+
+// allowed is the Allow header of a level.
+func (h *handler) allowed(l level) string {
+	var methods []string
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		if _, ok := h.routes[routeKey{l, m}]; ok {
+			methods = append(methods, m)
+			if m == http.MethodGet {
+				methods = append(methods, http.MethodHead)
+			}
+		}
+	}
+	return strings.Join(append(methods, http.MethodOptions), ", ")
+}
+
+// splitPath splits an escaped path; empty segments (double slashes, a
+// trailing one) count for nothing.
+func splitPath(escaped string) ([]string, error) {
+	var parts []string
+	for part := range strings.SplitSeq(escaped, "/") {
+		if part == "" {
+			continue
+		}
+		plain, err := url.PathUnescape(part)
+		if err != nil {
+			return nil, fhir.Errorf(fhir.KindInvalid, "the URL part %q is not percent-encoded correctly", part)
+		}
+		parts = append(parts, plain)
+	}
+	return parts, nil
+}
+
+// locate finds what the path below the base URL names, and reads the query.
+func (r *request) locate(parts []string) error {
+	pairs, err := search.Pairs(r.rawQuery)
+	if err != nil {
+		return err
+	}
+	r.query = pairs
+	r.target, err = r.parseTarget(parts)
+	return err
+}
+
+func (r *request) parseTarget(parts []string) (target, error) {
+	if at := slices.IndexFunc(parts, func(p string) bool { return strings.HasPrefix(p, "$") }); at >= 0 {
+		return target{}, fhir.Errorf(fhir.KindNotFound, "the operation %s is not offered here; [base]/metadata lists what is", parts[at])
+	}
+	if len(parts) == 0 {
+		return target{level: levelSystem}, nil
+	}
+	if len(parts) == 1 {
+		switch parts[0] {
+		case "metadata":
+			return target{level: levelMetadata}, nil
+		case "_search":
+			return target{level: levelSystemSearch}, nil
+		case "_history":
+			return target{level: levelSystemHistory}, nil
+		}
+	}
+	t := target{level: levelType, resourceType: parts[0]}
+	if r.store.Definitions().Schema.Resource(t.resourceType) == nil {
+		return target{}, r.unknownType(t.resourceType)
+	}
+	return t.below(parts[1:])
+}
+
+// below refines a type's target by what follows the type.
+func (t target) below(parts []string) (target, error) {
+	switch {
+	case len(parts) == 0:
+		return t, nil
+	case len(parts) == 1 && parts[0] == "_search":
+		t.level = levelTypeSearch
+		return t, nil
+	case len(parts) == 1 && parts[0] == "_history":
+		t.level = levelTypeHistory
+		return t, nil
+	}
+	t.id = parts[0]
+	switch {
+	case len(parts) == 1:
+		t.level = levelInstance
+		return t, nil
+	case len(parts) == 2 && parts[1] == "_history":
+		t.level = levelInstanceHistory
+		return t, nil
+	case len(parts) == 3 && parts[1] == "_history":
+		t.level, t.version = levelVersion, parts[2]
+		return t, nil
+	}
+	return target{}, fhir.Errorf(fhir.KindNotFound, "nothing is at %s/%s; below a resource there are _history and _history/{version}", t.resourceType, strings.Join(parts, "/"))
+}
+
+// route finds the interaction of the request's level and method.
+func (r *request) route() error {
+	i, ok := r.h.routes[routeKey{r.level, r.method}]
+	if ok {
+		r.interaction, r.serve = i.name, i.serve
+		return nil
+	}
+	if r.method == http.MethodPatch && (r.level == levelType || r.level == levelInstance) {
+		return fhir.Errorf(fhir.KindMethodNotAllowed, "patch is not supported yet; read the resource, change it, and send it back with PUT and If-Match")
+	}
+	hint := ""
+	if r.method == http.MethodPost && r.level == levelInstance {
+		hint = "; to create a resource, POST to [base]/" + r.resourceType + "; to update it, PUT"
+	}
+	return fhir.Errorf(fhir.KindMethodNotAllowed, "%s is not allowed here; allowed are %s%s", r.method, r.h.allowed(r.level), hint)
+}
+
+// unknownType is the error for a URL that names no resource type.
+func (r *request) unknownType(name string) error {
+	var names []string
+	for _, t := range r.store.Definitions().Schema.Types {
+		if t.Kind == fhir.KindResource {
+			names = append(names, t.Name)
+		}
+	}
+	if near := nearest(name, names); near != "" {
+		return fhir.Errorf(fhir.KindNotFound, "%q is not an R4 resource type; did you mean %s?", name, near)
+	}
+	return fhir.Errorf(fhir.KindNotFound, "%q is not an R4 resource type; [base]/metadata lists them", name)
+}

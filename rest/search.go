@@ -1,0 +1,219 @@
+package rest
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// searchType answers GET [base]/[type]?… and POST [base]/[type]/_search.
+// http://hl7.org/fhir/R4/http.html#search
+func searchType(w http.ResponseWriter, r *request) error {
+	pairs, err := r.searchPairs()
+	if err != nil {
+		return err
+	}
+	return r.search(w, []string{r.resourceType}, pairs)
+}
+
+// searchSystem answers GET [base]?_type=… and POST [base]/_search.
+// http://hl7.org/fhir/R4/search.html#searching
+func searchSystem(w http.ResponseWriter, r *request) error {
+	pairs, err := r.searchPairs()
+	if err != nil {
+		return err
+	}
+	var types []string
+	for _, p := range pairs {
+		if p.Name != "_type" {
+			continue
+		}
+		for name := range strings.SplitSeq(p.Value, ",") {
+			if r.store.Definitions().Schema.Resource(name) == nil {
+				return invalidParameter("_type", "%q is not an R4 resource type", name)
+			}
+			if !slices.Contains(types, name) {
+				types = append(types, name)
+			}
+		}
+	}
+	if len(types) == 0 {
+		return invalidParameter("_type", "a search of the whole data store needs _type with the resource types to look at, such as _type=Patient,Observation")
+	}
+	return r.search(w, types, pairs)
+}
+
+func invalidParameter(name, message string, args ...any) error {
+	return fhir.Errorf(fhir.KindInvalid, name+": "+message, args...).At("http." + name)
+}
+
+// searchPairs are the parameters of the URL and, for POST, those of the form
+// after them.
+func (r *request) searchPairs() ([]search.Pair, error) {
+	pairs := r.query
+	if r.method == http.MethodPost && r.http.ContentLength != 0 {
+		if err := requireForm(r.header.Get("Content-Type")); err != nil {
+			return nil, err
+		}
+		body, err := r.readBody()
+		if err != nil {
+			return nil, err
+		}
+		form, err := search.Pairs(string(body))
+		if err != nil {
+			return nil, err
+		}
+		pairs = append(slices.Clip(pairs), form...)
+	}
+	return without(pairs, "_format", "_pretty"), nil
+}
+
+// search answers with one page of a search.
+func (r *request) search(w http.ResponseWriter, types []string, pairs []search.Pair) error {
+	p := &searchPage{r: r}
+	var token string
+	var err error
+	pairs, token = takePage(pairs)
+	if r.resourceType == "" {
+		p.typePairs = slices.DeleteFunc(slices.Clone(pairs), func(p search.Pair) bool { return p.Name != "_type" })
+		pairs = without(pairs, "_type")
+	}
+	p.query, err = r.store.Registry().Parse(types, pairs, search.Options{Base: r.store.Base(), Lenient: r.prefer.lenient})
+	if err != nil {
+		return err
+	}
+	if err := p.start(token); err != nil {
+		return err
+	}
+	view, done, err := r.openView(p.t)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return p.write(w, view)
+}
+
+// A searchPage is one page of a search in the making.
+type searchPage struct {
+	r         *request
+	query     *search.Query
+	typePairs []search.Pair // _type of a system search
+	self      []search.Pair // what was honoured, without the page
+	token     string        // "" for the first page
+	t         store.T
+	after     []byte
+}
+
+// start finds where the page begins.
+func (p *searchPage) start(token string) error {
+	p.self = append(slices.Clip(p.typePairs), p.query.Self...)
+	p.token = token
+	if token == "" {
+		return nil
+	}
+	t, err := p.r.parsePageToken(token, pageOfSearch, p.identity())
+	p.t, p.after = t.t, t.cursor
+	return err
+}
+
+// identity names the search that a page token belongs to.
+func (p *searchPage) identity() string {
+	return p.r.resourceType + "?" + encodeQuery(p.self)
+}
+
+func (p *searchPage) write(w http.ResponseWriter, view *datastore.View) error {
+	if p.query.Count == 0 {
+		return p.writeCount(w, view)
+	}
+	page := store.Page{After: p.after, Limit: p.query.Count, Total: p.query.Total != search.TotalNone}
+	result, err := view.Search(p.r.ctx, p.query, page)
+	if err != nil {
+		return err
+	}
+	b := p.r.newBundle(w, "searchset")
+	defer b.free()
+	if result.Total >= 0 && page.Total {
+		b.total(result.Total)
+	}
+	b.links(p.links(view.T(), result.Next)...)
+	if err := p.entries(b, view, result); err != nil {
+		return err
+	}
+	b.endEntries()
+	return b.close()
+}
+
+// writeCount answers _count=0: the total alone.
+func (p *searchPage) writeCount(w http.ResponseWriter, view *datastore.View) error {
+	n, err := view.Count(p.r.ctx, p.query)
+	if err != nil {
+		return err
+	}
+	b := p.r.newBundle(w, "searchset")
+	defer b.free()
+	b.total(n)
+	b.links(p.links(0, nil)...)
+	if len(p.query.Warnings) > 0 {
+		if err := b.outcomeEntry(p.query.Warnings); err != nil {
+			return err
+		}
+	}
+	b.endEntries()
+	return b.close()
+}
+
+func (p *searchPage) links(t store.T, next []byte) []bundleLink {
+	form := p.r.formPairs()
+	at := func(token string) string {
+		if token == "" {
+			return p.r.link(p.r.resourceType, p.self, form...)
+		}
+		return p.r.link(p.r.resourceType, p.self, append(form[:len(form):len(form)], search.Pair{Name: pageParam, Value: token})...)
+	}
+	links := []bundleLink{{"self", at(p.token)}}
+	if p.token != "" || next != nil {
+		links = append(links, bundleLink{"first", at("")})
+	}
+	if next != nil {
+		token := p.r.pageToken(pageToken{kind: pageOfSearch, t: t, cursor: next}, p.identity())
+		links = append(links, bundleLink{"next", at(token)})
+	}
+	return links
+}
+
+// entries writes the matches as they are read, then what they include, then
+// the warnings.
+func (p *searchPage) entries(b *bundleWriter, view *datastore.View, result store.Result) error {
+	including := len(p.query.Includes)+len(p.query.RevIncludes) > 0
+	var matches []store.Version
+	for v, err := range result.Matches {
+		if err != nil {
+			return err
+		}
+		if including {
+			matches = append(matches, v)
+		}
+		if err := b.searchEntry(&v, "match"); err != nil {
+			return err
+		}
+	}
+	if len(matches) > 0 {
+		for v, err := range view.Include(p.r.ctx, p.query, matches) {
+			if err != nil {
+				return err
+			}
+			if err := b.searchEntry(&v, "include"); err != nil {
+				return err
+			}
+		}
+	}
+	if len(p.query.Warnings) > 0 {
+		return b.outcomeEntry(p.query.Warnings)
+	}
+	return nil
+}
