@@ -1,6 +1,12 @@
 // Package validate owns the rules that a resource must keep beyond the
 // structure that the reader enforces: cardinality, primitive formats, required
-// bindings, reference targets. Invariants and profiles plug in as Rules.
+// bindings, reference targets and the few invariants that are matters of
+// structure (ele-1, ext-1, dom-2). Other invariants and profiles plug in as
+// Rules.
+//
+// A resource is walked once. What there is to check of each type and property
+// is compiled when the validator is made; paths, positions and messages are
+// worked out only for the issues that are found.
 //
 // It leaves to others: reading and structure (fhir), and whether references
 // resolve (store).
@@ -11,15 +17,48 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 )
 
+// issueLimit is how many issues of one resource are reported.
+const issueLimit = 100
+
+// A Rule is a further check that runs after the built-in ones, such as an
+// invariant or a profile.
+type Rule interface {
+	// Check reports every issue of a resource. The tree must not be kept.
+	Check(tree *fhir.Tree, report func(fhir.Issue))
+}
+
 // A Validator checks resources against one definition set. It is immutable
 // and safe for concurrent use.
 type Validator struct {
-	definitions *definition.Set
+	schema *fhir.Schema
+	types  []typeCheck     // by Type.Index
+	props  []propertyCheck // by Property.Index
+	rules  []Rule
 }
 
-// New makes a validator.
-func New(set *definition.Set) *Validator { return &Validator{definitions: set} }
+// New makes a validator with further rules.
+func New(set *definition.Set, rules ...Rule) *Validator {
+	v := &Validator{schema: set.Schema, rules: rules}
+	c := compiler{set: set, codes: map[string]*codes{}}
+	for _, t := range set.Schema.Types {
+		v.types = append(v.types, c.typeCheck(t))
+	}
+	for _, p := range set.Schema.Properties {
+		v.props = append(v.props, c.propertyCheck(p))
+	}
+	return v
+}
 
-// Validate returns every issue of a resource; none means valid. Issues of
-// severity error make it unacceptable; warnings do not.
-func (v *Validator) Validate(tree *fhir.Tree) []fhir.Issue { panic("not implemented") }
+// Validate returns the issues of a resource, a hundred at most; none means
+// valid. Issues of severity error make it unacceptable; warnings do not. The
+// tree must be of the validator's schema.
+func (v *Validator) Validate(tree *fhir.Tree) []fhir.Issue {
+	root := tree.Root()
+	start, _ := root.Span()
+	w := walker{v: v, holder: root, text: string(root.Raw()), offset: start}
+	w.object(root)
+	for _, rule := range v.rules {
+		rule.Check(tree, w.add)
+	}
+	return w.issues
+}

@@ -1,0 +1,132 @@
+package validate
+
+import (
+	"strings"
+
+	"github.com/tarnhealth/tarn/fhir"
+)
+
+// walker is the state of one walk.
+type walker struct {
+	v      *Validator
+	issues []fhir.Issue
+	// text is the resource's source as a string, made once so that the texts
+	// of values are parts of it; offset is where it begins in the source.
+	text   string
+	offset int
+	// holder is the resource that "#id" references point into.
+	holder fhir.Node
+	// contained is set inside a contained resource.
+	contained bool
+}
+
+// raw is what n.Raw is, without a copy.
+func (w *walker) raw(n fhir.Node) string {
+	start, end := n.Span()
+	return w.text[start-w.offset : end-w.offset]
+}
+
+// string is what n.Text is, with a copy only where there are escapes.
+func (w *walker) string(n fhir.Node) string {
+	if raw := w.raw(n); strings.IndexByte(raw, '\\') < 0 {
+		return raw
+	}
+	return n.Text()
+}
+
+func (w *walker) full() bool { return len(w.issues) >= issueLimit }
+
+// object checks a resource or a complex value, or the id and extensions of a
+// primitive, and everything inside.
+func (w *walker) object(n fhir.Node) {
+	check := &w.v.types[n.TypeIndex()]
+	var seen elementSet
+	last, count := -1, 0
+	for c := n.First(); c.Exists() && !w.full(); c = c.Next() {
+		p := &w.v.props[c.PropertyIndex()]
+		seen.add(p.element)
+		if p.max > 0 {
+			if p.element != last {
+				last, count = p.element, 0
+			}
+			if count++; count == p.max+1 {
+				w.tooMany(c, p)
+			}
+		}
+		w.value(c, p)
+	}
+	if !seen.holds(&check.required) && !w.full() {
+		w.missing(n, &seen)
+	}
+	if check.resource {
+		return
+	}
+	if check.extension >= 0 && seen.has(check.extension) == seen.has(check.value) {
+		w.extension(n, seen.has(check.value))
+		return
+	}
+	if check.id >= 0 {
+		seen.remove(check.id)
+	}
+	if seen.empty() && !n.HasValue() {
+		w.empty(n)
+	}
+}
+
+// value checks one value of a property and everything inside.
+func (w *walker) value(n fhir.Node, p *propertyCheck) {
+	if p.primitive {
+		w.primitive(n, p)
+		return
+	}
+	if w.v.types[n.TypeIndex()].resource {
+		w.resource(n, p)
+		return
+	}
+	w.object(n)
+	switch p.what {
+	case checkReference:
+		w.reference(n, p)
+	case checkCoding:
+		w.coding(n, p)
+	case checkConcept:
+		w.concept(n, p)
+	}
+}
+
+func (w *walker) primitive(n fhir.Node, p *propertyCheck) {
+	if n.HasValue() {
+		switch p.what {
+		case checkFormat:
+			w.format(n, p)
+		case checkCode:
+			w.code(n, p)
+		}
+		if p.maxLength > 0 {
+			w.length(n, p)
+		}
+		if !n.First().Exists() {
+			return
+		}
+	}
+	w.object(n)
+}
+
+// resource checks a resource inside another: contained ones belong to their
+// holder, those in a Bundle or in Parameters stand for themselves.
+func (w *walker) resource(n fhir.Node, p *propertyCheck) {
+	if p.what == checkContained {
+		if w.contained {
+			w.nested(n)
+			return
+		}
+		w.contained = true
+		w.object(n)
+		w.contained = false
+		return
+	}
+	holder, contained := w.holder, w.contained
+	w.holder, w.contained = n, false
+	w.object(n)
+	w.holder, w.contained = holder, contained
+}
