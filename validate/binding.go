@@ -2,6 +2,7 @@ package validate
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -110,25 +111,25 @@ func quoteCoding(system, code string) string {
 	return fmt.Sprintf("%q of %s", code, system)
 }
 
-// mend says which codes are right.
+// mend says which codes are right: the one that was probably meant, all of a
+// small set, or where to find them.
 func (c *codes) mend(code string) string {
+	systems := slices.Sorted(maps.Keys(c.set.Codes))
 	var all []string
-	system := ""
-	for s, ofSystem := range c.set.Codes {
-		system = s
-		for k := range ofSystem {
-			if code != "" && strings.EqualFold(k, code) && k != code {
-				return fmt.Sprintf("did you mean %q of %s? Codes are case-sensitive", k, s)
+	for _, system := range systems {
+		for _, right := range slices.Sorted(maps.Keys(c.set.Codes[system])) {
+			if strings.EqualFold(right, code) && right != code {
+				return fmt.Sprintf("did you mean %q of %s? Codes are case-sensitive", right, system)
 			}
-			all = append(all, k)
+			all = append(all, right)
 		}
 	}
-	slices.Sort(all)
 	switch {
 	case len(all) == 0 || len(all) > listLimit:
 		return "see " + c.set.URL
-	case len(c.set.Codes) == 1:
-		return "use one of " + strings.Join(all, ", ") + " of " + system
+	case len(systems) == 1:
+		return "use one of " + strings.Join(all, ", ") + " of " + systems[0]
 	}
+	slices.Sort(all)
 	return "use one of " + strings.Join(all, ", ") + " of " + c.set.URL
 }

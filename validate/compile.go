@@ -63,7 +63,7 @@ type codes struct {
 
 type compiler struct {
 	set   *definition.Set
-	codes map[string]*codes // by value set URL; nil where the set is not known
+	codes map[string]*codes // by value set URL
 }
 
 func (c *compiler) typeCheck(t *fhir.Type) typeCheck {

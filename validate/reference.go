@@ -93,15 +93,19 @@ func targetName(ref string) (name string, relative bool) {
 }
 
 // containedType is the type of the resource with an id inside the holder; an
-// empty id stands for the holder itself.
+// empty id stands for the holder itself. The ids are gathered at the first
+// such reference, so that many of them stay cheap.
 func (w *walker) containedType(id string) string {
 	if id == "" {
 		return w.holder.Type().Name
 	}
-	for c := w.holder.First(); c.Exists(); c = c.Next() {
-		if c.Name() == "contained" && c.TextOf("id") == id {
-			return c.Type().Name
+	if w.inside == nil {
+		w.inside = map[string]string{}
+		for c := w.holder.First(); c.Exists(); c = c.Next() {
+			if c.Name() == "contained" {
+				w.inside[c.TextOf("id")] = c.Type().Name
+			}
 		}
 	}
-	return ""
+	return w.inside[id]
 }

@@ -16,6 +16,9 @@ type walker struct {
 	offset int
 	// holder is the resource that "#id" references point into.
 	holder fhir.Node
+	// inside maps the ids of the holder's contained resources to their types;
+	// nil until it is needed.
+	inside map[string]string
 	// contained is set inside a contained resource.
 	contained bool
 }
@@ -125,8 +128,8 @@ func (w *walker) resource(n fhir.Node, p *propertyCheck) {
 		w.contained = false
 		return
 	}
-	holder, contained := w.holder, w.contained
-	w.holder, w.contained = n, false
+	holder, inside, contained := w.holder, w.inside, w.contained
+	w.holder, w.inside, w.contained = n, nil, false
 	w.object(n)
-	w.holder, w.contained = holder, contained
+	w.holder, w.inside, w.contained = holder, inside, contained
 }
