@@ -1,24 +1,131 @@
 // Package fhirpath parses, compiles and evaluates FHIRPath over the resource
 // tree. http://hl7.org/fhirpath/N1/
 //
-// It leaves to others: what an expression is for (search parameters, later
-// invariants), and terminology functions. It does no I/O: resolve() looks only
-// at the reference's text, which is what search parameters need of it.
+// Compile turns an expression into a tree of small evaluators with element
+// names resolved to the schema's properties. A path of names, with the filters
+// that search parameters use, runs straight over the tree (walk.go); everything
+// else runs on a stack machine (machine.go) on which each evaluator leaves the
+// items that it selects.
+//
+// It leaves to others: what an expression is for (search parameters,
+// invariants, views), terminology functions and unit conversion. It does no
+// I/O: resolve() looks only at the reference's text and at contained
+// resources, which is what search parameters need of it (resolve.go).
 package fhirpath
 
 import (
+	"slices"
+	"time"
+
 	"github.com/tarnhealth/tarn/fhir"
 )
 
 // An Expr is a compiled expression. It is immutable and safe for concurrent use.
-type Expr struct{}
+type Expr struct {
+	source string
+	root   evaluator
+	direct direct // nil where the expression needs a machine
+}
 
-// Compile parses an expression and resolves the type names in it against a
-// schema. Errors say where and what; a function that the engine does not have
-// is an error here, never at evaluation.
-func Compile(schema *fhir.Schema, expression string) (*Expr, error) { panic("not implemented") }
+// Env is what an evaluation knows besides its focus.
+type Env struct {
+	// Now is the time of today(), now() and timeOfDay(); it is an error to
+	// call them where it is zero.
+	Now time.Time
+	// Variables are the values of the names that Compile got by
+	// WithVariables.
+	Variables map[string][]Item
+	// Trace receives what trace() is called with; nil discards it.
+	Trace func(name string, items []Item)
+}
+
+// An Option changes what an expression may use.
+type Option func(*compiler)
+
+// WithVariables allows the expression to use further names after %. Their
+// values come with Env; one that is missing there is the empty collection.
+func WithVariables(names ...string) Option {
+	return func(c *compiler) { c.variables = append(c.variables, names...) }
+}
+
+// WithContext says which type of value the expression is evaluated on
+// ("Patient", "Patient.contact"), so that element names which that type does
+// not have are errors.
+func WithContext(typeName string) Option {
+	return func(c *compiler) { c.context = typeName }
+}
+
+// Compile parses an expression and resolves the names in it against a schema.
+// Errors say where and what; an element, type, variable or function that does
+// not exist is an error here, never at evaluation.
+func Compile(schema *fhir.Schema, expression string, options ...Option) (*Expr, error) {
+	tree, err := parse(expression)
+	if err != nil {
+		return nil, err
+	}
+	c := &compiler{schema: schema, source: expression}
+	for _, option := range options {
+		option(c)
+	}
+	if c.context != "" {
+		t := schema.Type(c.context)
+		if t == nil {
+			return nil, fhir.Errorf(fhir.KindInvalid, "FHIRPath: the context type %s does not exist", c.context)
+		}
+		c.this = family(schema, t)
+	}
+	root, _, err := c.compile(tree)
+	if err != nil {
+		return nil, err
+	}
+	e := &Expr{source: expression, root: root}
+	e.direct, _ = asDirect(root)
+	return e, nil
+}
+
+// String is the source of the expression.
+func (e *Expr) String() string { return e.source }
 
 // Nodes evaluates the expression with focus as context and returns the tree
 // nodes selected, in order. Selected values that are not tree nodes (the
 // booleans of a comparison) are left out: see Eval for those.
-func (e *Expr) Nodes(focus fhir.Node) ([]fhir.Node, error) { panic("not implemented") }
+func (e *Expr) Nodes(focus fhir.Node) ([]fhir.Node, error) { return e.AppendNodes(nil, focus) }
+
+// AppendNodes is Nodes with the result appended to dst. Paths as search
+// parameters have them allocate nothing else.
+func (e *Expr) AppendNodes(dst []fhir.Node, focus fhir.Node) ([]fhir.Node, error) {
+	if e.direct != nil {
+		return e.direct.appendNodes(dst, focus), nil
+	}
+	m := newMachine(focus, &Env{})
+	defer m.release()
+	if err := e.root.eval(m); err != nil {
+		return dst, err
+	}
+	for _, item := range m.stack {
+		if item.kind == KindNode {
+			dst = append(dst, item.node)
+		}
+	}
+	return dst, nil
+}
+
+// Eval evaluates the expression and returns every item selected, in order.
+func (e *Expr) Eval(focus fhir.Node, env Env) ([]Item, error) {
+	m := newMachine(focus, &env)
+	defer m.release()
+	if err := e.root.eval(m); err != nil {
+		return nil, err
+	}
+	return slices.Clone(m.stack), nil
+}
+
+// Bool evaluates the expression as a condition, as invariants have it: the
+// empty collection is false, a single item that is not a boolean is true,
+// several items are an error.
+func (e *Expr) Bool(focus fhir.Node, env Env) (bool, error) {
+	m := newMachine(focus, &env)
+	defer m.release()
+	t, err := m.truth(e.root)
+	return t == isTrue, err
+}
