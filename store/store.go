@@ -71,8 +71,8 @@ type Version struct {
 	LastUpdated time.Time
 	// Op says how the version came about.
 	Op OpKind
-	// Created is set in the result of Commit and Load where the resource did
-	// not exist before or was deleted.
+	// Created is set where the resource did not exist before this version, or
+	// was deleted.
 	Created bool
 	// Body is empty for a deletion. Read-only.
 	Body fhir.Body
