@@ -3,6 +3,8 @@ package fhir
 import (
 	"bytes"
 	"math"
+	"slices"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -22,7 +24,7 @@ const maxIssues = 50
 
 // bytesPerNode is how many bytes of JSON one node takes at least, as a rule:
 // it sizes the tape so that it seldom has to grow.
-const bytesPerNode = 22
+const bytesPerNode = 24
 
 // Parse reads one resource in JSON. It checks, in one pass, the JSON syntax
 // (RFC 8259, UTF-8), that every key is a property of its type and occurs once,
@@ -36,9 +38,9 @@ func Parse(schema *Schema, src []byte, limits Limits) (*Tree, error) {
 		return nil, Errorf(KindTooLarge, "the body has %d bytes; the greatest size is 4 GiB", len(src))
 	}
 	p := parser{src: src, schema: schema, limits: limits, kind: KindInvalid}
+	var nodes []node
 	if p.encoding() {
-		p.nodes = make([]node, 0, len(src)/bytesPerNode+8)
-		p.document()
+		nodes = p.read()
 	}
 	if p.full() {
 		p.issues = append(p.issues, Issue{
@@ -49,7 +51,35 @@ func Parse(schema *Schema, src []byte, limits Limits) (*Tree, error) {
 	if len(p.issues) > 0 {
 		return nil, &Error{Kind: p.kind, Issues: p.issues}
 	}
-	return &Tree{Source: src, Schema: schema, nodes: p.nodes}, nil
+	return &Tree{Source: src, Schema: schema, nodes: nodes}, nil
+}
+
+// tapes keeps tapes to read into, of up to pooledNodes nodes, so that a
+// resource's own tape is allocated once, at its exact size.
+var tapes = sync.Pool{New: func() any { return new([]node) }}
+
+const pooledNodes = 64 << 10
+
+// read reads the source into a tape.
+func (p *parser) read() []node {
+	size := len(p.src)/bytesPerNode + 8
+	if size > pooledNodes {
+		p.nodes = make([]node, 0, size)
+		p.document()
+		return p.nodes
+	}
+	tape := tapes.Get().(*[]node)
+	if cap(*tape) < size {
+		*tape = make([]node, 0, size)
+	}
+	p.nodes = (*tape)[:0]
+	p.document()
+	nodes := slices.Clone(p.nodes)
+	if cap(p.nodes) <= 2*pooledNodes {
+		*tape = p.nodes
+	}
+	tapes.Put(tape)
+	return nodes
 }
 
 // parser is the state of one Parse. Its methods return false to stop reading,
@@ -163,13 +193,17 @@ func (p *parser) object(self uint32, t *Type) bool {
 // members reads the members of an object up to its closing brace.
 func (p *parser) members(f *frame) bool {
 	for {
-		if p.next() != '"' {
+		if p.peek() != '"' && p.next() != '"' {
 			return p.unexpected("a key in double quotes")
 		}
 		if !p.member(f) || p.full() {
 			return false
 		}
-		switch p.next() {
+		c := p.peek()
+		if c <= ' ' {
+			c = p.space()
+		}
+		switch c {
 		case ',':
 			p.at++
 		case '}':
@@ -194,7 +228,7 @@ func (p *parser) member(f *frame) bool {
 	if !f.values.add(prop.Element.Index) {
 		return p.repeated(f, key, keyAt)
 	}
-	return p.shape(f, prop, keyAt, false)
+	return p.shape(f, false)
 }
 
 // otherMember reads a member whose key is not a property's name: resourceType,
@@ -214,7 +248,7 @@ func (p *parser) otherMember(f *frame, key []byte, keyAt int) bool {
 			if !f.shadows.add(prop.Element.Index) {
 				return p.repeated(f, key, keyAt)
 			}
-			return p.shape(f, prop, keyAt, true)
+			return p.shape(f, true)
 		}
 	}
 	p.unknown(f, key, keyAt)
@@ -230,31 +264,30 @@ func takesCompanion(prop *Property) bool {
 	return prop.JSON != "url" || prop.Owner.Name != "Extension"
 }
 
-// shape reads the value of a property, or of its companion, as an array or as
-// a single value, whichever the element asks for.
-func (p *parser) shape(f *frame, prop *Property, keyAt int, companion bool) bool {
-	repeats := prop.Element.Max != 1
-	if p.next() != '[' {
-		if repeats && !p.startsValue() {
-			return p.skip() // a syntax error
-		}
-		if repeats {
-			f.broken = true
-			p.issueAt(p.at, p.itemPath(f), "structure",
-				"%s may repeat; write its value in an array: [ … ]", p.keyName(prop, companion))
-		}
-		return p.value(f, prop, companion, 0)
-	}
-	if !repeats {
+// shape reads the value of the property, or of its companion, as an array or
+// as a single value, whichever the element asks for.
+func (p *parser) shape(f *frame, companion bool) bool {
+	repeats := f.prop.Element.Max != 1
+	switch array := p.peek() == '['; {
+	case array && repeats:
+		return p.array(f, companion)
+	case array:
 		f.broken = true
 		p.issueAt(p.at, p.itemPath(f), "structure",
-			"%s takes one value, got an array; write the value without [ ]", p.keyName(prop, companion))
+			"%s takes one value, got an array; write the value without [ ]", keyName(f.prop, companion))
 		return p.skip()
+	case repeats:
+		if !p.startsValue() {
+			return p.skip() // a syntax error
+		}
+		f.broken = true
+		p.issueAt(p.at, p.itemPath(f), "structure",
+			"%s may repeat; write its value in an array: [ … ]", keyName(f.prop, companion))
 	}
-	return p.array(f, prop, companion)
+	return p.value(f, companion, 0)
 }
 
-func (p *parser) array(f *frame, prop *Property, companion bool) bool {
+func (p *parser) array(f *frame, companion bool) bool {
 	if !p.enter() {
 		return false
 	}
@@ -262,16 +295,20 @@ func (p *parser) array(f *frame, prop *Property, companion bool) bool {
 	p.at++
 	if p.next() == ']' {
 		p.issueAt(start, p.elementPath(f), "structure",
-			"%s is an empty array; leave it out", p.keyName(prop, companion))
+			"%s is an empty array; leave it out", keyName(f.prop, companion))
 		p.at++
 		p.depth--
 		return true
 	}
 	for {
-		if !p.value(f, prop, companion, flagArray) || p.full() {
+		if !p.value(f, companion, flagArray) || p.full() {
 			return false
 		}
-		switch p.next() {
+		c := p.peek()
+		if c <= ' ' {
+			c = p.space()
+		}
+		switch c {
 		case ',':
 			p.at++
 			p.next()
@@ -287,65 +324,51 @@ func (p *parser) array(f *frame, prop *Property, companion bool) bool {
 }
 
 // value reads one value at p.at: a property's only value or an array's item.
-func (p *parser) value(f *frame, prop *Property, companion bool, flags uint8) bool {
+func (p *parser) value(f *frame, companion bool, flags uint8) bool {
+	t := f.prop.Type
 	switch {
 	case companion:
-		return p.companion(f, prop, flags)
-	case prop.Type.Kind == KindPrimitive:
-		return p.primitive(f, prop, flags)
-	case p.next() != '{':
-		return p.mismatch(f, prop, false)
-	case isResource(prop.Type):
-		t, ok := p.resourceType(f)
-		if !ok || t == nil {
+		return p.companion(f, flags)
+	case t.Kind == KindPrimitive:
+		return p.primitive(f, flags)
+	case p.peek() != '{':
+		return p.mismatch(f, false)
+	case isResource(t):
+		named, ok := p.resourceType(f)
+		if !ok || named == nil {
 			return ok && p.skip()
 		}
-		return p.complex(f, prop, t, flags)
-	default:
-		return p.complex(f, prop, prop.Type, flags)
+		t = named
 	}
-}
-
-func (p *parser) complex(f *frame, prop *Property, t *Type, flags uint8) bool {
-	self, ok := p.emit(f, node{
-		prop: uint32(prop.Index), typ: uint16(t.Index), kind: nodeObject, flags: flags, start: uint32(p.at),
-	})
+	self, ok := p.emit(f, t, nodeObject, flags, p.at, 0)
 	return ok && p.object(self, t)
 }
 
-func (p *parser) primitive(f *frame, prop *Property, flags uint8) bool {
-	n := node{prop: uint32(prop.Index), typ: uint16(prop.Type.Index), flags: flags}
-	var form JSONKind
-	start, ok := p.at, true
-	switch c := p.next(); {
-	case c == '"' && prop.Type.JSON == JSONString:
-		return p.str(f, n)
-	case c == '"':
-		return p.mismatch(f, prop, false)
-	case c == '-' || '0' <= c && c <= '9':
-		form, n.kind, ok = JSONNumber, nodeNumber, p.number()
-	case c == 't' || c == 'f':
-		form, n.kind, ok = JSONBool, nodeBool, p.word()
+func (p *parser) primitive(f *frame, flags uint8) bool {
+	t, start := f.prop.Type, p.at
+	c := p.peek()
+	if c == '"' && t.JSON == JSONString {
+		return p.str(f, flags)
+	}
+	kind, ok := nodeNull, false
+	switch {
+	case t.JSON == JSONNumber && (c == '-' || '0' <= c && c <= '9'):
+		kind, ok = nodeNumber, p.number()
+	case t.JSON == JSONBool && (c == 't' || c == 'f'):
+		kind, ok = nodeBool, p.word()
 	case c == 'n' && flags&flagArray != 0:
-		form, n.kind, ok = prop.Type.JSON, nodeNull, p.word()
+		ok = p.word()
 		f.align = true
 	default:
-		return p.mismatch(f, prop, false)
+		return p.mismatch(f, false)
 	}
-	if !ok {
-		return false
+	if ok {
+		_, ok = p.emit(f, t, kind, flags, start, p.at)
 	}
-	if form != prop.Type.JSON {
-		p.at = start
-		return p.mismatch(f, prop, false)
-	}
-	n.start, n.end = uint32(start), uint32(p.at)
-	_, ok = p.emit(f, n)
 	return ok
 }
 
-// str reads a string into a node that is otherwise filled.
-func (p *parser) str(f *frame, n node) bool {
+func (p *parser) str(f *frame, flags uint8) bool {
 	start, end, escaped, ok := p.text()
 	if !ok {
 		return false
@@ -354,33 +377,27 @@ func (p *parser) str(f *frame, n node) bool {
 		p.issueAt(start-1, p.itemPath(f), "value", "the string is empty; leave the element out")
 	}
 	if escaped {
-		n.flags |= flagEscaped
+		flags |= flagEscaped
 	}
-	n.kind, n.start, n.end = nodeString, uint32(start), uint32(end)
-	_, ok = p.emit(f, n)
+	_, ok = p.emit(f, f.prop.Type, nodeString, flags, start, end)
 	return ok
 }
 
 // companion reads the value of a "_x" key, or one item of it.
-func (p *parser) companion(f *frame, prop *Property, flags uint8) bool {
-	n := node{
-		prop: uint32(prop.Index), typ: uint16(prop.Type.Index),
-		kind: nodeCompanion, flags: flags, start: uint32(p.at),
-	}
-	switch c := p.next(); {
+func (p *parser) companion(f *frame, flags uint8) bool {
+	start := p.at
+	switch c := p.peek(); {
 	case c == '{':
-		self, ok := p.emit(f, n)
-		return ok && p.object(self, p.elementType(prop.Type))
+		self, ok := p.emit(f, f.prop.Type, nodeCompanion, flags, start, 0)
+		return ok && p.object(self, p.elementType(f.prop.Type))
 	case c == 'n' && flags&flagArray != 0:
 		if !p.word() {
 			return false
 		}
-		n.flags |= flagLinked // stands for nothing
-		n.end = uint32(p.at)
-		_, ok := p.emit(f, n)
+		_, ok := p.emit(f, f.prop.Type, nodeCompanion, flags|flagLinked, start, p.at)
 		return ok
 	default:
-		return p.mismatch(f, prop, true)
+		return p.mismatch(f, true)
 	}
 }
 
@@ -394,15 +411,17 @@ func (p *parser) elementType(primitive *Type) *Type {
 }
 
 // emit appends a node as the last child of the object being read.
-func (p *parser) emit(f *frame, n node) (uint32, bool) {
+func (p *parser) emit(f *frame, t *Type, kind nodeKind, flags uint8, start, end int) (uint32, bool) {
 	at := uint32(len(p.nodes))
 	if len(p.nodes) >= p.limits.Nodes {
 		p.kind = KindTooLarge
 		p.issues = nil // the limit is the one thing to tell
 		return 0, p.stop("too-long", p.at, "the JSON has more than %d values; send it in smaller parts", p.limits.Nodes)
 	}
-	n.parent = f.self
-	p.nodes = append(p.nodes, n)
+	p.nodes = append(p.nodes, node{
+		prop: uint32(f.prop.Index), typ: uint16(t.Index), kind: kind, flags: flags,
+		start: uint32(start), end: uint32(end), parent: f.self,
+	})
 	if f.last == 0 {
 		p.nodes[f.self].flags |= flagChildren
 	} else {

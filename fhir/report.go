@@ -92,7 +92,8 @@ func describe(c byte) string {
 }
 
 // mismatch records that the value at p.at has the wrong JSON form and skips it.
-func (p *parser) mismatch(f *frame, prop *Property, companion bool) bool {
+func (p *parser) mismatch(f *frame, companion bool) bool {
+	name := keyName(f.prop, companion)
 	at := p.at
 	if !p.startsValue() {
 		return p.skip() // a syntax error
@@ -103,13 +104,13 @@ func (p *parser) mismatch(f *frame, prop *Property, companion bool) bool {
 	}
 	switch got := describe(p.src[at]); {
 	case got == "null":
-		p.issueAt(at, p.itemPath(f), "structure", "%s is null; leave it out", p.keyName(prop, companion))
+		p.issueAt(at, p.itemPath(f), "structure", "%s is null; leave it out", name)
 	case companion:
 		p.issueAt(at, p.itemPath(f), "structure",
-			"%s must be an object with id or extension, got %s", p.keyName(prop, companion), got)
+			"%s must be an object with id or extension, got %s", name, got)
 	default:
 		p.issueAt(at, p.itemPath(f), "structure",
-			"%s must be %s, got %s", p.keyName(prop, companion), expected(prop.Type), got)
+			"%s must be %s, got %s", name, expected(f.prop.Type), got)
 	}
 	return true
 }
@@ -128,7 +129,7 @@ func expected(t *Type) string {
 	return fmt.Sprintf("a string (%s)", t.Name)
 }
 
-func (p *parser) keyName(prop *Property, companion bool) string {
+func keyName(prop *Property, companion bool) string {
 	if companion {
 		return `"_` + prop.JSON + `"`
 	}
@@ -146,7 +147,7 @@ func (p *parser) repeated(f *frame, key []byte, keyAt int) bool {
 		if other != f.prop {
 			p.issueAt(keyAt, p.elementPath(f), "structure",
 				"%s and %s are both forms of %s[x]; keep one",
-				p.keyName(other, key[0] == '_'), quoteKey(key), other.Element.Name)
+				keyName(other, key[0] == '_'), quoteKey(key), other.Element.Name)
 			return p.skip()
 		}
 		break

@@ -5,11 +5,20 @@ import (
 	"math/bits"
 )
 
+// peek is the byte at p.at, 0 at the end. It is next without the skipping,
+// small enough for the compiler to inline.
+func (p *parser) peek() byte {
+	if p.at < len(p.src) {
+		return p.src[p.at]
+	}
+	return 0
+}
+
 // next skips white space and returns the byte that follows without taking it;
 // 0 at the end.
 func (p *parser) next() byte {
-	if p.at < len(p.src) && p.src[p.at] > ' ' {
-		return p.src[p.at]
+	if c := p.peek(); c > ' ' {
+		return c
 	}
 	return p.space()
 }
@@ -57,7 +66,8 @@ func (p *parser) text() (start, end int, escaped, ok bool) {
 	start = p.at + 1
 	for at := start; ; {
 		for at+8 <= len(src) {
-			if m := stops(binary.LittleEndian.Uint64(src[at:])); m != 0 {
+			m := stops(binary.LittleEndian.Uint64(src[at:]))
+			if m != 0 {
 				at += bits.TrailingZeros64(m) / 8
 				break
 			}
@@ -210,11 +220,13 @@ func (p *parser) key() ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	if p.next() != ':' {
+	if p.peek() != ':' && p.next() != ':' {
 		return nil, p.unexpected(`":"`)
 	}
 	p.at++
-	p.next()
+	if p.peek() <= ' ' {
+		p.space()
+	}
 	if escaped {
 		return []byte(unescape(p.src[start:end])), true
 	}

@@ -41,3 +41,26 @@ func (n Node) PropertyIndex() int {
 
 // TypeIndex is the index of Type in Schema.Types. The node must be present.
 func (n Node) TypeIndex() int { return int(n.node().typ) }
+
+// AppendChildren appends the children whose property index is one of span
+// from first on. With adjacent set, those are all of one property, so that the
+// walk ends at the first child after them.
+func (n Node) AppendChildren(dst []Node, first, span uint32, adjacent bool) []Node {
+	if n.tree == nil {
+		return dst
+	}
+	nodes, found := n.tree.nodes, false
+	for at := n.firstChild(); at != 0; {
+		d := &nodes[at]
+		if d.prop-first < span {
+			if d.flags&flagLinked == 0 {
+				dst = append(dst, Node{n.tree, at})
+				found = true
+			}
+		} else if found && adjacent {
+			break
+		}
+		at = d.next
+	}
+	return dst
+}
