@@ -7,6 +7,7 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/fhirpath"
 )
 
 // A Param is one compiled parameter of one resource type: a search parameter,
@@ -22,7 +23,17 @@ type Param struct {
 	// stable between releases; Key is.
 	Ordinal int
 
-	extract extractor
+	// kind and expr are nil for a mark and for _id and _lastUpdated, which
+	// are answered without entries.
+	kind kind
+	expr *fhirpath.Expr
+	// computed is set where expr makes a boolean instead of selecting one.
+	computed bool
+	// components are a composite's parts.
+	components []component
+	// implied are the hashes of the systems that a token parameter's elements
+	// of type code have by their binding.
+	implied []uint64
 }
 
 // Key names the parameter for storage: "Patient.birthdate".

@@ -2,6 +2,7 @@ package search
 
 import (
 	"net/url"
+	"time"
 
 	"github.com/tarnhealth/tarn/fhir"
 )
@@ -61,6 +62,8 @@ type Options struct {
 	// Lenient turns an unknown or unsupported parameter from an error into a
 	// warning (Prefer: handling=lenient).
 	Lenient bool
+	// Now is the clock for the prefix ap; nil for time.Now.
+	Now func() time.Time
 }
 
 // Pairs splits a raw query string or form body into its pairs, in order.

@@ -1,0 +1,211 @@
+package search
+
+import (
+	"bytes"
+	"slices"
+	"sync"
+
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/fhirpath"
+)
+
+// An indexer collects the keys of one resource. Kinds append a key to keys and
+// call end.
+type indexer struct {
+	registry *Registry
+	base     string
+	// param is the parameter being indexed.
+	param *Param
+	// part is set for the components of a composite, where a kind gives only
+	// its one form that holds the whole value.
+	part bool
+
+	keys  []byte
+	start int // where the key being appended begins
+	spans []keySpan
+	nodes []fhir.Node // what expressions select, reused
+	sub   *indexer    // for composites
+	err   error
+}
+
+// keySpan is one key's place in indexer.keys.
+type keySpan struct {
+	param      *Param
+	start, end int
+}
+
+func (x *indexer) reset(base string) {
+	x.base, x.err = base, nil
+	x.keys, x.spans, x.start = x.keys[:0], x.spans[:0], 0
+}
+
+// end ends the key that was appended since the last one.
+func (x *indexer) end() {
+	x.spans = append(x.spans, keySpan{x.param, x.start, len(x.keys)})
+	x.start = len(x.keys)
+}
+
+func (x *indexer) typeOf(n fhir.Node) valueType {
+	t := n.Type()
+	if t == nil {
+		return valueOther
+	}
+	return x.registry.valueTypes[t.Index]
+}
+
+// values indexes all that an expression selects from a focus.
+func (x *indexer) values(expr *fhirpath.Expr, k kind, focus fhir.Node) {
+	nodes, err := expr.AppendNodes(x.nodes[:0], focus)
+	if err != nil && x.err == nil {
+		x.err = err
+	}
+	x.nodes = nodes
+	for _, n := range nodes {
+		k.index(x, x.unwrap(n))
+	}
+}
+
+// unwrap takes the value out of an extension, for the parameters that select
+// extensions.
+func (x *indexer) unwrap(n fhir.Node) fhir.Node {
+	if x.typeOf(n) == valueExtension {
+		return n.Child("value")
+	}
+	return n
+}
+
+var indexers = sync.Pool{New: func() any { return new(indexer) }}
+
+// Extract returns every entry of a resource under an id, sorted by parameter
+// ordinal, then by key, without duplicates. base is the data store's base URL:
+// absolute references below it are indexed as relative ones. The id that the
+// tree itself may have is not looked at. A resource that validate accepts
+// never fails.
+func (r *Registry) Extract(tree *fhir.Tree, id, base string) ([]Entry, error) {
+	root := tree.Root()
+	of := r.resources[root.Type().Index]
+	if of == nil {
+		return nil, fhir.Errorf(fhir.KindInvalid, "%s is not a resource type", root.Type().Name)
+	}
+	x := indexers.Get().(*indexer)
+	defer indexers.Put(x)
+	x.registry = r
+	x.reset(base)
+	for _, p := range of.params {
+		if p.kind != nil {
+			x.index(p, root)
+		}
+	}
+	x.param = of.typ
+	x.end()
+	for i := range of.marks {
+		x.mark(&of.marks[i], id)
+	}
+	if x.err != nil {
+		return nil, x.err
+	}
+	return x.entries(), nil
+}
+
+// index adds the entries of one parameter.
+func (x *indexer) index(p *Param, root fhir.Node) {
+	x.param = p
+	first := len(x.spans)
+	if p.computed {
+		x.indexComputed(p, root)
+	} else {
+		x.values(p.expr, p.kind, root)
+	}
+	x.sort(first)
+}
+
+func (x *indexer) indexComputed(p *Param, root fhir.Node) {
+	items, err := p.expr.Eval(root, fhirpath.Env{})
+	if err != nil && x.err == nil {
+		x.err = err
+	}
+	for _, item := range items {
+		if b, ok := item.Bool(); ok {
+			text := "false"
+			if b {
+				text = "true"
+			}
+			x.token(nil, []byte(text))
+		}
+	}
+}
+
+// sort puts the keys from first on, all of one parameter, in order and leaves
+// out duplicates.
+func (x *indexer) sort(first int) {
+	if len(x.spans)-first < 2 {
+		return
+	}
+	own := x.spans[first:]
+	slices.SortFunc(own, func(a, b keySpan) int { return bytes.Compare(x.key(a), x.key(b)) })
+	own = slices.CompactFunc(own, func(a, b keySpan) bool { return bytes.Equal(x.key(a), x.key(b)) })
+	x.spans = x.spans[:first+len(own)]
+}
+
+func (x *indexer) key(s keySpan) []byte { return x.keys[s.start:s.end] }
+
+// mark adds the compartments of one kind that the resource is in.
+func (x *indexer) mark(m *compartmentMark, id string) {
+	x.param = m.param
+	first := len(x.spans)
+	if m.own && id != "" {
+		x.keys = append(x.keys, ReferenceKey(m.code, id)...)
+		x.end()
+	}
+	for _, p := range m.by {
+		at, _ := slices.BinarySearchFunc(x.spans[:first], p, func(s keySpan, p *Param) int { return s.param.Ordinal - p.Ordinal })
+		for ; at < first && x.spans[at].param == p; at++ {
+			key := x.key(x.spans[at])
+			if refersTo(key, m.code) {
+				x.keys = append(x.keys, key...)
+				x.end()
+			}
+		}
+	}
+	x.sort(first)
+}
+
+// refersTo reports whether a reference's key is that of a resource of a type.
+func refersTo(key []byte, resourceType string) bool {
+	n := len(resourceType)
+	return len(key) > n && key[n] == '/' && string(key[:n]) == resourceType && isID(key[n+1:len(key)-1])
+}
+
+// entries copies what was collected out of the indexer.
+func (x *indexer) entries() []Entry {
+	size := 0
+	for _, s := range x.spans {
+		size += s.end - s.start
+	}
+	entries, arena := make([]Entry, len(x.spans)), make([]byte, 0, size)
+	for i, s := range x.spans {
+		start := len(arena)
+		arena = append(arena, x.key(s)...)
+		entries[i] = Entry{s.param, arena[start:len(arena):len(arena)]}
+	}
+	return entries
+}
+
+// anyValue reports whether f holds for some value of a parameter in the
+// candidate's tree. It is for Terms.Recheck.
+func (r *Registry) anyValue(c *Candidate, p *Param, f func(x *indexer, n fhir.Node) bool) bool {
+	if c.Tree == nil {
+		return false
+	}
+	x := &indexer{registry: r, param: p}
+	nodes, err := p.expr.AppendNodes(nil, c.Tree.Root())
+	if err != nil {
+		return false
+	}
+	for _, n := range nodes {
+		if f(x, x.unwrap(n)) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,280 @@
+package search
+
+import (
+	"bytes"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// numberText draws a decimal in JSON's notation.
+func numberText() *rapid.Generator[string] {
+	return rapid.StringMatching(`-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?`)
+}
+
+func rat(t interface{ Fatalf(string, ...any) }, text string) *big.Rat {
+	r, ok := new(big.Rat).SetString(text)
+	if !ok {
+		t.Fatalf("big.Rat cannot read %q", text)
+	}
+	return r
+}
+
+func TestNumberKeyOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := numberText().Draw(t, "a"), numberText().Draw(t, "b")
+		ka, ok := appendNumber(nil, []byte(a))
+		kb, ok2 := appendNumber(nil, []byte(b))
+		if !ok || !ok2 {
+			t.Fatalf("%q or %q was not read", a, b)
+		}
+		if got, want := bytes.Compare(ka, kb), rat(t, a).Cmp(rat(t, b)); got != want {
+			t.Fatalf("%s and %s compare as %d, their keys %x and %x as %d", a, b, want, ka, kb, got)
+		}
+		if !bytes.Equal(ka, kb) && bytes.HasPrefix(kb, ka) {
+			t.Fatalf("the key of %s begins that of %s", a, b)
+		}
+		if n := numberSize(append(bytes.Clone(ka), kb...)); n != len(ka) {
+			t.Fatalf("the key %x of %s is said to have %d bytes", ka, a, n)
+		}
+	})
+}
+
+func TestNumberKeyRefuses(t *testing.T) {
+	for _, text := range []string{"", "-", ".5", "abc", "1e", "1e+", "1.2.3", "0x10", "1 "} {
+		if k, ok := appendNumber([]byte("x"), []byte(text)); ok || string(k) != "x" {
+			t.Errorf("%q was read as a number: %x", text, k)
+		}
+	}
+}
+
+// The table of http://hl7.org/fhir/R4/search.html#number.
+func TestNumberBounds(t *testing.T) {
+	tests := []struct{ text, lo, hi string }{
+		{"100", "99.5", "100.5"},
+		{"100.00", "99.995", "100.005"},
+		{"1e2", "95", "105"},
+		{"-5.4", "-5.45", "-5.35"},
+		{"0", "-0.5", "0.5"},
+		{"5.4e-3", "0.00535", "0.00545"},
+	}
+	for _, tt := range tests {
+		d, err := parseDecimal(tt.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lo, hi := d.bounds()
+		wantLo, _ := appendNumber(nil, []byte(tt.lo))
+		wantHi, _ := appendNumber(nil, []byte(tt.hi))
+		if !bytes.Equal(lo.key(), wantLo) || !bytes.Equal(hi.key(), wantHi) {
+			t.Errorf("%s means [%v, %v); want [%s, %s)", tt.text, lo, hi, tt.lo, tt.hi)
+		}
+	}
+}
+
+// Every prefix must agree with the plain comparison of the values.
+func TestNumberSpans(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q, v := numberText().Draw(t, "query"), numberText().Draw(t, "value")
+		d, err := parseDecimal(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, _ := appendNumber(nil, []byte(v))
+		order := rat(t, v).Cmp(rat(t, q))
+		want := map[prefix]bool{prefixGt: order > 0, prefixSa: order > 0, prefixGe: order >= 0,
+			prefixLt: order < 0, prefixEb: order < 0, prefixLe: order <= 0}
+		for p, w := range want {
+			if got := inSpans(d.spans(p), key); got != w {
+				t.Fatalf("%s %s%s is %v", v, prefixes[p], q, got)
+			}
+		}
+		if inSpans(d.spans(prefixEq), key) == inSpans(d.spans(prefixNe), key) {
+			t.Fatalf("%s is both or neither of eq%s and ne%s", v, q, q)
+		}
+	})
+}
+
+func drawInterval(t *rapid.T, name string) interval {
+	lo := rapid.Int64Range(-1e15, 1e15).Draw(t, name+"lo")
+	width := rapid.OneOf(rapid.Int64Range(1, 10), rapid.Int64Range(1, 4*dateLong), rapid.Just(int64(dateLong)), rapid.Int64Range(1, 1e15)).Draw(t, name+"width")
+	i := interval{lo, lo + width}
+	switch rapid.IntRange(0, 9).Draw(t, name+"open") {
+	case 0:
+		i.lo = always.lo
+	case 1:
+		i.hi = always.hi
+	}
+	return i
+}
+
+// The spans and test of a date condition must find, among the keys that a
+// value has, one exactly where the prefix holds for the value.
+func TestDateConditions(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := drawInterval(t, "v")
+		qlo := v.lo
+		if v.lo == always.lo || rapid.Bool().Draw(t, "far") {
+			qlo = rapid.Int64Range(-1e15, 1e15).Draw(t, "q")
+		}
+		qlo += rapid.SampledFrom([]int64{0, 0, 1, -1, dateLong, -dateLong, dateLong + 1, -dateLong - 1}).Draw(t, "shift")
+		q := interval{qlo, qlo + rapid.SampledFrom([]int64{1, 1e6, dateLong, 31 * dateLong, max(1, v.hi-qlo)}).Draw(t, "width")}
+		keys := [][]byte{appendInterval(nil, dateByStart, v.lo, v.hi)}
+		if v.long() {
+			keys = append(keys, appendInterval(nil, dateByEnd, v.hi, v.lo))
+		}
+		for p := prefixEq; p <= prefixAp; p++ {
+			c := dateCondition(p, q)
+			if got, want := slices.ContainsFunc(keys, c.holds), p.holds(q, v); got != want {
+				t.Fatalf("value %v %s %v: found %v, want %v", v, prefixes[p], q, got, want)
+			}
+		}
+	})
+}
+
+func TestDateKeyOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := drawInterval(t, "a"), drawInterval(t, "b")
+		ka, kb := appendInterval(nil, dateByStart, a.lo, a.hi), appendInterval(nil, dateByStart, b.lo, b.hi)
+		want := slices.Compare([]int64{a.lo, a.hi}, []int64{b.lo, b.hi})
+		if got := bytes.Compare(ka, kb); got != want || len(ka) != dateSize {
+			t.Fatalf("%v and %v compare as %d, their keys as %d", a, b, want, got)
+		}
+		if keyInterval(ka) != a || keyInterval(appendInterval(nil, dateByEnd, a.hi, a.lo)) != a {
+			t.Fatalf("%v does not come back from its keys", a)
+		}
+	})
+}
+
+func TestParseInterval(t *testing.T) {
+	const day = 24 * 60 * 60
+	tests := []struct {
+		text  string
+		lo    int64 // seconds
+		width int64
+	}{
+		{"1970", 0, 365 * day},
+		{"1972", 2 * 365 * day, 366 * day},
+		{"1970-02", 31 * day, 28 * day},
+		{"1970-01-01", 0, day},
+		{"1969-12-31", -day, day},
+		{"1970-01-01T00:01", 60, 60},
+		{"1970-01-01T00:00:01Z", 1, 1},
+		{"1970-01-01T02:00:00+02:00", 0, 1},
+		{"1969-12-31T19:00:00-05:00", 0, 1},
+		{"1970-01-01T05:30:00+05:30", 0, 1},
+	}
+	for _, tt := range tests {
+		got, ok := parseInterval([]byte(tt.text))
+		if want := (interval{tt.lo * 1e6, (tt.lo + tt.width) * 1e6}); !ok || got != want {
+			t.Errorf("%s is %v, %v; want %v", tt.text, got, ok, want)
+		}
+	}
+	if got, ok := parseInterval([]byte("1970-01-01T00:00:00.1234567Z")); !ok || got != (interval{123456, 123457}) {
+		t.Errorf("seven digits of a second are %v, %v", got, ok)
+	}
+	for _, text := range []string{"", "70", "1970-", "1970-1", "1970-13", "1970-02-29", "1970-01-01T", "1970-01-01T1:00",
+		"1970-01-01T10:00:00.Z", "1970-01-01T10:00:00+0100", "1970-01-01T10:60", "0000", "1970-01-01Z", "19700101", "1970-01-01T10:00:00ZZ"} {
+		if got, ok := parseInterval([]byte(text)); ok {
+			t.Errorf("%q was read as %v", text, got)
+		}
+	}
+}
+
+func TestFold(t *testing.T) {
+	tests := []struct{ in, want string }{
+		{"Peter  James ", "peter james"},
+		{" \t\n", ""},
+		{"MÜLLER", "muller"},
+		{"Mu\u0308ller", "muller"},
+		{"Ærøskøbing", "ærøskøbing"},
+		{"a\u00a0b", "a b"},
+		{"İstanbul", "istanbul"},
+		{"a\x00b\x1f", "ab"},
+		{"日本", "日本"},
+	}
+	for _, tt := range tests {
+		if got := string(appendFolded([]byte("x"), []byte(tt.in))); got != "x"+tt.want {
+			t.Errorf("%q folds to %q; want %q", tt.in, got[1:], tt.want)
+		}
+	}
+}
+
+// Folding twice must change nothing, and both ways of folding must agree.
+func TestFoldIsStable(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := []byte(rapid.String().Draw(t, "text"))
+		once := appendFolded(nil, text)
+		if twice := appendFolded(nil, once); !bytes.Equal(once, twice) {
+			t.Fatalf("%q folds to %q and then to %q", text, once, twice)
+		}
+		if slow := appendFoldedSlow(nil, text); !bytes.Equal(once, slow) {
+			t.Fatalf("%q folds to %q, the slow way to %q", text, once, slow)
+		}
+	})
+}
+
+func TestCapped(t *testing.T) {
+	long := strings.Repeat("é", 100)
+	a, b := appendCapped(nil, []byte(long+"a"), 101), appendCapped(nil, []byte(long+"b"), 101)
+	if bytes.Equal(a, b) || len(a) != 100+1+16+1 || bytes.IndexByte(a, 0) != len(a)-1 {
+		t.Errorf("keys of long texts: %q and %q", a, b)
+	}
+}
+
+func TestSplit(t *testing.T) {
+	tests := []struct {
+		value string
+		want  []string
+	}{
+		{"a", []string{"a"}},
+		{"a,b", []string{"a", "b"}},
+		{`a\,b,c`, []string{`a\,b`, "c"}},
+		{`a\\,b`, []string{`a\\`, "b"}},
+		{`a\`, []string{`a\`}},
+		{",", []string{"", ""}},
+	}
+	for _, tt := range tests {
+		if got := split(tt.value, ','); !slices.Equal(got, tt.want) {
+			t.Errorf("%q splits into %q; want %q", tt.value, got, tt.want)
+		}
+	}
+	if got := unescape(`a\,b\$c\|d\\e\f\`); got != `a,b$c|d\e\f\` {
+		t.Errorf("unescape gives %q", got)
+	}
+}
+
+func TestMergeSpans(t *testing.T) {
+	span := func(from, to string) Span {
+		if to == "" {
+			return Span{From: []byte(from)}
+		}
+		return Span{[]byte(from), []byte(to)}
+	}
+	got := mergeSpans([]Span{span("m", "p"), span("a", "c"), span("b", "d"), span("n", "o"), span("x", ""), span("y", "z"), span("k", "k")})
+	want := []Span{span("a", "d"), span("m", "p"), span("x", "")}
+	if len(got) != len(want) {
+		t.Fatalf("got %q", got)
+	}
+	for i := range want {
+		if !bytes.Equal(got[i].From, want[i].From) || !bytes.Equal(got[i].To, want[i].To) {
+			t.Errorf("span %d is %q; want %q", i, got[i], want[i])
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := []string{"address", "birthdate", "family", "gender", "given", "name"}
+	for in, want := range map[string]string{"nmae": "name", "birthDate": "birthdate", "famly": "family", "xyz": "", "addr": "address"} {
+		if got := strings.Join(nearest(in, names), " "); got != want {
+			t.Errorf("near %s: %q; want %q", in, got, want)
+		}
+	}
+	if d := distance("kitten", "sitting"); d != 3 {
+		t.Errorf("distance is %s", strconv.Itoa(d))
+	}
+}

@@ -1,0 +1,257 @@
+package search
+
+import (
+	"strings"
+	"time"
+
+	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/fhir"
+)
+
+// The limits of one search.
+const (
+	MaxParameters = 100
+	MaxValues     = 1000 // over all parameters
+)
+
+// A parser reads one search.
+type parser struct {
+	registry *Registry
+	types    []string
+	opt      Options
+	query    *Query
+	// where has the conditions of each part of the plan.
+	where []And
+	// values counts what MaxValues limits.
+	values int
+	seen   map[string]bool
+}
+
+// Parse reads a search on one resource type, or on several: types has the one
+// type of a type-level search.
+//
+// A parameter that is unknown or not offered is an error that names it, or a
+// warning where opt.Lenient is set; a value that its parameter cannot have is
+// always an error. Parameters without a value are left out.
+//
+// http://hl7.org/fhir/R4/search.html
+func (r *Registry) Parse(types []string, pairs []Pair, opt Options) (*Query, error) {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if len(pairs) > MaxParameters {
+		return nil, fhir.Errorf(fhir.KindTooCostly, "the search has %d parameters; at most %d are allowed", len(pairs), MaxParameters)
+	}
+	p := &parser{registry: r, types: types, opt: opt, query: &Query{Count: DefaultCount}, seen: map[string]bool{}}
+	for _, t := range types {
+		if r.byType[t] == nil {
+			return nil, fhir.Errorf(fhir.KindNotFound, "%s is not a resource type", t)
+		}
+	}
+	if err := p.restrictTypes(pairs); err != nil {
+		return nil, err
+	}
+	p.where = make([]And, len(p.types))
+	for _, pair := range pairs {
+		if err := p.pair(pair); err != nil {
+			return nil, err
+		}
+	}
+	for i, t := range p.types {
+		part := Part{Type: t}
+		switch len(p.where[i]) {
+		case 0:
+		case 1:
+			part.Where = p.where[i][0]
+		default:
+			part.Where = p.where[i]
+		}
+		p.query.Plan.Parts = append(p.query.Plan.Parts, part)
+	}
+	return p.query, nil
+}
+
+// pair reads one parameter and decides what an error of it means.
+func (p *parser) pair(pair Pair) error {
+	if pair.Value == "" && pair.Name != "_format" && pair.Name != "_pretty" {
+		p.warn(pair.Name, "the parameter %s has no value and was ignored", pair.Name)
+		return nil
+	}
+	var err *fhir.Error
+	if result := resultParams[pair.Name]; result != nil {
+		err = result(p, pair)
+	} else if err = p.condition(pair); err == nil {
+		p.keep(pair)
+	}
+	if err == nil {
+		return nil
+	}
+	if len(err.Issues) > 0 && err.Issues[0].Expression == "" {
+		err = err.At("http." + pair.Name)
+	}
+	if refused(err) && p.opt.Lenient {
+		issue := err.Issues[0]
+		issue.Severity = fhir.SeverityWarning
+		p.query.Warnings = append(p.query.Warnings, issue)
+		return nil
+	}
+	return err
+}
+
+// codeUnknown marks the errors about parameters, not values; it is the issue
+// code that KindNotSupported has by default.
+const codeUnknown = "not-supported"
+
+func refused(err *fhir.Error) bool { return len(err.Issues) > 0 && err.Issues[0].Code == codeUnknown }
+
+// keep puts a pair into the self link.
+func (p *parser) keep(pair Pair) { p.query.Self = append(p.query.Self, pair) }
+
+func (p *parser) warn(name, format string, args ...any) {
+	issue := fhir.Errorf(fhir.KindInvalid, format, args...).At("http." + name).Issues[0]
+	issue.Severity = fhir.SeverityWarning
+	p.query.Warnings = append(p.query.Warnings, issue)
+}
+
+// condition adds what a search parameter demands to every part of the plan.
+func (p *parser) condition(pair Pair) *fhir.Error {
+	values, err := p.alternatives(pair)
+	if err != nil {
+		return err
+	}
+	nodes := make([]Node, len(p.types))
+	for i, t := range p.types {
+		if nodes[i], err = p.node(t, pair.Name, values, 0); err != nil {
+			return err
+		}
+	}
+	for i, n := range nodes {
+		p.where[i] = append(p.where[i], n)
+	}
+	return nil
+}
+
+// alternatives are the values between commas, the empty ones left out.
+func (p *parser) alternatives(pair Pair) ([]string, *fhir.Error) {
+	var values []string
+	for _, v := range split(pair.Value, ',') {
+		if strings.Trim(v, "|$ ") != "" {
+			values = append(values, v)
+		}
+	}
+	if len(values) == 0 {
+		return nil, fhir.Errorf(fhir.KindInvalid, "the value %q of %s has only separators", pair.Value, pair.Name)
+	}
+	if p.values += len(values); p.values > MaxValues {
+		return nil, fhir.Errorf(fhir.KindTooCostly, "the search has more than %d values", MaxValues)
+	}
+	return values, nil
+}
+
+// node reads a parameter, by its name as it stands in the query, of a
+// resource type. depth counts the links of a chain that lead to it.
+func (p *parser) node(resourceType, name string, values []string, depth int) (Node, *fhir.Error) {
+	if head, rest, ok := strings.Cut(name, "."); ok {
+		return p.chain(resourceType, head, rest, values, depth)
+	}
+	code, modifier, hasModifier := strings.Cut(name, ":")
+	param, err := p.param(resourceType, code)
+	if err != nil {
+		return nil, err
+	}
+	if hasModifier {
+		return nil, p.modified(param, modifier)
+	}
+	switch code {
+	case paramID:
+		return idNode(values)
+	case paramLastUpdated:
+		return p.updated(values)
+	}
+	return p.terms(param, values)
+}
+
+// terms is the condition that an entry of the parameter has one of values.
+func (p *parser) terms(param *Param, values []string) (Node, *fhir.Error) {
+	conditions := make([]condition, len(values))
+	for i, v := range values {
+		o := operand{registry: p.registry, param: param, value: v, base: p.opt.Base, now: p.opt.Now}
+		c, err := param.kind.query(&o)
+		if err != nil {
+			return nil, valueError(param, err)
+		}
+		conditions[i] = c
+	}
+	return anyOf(param, conditions), nil
+}
+
+// valueError says which parameter an error about a value is of.
+func valueError(param *Param, err error) *fhir.Error {
+	e := fhir.Errorf(fhir.KindOf(err), "the %s parameter %s: %v", typeNames[param.Def.Type], param.Code, err)
+	if e.Issues[0].Code == codeUnknown {
+		e.Issues[0].Code = "value"
+	}
+	return e
+}
+
+func idNode(values []string) (Node, *fhir.Error) {
+	ids := make([]string, len(values))
+	for i, v := range values {
+		if ids[i] = unescape(v); !isID([]byte(ids[i])) {
+			return nil, fhir.Errorf(fhir.KindInvalid, "the value %q of _id is not a logical id: 1 to 64 letters, digits, - and .", v)
+		}
+	}
+	return IDs{IDs: sortedSet(ids)}, nil
+}
+
+func (p *parser) updated(values []string) (Node, *fhir.Error) {
+	var or Or
+	for _, v := range values {
+		n, err := updatedNode(v, p.opt.Now)
+		if err != nil {
+			return nil, fhir.Errorf(fhir.KindInvalid, "the date parameter _lastUpdated: %v", err)
+		}
+		or = append(or, n)
+	}
+	if len(or) == 1 {
+		return or[0], nil
+	}
+	return or, nil
+}
+
+// param finds an offered parameter of a type.
+func (p *parser) param(resourceType, code string) (*Param, *fhir.Error) {
+	if param := p.registry.byType[resourceType][code]; param != nil && param.Def != nil {
+		return param, nil
+	}
+	if reason := p.registry.notOffered(resourceType, code); reason != "" {
+		return nil, fhir.Errorf(fhir.KindNotSupported, "the parameter %s of %s is not supported: %s", code, resourceType, reason)
+	}
+	return nil, p.registry.unknown(resourceType, code)
+}
+
+// notOffered says why a parameter that the standard knows is refused, and is
+// "" for one that it does not know.
+func (r *Registry) notOffered(resourceType, code string) string {
+	if reason := refusedParams[code]; reason != "" {
+		return reason
+	}
+	def := r.Definitions.SearchParameter(resourceType, code)
+	switch {
+	case def == nil:
+		return ""
+	case def.Type == definition.ParamSpecial:
+		return "special parameters are not offered yet"
+	}
+	return "its definition has no expression"
+}
+
+// refusedParams are parameters of every resource that are not offered yet.
+var refusedParams = map[string]string{
+	"_content": "search in the whole text is not offered yet",
+	"_text":    "search in the narrative is not offered yet",
+	"_filter":  "filter expressions are not offered yet",
+	"_has":     "reverse chains are not offered yet",
+	"_list":    "membership in a List is not offered yet",
+	"_query":   "named queries are not offered yet",
+}

@@ -1,0 +1,288 @@
+// Package searchtest runs search scripts against a backend: text files that
+// load resources and say what queries find. Package search runs them against
+// its own oracle; a storage backend that runs the same files proves that it
+// means the same.
+//
+// A script is a sequence of blocks, with an empty line after each. A line that
+// begins with # is a comment.
+//
+//	base http://tarn.test/r4          the data store's base URL
+//	now 2024-06-01T00:00:00Z          the clock of the prefix ap
+//
+//	load 2024-01-01T00:00:00Z         resources, one on a line, stored in
+//	{"resourceType":"Patient",…}      this order at the given time
+//
+//	query Patient?name=peter          a search, and the ids found, in order;
+//	p1 p2                             "none" where there are none
+//
+//	query Patient,Group?_id=1         on several types the ids have their type
+//	Patient/1 Group/1
+//
+//	lenient Patient?nmae=peter        with handling=lenient
+//	p1 p2 p3
+//	warning: nmae                     what warnings and the self parameters
+//	self: _count=2                    must hold
+//
+//	query Patient?birthdate=x
+//	error: is not a date              what the error must hold
+package searchtest
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"path"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+)
+
+// A Resource is one that a script loads.
+type Resource struct {
+	Type, ID string
+	// Updated is the time at which the script stores it.
+	Updated time.Time
+	Tree    *fhir.Tree
+	Entries []search.Entry
+}
+
+// A Backend is what scripts run against. It begins empty.
+type Backend interface {
+	// Load stores new resources, in order.
+	Load(resources []Resource) error
+	// Search returns all matches of a plan, in order.
+	Search(plan search.Plan) ([]search.Reference, error)
+}
+
+// Scripts runs every file *.test in fsys, each against a backend of its own.
+func Scripts(t *testing.T, registry *search.Registry, fsys fs.FS, open func(t *testing.T) Backend) {
+	t.Helper()
+	names, err := fs.Glob(fsys, "*.test")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no scripts found: %v", err)
+	}
+	for _, name := range names {
+		t.Run(strings.TrimSuffix(path.Base(name), ".test"), func(t *testing.T) {
+			data, err := fs.ReadFile(fsys, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := runner{t: t, name: name, registry: registry, backend: open(t), now: time.Now}
+			for _, b := range blocks(data) {
+				if err := r.run(b); err != nil {
+					t.Errorf("%s:%d: %s: %v", name, b.line, b.head, err)
+				}
+			}
+		})
+	}
+}
+
+// A block is a command and the lines below it.
+type block struct {
+	line int
+	head string
+	body []string
+}
+
+func blocks(data []byte) []block {
+	var all []block
+	open := false
+	scan := bufio.NewScanner(bytes.NewReader(data))
+	scan.Buffer(nil, 1<<20)
+	for n := 1; scan.Scan(); n++ {
+		line := strings.TrimSpace(scan.Text())
+		switch {
+		case strings.HasPrefix(line, "#"):
+		case line == "":
+			open = false
+		case open:
+			b := &all[len(all)-1]
+			b.body = append(b.body, line)
+		default:
+			all = append(all, block{line: n, head: line})
+			open = true
+		}
+	}
+	return all
+}
+
+type runner struct {
+	t        *testing.T
+	name     string
+	registry *search.Registry
+	backend  Backend
+	base     string
+	now      func() time.Time
+}
+
+func (r *runner) run(b block) error {
+	verb, rest, _ := strings.Cut(b.head, " ")
+	switch verb {
+	case "base":
+		r.base = rest
+		return nil
+	case "now":
+		now, err := time.Parse(time.RFC3339, rest)
+		r.now = func() time.Time { return now }
+		return err
+	case "load":
+		return r.load(rest, b.body)
+	case "query", "lenient":
+		want, err := expectation(b.body)
+		if err != nil {
+			return err
+		}
+		return r.query(rest, verb == "lenient", want)
+	}
+	return fmt.Errorf("unknown command %q", verb)
+}
+
+func (r *runner) load(at string, lines []string) error {
+	updated := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	if at != "" {
+		var err error
+		if updated, err = time.Parse(time.RFC3339Nano, at); err != nil {
+			return err
+		}
+	}
+	resources := make([]Resource, len(lines))
+	for i, line := range lines {
+		tree, err := fhir.Parse(r.registry.Definitions.Schema, []byte(line), fhir.DefaultLimits)
+		if err != nil {
+			return fmt.Errorf("%s: %w", line, err)
+		}
+		res := Resource{Type: tree.Root().Type().Name, ID: tree.Root().TextOf("id"), Updated: updated, Tree: tree}
+		if res.Entries, err = r.registry.Extract(tree, res.ID, r.base); err != nil {
+			return fmt.Errorf("%s: %w", line, err)
+		}
+		resources[i] = res
+	}
+	return r.backend.Load(resources)
+}
+
+// want is what a script expects of a query.
+type want struct {
+	found          string
+	err            string
+	warnings, self []string
+}
+
+func expectation(lines []string) (want, error) {
+	var w want
+	for _, line := range lines {
+		key, text, ok := strings.Cut(line, ": ")
+		switch {
+		case ok && key == "error":
+			w.err = text
+		case ok && key == "warning":
+			w.warnings = append(w.warnings, text)
+		case ok && key == "self":
+			w.self = append(w.self, text)
+		default:
+			w.found += " " + line
+		}
+	}
+	if w.found == "" && w.err == "" {
+		return w, errors.New(`the script does not say what is found: ids, "none" or "error: …"`)
+	}
+	w.found = strings.TrimPrefix(w.found, " ")
+	return w, nil
+}
+
+func (r *runner) query(text string, lenient bool, w want) error {
+	types, params, _ := strings.Cut(text, "?")
+	pairs, err := search.Pairs(params)
+	if err != nil {
+		return err
+	}
+	q, err := r.registry.Parse(strings.Split(types, ","), pairs, search.Options{Base: r.base, Lenient: lenient, Now: r.now})
+	if w.err != "" {
+		if err == nil {
+			return fmt.Errorf("was accepted; want an error with %q", w.err)
+		}
+		if !strings.Contains(err.Error(), w.err) {
+			return fmt.Errorf("the error %q has no %q", err, w.err)
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.checkQuery(q, w); err != nil {
+		return err
+	}
+	found, err := r.backend.Search(q.Plan)
+	if err != nil {
+		return err
+	}
+	if got := list(found, len(q.Plan.Parts) > 1); got != w.found {
+		return fmt.Errorf("found %s; want %s", got, w.found)
+	}
+	return nil
+}
+
+func (r *runner) checkQuery(q *search.Query, w want) error {
+	var warnings, self strings.Builder
+	for _, issue := range q.Warnings {
+		fmt.Fprintf(&warnings, "%s: %s\n", issue.Expression, issue.Diagnostics)
+	}
+	for i, p := range q.Self {
+		if i > 0 {
+			self.WriteByte('&')
+		}
+		self.WriteString(url.QueryEscape(p.Name) + "=" + p.Value)
+	}
+	for _, text := range w.warnings {
+		if !strings.Contains(warnings.String(), text) {
+			return fmt.Errorf("the warnings %q have no %q", warnings.String(), text)
+		}
+	}
+	for _, text := range w.self {
+		if self.String() != text {
+			return fmt.Errorf("the self parameters are %q; want %q", self.String(), text)
+		}
+	}
+	return nil
+}
+
+func list(found []search.Reference, types bool) string {
+	if len(found) == 0 {
+		return "none"
+	}
+	ids := make([]string, len(found))
+	for i, f := range found {
+		ids[i] = f.ID
+		if types {
+			ids[i] = f.Type + "/" + f.ID
+		}
+	}
+	return strings.Join(ids, " ")
+}
+
+// Memory is a backend over search.Run, the oracle.
+func Memory() Backend { return &memory{} }
+
+type memory struct{ all []*search.Candidate }
+
+func (m *memory) Load(resources []Resource) error {
+	for _, r := range resources {
+		m.all = append(m.all, &search.Candidate{
+			Type: r.Type, ID: r.ID, LastUpdated: r.Updated, Entries: r.Entries, Tree: r.Tree,
+		})
+	}
+	return nil
+}
+
+func (m *memory) Search(plan search.Plan) ([]search.Reference, error) {
+	var found []search.Reference
+	for _, c := range search.Run(plan, m.all) {
+		found = append(found, search.Reference{Type: c.Type, ID: c.ID})
+	}
+	return found, nil
+}

@@ -1,0 +1,97 @@
+package search
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tarnhealth/tarn/fhir"
+)
+
+// unknownParam is an error of KindInvalid that lenient handling turns into a
+// warning.
+func unknownParam(format string, args ...any) *fhir.Error {
+	err := fhir.Errorf(fhir.KindInvalid, format, args...)
+	err.Issues[0].Code = codeUnknown
+	return err
+}
+
+// unknown is the error for a name that is no parameter of the type: with the
+// names that look like it, and all there are.
+func (r *Registry) unknown(resourceType, code string) *fhir.Error {
+	var codes []string
+	for _, c := range slices.Sorted(maps.Keys(r.byType[resourceType])) {
+		if !strings.HasPrefix(c, "$") {
+			codes = append(codes, c)
+		}
+	}
+	near := ""
+	if names := nearest(code, codes); len(names) > 0 {
+		near = "; did you mean " + strings.Join(names, " or ") + "?"
+	}
+	return unknownParam("%q is not a search parameter of %s%s The parameters of %s are: %s",
+		code, resourceType, cond(near == "", ".", near), resourceType, strings.Join(codes, ", "))
+}
+
+func cond(b bool, yes, no string) string {
+	if b {
+		return yes
+	}
+	return no
+}
+
+// nearest are up to three names that differ from name by few letters, or that
+// begin with it, the nearest first.
+func nearest(name string, names []string) []string {
+	type scored struct {
+		name     string
+		distance int
+	}
+	var near []scored
+	for _, n := range names {
+		d := distance(strings.ToLower(name), strings.ToLower(n))
+		if len(name) >= 3 && strings.HasPrefix(n, name) {
+			d = min(d, 1)
+		}
+		if d <= 1+len(name)/4 {
+			near = append(near, scored{n, d})
+		}
+	}
+	slices.SortStableFunc(near, func(a, b scored) int { return a.distance - b.distance })
+	var out []string
+	for _, s := range near[:min(3, len(near))] {
+		out = append(out, s.name)
+	}
+	return out
+}
+
+// distance is the number of bytes to insert, remove or replace to get from a
+// to b. Names longer than any parameter's are far from all.
+func distance(a, b string) int {
+	if len(a) > 100 {
+		return len(a)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			above := row[j+1]
+			if a[i] == b[j] {
+				row[j+1] = diagonal
+			} else {
+				row[j+1] = 1 + min(diagonal, above, row[j])
+			}
+			diagonal = above
+		}
+	}
+	return row[len(b)]
+}
+
+func sortedSet(s []string) []string {
+	slices.Sort(s)
+	return slices.Compact(s)
+}
