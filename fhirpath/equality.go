@@ -35,6 +35,9 @@ func equalNodes(a, b fhir.Node) truth {
 		return isTrue
 	}
 	if a.HasValue() && b.HasValue() {
+		if plainText(a) && plainText(b) {
+			return truthOf(bytes.Equal(a.Raw(), b.Raw()))
+		}
 		return equalValues(NodeItem(a).system(), NodeItem(b).system())
 	}
 	if a.TypeIndex() != b.TypeIndex() || a.HasValue() != b.HasValue() || childCount(a) != childCount(b) {
@@ -50,6 +53,11 @@ func equalNodes(a, b fhir.Node) truth {
 		}
 	}
 	return isTrue
+}
+
+// plainText reports whether a primitive is a string without escapes.
+func plainText(n fhir.Node) bool {
+	return isStringType(n.Type().Name) && bytes.IndexByte(n.Raw(), '\\') < 0
 }
 
 func childCount(n fhir.Node) int {

@@ -97,7 +97,7 @@ func (e *Expr) AppendNodes(dst []fhir.Node, focus fhir.Node) ([]fhir.Node, error
 	if e.direct != nil {
 		return e.direct.appendNodes(dst, focus), nil
 	}
-	m := newMachine(focus, &Env{})
+	m := newMachine(focus, Env{})
 	defer m.release()
 	if err := e.root.eval(m); err != nil {
 		return dst, err
@@ -112,7 +112,7 @@ func (e *Expr) AppendNodes(dst []fhir.Node, focus fhir.Node) ([]fhir.Node, error
 
 // Eval evaluates the expression and returns every item selected, in order.
 func (e *Expr) Eval(focus fhir.Node, env Env) ([]Item, error) {
-	m := newMachine(focus, &env)
+	m := newMachine(focus, env)
 	defer m.release()
 	if err := e.root.eval(m); err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (e *Expr) Eval(focus fhir.Node, env Env) ([]Item, error) {
 // empty collection is false, a single item that is not a boolean is true,
 // several items are an error.
 func (e *Expr) Bool(focus fhir.Node, env Env) (bool, error) {
-	m := newMachine(focus, &env)
+	m := newMachine(focus, env)
 	defer m.release()
 	t, err := m.truth(e.root)
 	return t == isTrue, err

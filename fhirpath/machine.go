@@ -24,7 +24,7 @@ type evaluator interface {
 type machine struct {
 	stack []Item
 	nodes []fhir.Node // scratch of walk
-	env   *Env
+	env   Env
 	focus Item // %context
 	this  Item
 	index int
@@ -32,9 +32,11 @@ type machine struct {
 	work  int
 }
 
-var machines = sync.Pool{New: func() any { return new(machine) }}
+var machines = sync.Pool{New: func() any {
+	return &machine{stack: make([]Item, 0, 16), nodes: make([]fhir.Node, 0, 16)}
+}}
 
-func newMachine(focus fhir.Node, env *Env) *machine {
+func newMachine(focus fhir.Node, env Env) *machine {
 	m := machines.Get().(*machine)
 	item := Item{}
 	if focus.Exists() {
@@ -46,7 +48,7 @@ func newMachine(focus fhir.Node, env *Env) *machine {
 
 // release gives the machine back without the trees it has seen.
 func (m *machine) release() {
-	const keep = 128 // larger ones cost more to clear than to make
+	const keep = 64 // larger ones cost more to clear than to make
 	if cap(m.stack) > keep || cap(m.nodes) > keep {
 		return
 	}

@@ -172,7 +172,7 @@ func hasText(n fhir.Node, text string) bool {
 // isStringType reports whether a primitive type's values are strings.
 func isStringType(name string) bool {
 	switch name {
-	case "code", "string", "uri", "url", "canonical", "id", "oid", "uuid", "markdown":
+	case "code", "string", "uri", "url", "canonical", "id", "oid", "uuid", "markdown", "base64Binary":
 		return true
 	}
 	return false

@@ -159,5 +159,5 @@ func (t *typeTest) matches(i Item) bool {
 	case KindReference:
 		return t.types != nil && t.types.has(i.value.(*fhir.Type).Index)
 	}
-	return i.kind == t.system
+	return t.system != 0 && i.kind == t.system
 }

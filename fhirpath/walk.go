@@ -124,6 +124,9 @@ func descend(dst []fhir.Node, n fhir.Node, steps []step) []fhir.Node {
 		return append(dst, n)
 	}
 	s := &steps[0]
+	if len(steps) == 1 && s.set == nil {
+		return n.AppendChildren(dst, s.first, s.span, s.single)
+	}
 	found := false
 	for c := n.First(); c.Exists(); c = c.Next() {
 		switch {
