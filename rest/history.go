@@ -67,7 +67,7 @@ func (r *request) parseHistory() (*historyPage, error) {
 	if token == "" {
 		return p, nil
 	}
-	t, err := r.parsePageToken(token, pageOfHistory, p.identity())
+	t, err := parseToken(r.store.PageKey(), token, pageOfHistory, p.identity())
 	p.token, p.query.Before = token, t.t
 	return p, err
 }
@@ -142,7 +142,7 @@ func (p *historyPage) links(more bool, last store.T) []bundleLink {
 		links = append(links, bundleLink{"first", page("")})
 	}
 	if more {
-		token := p.r.pageToken(pageToken{kind: pageOfHistory, t: last}, p.identity())
+		token := makeToken(p.r.store.PageKey(), pageToken{kind: pageOfHistory, t: last}, p.identity())
 		links = append(links, bundleLink{"next", page(token)})
 	}
 	return links

@@ -36,34 +36,34 @@ const (
 
 const (
 	tokenHead = 9
-	tokenMAC  = 16
+	tokenTail = 16
 )
 
-// pageToken encodes a token of this request; of names what the page belongs to.
-func (r *request) pageToken(p pageToken, of string) string {
+// makeToken encodes a page token; of names what the page belongs to.
+func makeToken(key []byte, p pageToken, of string) string {
 	b := binary.BigEndian.AppendUint64([]byte{p.kind}, uint64(p.t))
 	b = append(b, p.cursor...)
-	return base64.RawURLEncoding.EncodeToString(append(b, r.tokenMAC(b, of)...))
+	return base64.RawURLEncoding.EncodeToString(append(b, tokenMAC(key, b, of)...))
 }
 
-// parsePageToken decodes a token and checks that it is one that pageToken made.
-func (r *request) parsePageToken(text string, kind byte, of string) (pageToken, error) {
-	b, err := base64.RawURLEncoding.DecodeString(text)
-	if err == nil && len(b) >= tokenHead+tokenMAC {
-		body, mac := b[:len(b)-tokenMAC], b[len(b)-tokenMAC:]
-		if hmac.Equal(mac, r.tokenMAC(body, of)) && body[0] == kind {
+// parseToken decodes a token and checks that it is one that makeToken made.
+func parseToken(key []byte, text string, kind byte, of string) (pageToken, error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err == nil && len(b) >= tokenHead+tokenTail {
+		body, mac := b[:len(b)-tokenTail], b[len(b)-tokenTail:]
+		if hmac.Equal(mac, tokenMAC(key, body, of)) && body[0] == kind {
 			return pageToken{kind: kind, t: store.T(binary.BigEndian.Uint64(body[1:])), cursor: body[tokenHead:]}, nil
 		}
 	}
 	return pageToken{}, fhir.Errorf(fhir.KindInvalid, "this page link was not made by this server for this search, or was changed; follow the link of a Bundle as it is, or repeat the search without %s", pageParam).At("http." + pageParam)
 }
 
-func (r *request) tokenMAC(body []byte, of string) []byte {
-	m := hmac.New(sha256.New, r.store.PageKey())
+func tokenMAC(key, body []byte, of string) []byte {
+	m := hmac.New(sha256.New, key)
 	m.Write(binary.BigEndian.AppendUint32(nil, uint32(len(body))))
 	m.Write(body)
 	m.Write([]byte(of))
-	return m.Sum(nil)[:tokenMAC]
+	return m.Sum(nil)[:tokenTail]
 }
 
 // takePage takes the page token out of a query.

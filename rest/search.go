@@ -116,7 +116,7 @@ func (p *searchPage) start(token string) error {
 	if token == "" {
 		return nil
 	}
-	t, err := p.r.parsePageToken(token, pageOfSearch, p.identity())
+	t, err := parseToken(p.r.store.PageKey(), token, pageOfSearch, p.identity())
 	p.t, p.after = t.t, t.cursor
 	return err
 }
@@ -180,7 +180,7 @@ func (p *searchPage) links(t store.T, next []byte) []bundleLink {
 		links = append(links, bundleLink{"first", at("")})
 	}
 	if next != nil {
-		token := p.r.pageToken(pageToken{kind: pageOfSearch, t: t, cursor: next}, p.identity())
+		token := makeToken(p.r.store.PageKey(), pageToken{kind: pageOfSearch, t: t, cursor: next}, p.identity())
 		links = append(links, bundleLink{"next", at(token)})
 	}
 	return links

@@ -1,0 +1,103 @@
+package rest
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// noStores finds no data store, each time in another way.
+type noStores struct{ fail func() error }
+
+func (s noStores) Store(string) (*datastore.Store, error) { return nil, s.fail() }
+
+func newTestHandler(fail func() error) *handler {
+	return New(Options{Stores: noStores{fail}, Logger: slog.New(slog.DiscardHandler)}).(*handler)
+}
+
+func TestPublicError(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		status int
+	}{
+		{store.ErrExpired, 410},
+		{store.ErrClosed, 503},
+		{errors.New("anything"), 500},
+		{fhir.Errorf(fhir.KindTooCostly, "too much"), 422},
+		{&fhir.Error{Kind: fhir.KindConflict}, 409},
+	} {
+		w := httptest.NewRecorder()
+		newTestHandler(func() error { return c.err }).ServeHTTP(w, httptest.NewRequest("GET", "/datastore/x/r4/Patient/1", nil))
+		if w.Code != c.status || !strings.Contains(w.Body.String(), `"severity":"error"`) {
+			t.Errorf("%v gives %d %s", c.err, w.Code, w.Body)
+		}
+	}
+}
+
+// TestFailureAfterTheStart: an error that comes when a part of the response is
+// out cuts the connection, so that no client takes half a Bundle for a whole.
+func TestFailureAfterTheStart(t *testing.T) {
+	h := newTestHandler(nil)
+	serve := func(w http.ResponseWriter, req *http.Request) {
+		res := &response{ResponseWriter: w}
+		r := &request{h: h, http: req, ctx: req.Context(), header: req.Header}
+		defer func() { h.finish(r, res, time.Time{}, recover()) }()
+		_, _ = res.Write([]byte(strings.Repeat("x", 100_000)))
+		h.fail(res, r, errors.New("disk error"))
+	}
+	web := httptest.NewServer(http.HandlerFunc(serve))
+	defer web.Close()
+	res, err := http.Get(web.URL)
+	if err != nil {
+		return // cut before the header was out: just as good
+	}
+	defer res.Body.Close()
+	if body, err := io.ReadAll(res.Body); err == nil {
+		t.Fatalf("the response of %d bytes seems whole", len(body))
+	}
+}
+
+func TestRequestID(t *testing.T) {
+	for id, keep := range map[string]bool{
+		"abc-123": true, "a/b+c==": true, "": false, "<b>": false, "a b": false, strings.Repeat("x", 129): false, "é": false,
+	} {
+		req := httptest.NewRequest("GET", "/", nil)
+		req.Header.Set("X-Request-Id", id)
+		if got := requestID(req); (got == id) != keep || got == "" {
+			t.Errorf("%q gives %q", id, got)
+		}
+	}
+}
+
+func TestRelocate(t *testing.T) {
+	err := &fhir.Error{Kind: fhir.KindInvalid, Issues: []fhir.Issue{
+		{Expression: "Bundle.entry[0].resource.name", Line: 1, Column: 2}, {Expression: "Bundle.entry"}}}
+	var moved *fhir.Error
+	if !errors.As(relocate(err, 7), &moved) {
+		t.Fatal("the error is lost")
+	}
+	if got := moved.Issues[0]; got.Expression != "Bundle.entry[7].resource.name" || got.Line != 0 {
+		t.Fatalf("%+v", got)
+	}
+}
+
+func TestAtEntry(t *testing.T) {
+	for at, want := range map[string]string{
+		"": "Bundle.entry[3].request", "request.url": "Bundle.entry[3].request.url", "resource": "Bundle.entry[3].resource",
+		"http.If-Match": "Bundle.entry[3].request", "Bundle.entry[3].fullUrl": "Bundle.entry[3].fullUrl",
+	} {
+		var e *fhir.Error
+		if !errors.As(atEntry(fhir.Errorf(fhir.KindInvalid, "x").At(at), 3), &e) || e.Issues[0].Expression != want {
+			t.Errorf("%q becomes %q, want %q", at, e.Issues[0].Expression, want)
+		}
+	}
+}

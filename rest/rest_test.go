@@ -1,0 +1,93 @@
+package rest_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble"
+	"github.com/tarnhealth/tarn/rest"
+)
+
+// A server serves the FHIR API from a memory file system.
+type server struct {
+	url     string
+	catalog *datastore.Catalog
+	clock   *clock
+
+	mu       sync.Mutex
+	observed []string // interactions
+}
+
+// A clock is a second later each time it is asked.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(time.Second)
+	return c.now
+}
+
+// newServer starts a server. Each change edits its options.
+func newServer(t *testing.T, changes ...func(*rest.Options)) *server {
+	t.Helper()
+	s := &server{clock: &clock{now: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)}}
+	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.catalog, err = datastore.Open(context.Background(), datastore.Options{Backend: folder, BaseURL: "http://example.org"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := rest.Options{
+		Stores:    s.catalog,
+		Authorize: func(*http.Request, *datastore.Store) (authz.Access, error) { return authz.Unrestricted(), nil },
+		Logger:    slog.New(slog.DiscardHandler),
+		Version:   "test",
+		Observe: func(interaction string, _ int, _ time.Duration) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.observed = append(s.observed, interaction)
+		},
+	}
+	for _, change := range changes {
+		change(&opt)
+	}
+	web := httptest.NewServer(rest.New(opt))
+	s.url = web.URL
+	t.Cleanup(func() {
+		web.Close()
+		if err := s.catalog.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func (s *server) create(t *testing.T, id string) *datastore.Store {
+	t.Helper()
+	store, err := s.catalog.Create(context.Background(), id, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+func (s *server) parse(body []byte) (*fhir.Tree, error) {
+	return fhir.Parse(definition.R4().Schema, body, fhir.DefaultLimits)
+}
