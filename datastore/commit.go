@@ -12,6 +12,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
+	"github.com/tarnhealth/tarn/validate"
 )
 
 // An Op is one write that a caller asks for.
@@ -34,6 +35,8 @@ type Op struct {
 	Resource *fhir.Tree
 	// FullURL is the Bundle entry's, "" outside a transaction.
 	FullURL string
+	// Level says how strictly Resource is validated.
+	Level validate.Level
 }
 
 // An Outcome is what one Op came to.

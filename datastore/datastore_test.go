@@ -16,6 +16,7 @@ import (
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
+	"github.com/tarnhealth/tarn/validate"
 )
 
 var ctx = context.Background()
@@ -201,6 +202,17 @@ func TestInvalidResourceIsRefused(t *testing.T) {
 	wantKind(t, err, fhir.KindUnprocessable, "Bundle.entry[1].resource.status")
 	if ids := find(t, s, "Patient", ""); len(ids) != 0 {
 		t.Errorf("a refused transaction left %v", ids)
+	}
+}
+
+// TestMinimalLevelKeepsWhatBreaksRules: findings are reported, not enforced.
+func TestMinimalLevelKeepsWhatBreaksRules(t *testing.T) {
+	s := newStore(t)
+	op := post(t, s, `{"resourceType":"Observation","code":{"text":"x"}}`)
+	op.Level = validate.Minimal
+	out, err := commit(s, op)
+	if err != nil || len(out[0].Issues) != 1 || out[0].Issues[0].Severity != fhir.SeverityWarning {
+		t.Errorf("%+v, %v; want one warning", out, err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
+	"github.com/tarnhealth/tarn/validate"
 )
 
 // An expansion is one attempt at a commit: what each op comes to, given what
@@ -277,6 +278,9 @@ func (x *expansion) prepareStep(i int) error {
 			issues[j].Line, issues[j].Column = 0, 0 // of a text that nobody has seen
 		}
 	}
+	if x.commit.ops[i].Level == validate.Minimal {
+		warnOnly(issues)
+	}
 	if slices.ContainsFunc(issues, isError) {
 		return &fhir.Error{Kind: fhir.KindUnprocessable, Issues: issues}
 	}
@@ -285,6 +289,13 @@ func (x *expansion) prepareStep(i int) error {
 	entries, err := s.registry.Extract(st.tree, st.op.ID, s.base)
 	st.op.Entries = entries
 	return err
+}
+
+// warnOnly makes every issue a warning.
+func warnOnly(issues []fhir.Issue) {
+	for i := range issues {
+		issues[i].Severity = fhir.SeverityWarning
+	}
 }
 
 func isError(issue fhir.Issue) bool {

@@ -19,8 +19,9 @@ var imports = map[string][]string{
 	"fhir": {},
 	"kv":   {},
 
-	"definition":               {"fhir"},
-	"definition/internal/pack": {"fhir", "definition"},
+	"definition":                {"fhir", "definition/internal/table"},
+	"definition/internal/table": {},
+	"definition/internal/pack":  {"fhir", "definition", "definition/internal/table"},
 
 	"fhirpath": {"fhir", "definition"},
 	"synth":    {"fhir"},
@@ -34,7 +35,7 @@ var imports = map[string][]string{
 	"pebble":    {"fhir", "search", "store", "kv"},
 	"datastore": {"fhir", "kv", "definition", "fhirpath", "validate", "search", "store", "authz"},
 
-	"rest": {"fhir", "definition", "search", "store", "datastore", "authz"},
+	"rest": {"fhir", "definition", "validate", "search", "store", "datastore", "authz"},
 	"load": {"fhir"},
 
 	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "synth"},
