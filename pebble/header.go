@@ -1,0 +1,145 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// A header is what the store keeps of a version beside its body.
+type header struct {
+	op store.OpKind
+	// born is set where the resource was not there before this version: its
+	// first one, or one after a deletion.
+	born bool
+	// prev is the doc of the version before, 0 for none.
+	prev   doc
+	number uint64
+	// micros is lastUpdated in microseconds since 1970.
+	micros int64
+	codec  codec
+	at     int
+	form   fhir.MetaForm
+}
+
+func (h *header) deleted() bool      { return h.op == store.OpDelete }
+func (h *header) updated() time.Time { return time.UnixMicro(h.micros).UTC() }
+func (h *header) body(json []byte) fhir.Body {
+	return fhir.Body{JSON: json, At: h.at, Form: h.form}
+}
+
+// append writes: op (2 bits), born (1), form (2), codec (3); then number, prev,
+// micros and at as varints.
+func (h *header) append(b []byte) []byte {
+	flags := byte(h.op)&3 | byte(h.form)&3<<3 | byte(h.codec)<<5
+	if h.born {
+		flags |= 1 << 2
+	}
+	b = append(b, flags)
+	b = binary.AppendUvarint(b, h.number)
+	b = binary.AppendUvarint(b, uint64(h.prev))
+	b = binary.AppendVarint(b, h.micros)
+	return binary.AppendUvarint(b, uint64(h.at))
+}
+
+var errRecord = errors.New("pebble: a record is damaged")
+
+// A decoder reads varints off the front of a record; the first failure sticks.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) byte() byte {
+	if len(d.b) == 0 {
+		d.bad = true
+		return 0
+	}
+	c := d.b[0]
+	d.b = d.b[1:]
+	return c
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.bad = true
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.bad = true
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) bytes(n uint64) []byte {
+	if n > uint64(len(d.b)) {
+		d.bad = true
+		return nil
+	}
+	v := d.b[:n]
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) header() header {
+	flags := d.byte()
+	return header{
+		op:     store.OpKind(flags & 3),
+		born:   flags&(1<<2) != 0,
+		form:   fhir.MetaForm(flags >> 3 & 3),
+		codec:  codec(flags >> 5),
+		number: d.uvarint(),
+		prev:   doc(d.uvarint()),
+		micros: d.varint(),
+		at:     int(d.uvarint()),
+	}
+}
+
+// appendVersion writes the value of a v key.
+func appendVersion(b []byte, h *header, resourceType, id string) []byte {
+	b = h.append(b)
+	b = binary.AppendUvarint(b, uint64(len(resourceType)))
+	b = append(b, resourceType...)
+	return append(b, id...)
+}
+
+func readVersion(b []byte) (h header, resourceType, id string, err error) {
+	d := decoder{b: b}
+	h = d.header()
+	resourceType = string(d.bytes(d.uvarint()))
+	if d.bad {
+		return header{}, "", "", errRecord
+	}
+	return h, resourceType, string(d.b), nil
+}
+
+// A current is the value of an r key: a resource's newest version.
+type current struct {
+	doc doc
+	header
+}
+
+func (c *current) append(b []byte) []byte {
+	return c.header.append(binary.AppendUvarint(b, uint64(c.doc)))
+}
+
+func readCurrent(b []byte) (current, error) {
+	d := decoder{b: b}
+	c := current{doc: doc(d.uvarint()), header: d.header()}
+	if d.bad {
+		return current{}, errRecord
+	}
+	return c, nil
+}

@@ -1,0 +1,176 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	lsm "github.com/cockroachdb/pebble/v2"
+)
+
+// lifetimes knows which docs are superseded, and of the recent ones since when.
+// One goroutine marks, any number read.
+//
+// Per segment there is a bitmap of superseded docs, made when the first is
+// marked. Beside it stand, in chunks, the docs that superseded them; a chunk is
+// dropped when no view can be old enough to need it.
+type lifetimes struct {
+	segments [1 << segmentBits]atomic.Pointer[segmentLife]
+	// dirty are the segments that changed since they were saved.
+	mu    sync.Mutex
+	dirty map[uint16]bool
+}
+
+const (
+	chunkBits = 12
+	chunkDocs = 1 << chunkBits
+)
+
+type segmentLife struct {
+	dead   [bitmapWords]atomic.Uint64
+	chunks [1 << segmentBits / chunkDocs]atomic.Pointer[lifeChunk]
+}
+
+// A lifeChunk holds for each of its docs the doc that superseded it, 0 where
+// that is longer ago than any view, or has not happened.
+type lifeChunk struct {
+	ends [chunkDocs]atomic.Uint32
+	// newest is the highest of ends.
+	newest atomic.Uint32
+}
+
+func (l *lifetimes) grow(segment uint16) *segmentLife {
+	s := l.segments[segment].Load()
+	if s == nil {
+		s = &segmentLife{}
+		l.segments[segment].Store(s)
+	}
+	return s
+}
+
+// supersede marks that by took the place of d.
+func (l *lifetimes) supersede(d, by doc) {
+	s := l.grow(d.segment())
+	low := uint16(d)
+	slot := &s.chunks[low>>chunkBits]
+	chunk := slot.Load()
+	if chunk == nil {
+		chunk = &lifeChunk{}
+		slot.Store(chunk)
+	}
+	chunk.ends[low%chunkDocs].Store(uint32(by))
+	chunk.newest.Store(max(chunk.newest.Load(), uint32(by)))
+	// The bit comes last: who sees it finds the end.
+	s.dead[low/64].Or(1 << (low % 64))
+	l.soil([]uint16{d.segment()})
+}
+
+// soil notes segments that must be saved.
+func (l *lifetimes) soil(segments []uint16) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dirty == nil {
+		l.dirty = map[uint16]bool{}
+	}
+	for _, segment := range segments {
+		l.dirty[segment] = true
+	}
+}
+
+// alive reports whether d was not superseded yet at the time at.
+func (l *lifetimes) alive(d, at doc) bool {
+	s := l.segments[d.segment()].Load()
+	return s == nil || s.alive(uint16(d), at)
+}
+
+func (s *segmentLife) alive(low uint16, at doc) bool {
+	if s.dead[low/64].Load()&(1<<(low%64)) == 0 {
+		return true
+	}
+	chunk := s.chunks[low>>chunkBits].Load()
+	return chunk != nil && doc(chunk.ends[low%chunkDocs].Load()) > at
+}
+
+// visible narrows a set to what a view at the time at shows.
+func (l *lifetimes) visible(set *roaring.Bitmap, at doc) {
+	set.RemoveRange(uint64(at)+1, 1<<32)
+	var gone []uint32
+	for it := set.Iterator(); it.HasNext(); {
+		d := doc(it.PeekNext())
+		s := l.segments[d.segment()].Load()
+		end := uint32(d) | (1<<segmentBits - 1)
+		if s == nil {
+			if end == 1<<32-1 {
+				break
+			}
+			it.AdvanceIfNeeded(end + 1)
+			continue
+		}
+		for it.HasNext() && it.PeekNext() <= end {
+			if d := it.Next(); !s.alive(uint16(d), at) {
+				gone = append(gone, d)
+			}
+		}
+	}
+	if len(gone) > 0 {
+		set.AndNot(roaring.BitmapOf(gone...))
+	}
+}
+
+// forget drops the chunks that only views before oldest need.
+func (l *lifetimes) forget(oldest doc) {
+	for i := range l.segments {
+		s := l.segments[i].Load()
+		if s == nil {
+			continue
+		}
+		for j := range s.chunks {
+			if c := s.chunks[j].Load(); c != nil && doc(c.newest.Load()) <= oldest {
+				s.chunks[j].Store(nil)
+			}
+		}
+	}
+}
+
+// save writes the bitmaps that changed through set, in key order, and returns
+// the segments. What is superseded by a doc that is not sealed yet may be among
+// them: that doc is durable, and opening finds it again.
+func (l *lifetimes) save(set func(key, value []byte) error) ([]uint16, error) {
+	l.mu.Lock()
+	dirty := sortedKeys(l.dirty)
+	l.dirty = nil
+	l.mu.Unlock()
+	for _, segment := range dirty {
+		s := l.segments[segment].Load()
+		var words [bitmapWords]uint64
+		for i := range words {
+			words[i] = s.dead[i].Load()
+		}
+		lows, _ := readContainer(nil, appendWords(nil, &words))
+		if err := set(deadKey(segment), appendContainer(nil, lows)); err != nil {
+			return dirty, err
+		}
+	}
+	return dirty, nil
+}
+
+// load reads the bitmaps.
+func (l *lifetimes) load(db *lsm.DB) error {
+	it, err := db.NewIter(&lsm.IterOptions{LowerBound: []byte{tagDead}, UpperBound: []byte{tagDead + 1}})
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		s := l.grow(uint16(binary.BigEndian.Uint32(it.Key()[1:])))
+		lows, err := readContainer(nil, it.Value())
+		if err != nil {
+			return err
+		}
+		for _, low := range lows {
+			s.dead[low/64].Or(1 << (low % 64))
+		}
+	}
+	return it.Error()
+}

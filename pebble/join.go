@@ -1,0 +1,62 @@
+package pebble
+
+import (
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/tarnhealth/tarn/search"
+)
+
+// chain finds the docs that refer to a resource for which the inner condition
+// holds.
+func (e *evaluation) chain(n search.Chain, within *roaring.Bitmap) (*roaring.Bitmap, error) {
+	number, ok := e.store.params.number(n.Param)
+	if !ok {
+		return roaring.New(), nil
+	}
+	inner, err := e.part(search.Part{Type: n.Target, Where: n.Where})
+	if err != nil {
+		return nil, err
+	}
+	var g gather
+	only := segmentsOf(within)
+	for it := inner.Iterator(); it.HasNext(); {
+		if err := e.ctx.Err(); err != nil {
+			return nil, err
+		}
+		_, resourceType, id, err := e.store.header(doc(it.Next()))
+		if err != nil {
+			return nil, err
+		}
+		if err := e.terms.gatherKey(&g, number, search.ReferenceKey(resourceType, id), only); err != nil {
+			return nil, err
+		}
+	}
+	return g.bitmap(), nil
+}
+
+// has finds the docs that a resource for which the inner condition holds
+// refers to.
+func (e *evaluation) has(resourceType string, n search.Has) (*roaring.Bitmap, error) {
+	number, ok := e.store.params.number(n.Param)
+	if !ok {
+		return roaring.New(), nil
+	}
+	inner, err := e.part(search.Part{Type: n.Param.Type, Where: n.Where})
+	if err != nil || inner.IsEmpty() {
+		return roaring.New(), err
+	}
+	set := roaring.New()
+	add := func(key []byte) error {
+		target, id, ok := search.ParseReferenceKey(key)
+		if !ok || target != resourceType {
+			return nil
+		}
+		c, err := e.store.currentAt(target, id, e.at)
+		if err == nil && c.doc != 0 && !c.deleted() {
+			set.Add(uint32(c.doc))
+		}
+		return err
+	}
+	err = e.terms.keysOf(e.ctx, number, search.Prefix([]byte(resourceType+"/")), inner, add)
+	return set, err
+}

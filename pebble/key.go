@@ -1,0 +1,95 @@
+package pebble
+
+import (
+	"encoding/binary"
+
+	"github.com/tarnhealth/tarn/store"
+)
+
+// The key space of a Store. Every key begins with one of these bytes; numbers
+// in keys are big-endian. A doc is a version's T, which fits 32 bits.
+//
+//	b doc                    codec-packed body
+//	d segment                container: docs of the segment that are superseded
+//	i param key segment      container: docs that have the key
+//	j                        seal record
+//	m "format"               the format's version, decimal
+//	p name                   param number (2 bytes) of a search.Param's Key
+//	r type 0 id              doc and header of the newest version
+//	v doc                    header, type, id
+//
+// What a seal writes (d, i, j) is one range, so that the run it ingests
+// overlaps nothing that is still in the engine's memory.
+const (
+	tagBody     = 'b'
+	tagDead     = 'd'
+	tagTerm     = 'i'
+	tagSeal     = 'j'
+	tagMeta     = 'm'
+	tagParam    = 'p'
+	tagResource = 'r'
+	tagVersion  = 'v'
+)
+
+// storeFormat is the newest layout that this code reads.
+const storeFormat = 1
+
+// segmentBits is the size of a segment: the docs that share their upper bits.
+const segmentBits = 16
+
+// A doc is the dense number of a version: its store.T.
+type doc uint32
+
+// maxDoc is the last doc that can be given out.
+const maxDoc = doc(1<<32 - 2)
+
+func (d doc) t() store.T      { return store.T(d) }
+func (d doc) segment() uint16 { return uint16(d >> segmentBits) }
+
+func formatKey() []byte { return []byte{tagMeta, 'f', 'o', 'r', 'm', 'a', 't'} }
+
+func docKey(tag byte, d doc) []byte {
+	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 9), tag), uint64(d))
+}
+
+// docOf is the doc of a key that docKey made.
+func docOf(key []byte) doc { return doc(binary.BigEndian.Uint64(key[1:])) }
+
+func resourceKey(b []byte, resourceType, id string) []byte {
+	b = append(b, tagResource)
+	b = append(b, resourceType...)
+	b = append(b, 0)
+	return append(b, id...)
+}
+
+func paramKey(name string) []byte { return append([]byte{tagParam}, name...) }
+
+func deadKey(segment uint16) []byte {
+	return binary.BigEndian.AppendUint32([]byte{tagDead}, uint32(segment))
+}
+
+// termKey is the key of a posting list. Keys of one param are prefix-free, so
+// the segment behind does not disturb their order.
+func termKey(b []byte, param uint16, key []byte, segment uint16) []byte {
+	b = append(b, tagTerm, byte(param>>8), byte(param))
+	b = append(b, key...)
+	return binary.BigEndian.AppendUint32(b, uint32(segment))
+}
+
+// termHead is the length of a term key before the param's own key.
+const termHead = 3
+
+// termBounds are the bounds of all terms of a param.
+func termBounds(param uint16) (lower, upper []byte) {
+	lower = []byte{tagTerm, byte(param >> 8), byte(param)}
+	if param == 1<<16-1 {
+		return lower, []byte{tagTerm + 1}
+	}
+	return lower, []byte{tagTerm, byte((param + 1) >> 8), byte(param + 1)}
+}
+
+// splitTerm takes a term key apart.
+func splitTerm(b []byte) (key []byte, segment uint16) {
+	n := len(b) - 4
+	return b[termHead:n], uint16(binary.BigEndian.Uint32(b[n:]))
+}

@@ -1,0 +1,212 @@
+package pebble
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+	"time"
+
+	lsm "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tarnhealth/tarn/search"
+)
+
+// maxReplay bounds how many sealed versions Open looks at again to make views
+// of before possible.
+const maxReplay = 200_000
+
+// Open opens a folder, making it where it is not there. A folder that another
+// process has open is ErrLocked, one that a newer version of the program wrote
+// ErrNewer, one with missing or wrong files ErrDamaged.
+func Open(dir string, opt Options) (*Store, error) {
+	if opt.Extract == nil {
+		return nil, errors.New("pebble: Options.Extract is required")
+	}
+	opt.setDefaults()
+	db, err := lsm.Open(dir, engineOptions(&opt))
+	if err != nil {
+		return nil, openError(dir, opt.FS, err)
+	}
+	s := &Store{opt: opt, dir: dir, db: db,
+		queue: make(chan *request, 256), finish: make(chan *group), finished: make(chan struct{})}
+	if err := s.start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("pebble: %s: %w", dir, err), db.Close())
+	}
+	return s, nil
+}
+
+func (o *Options) setDefaults() {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Retention == 0 {
+		o.Retention = DefaultRetention
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = DefaultCacheBytes
+	}
+	if o.SealDocs == 0 {
+		o.SealDocs = 1 << segmentBits
+	}
+}
+
+// engineOptions tunes the engine. Memtables are small because only versions
+// pass through them; the format is the newest that is not experimental.
+func engineOptions(opt *Options) *lsm.Options {
+	o := &lsm.Options{
+		FS:                          opt.FS,
+		Logger:                      engineLog{},
+		CacheSize:                   opt.CacheBytes,
+		MemTableSize:                16 << 20,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		FormatMajorVersion:          lsm.FormatNewest,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, max(1, runtime.NumCPU()/2) },
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.Levels[i].BlockSize = 8 << 10
+	}
+	return o
+}
+
+// start reads what the folder holds and starts the goroutines.
+func (s *Store) start() (err error) {
+	if err := s.checkFormat(); err != nil {
+		return err
+	}
+	if s.params, err = loadParams(s.db); err != nil {
+		return err
+	}
+	if err := s.lives.load(s.db); err != nil {
+		return err
+	}
+	sealed, counts, err := s.readSeal()
+	if err != nil {
+		return err
+	}
+	if s.last, err = s.lastDoc(); err != nil {
+		return err
+	}
+	if s.last < sealed {
+		return fmt.Errorf("%w: versions end at %d, their index at %d", ErrDamaged, s.last, sealed)
+	}
+	s.live.counts, s.seals.counts = counts.clone(), counts
+	s.index.Store(&index{heads: []*head{newHead(sealed + 1)}})
+	s.seals.start(s)
+	if err := s.replay(sealed); err != nil {
+		s.seals.wait()
+		return err
+	}
+	s.recent.reset(s.last)
+	go s.write()
+	go s.finisher()
+	return nil
+}
+
+// checkFormat refuses a folder of a newer layout and marks a new one.
+func (s *Store) checkFormat() error {
+	var text string
+	found, err := s.get(formatKey(), func(value []byte) error {
+		text = string(value)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if !found {
+		return s.db.Set(formatKey(), strconv.AppendInt(nil, storeFormat, 10), lsm.Sync)
+	}
+	version, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("%w: format %q", ErrDamaged, text)
+	}
+	if version > storeFormat {
+		return fmt.Errorf("%w: it has format %d, this program reads up to %d", ErrNewer, version, storeFormat)
+	}
+	return nil
+}
+
+// lastDoc is the newest version in the folder.
+func (s *Store) lastDoc() (doc, error) {
+	it, err := s.db.NewIter(&lsm.IterOptions{LowerBound: []byte{tagVersion}, UpperBound: []byte{tagVersion + 1}})
+	if err != nil {
+		return 0, err
+	}
+	var last doc
+	if it.Last() {
+		last = docOf(it.Key())
+	}
+	return last, errors.Join(it.Error(), it.Close())
+}
+
+// replay makes in memory what is not sealed, and the lifetimes that recent
+// views need.
+func (s *Store) replay(sealed doc) error {
+	batch := s.db.NewBatch()
+	numbers := numbering{params: s.params, batch: batch}
+	for d := sealed + 1; d <= s.last; d++ {
+		if err := s.replayDoc(d, &numbers); err != nil {
+			return fmt.Errorf("version %d: %w", d, err)
+		}
+	}
+	if err := batch.Commit(lsm.Sync); err != nil {
+		return err
+	}
+	s.now.Store(uint32(s.last))
+	s.live.at = s.last
+	return s.replayLives(sealed)
+}
+
+func (s *Store) replayDoc(d doc, numbers *numbering) error {
+	v, err := s.version(d)
+	if err != nil {
+		return err
+	}
+	h, _, _, err := s.header(d)
+	if err != nil {
+		return err
+	}
+	s.lastMicros = h.micros
+	w := written{doc: d, prev: h.prev, resourceType: v.Type, change: h.change()}
+	var entries []search.Entry
+	if !v.Deleted() {
+		if entries, err = s.opt.Extract(v); err != nil {
+			return fmt.Errorf("its entries: %w", err)
+		}
+	}
+	if w.terms, err = numbers.terms(v.Type, v.Deleted(), entries); err != nil {
+		return err
+	}
+	s.show(&w)
+	s.live.publish([]written{w}, d)
+	return nil
+}
+
+// replayLives reads, newest first, the sealed versions that a view within the
+// retention may look behind.
+func (s *Store) replayLives(sealed doc) error {
+	oldest := s.opt.Now().Add(-s.opt.Retention).UnixMicro()
+	floor := sealed
+	for ; floor > 0 && sealed-floor < maxReplay; floor-- {
+		h, _, _, err := s.header(floor)
+		if err != nil {
+			return err
+		}
+		s.lastMicros = max(s.lastMicros, h.micros)
+		if h.micros < oldest {
+			break
+		}
+		if h.prev != 0 {
+			s.lives.supersede(h.prev, floor)
+		}
+	}
+	s.pins.floor = floor
+	return nil
+}

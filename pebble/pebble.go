@@ -1,0 +1,207 @@
+// Package pebble owns the embedded backend: resources (Store) and records (KV)
+// in folders of their own, each one instance of the Pebble key-value engine.
+// docs/storage.md describes the layout, docs/decisions/0002-embedded-layout.md
+// says why.
+//
+// It leaves to others: what a search means (search), which preconditions there
+// are (store.Verify), and who may see what (datastore).
+package pebble
+
+import (
+	"context"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lsm "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// Options for Open. Extract is required; the rest has a default.
+type Options struct {
+	// FS is the file system; nil is the operating system's.
+	FS vfs.FS
+	// Extract returns a version's entries, as its Op had them: the index of
+	// recent versions is kept in memory and made anew from the bodies when a
+	// folder is opened.
+	Extract func(v store.Version) ([]search.Entry, error)
+	// Parse reads a stored body, for Terms.Recheck. Without it, searches with
+	// a Recheck fail.
+	Parse func(json []byte) (*fhir.Tree, error)
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Retention is how long a T that was current can still be viewed; 0 is
+	// DefaultRetention. An open view is good until it is closed.
+	Retention time.Duration
+	// CacheBytes bounds the cache of file blocks; 0 is DefaultCacheBytes.
+	CacheBytes int64
+	// SealDocs is how many versions the index keeps in memory before it is
+	// written to a file; 0 is a segment, 65,536.
+	SealDocs int
+}
+
+// Defaults of Options.
+const (
+	DefaultRetention  = 15 * time.Minute
+	DefaultCacheBytes = 64 << 20
+)
+
+// maxHeadBytes seals a head early where its terms are large.
+const maxHeadBytes = 96 << 20
+
+// A Store is a store.Store in one folder.
+//
+// Three goroutines write: writer numbers the ops of all waiting commits and
+// makes one batch of them, finisher waits for its fsync and makes it visible,
+// and sealer writes the index of a full head to a file.
+type Store struct {
+	opt    Options
+	dir    string
+	db     *lsm.DB
+	params *params
+	lives  lifetimes
+	users  users
+
+	// index is what searches read.
+	index atomic.Pointer[index]
+	// now is the newest T that is visible.
+	now  atomic.Uint32
+	live live
+	pins pins
+
+	queue    chan *request
+	finish   chan *group
+	finished chan struct{}
+	seals    sealer
+	failure  failure
+	stats    counters
+
+	// The writer's own.
+	last       doc
+	lastMicros int64
+	recent     recent
+}
+
+var _ store.Store = (*Store)(nil)
+
+// An index is the unsealed heads, oldest first, the last one growing. All docs
+// before them are sealed.
+type index struct{ heads []*head }
+
+func (x *index) head() *head { return x.heads[len(x.heads)-1] }
+
+// View implements store.Store.
+func (s *Store) View(ctx context.Context, t store.T) (store.View, error) {
+	if err := s.users.enter(); err != nil {
+		return nil, err
+	}
+	defer s.users.leave()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	at, err := s.pin(t)
+	if err != nil {
+		return nil, err
+	}
+	return &view{store: s, at: at}, nil
+}
+
+// Changes implements store.Store.
+func (s *Store) Changes(ctx context.Context, after store.T) iter.Seq2[store.Version, error] {
+	return s.sequence(ctx, func(yield func(store.Version, error) bool) error {
+		return s.changes(after, doc(s.now.Load()), yield)
+	})
+}
+
+// sequence guards an iteration: it holds the store open, ends with the
+// context, and yields walk's error last.
+func (s *Store) sequence(ctx context.Context, walk func(yield func(store.Version, error) bool) error) iter.Seq2[store.Version, error] {
+	return func(yield func(store.Version, error) bool) {
+		if err := s.users.enter(); err != nil {
+			yield(store.Version{}, err)
+			return
+		}
+		defer s.users.leave()
+		err := walk(func(v store.Version, err error) bool {
+			if err == nil {
+				err = ctx.Err()
+			}
+			return yield(v, err) && err == nil
+		})
+		if err != nil {
+			yield(store.Version{}, err)
+		}
+	}
+}
+
+// Close implements store.Store. What is in memory only is sealed, so that the
+// next Open is quick. Methods of the store and of its views return ErrClosed
+// from then on.
+func (s *Store) Close() error {
+	if !s.users.close() {
+		return store.ErrClosed
+	}
+	close(s.queue)
+	<-s.finished
+	s.seals.wait()
+	var err error
+	if s.failure.get() == nil {
+		err = s.sealAll()
+	}
+	if s.failure.fatal() {
+		// The engine stopped in the middle of something and holds its locks.
+		return s.failure.get()
+	}
+	if e := s.db.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// users counts the calls that run, so that Close can wait for them.
+type users struct {
+	mu     sync.Mutex
+	n      int
+	closed bool
+	idle   chan struct{}
+}
+
+func (u *users) enter() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed {
+		return store.ErrClosed
+	}
+	u.n++
+	return nil
+}
+
+func (u *users) leave() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.n--; u.n == 0 && u.closed {
+		close(u.idle)
+	}
+}
+
+// close refuses new calls and waits for the running ones. It reports false
+// where it was called before.
+func (u *users) close() bool {
+	u.mu.Lock()
+	if u.closed {
+		u.mu.Unlock()
+		return false
+	}
+	u.closed, u.idle = true, make(chan struct{})
+	if u.n == 0 {
+		close(u.idle)
+	}
+	u.mu.Unlock()
+	<-u.idle
+	return true
+}

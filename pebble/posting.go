@@ -1,0 +1,209 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// A container is the stored form of the docs of one segment, by their low 16
+// bits: up to 4,095 of them as a sorted list of 2 bytes each, more as a bitmap
+// of 8,192 bytes. Its length tells which.
+const (
+	bitmapWords = 1 << segmentBits / 64
+	bitmapBytes = bitmapWords * 8
+	maxList     = bitmapBytes/2 - 1
+)
+
+// appendContainer writes sorted, distinct lows as a container.
+func appendContainer(b []byte, lows []uint16) []byte {
+	if len(lows) <= maxList {
+		for _, low := range lows {
+			b = binary.BigEndian.AppendUint16(b, low)
+		}
+		return b
+	}
+	var words [bitmapWords]uint64
+	for _, low := range lows {
+		words[low/64] |= 1 << (low % 64)
+	}
+	return appendWords(b, &words)
+}
+
+func appendWords(b []byte, words *[bitmapWords]uint64) []byte {
+	for _, w := range words {
+		b = binary.LittleEndian.AppendUint64(b, w)
+	}
+	return b
+}
+
+// readContainer appends the lows of a container.
+func readContainer(lows []uint16, b []byte) ([]uint16, error) {
+	if len(b) != bitmapBytes {
+		if len(b)%2 != 0 || len(b) > bitmapBytes {
+			return nil, fmt.Errorf("%w: container of %d bytes", errRecord, len(b))
+		}
+		for ; len(b) > 0; b = b[2:] {
+			lows = append(lows, binary.BigEndian.Uint16(b))
+		}
+		return lows, nil
+	}
+	for i := range bitmapWords {
+		for w := binary.LittleEndian.Uint64(b[8*i:]); w != 0; w &= w - 1 {
+			lows = append(lows, uint16(i*64+bits.TrailingZeros64(w)))
+		}
+	}
+	return lows, nil
+}
+
+// containerLen is the number of docs in a container.
+func containerLen(b []byte) int {
+	if len(b) != bitmapBytes {
+		return len(b) / 2
+	}
+	n := 0
+	for ; len(b) > 0; b = b[8:] {
+		n += bits.OnesCount64(binary.LittleEndian.Uint64(b))
+	}
+	return n
+}
+
+// A gather is a union of postings under way. Docs may come in any order.
+type gather struct {
+	segments map[uint16]*gathered
+	// last is the segment that was added to last: postings come in runs.
+	last   *gathered
+	lastAt uint16
+}
+
+// gathered is a gather's share of one segment: a list until it grows too long.
+type gathered struct {
+	lows  []uint16
+	words *[bitmapWords]uint64
+}
+
+func (g *gather) segment(at uint16) *gathered {
+	if g.last != nil && g.lastAt == at {
+		return g.last
+	}
+	if g.segments == nil {
+		g.segments = map[uint16]*gathered{}
+	}
+	s := g.segments[at]
+	if s == nil {
+		s = &gathered{}
+		g.segments[at] = s
+	}
+	g.last, g.lastAt = s, at
+	return s
+}
+
+// add adds the docs of a container.
+func (g *gather) add(segment uint16, container []byte) (err error) {
+	s := g.segment(segment)
+	if len(container) == bitmapBytes {
+		s.spill()
+		for i := range s.words {
+			s.words[i] |= binary.LittleEndian.Uint64(container[8*i:])
+		}
+		return nil
+	}
+	if s.words == nil {
+		if s.lows, err = readContainer(s.lows, container); len(s.lows) > maxList {
+			s.spill()
+		}
+		return err
+	}
+	if len(container)%2 != 0 || len(container) > bitmapBytes {
+		return fmt.Errorf("%w: container of %d bytes", errRecord, len(container))
+	}
+	for ; len(container) > 0; container = container[2:] {
+		low := binary.BigEndian.Uint16(container)
+		s.words[low/64] |= 1 << (low % 64)
+	}
+	return nil
+}
+
+// addDocs adds single docs.
+func (g *gather) addDocs(docs []doc) {
+	for _, d := range docs {
+		s := g.segment(d.segment())
+		if s.words == nil {
+			if s.lows = append(s.lows, uint16(d)); len(s.lows) > maxList {
+				s.spill()
+			}
+			continue
+		}
+		s.words[uint16(d)/64] |= 1 << (d % 64)
+	}
+}
+
+// spill turns the list into a bitmap.
+func (s *gathered) spill() {
+	if s.words != nil {
+		return
+	}
+	s.words = new([bitmapWords]uint64)
+	for _, low := range s.lows {
+		s.words[low/64] |= 1 << (low % 64)
+	}
+	s.lows = nil
+}
+
+// bitmap is the union.
+func (g *gather) bitmap() *roaring.Bitmap {
+	result := roaring.New()
+	order := make([]uint16, 0, len(g.segments))
+	for at := range g.segments {
+		order = append(order, at)
+	}
+	slices.Sort(order)
+	var docs []uint32
+	for _, at := range order {
+		s, base := g.segments[at], uint32(at)<<segmentBits
+		if s.words != nil {
+			dense := roaring.FromDense(s.words[:], false)
+			result.Or(roaring.AddOffset64(dense, int64(base)))
+			continue
+		}
+		slices.Sort(s.lows)
+		docs = docs[:0]
+		for _, low := range s.lows {
+			docs = append(docs, base|uint32(low))
+		}
+		result.AddMany(docs)
+	}
+	return result
+}
+
+// among returns, in order, up to n of the docs that are in set.
+func (g *gather) among(set *roaring.Bitmap, n int) []doc {
+	var docs []doc
+	if len(g.segments) == 1 && g.last.words == nil {
+		slices.Sort(g.last.lows)
+		last := -1
+		for _, low := range g.last.lows {
+			d := doc(g.lastAt)<<segmentBits | doc(low)
+			if int(low) != last && len(docs) < n && set.Contains(uint32(d)) {
+				docs = append(docs, d)
+			}
+			last = int(low)
+		}
+		return docs
+	}
+	found := g.bitmap()
+	found.And(set)
+	return firstDocs(found, n)
+}
+
+// firstDocs are the first n docs of a set.
+func firstDocs(set *roaring.Bitmap, n int) []doc {
+	docs := make([]doc, 0, min(n, int(set.GetCardinality())))
+	for it := set.Iterator(); len(docs) < n && it.HasNext(); {
+		docs = append(docs, doc(it.Next()))
+	}
+	return docs
+}

@@ -1,0 +1,114 @@
+package pebble
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+
+	lsm "github.com/cockroachdb/pebble/v2"
+
+	"github.com/tarnhealth/tarn/store"
+)
+
+// get calls fn with the value of a key, which is valid until fn returns, and
+// reports whether there is one.
+func (s *Store) get(key []byte, fn func(value []byte) error) (bool, error) {
+	value, closer, err := s.db.Get(key)
+	if errors.Is(err, lsm.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	err = fn(value)
+	return true, errors.Join(err, closer.Close())
+}
+
+// current reads the newest version of a resource, visible or not; its doc is 0
+// where there is none.
+func (s *Store) current(resourceType, id string) (c current, err error) {
+	var buf [96]byte
+	_, err = s.get(resourceKey(buf[:0], resourceType, id), func(value []byte) (err error) {
+		c, err = readCurrent(value)
+		return err
+	})
+	return c, err
+}
+
+// header reads a version that must exist.
+func (s *Store) header(d doc) (h header, resourceType, id string, err error) {
+	found, err := s.get(docKey(tagVersion, d), func(value []byte) (err error) {
+		h, resourceType, id, err = readVersion(value)
+		return err
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("%w: version %d is missing", errRecord, d)
+	}
+	return h, resourceType, id, err
+}
+
+// body reads the body of a version that is no deletion.
+func (s *Store) body(d doc, c codec) (json []byte, err error) {
+	found, err := s.get(docKey(tagBody, d), func(value []byte) (err error) {
+		json, err = unpack(c, value)
+		return err
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("%w: body %d is missing", errRecord, d)
+	}
+	return json, err
+}
+
+// version reads a version with its body.
+func (s *Store) version(d doc) (store.Version, error) {
+	h, resourceType, id, err := s.header(d)
+	if err != nil {
+		return store.Version{}, err
+	}
+	return s.withBody(d, &h, resourceType, id)
+}
+
+func (s *Store) withBody(d doc, h *header, resourceType, id string) (store.Version, error) {
+	if h.deleted() {
+		return makeVersion(d, h, resourceType, id, nil), nil
+	}
+	json, err := s.body(d, h.codec)
+	if err != nil {
+		return store.Version{}, err
+	}
+	return makeVersion(d, h, resourceType, id, json), nil
+}
+
+// currentAt is the newest version of a resource that a view at the time at
+// shows; its doc is 0 where there is none.
+func (s *Store) currentAt(resourceType, id string, at doc) (current, error) {
+	c, err := s.current(resourceType, id)
+	for err == nil && c.doc > at {
+		c, err = s.before(c)
+	}
+	return c, err
+}
+
+// before is the version before c; its doc is 0 where c is the first.
+func (s *Store) before(c current) (current, error) {
+	if c.prev == 0 {
+		return current{}, nil
+	}
+	h, _, _, err := s.header(c.prev)
+	return current{c.prev, h}, err
+}
+
+// docsBefore is the newest doc up to last that was written before a time, in
+// microseconds: times never fall from doc to doc.
+func (s *Store) docsBefore(micros int64, last doc) (doc, error) {
+	var failed error
+	n := sort.Search(int(last), func(i int) bool {
+		if failed != nil {
+			return true
+		}
+		h, _, _, err := s.header(doc(i + 1))
+		failed = err
+		return err != nil || h.micros >= micros
+	})
+	return doc(n), failed
+}

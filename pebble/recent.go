@@ -1,0 +1,145 @@
+package pebble
+
+import (
+	"time"
+
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// recentDocs is how many versions conditions can look back.
+const recentDocs = 8192
+
+// recent is the newest versions with their entries: a condition is evaluated
+// again over what was written after its T. It belongs to the writer.
+type recent struct {
+	ring [recentDocs]recentDoc
+	// floor is the doc up to which versions are not in the ring.
+	floor doc
+	// last is the newest doc that the ring knows of.
+	last doc
+	// unsettled are docs whose bodies are not in the engine yet.
+	unsettled []doc
+}
+
+type recentDoc struct {
+	// candidate is empty for a deletion, which no condition asks about.
+	candidate search.Candidate
+	codec     codec
+	// body is set until the engine has it.
+	body []byte
+}
+
+// reset forgets everything: versions up to last are not looked at.
+func (r *recent) reset(last doc) { r.floor, r.last = last, last }
+
+func (r *recent) next(d doc) *recentDoc {
+	r.last = d
+	if r.last-r.floor > recentDocs {
+		r.floor = r.last - recentDocs
+	}
+	return &r.ring[d%recentDocs]
+}
+
+func (r *recent) skip(d doc) { *r.next(d) = recentDoc{} }
+
+func (r *recent) add(d doc, op *store.Op, updated time.Time) {
+	*r.next(d) = recentDoc{
+		candidate: search.Candidate{Type: op.Type, ID: op.ID, LastUpdated: updated, Entries: op.Entries},
+		body:      op.Body.JSON,
+	}
+	r.unsettled = append(r.unsettled, d)
+}
+
+// settle lets go of the bodies that can be read from the engine now.
+func (r *recent) settle() {
+	for _, d := range r.unsettled {
+		r.ring[d%recentDocs].body = nil
+	}
+	r.unsettled = r.unsettled[:0]
+}
+
+// changed implements store.State. It says yes where it cannot tell: where the
+// condition's T is before the ring, or where the condition looks at resources
+// beside the candidate and one of those was written.
+func (s *Store) changed(c store.Condition) (bool, error) {
+	r := &s.recent
+	if c.T < r.floor.t() {
+		return true, nil
+	}
+	needs := inspect(c.Part.Where)
+	for d := doc(c.T) + 1; d <= r.last; d++ {
+		candidate := &r.ring[d%recentDocs].candidate
+		switch {
+		case needs.joins[candidate.Type]:
+			return true, nil
+		case candidate.Type != c.Part.Type:
+			continue
+		case c.Part.Where == nil:
+			return true, nil
+		case len(needs.joins) > 0:
+			return true, nil
+		}
+		match, err := s.matches(c.Part.Where, d, needs.tree)
+		if match || err != nil {
+			return match, err
+		}
+	}
+	return false, nil
+}
+
+func (s *Store) matches(where search.Node, d doc, tree bool) (bool, error) {
+	recent := &s.recent.ring[d%recentDocs]
+	candidate := recent.candidate
+	if tree {
+		json := recent.body
+		if json == nil {
+			v, err := s.version(d)
+			if err != nil {
+				return false, err
+			}
+			json = v.Body.JSON
+		}
+		var err error
+		if candidate.Tree, err = s.parse(json); err != nil {
+			return false, err
+		}
+	}
+	return search.Match(where, &candidate, nil), nil
+}
+
+// needs is what evaluating a node takes beside a candidate's entries.
+type needs struct {
+	tree bool
+	// joins are the types that Chain and Has look at.
+	joins map[string]bool
+}
+
+func inspect(n search.Node) (found needs) {
+	found.joins = map[string]bool{}
+	found.walk(n)
+	return found
+}
+
+func (f *needs) walk(n search.Node) {
+	switch n := n.(type) {
+	case search.Terms:
+		f.tree = f.tree || n.Recheck != nil
+	case search.And:
+		for _, n := range n {
+			f.walk(n)
+		}
+	case search.Or:
+		for _, n := range n {
+			f.walk(n)
+		}
+	case search.Not:
+		f.walk(n.Node)
+	case search.Chain:
+		f.joins[n.Target] = true
+		f.walk(n.Where)
+	case search.Has:
+		f.joins[n.Param.Type] = true
+		f.walk(n.Where)
+	}
+}

@@ -1,0 +1,244 @@
+package pebble
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// tally is the number of resources by type at some doc.
+type tally map[string]int
+
+func (t tally) clone() tally { return maps.Clone(t) }
+
+// A seal is a head that is to be written to a file, with the tally at its end.
+type seal struct {
+	head   *head
+	counts tally
+}
+
+// A sealer writes full heads to files, one at a time. Everything here but the
+// goroutine belongs to the finisher.
+type sealer struct {
+	work chan seal
+	done chan struct{}
+	// counts is the tally at the end of the newest head.
+	counts tally
+	// mu guards changes of Store.index.
+	mu sync.Mutex
+}
+
+func (q *sealer) start(s *Store) {
+	q.work, q.done = make(chan seal, 1), make(chan struct{})
+	go func() {
+		defer close(q.done)
+		for job := range q.work {
+			if s.failure.get() != nil {
+				continue
+			}
+			if err := s.failure.guard(func() error { return s.seal(job) }); err != nil {
+				s.failure.set(err)
+			}
+		}
+	}()
+}
+
+// wait ends the goroutine when it has written what is full.
+func (q *sealer) wait() {
+	close(q.work)
+	<-q.done
+}
+
+// show adds a version to the index. Readers do not look at it before Store.now
+// reaches it.
+func (s *Store) show(w *written) {
+	h := s.index.Load().head()
+	if s.full(h, w.doc) {
+		h = s.rotate(w.doc)
+	}
+	h.add(w.doc, w.terms)
+	if w.prev != 0 {
+		s.lives.supersede(w.prev, w.doc)
+	}
+	if w.change != 0 {
+		s.seals.counts[w.resourceType] += w.change
+	}
+}
+
+// full reports whether d must go to a new head. Heads end with segments, so
+// that a list in a file is rarely written twice.
+func (s *Store) full(h *head, d doc) bool {
+	return !h.empty() && (d&(1<<segmentBits-1) == 0 || h.docs() >= s.opt.SealDocs || h.bytes.Load() > maxHeadBytes)
+}
+
+// rotate starts a new head and queues the one before for sealing. It waits
+// where the sealer is two heads behind.
+func (s *Store) rotate(first doc) *head {
+	s.seals.mu.Lock()
+	old := s.index.Load()
+	h := newHead(first)
+	s.index.Store(&index{heads: append(slices.Clone(old.heads), h)})
+	s.seals.mu.Unlock()
+	s.seals.work <- seal{old.head(), s.seals.counts.clone()}
+	// Forgetting only saves memory: where it fails, the next one makes up.
+	_ = s.forget()
+	return h
+}
+
+// sealAll seals what is left when no goroutine runs any more.
+func (s *Store) sealAll() error {
+	for _, h := range s.index.Load().heads {
+		if !h.empty() {
+			if err := s.failure.guard(func() error { return s.seal(seal{h, s.seals.counts}) }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// seal writes a head, the oldest, to a file that the engine takes over whole,
+// and then lets go of it. Readers that still hold the head find its docs twice,
+// which makes no difference to a union.
+func (s *Store) seal(job seal) error {
+	path := s.opt.FS.PathJoin(s.dir, "seal.tmp")
+	segments, err := s.writeRun(path, job)
+	if err == nil {
+		err = s.db.Ingest(context.Background(), []string{path})
+	}
+	if err != nil {
+		s.lives.soil(segments)
+		return err
+	}
+	s.stats.sealed.Add(1)
+	s.seals.mu.Lock()
+	defer s.seals.mu.Unlock()
+	heads := slices.DeleteFunc(slices.Clone(s.index.Load().heads), func(h *head) bool { return h == job.head })
+	if len(heads) == 0 {
+		heads = []*head{newHead(doc(job.head.last.Load()) + 1)}
+	}
+	s.index.Store(&index{heads})
+	return nil
+}
+
+// writeRun writes one sorted run: superseded docs, terms, seal record.
+func (s *Store) writeRun(path string, job seal) ([]uint16, error) {
+	file, err := s.opt.FS.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return nil, err
+	}
+	options := engineOptions(&s.opt)
+	options.EnsureDefaults()
+	w := sstable.NewWriter(objstorageprovider.NewFileWritable(file),
+		options.MakeWriterOptions(len(options.Levels)-1, s.db.TableFormat()))
+	segments, err := s.lives.save(func(key, value []byte) error { return w.Set(key, value) })
+	if err == nil {
+		err = s.writeTerms(w, job.head)
+	}
+	if err == nil {
+		err = w.Set([]byte{tagSeal}, appendSeal(nil, doc(job.head.last.Load()), job.counts))
+	}
+	return segments, errors.Join(err, w.Close())
+}
+
+func (s *Store) writeTerms(w *sstable.Writer, h *head) (err error) {
+	run := termRun{store: s, w: w}
+	if uint16(h.first) != 0 {
+		// An earlier seal may have written a part of this segment.
+		run.partial, run.started = h.first.segment(), h.first > 1
+	}
+	for number, p := range *h.params.Load() {
+		if p == nil {
+			continue
+		}
+		p.snapshot().Scan(func(found posting) bool {
+			err = run.write(uint16(number), found)
+			return err == nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A termRun writes the postings of a head.
+type termRun struct {
+	store *Store
+	w     *sstable.Writer
+	// partial is the segment that an earlier seal began, where started is set.
+	partial uint16
+	started bool
+
+	key, value []byte
+	lows       []uint16
+}
+
+func (r *termRun) write(param uint16, p posting) error {
+	for docs := p.docs; len(docs) > 0; {
+		segment := docs[0].segment()
+		n := 1
+		for n < len(docs) && docs[n].segment() == segment {
+			n++
+		}
+		if err := r.writeSegment(termKey(r.key[:0], param, p.key, segment), segment, docs[:n]); err != nil {
+			return err
+		}
+		docs = docs[n:]
+	}
+	return nil
+}
+
+func (r *termRun) writeSegment(key []byte, segment uint16, docs []doc) error {
+	r.key, r.lows = key, r.lows[:0]
+	if r.started && segment == r.partial {
+		_, err := r.store.get(key, func(value []byte) (err error) {
+			r.lows, err = readContainer(r.lows, value)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, d := range docs {
+		r.lows = append(r.lows, uint16(d))
+	}
+	r.value = appendContainer(r.value[:0], r.lows)
+	return r.w.Set(key, r.value)
+}
+
+// appendSeal writes the seal record: the newest sealed doc, and the tally there.
+func appendSeal(b []byte, sealed doc, counts tally) []byte {
+	b = binary.AppendUvarint(b, uint64(sealed))
+	for _, resourceType := range sortedKeys(counts) {
+		b = binary.AppendUvarint(b, uint64(len(resourceType)))
+		b = append(b, resourceType...)
+		b = binary.AppendUvarint(b, uint64(counts[resourceType]))
+	}
+	return b
+}
+
+// readSeal reads the seal record; in a new folder nothing is sealed.
+func (s *Store) readSeal() (sealed doc, counts tally, err error) {
+	counts = tally{}
+	_, err = s.get([]byte{tagSeal}, func(value []byte) error {
+		d := decoder{b: value}
+		sealed = doc(d.uvarint())
+		for len(d.b) > 0 && !d.bad {
+			resourceType := string(d.bytes(d.uvarint()))
+			counts[resourceType] = int(d.uvarint())
+		}
+		if d.bad {
+			return errRecord
+		}
+		return nil
+	})
+	return sealed, counts, err
+}

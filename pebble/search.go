@@ -1,0 +1,277 @@
+package pebble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+)
+
+// An evaluation turns the conditions of a plan into sets of docs, at one time.
+type evaluation struct {
+	ctx   context.Context
+	store *Store
+	terms *terms
+	at    doc
+}
+
+func (v *view) evaluation(ctx context.Context) *evaluation {
+	return &evaluation{ctx: ctx, store: v.store, terms: v.store.terms(), at: v.at}
+}
+
+// plan returns the docs that match a plan and are visible.
+func (e *evaluation) plan(p search.Plan) (*roaring.Bitmap, error) {
+	set := roaring.New()
+	for i, part := range p.Parts {
+		found, err := e.part(part)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			set = found
+			continue
+		}
+		set.Or(found)
+	}
+	return set, nil
+}
+
+// part returns the docs that match a part and are visible.
+func (e *evaluation) part(p search.Part) (*roaring.Bitmap, error) {
+	set, err := e.node(p.Type, p.Where, nil)
+	if err != nil {
+		return nil, err
+	}
+	e.store.lives.visible(set, e.at)
+	return set, nil
+}
+
+// node returns the docs of a type for which n holds. Where within is not nil,
+// they are within it. Docs that are not visible may be among them, in any
+// number: part sorts them out. The result is the caller's to change.
+func (e *evaluation) node(resourceType string, n search.Node, within *roaring.Bitmap) (*roaring.Bitmap, error) {
+	if err := e.ctx.Err(); err != nil {
+		return nil, err
+	}
+	if within != nil && within.IsEmpty() {
+		return roaring.New(), nil
+	}
+	set, err := e.evaluate(resourceType, n, within)
+	if err == nil && within != nil {
+		set.And(within)
+	}
+	return set, err
+}
+
+func (e *evaluation) evaluate(resourceType string, n search.Node, within *roaring.Bitmap) (*roaring.Bitmap, error) {
+	switch n := n.(type) {
+	case nil:
+		return e.all(resourceType, within)
+	case search.Terms:
+		return e.match(n, within)
+	case search.IDs:
+		return e.ids(resourceType, n.IDs)
+	case search.Updated:
+		return e.updated(resourceType, n, within)
+	case search.And:
+		return e.and(resourceType, n, within)
+	case search.Or:
+		return e.or(resourceType, n, within)
+	case search.Not:
+		return e.not(resourceType, n, within)
+	case search.Chain:
+		return e.chain(n, within)
+	case search.Has:
+		return e.has(resourceType, n)
+	}
+	return nil, fmt.Errorf("pebble: unknown plan node %T", n)
+}
+
+// all is every doc of a type.
+func (e *evaluation) all(resourceType string, within *roaring.Bitmap) (*roaring.Bitmap, error) {
+	if within != nil {
+		return within.Clone(), nil
+	}
+	return e.terms.mark(resourceType, search.MarkType, nil)
+}
+
+func (e *evaluation) match(n search.Terms, within *roaring.Bitmap) (*roaring.Bitmap, error) {
+	number, ok := e.store.params.number(n.Param)
+	if !ok {
+		return roaring.New(), nil
+	}
+	set, err := e.terms.union(number, n.Spans, n.Test, within)
+	if err != nil || n.Recheck == nil {
+		return set, err
+	}
+	if within != nil {
+		set.And(within)
+	}
+	return e.recheck(set, n.Recheck)
+}
+
+// recheck keeps the docs whose trees pass.
+func (e *evaluation) recheck(set *roaring.Bitmap, passes func(*search.Candidate) bool) (*roaring.Bitmap, error) {
+	e.store.lives.visible(set, e.at)
+	kept := roaring.New()
+	for it := set.Iterator(); it.HasNext(); {
+		d := doc(it.Next())
+		if err := e.ctx.Err(); err != nil {
+			return nil, err
+		}
+		c, err := e.store.candidate(d)
+		if err != nil {
+			return nil, err
+		}
+		if passes(c) {
+			kept.Add(uint32(d))
+		}
+	}
+	return kept, nil
+}
+
+// candidate reads a version as search looks at it.
+func (s *Store) candidate(d doc) (*search.Candidate, error) {
+	v, err := s.version(d)
+	if err != nil {
+		return nil, err
+	}
+	c := &search.Candidate{Type: v.Type, ID: v.ID, LastUpdated: v.LastUpdated}
+	if c.Entries, err = s.opt.Extract(v); err != nil {
+		return nil, err
+	}
+	c.Tree, err = s.parse(v.Body.JSON)
+	return c, err
+}
+
+func (s *Store) parse(json []byte) (*fhir.Tree, error) {
+	if s.opt.Parse == nil {
+		return nil, errors.New("pebble: a search that looks at resources needs Options.Parse")
+	}
+	return s.opt.Parse(json)
+}
+
+// ids looks resources up by id.
+func (e *evaluation) ids(resourceType string, ids []string) (*roaring.Bitmap, error) {
+	set := roaring.New()
+	for _, id := range ids {
+		c, err := e.store.currentAt(resourceType, id, e.at)
+		if err != nil {
+			return nil, err
+		}
+		if c.doc != 0 && !c.deleted() {
+			set.Add(uint32(c.doc))
+		}
+	}
+	return set, nil
+}
+
+// updated finds the docs written in a stretch of time, which are a range.
+func (e *evaluation) updated(resourceType string, n search.Updated, within *roaring.Bitmap) (*roaring.Bitmap, error) {
+	first, last := doc(1), e.at
+	if !n.From.IsZero() {
+		before, err := e.store.docsBefore(ceilMicros(n.From), e.at)
+		if err != nil {
+			return nil, err
+		}
+		first = before + 1
+	}
+	if !n.To.IsZero() {
+		var err error
+		if last, err = e.store.docsBefore(ceilMicros(n.To), e.at); err != nil {
+			return nil, err
+		}
+	}
+	if first > last {
+		return roaring.New(), nil
+	}
+	stretch := roaring.New()
+	stretch.AddRange(uint64(first), uint64(last)+1)
+	set, err := e.all(resourceType, within)
+	if err == nil {
+		set.And(stretch)
+	}
+	return set, err
+}
+
+// ceilMicros is the first microsecond that is not before t.
+func ceilMicros(t time.Time) int64 {
+	micros := t.UnixMicro()
+	if time.UnixMicro(micros).Before(t) {
+		micros++
+	}
+	return micros
+}
+
+// and narrows down, the cheapest condition first. What follows reads only the
+// segments that still have docs.
+func (e *evaluation) and(resourceType string, nodes search.And, within *roaring.Bitmap) (*roaring.Bitmap, error) {
+	ordered, err := e.order(nodes)
+	if err != nil {
+		return nil, err
+	}
+	set := within
+	for _, n := range ordered {
+		if set, err = e.node(resourceType, n, set); err != nil {
+			return nil, err
+		}
+	}
+	if len(ordered) == 0 {
+		return e.all(resourceType, within)
+	}
+	return set, nil
+}
+
+func (e *evaluation) or(resourceType string, nodes search.Or, within *roaring.Bitmap) (*roaring.Bitmap, error) {
+	set := roaring.New()
+	for _, n := range nodes {
+		more, err := e.node(resourceType, n, within)
+		if err != nil {
+			return nil, err
+		}
+		set.Or(more)
+	}
+	return set, nil
+}
+
+// not subtracts. What it subtracts holds for each doc by itself, so that
+// invisible docs on either side do not matter.
+func (e *evaluation) not(resourceType string, n search.Not, within *roaring.Bitmap) (*roaring.Bitmap, error) {
+	set, err := e.all(resourceType, within)
+	if err != nil {
+		return nil, err
+	}
+	without, err := e.node(resourceType, n.Node, set)
+	if err == nil {
+		set.AndNot(without)
+	}
+	return set, err
+}
+
+// order sorts the nodes of an And by what they are likely to cost.
+func (e *evaluation) order(nodes search.And) ([]search.Node, error) {
+	type ranked struct {
+		node search.Node
+		cost int
+	}
+	list := make([]ranked, len(nodes))
+	for i, n := range nodes {
+		cost, err := e.cost(n, len(nodes) > 1)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = ranked{n, cost}
+	}
+	slices.SortStableFunc(list, func(a, b ranked) int { return a.cost - b.cost })
+	ordered := make([]search.Node, len(list))
+	for i := range list {
+		ordered[i] = list[i].node
+	}
+	return ordered, nil
+}

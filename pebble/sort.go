@@ -1,0 +1,188 @@
+package pebble
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// sortByEntries is up to how many docs are sorted by the entries of their
+// bodies. More are found in order, by walking the parameter's keys.
+const sortByEntries = 256
+
+// ordered returns the first n docs of a set in order. It may change the set.
+func (e *evaluation) ordered(set *roaring.Bitmap, sort []search.SortKey, n int) ([]doc, error) {
+	size := int(set.GetCardinality())
+	switch {
+	case size == 0 || n <= 0:
+		return nil, nil
+	case size == 1 || byT(sort):
+		return pageByT(set, sort, 0, n), nil
+	case size <= sortByEntries, sort[0].ID:
+		return e.sortRows(set, sort, n)
+	}
+	return e.walkInOrder(set, sort, n)
+}
+
+// walkInOrder walks the keys of the first sort key until n docs are found.
+// Docs with the same key go by the other sort keys, docs without one come last.
+func (e *evaluation) walkInOrder(set *roaring.Bitmap, sort []search.SortKey, n int) (docs []doc, err error) {
+	left := set.Clone()
+	w := &walk{desc: sort[0].Desc}
+	defer func() { err = errors.Join(err, w.close()) }()
+	for _, p := range sort[0].Params {
+		number, ok := e.store.params.number(p)
+		if !ok {
+			continue
+		}
+		if err := w.add(e.terms, number, search.SortSpan(p)); err != nil {
+			return nil, err
+		}
+	}
+	var key []byte
+	for steps := 0; len(docs) < n && !left.IsEmpty(); steps++ {
+		if steps%1024 == 0 && e.ctx.Err() != nil {
+			return nil, e.ctx.Err()
+		}
+		next := w.key()
+		if next == nil {
+			rest, err := e.ordered(left, sort[1:], n-len(docs))
+			return append(docs, rest...), err
+		}
+		key = append(key[:0], next...)
+		var g gather
+		if err := w.take(key, &g); err != nil {
+			return nil, err
+		}
+		tied := g.among(left, math.MaxInt)
+		if len(tied) == 0 {
+			continue
+		}
+		group := roaring.New()
+		for _, d := range tied {
+			group.Add(uint32(d))
+		}
+		left.AndNot(group)
+		if tied, err = e.ordered(group, sort[1:], n-len(docs)); err != nil {
+			return nil, err
+		}
+		docs = append(docs, tied...)
+	}
+	return docs, nil
+}
+
+// A row is a doc with what it is sorted by.
+type row struct {
+	doc  doc
+	id   string
+	keys [][]byte // one for each sort key, nil for no value
+}
+
+// sortRows reads every doc of a set and sorts.
+func (e *evaluation) sortRows(set *roaring.Bitmap, sort []search.SortKey, n int) ([]doc, error) {
+	rows := make([]row, 0, set.GetCardinality())
+	for it := set.Iterator(); it.HasNext(); {
+		if err := e.ctx.Err(); err != nil {
+			return nil, err
+		}
+		r, err := e.row(doc(it.Next()), sort)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	slices.SortFunc(rows, func(a, b row) int { return compareRows(&a, &b, sort) })
+	docs := make([]doc, min(n, len(rows)))
+	for i := range docs {
+		docs[i] = rows[i].doc
+	}
+	return docs, nil
+}
+
+func (e *evaluation) row(d doc, sort []search.SortKey) (row, error) {
+	r := row{doc: d}
+	bodies := slices.ContainsFunc(sort, func(k search.SortKey) bool { return k.Params != nil })
+	if !bodies {
+		_, _, id, err := e.store.header(d)
+		r.id = id
+		return r, err
+	}
+	v, err := e.store.version(d)
+	if err != nil {
+		return r, err
+	}
+	r.id = v.ID
+	entries, err := e.store.opt.Extract(v)
+	if err != nil {
+		return r, err
+	}
+	r.keys = make([][]byte, len(sort))
+	for i, k := range sort {
+		r.keys[i] = sortValue(&v, entries, k)
+	}
+	return r, nil
+}
+
+// sortValue is a resource's least or greatest key of a sort key's parameter.
+func sortValue(v *store.Version, entries []search.Entry, k search.SortKey) (best []byte) {
+	for _, p := range k.Params {
+		if p.Type != v.Type {
+			continue
+		}
+		span := search.SortSpan(p)
+		for _, entry := range entries {
+			if entry.Param.Code != p.Code || entry.Param.Type != p.Type || !span.Contains(entry.Key) {
+				continue
+			}
+			if order := bytes.Compare(entry.Key, best); best == nil || order < 0 && !k.Desc || order > 0 && k.Desc {
+				best = entry.Key
+			}
+		}
+	}
+	return best
+}
+
+func compareRows(a, b *row, sort []search.SortKey) int {
+	for i, k := range sort {
+		order := 0
+		switch {
+		case k.ID:
+			order = strings.Compare(a.id, b.id)
+		case k.Params == nil:
+			order = cmp.Compare(a.doc, b.doc)
+		case a.keys[i] == nil || b.keys[i] == nil:
+			// No value comes last, whatever the direction.
+			if order = compareMissing(a.keys[i], b.keys[i]); order != 0 {
+				return order
+			}
+			continue
+		default:
+			order = bytes.Compare(a.keys[i], b.keys[i])
+		}
+		if k.Desc {
+			order = -order
+		}
+		if order != 0 {
+			return order
+		}
+	}
+	return cmp.Compare(a.doc, b.doc)
+}
+
+func compareMissing(a, b []byte) int {
+	switch {
+	case a == nil && b != nil:
+		return 1
+	case a != nil && b == nil:
+		return -1
+	}
+	return 0
+}

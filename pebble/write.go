@@ -1,0 +1,329 @@
+package pebble
+
+import (
+	"time"
+
+	lsm "github.com/cockroachdb/pebble/v2"
+
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// A group is the commits that share a batch and its fsync.
+type group struct {
+	batch    *lsm.Batch
+	requests []*request
+	results  []result
+	// written are the new versions, in order of doc.
+	written []written
+	numbers numbering
+	// currents are the newest versions of what the group wrote.
+	currents map[resource]current
+}
+
+// written is a version that finisher makes visible.
+type written struct {
+	doc   doc
+	prev  doc
+	terms []term
+	// resourceType and change are for the totals: 1, 0 or -1.
+	resourceType string
+	change       int
+}
+
+type resource struct{ resourceType, id string }
+
+// A group ends when it has this many ops, or bytes of bodies.
+const (
+	maxGroupOps   = 4096
+	maxGroupBytes = 8 << 20
+)
+
+// write is the writer goroutine. While a group waits for its fsync, the next
+// one gathers.
+func (s *Store) write() {
+	defer close(s.finish)
+	for first := range s.queue {
+		g := s.newGroup()
+		ops, bytes := s.take(g, first)
+	gather:
+		for ops < maxGroupOps && bytes < maxGroupBytes {
+			select {
+			case r, ok := <-s.queue:
+				if !ok {
+					break gather
+				}
+				n, b := s.take(g, r)
+				ops, bytes = ops+n, bytes+b
+			default:
+				break gather
+			}
+		}
+		s.apply(g)
+		s.finish <- g
+	}
+}
+
+func (s *Store) newGroup() *group {
+	batch := s.db.NewBatch()
+	return &group{
+		batch:    batch,
+		numbers:  numbering{params: s.params, batch: batch},
+		currents: map[resource]current{},
+	}
+}
+
+// take adds a request to the group, or its failure.
+func (s *Store) take(g *group, r *request) (ops, bytes int) {
+	g.requests = append(g.requests, r)
+	versions, err := s.stage(g, r)
+	g.results = append(g.results, result{versions, err})
+	if err != nil {
+		return 0, 0
+	}
+	for i := range r.packed {
+		bytes += len(r.packed[i].bytes)
+	}
+	return len(r.ops), bytes
+}
+
+// apply hands the batch to the engine, which orders it and starts its fsync.
+func (s *Store) apply(g *group) {
+	if len(g.written) == 0 {
+		return
+	}
+	err := s.failure.get()
+	if err == nil {
+		err = s.failure.guard(func() error { return s.db.ApplyNoSyncWait(g.batch, lsm.Sync) })
+		if err != nil {
+			err = s.failure.set(err)
+		}
+	}
+	if err != nil {
+		g.fail(err)
+		return
+	}
+	g.numbers.publish()
+	s.recent.settle()
+}
+
+// fail gives every commit of the group that was still good an error.
+func (g *group) fail(err error) {
+	for i := range g.results {
+		if g.results[i].err == nil {
+			g.results[i] = result{err: err}
+		}
+	}
+	g.written = nil
+}
+
+// stage verifies a request and adds its ops to the batch.
+func (s *Store) stage(g *group, r *request) ([]store.Version, error) {
+	if err := s.failure.get(); err != nil {
+		return nil, err
+	}
+	if err := store.Verify(r.ops, groupState{s, g}); err != nil {
+		return nil, err
+	}
+	if uint64(s.last)+uint64(len(r.ops)) > uint64(maxDoc) {
+		return nil, fhir.Errorf(fhir.KindUnavailable, "the data store is full: it holds %d versions", s.last)
+	}
+	micros := max(s.opt.Now().UnixMicro(), s.lastMicros)
+	s.lastMicros = micros
+	versions := make([]store.Version, len(r.ops))
+	for i := range r.ops {
+		v, err := s.stageOp(g, &r.ops[i], &r.packed[i], micros)
+		if err != nil {
+			// Ops before this one are in the batch already.
+			return nil, s.failure.set(err)
+		}
+		versions[i] = v
+	}
+	return versions, nil
+}
+
+// stageOp gives an op its place and adds its records to the batch.
+func (s *Store) stageOp(g *group, op *store.Op, p *packedBody, micros int64) (store.Version, error) {
+	old, err := s.newest(g, resource{op.Type, op.ID})
+	if err != nil {
+		return store.Version{}, err
+	}
+	gone := old.doc == 0 || old.deleted()
+	if op.Kind == store.OpDelete && gone {
+		return tombstone(op, old), nil
+	}
+	if p.same != 0 {
+		if p.same == old.doc {
+			return old.version(op.Type, op.ID, op.Body.JSON), nil
+		}
+		p.codec, p.bytes = pack(op.Body.JSON)
+	}
+	s.last++
+	next := current{doc: s.last, header: header{
+		op: op.Kind, born: gone, prev: old.doc, number: old.number + 1, micros: micros,
+	}}
+	if op.Kind != store.OpDelete {
+		next.codec, next.at, next.form = p.codec, op.Body.At, op.Body.Form
+	}
+	if err := g.put(op, &next, p.bytes); err != nil {
+		return store.Version{}, err
+	}
+	if err := s.indexOp(g, op, &next); err != nil {
+		return store.Version{}, err
+	}
+	g.currents[resource{op.Type, op.ID}] = next
+	return next.version(op.Type, op.ID, op.Body.JSON), nil
+}
+
+// tombstone is the answer to deleting what is gone.
+func tombstone(op *store.Op, old current) store.Version {
+	if old.doc == 0 {
+		return store.Version{}
+	}
+	return old.version(op.Type, op.ID, nil)
+}
+
+// version is c with a body; a deletion has none.
+func (c *current) version(resourceType, id string, json []byte) store.Version {
+	return makeVersion(c.doc, &c.header, resourceType, id, json)
+}
+
+func makeVersion(d doc, h *header, resourceType, id string, json []byte) store.Version {
+	v := store.Version{
+		Type: resourceType, ID: id,
+		Number: h.number, T: d.t(), LastUpdated: h.updated(), Op: h.op, Created: h.born,
+	}
+	if !v.Deleted() {
+		v.Body = h.body(json)
+	}
+	return v
+}
+
+// put adds the records of one version.
+func (g *group) put(op *store.Op, c *current, packed []byte) error {
+	value := appendVersion(nil, &c.header, op.Type, op.ID)
+	if err := g.batch.Set(docKey(tagVersion, c.doc), value, nil); err != nil {
+		return err
+	}
+	if op.Kind != store.OpDelete {
+		if err := g.batch.Set(docKey(tagBody, c.doc), packed, nil); err != nil {
+			return err
+		}
+	}
+	return g.batch.Set(resourceKey(nil, op.Type, op.ID), c.append(nil), nil)
+}
+
+// indexOp numbers the terms of one version and remembers it for conditions.
+func (s *Store) indexOp(g *group, op *store.Op, c *current) error {
+	terms, err := g.numbers.terms(op.Type, op.Kind == store.OpDelete, op.Entries)
+	if err != nil {
+		return err
+	}
+	w := written{doc: c.doc, prev: c.prev, terms: terms, resourceType: op.Type, change: c.change()}
+	g.written = append(g.written, w)
+	if op.Kind != store.OpDelete {
+		s.recent.add(c.doc, op, c.updated())
+	} else {
+		s.recent.skip(c.doc)
+	}
+	return nil
+}
+
+// change is what a version adds to the number of resources.
+func (h *header) change() int {
+	switch {
+	case h.deleted():
+		return -1
+	case h.born:
+		return 1
+	}
+	return 0
+}
+
+// terms numbers the entries of a version. The store adds the mark of the type
+// itself, so that it does not depend on entries.
+func (n *numbering) terms(resourceType string, deleted bool, entries []search.Entry) ([]term, error) {
+	mark := search.MarkType
+	if deleted {
+		mark, entries = markDeleted, nil
+	}
+	number, err := n.mark(resourceType, mark)
+	if err != nil {
+		return nil, err
+	}
+	terms := make([]term, 1, len(entries)+1)
+	terms[0] = term{param: number}
+	for _, e := range entries {
+		number, err := n.number(e.Param)
+		if err != nil {
+			return nil, err
+		}
+		if number != terms[0].param {
+			terms = append(terms, term{number, e.Key})
+		}
+	}
+	return terms, nil
+}
+
+// newest is a resource's newest version, those of the group included. Groups
+// before are in the engine already, durable or not.
+func (s *Store) newest(g *group, r resource) (current, error) {
+	if c, ok := g.currents[r]; ok {
+		return c, nil
+	}
+	return s.current(r.resourceType, r.id)
+}
+
+// groupState is the store as the next op of a group finds it.
+type groupState struct {
+	store *Store
+	group *group
+}
+
+func (g groupState) Current(resourceType, id string) (number uint64, deleted bool, err error) {
+	c, err := g.store.newest(g.group, resource{resourceType, id})
+	return c.number, c.deleted(), err
+}
+
+func (g groupState) Changed(c store.Condition) (bool, error) { return g.store.changed(c) }
+
+// finisher makes groups visible in the order in which they were applied.
+func (s *Store) finisher() {
+	defer close(s.finished)
+	for g := range s.finish {
+		if len(g.written) > 0 {
+			started := time.Now()
+			if err := s.sync(g); err != nil {
+				g.fail(s.failure.set(err))
+			} else {
+				s.publish(g)
+			}
+			s.stats.group(g, time.Since(started))
+		}
+		for i, r := range g.requests {
+			r.answer <- g.results[i]
+		}
+	}
+}
+
+// sync waits until the batch is durable.
+func (s *Store) sync(g *group) error {
+	if err := g.batch.SyncWait(); err != nil {
+		return err
+	}
+	if err := s.failure.get(); err != nil {
+		return err
+	}
+	return g.batch.Close()
+}
+
+// publish shows a durable group to readers.
+func (s *Store) publish(g *group) {
+	for i := range g.written {
+		s.show(&g.written[i])
+	}
+	last := g.written[len(g.written)-1].doc
+	s.live.publish(g.written, last)
+	s.now.Store(uint32(last))
+}
