@@ -11,7 +11,6 @@ import (
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
-	"github.com/tarnhealth/tarn/search"
 )
 
 // A capability is a data store's CapabilityStatement, ready to send.
@@ -205,7 +204,7 @@ func searchable(s *datastore.Store) (params map[string][]*definition.SearchParam
 			continue
 		}
 		for _, p := range s.Definitions().SearchParameters(t.Name) {
-			if !offered(s.Registry(), p) {
+			if s.Registry().Param(t.Name, p.Code) == nil {
 				continue
 			}
 			params[t.Name] = append(params[t.Name], p)
@@ -222,36 +221,6 @@ func searchable(s *datastore.Store) (params map[string][]*definition.SearchParam
 		slices.SortFunc(params[t.Name], func(a, b *definition.SearchParameter) int { return strings.Compare(a.Code, b.Code) })
 	}
 	return params, referrers
-}
-
-// offered asks search itself whether it takes a parameter, by having it parse
-// an example of one.
-func offered(registry *search.Registry, p *definition.SearchParameter) bool {
-	example, ok := exampleValues[p.Type]
-	if !ok {
-		return false
-	}
-	if p.Type == definition.ParamComposite {
-		parts := make([]string, len(p.Component))
-		for i, c := range p.Component {
-			if c.Param != nil {
-				parts[i] = exampleValues[c.Param.Type]
-			}
-		}
-		example = strings.Join(parts, "$")
-	}
-	if p.Code == "_id" {
-		example = "1"
-	}
-	_, err := registry.Parse([]string{p.Base}, []search.Pair{{Name: p.Code, Value: example}}, search.Options{})
-	return err == nil
-}
-
-// exampleValues has a valid value for each type of search parameter.
-var exampleValues = map[definition.ParamType]string{
-	definition.ParamNumber: "1", definition.ParamDate: "2020-01-01", definition.ParamString: "a",
-	definition.ParamToken: "a", definition.ParamReference: "Patient/1", definition.ParamComposite: "",
-	definition.ParamQuantity: "1", definition.ParamURI: "http://example.org/a", definition.ParamSpecial: "a",
 }
 
 var paramTypeNames = map[definition.ParamType]string{

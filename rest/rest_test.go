@@ -46,7 +46,7 @@ func (c *clock) Now() time.Time {
 func newServer(t *testing.T, changes ...func(*rest.Options)) *server {
 	t.Helper()
 	s := &server{clock: &clock{now: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)}}
-	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: vfs.NewMem()})
+	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: vfs.NewMem(), Now: s.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

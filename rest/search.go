@@ -3,7 +3,6 @@ package rest
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
@@ -21,7 +20,8 @@ func searchType(w http.ResponseWriter, r *request) error {
 	return r.search(w, []string{r.resourceType}, pairs)
 }
 
-// searchSystem answers GET [base]?_type=… and POST [base]/_search.
+// searchSystem answers GET [base]?… and POST [base]/_search: a search of all
+// resource types, or of those that _type names.
 // http://hl7.org/fhir/R4/search.html#searching
 func searchSystem(w http.ResponseWriter, r *request) error {
 	pairs, err := r.searchPairs()
@@ -29,21 +29,10 @@ func searchSystem(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	var types []string
-	for _, p := range pairs {
-		if p.Name != "_type" {
-			continue
+	for _, t := range r.store.Definitions().Schema.Types {
+		if t.Kind == fhir.KindResource {
+			types = append(types, t.Name)
 		}
-		for name := range strings.SplitSeq(p.Value, ",") {
-			if r.store.Definitions().Schema.Resource(name) == nil {
-				return invalidParameter("_type", "%q is not an R4 resource type", name)
-			}
-			if !slices.Contains(types, name) {
-				types = append(types, name)
-			}
-		}
-	}
-	if len(types) == 0 {
-		return invalidParameter("_type", "a search of the whole data store needs _type with the resource types to look at, such as _type=Patient,Observation")
 	}
 	return r.search(w, types, pairs)
 }
@@ -79,10 +68,6 @@ func (r *request) search(w http.ResponseWriter, types []string, pairs []search.P
 	var token string
 	var err error
 	pairs, token = takePage(pairs)
-	if r.resourceType == "" {
-		p.typePairs = slices.DeleteFunc(slices.Clone(pairs), func(p search.Pair) bool { return p.Name != "_type" })
-		pairs = without(pairs, "_type")
-	}
 	p.query, err = r.store.Registry().Parse(types, pairs, search.Options{Base: r.store.Base(), Lenient: r.prefer.lenient})
 	if err != nil {
 		return err
@@ -100,18 +85,15 @@ func (r *request) search(w http.ResponseWriter, types []string, pairs []search.P
 
 // A searchPage is one page of a search in the making.
 type searchPage struct {
-	r         *request
-	query     *search.Query
-	typePairs []search.Pair // _type of a system search
-	self      []search.Pair // what was honoured, without the page
-	token     string        // "" for the first page
-	t         store.T
-	after     []byte
+	r     *request
+	query *search.Query
+	token string // "" for the first page
+	t     store.T
+	after []byte
 }
 
 // start finds where the page begins.
 func (p *searchPage) start(token string) error {
-	p.self = append(slices.Clip(p.typePairs), p.query.Self...)
 	p.token = token
 	if token == "" {
 		return nil
@@ -123,7 +105,7 @@ func (p *searchPage) start(token string) error {
 
 // identity names the search that a page token belongs to.
 func (p *searchPage) identity() string {
-	return p.r.resourceType + "?" + encodeQuery(p.self)
+	return p.r.resourceType + "?" + encodeQuery(p.query.Self)
 }
 
 func (p *searchPage) write(w http.ResponseWriter, view *datastore.View) error {
@@ -171,9 +153,9 @@ func (p *searchPage) links(t store.T, next []byte) []bundleLink {
 	form := p.r.formPairs()
 	at := func(token string) string {
 		if token == "" {
-			return p.r.link(p.r.resourceType, p.self, form...)
+			return p.r.link(p.r.resourceType, p.query.Self, form...)
 		}
-		return p.r.link(p.r.resourceType, p.self, append(form[:len(form):len(form)], search.Pair{Name: pageParam, Value: token})...)
+		return p.r.link(p.r.resourceType, p.query.Self, append(form[:len(form):len(form)], search.Pair{Name: pageParam, Value: token})...)
 	}
 	links := []bundleLink{{"self", at(p.token)}}
 	if p.token != "" || next != nil {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 )
@@ -139,7 +140,7 @@ func (c *conversation) send(t *testing.T, ask string) reply {
 // do sends a request and undoes gzip.
 func do(t *testing.T, req *http.Request) reply {
 	t.Helper()
-	res, err := (&http.Transport{DisableCompression: true, DisableKeepAlives: true}).RoundTrip(req)
+	res, err := (&http.Transport{DisableCompression: true, DisableKeepAlives: true, ExpectContinueTimeout: time.Minute}).RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}
