@@ -1,0 +1,168 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
+)
+
+// The admin API is JSON over HTTP on a Unix socket in the data folder, which
+// only the folder's owner can open:
+//
+//	GET    /datastores        []datastore.Record
+//	POST   /datastores        {"id", "name"} → datastore.Record
+//	GET    /datastores/{id}   datastore.Record
+//	DELETE /datastores/{id}   datastore.Record
+//
+// Errors are {"error": text} with the HTTP status of their kind.
+const adminName = "admin.sock"
+
+// An adminSocket serves the admin API until it is closed.
+type adminSocket struct {
+	path string
+	web  *http.Server
+}
+
+// listenAdmin opens the socket. The caller has the folder's lock, so a socket
+// that is there belonged to a process that is gone.
+func listenAdmin(dir string, catalog *datastore.Catalog, log *slog.Logger) (*adminSocket, error) {
+	// Made in a folder that nobody else can enter, and moved when its mode is
+	// right: at no time can another user open it.
+	private, err := os.MkdirTemp(dir, ".admin-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(private)
+	short, done := shortPath(private)
+	defer done()
+	listener, err := net.Listen("unix", filepath.Join(short, "s"))
+	if err != nil {
+		return nil, err
+	}
+	listener.(*net.UnixListener).SetUnlinkOnClose(false)
+	a := &adminSocket{path: filepath.Join(dir, adminName)}
+	err = errors.Join(os.Chmod(filepath.Join(private, "s"), 0o600), os.Rename(filepath.Join(private, "s"), a.path))
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	a.web = &http.Server{Handler: adminHandler(catalog, log), ReadHeaderTimeout: readHeaderTimeout}
+	go func() {
+		if err := a.web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("the admin socket failed", "error", err)
+		}
+	}()
+	return a, nil
+}
+
+// Close lets running requests finish and removes the socket.
+func (a *adminSocket) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return errors.Join(os.Remove(a.path), a.web.Shutdown(ctx))
+}
+
+// stores is what the admin API and the commands do with data stores. A Catalog
+// has it, and so has a client of the socket.
+type stores interface {
+	List(ctx context.Context) ([]datastore.Record, error)
+	Create(ctx context.Context, id, name string) (datastore.Record, error)
+	Describe(ctx context.Context, id string) (datastore.Record, error)
+	Delete(ctx context.Context, id string) (datastore.Record, error)
+}
+
+// local is stores of a catalog in this process.
+type local struct{ *datastore.Catalog }
+
+func (l local) Create(ctx context.Context, id, name string) (datastore.Record, error) {
+	s, err := l.Catalog.Create(ctx, id, name)
+	if err != nil {
+		return datastore.Record{}, err
+	}
+	return s.Record(), nil
+}
+
+func adminHandler(catalog *datastore.Catalog, log *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	all := local{catalog}
+	handle := func(pattern string, run func(*http.Request) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			result, err := run(r)
+			if r.Method != http.MethodGet {
+				log.Info("admin", "request", pattern, "id", r.PathValue("id"), "failed", err != nil)
+			}
+			answerAdmin(w, result, err, log)
+		})
+	}
+	handle("GET /datastores", func(r *http.Request) (any, error) { return all.List(r.Context()) })
+	handle("GET /datastores/{id}", func(r *http.Request) (any, error) {
+		return all.Describe(r.Context(), r.PathValue("id"))
+	})
+	handle("DELETE /datastores/{id}", func(r *http.Request) (any, error) {
+		return all.Delete(r.Context(), r.PathValue("id"))
+	})
+	handle("POST /datastores", func(r *http.Request) (any, error) {
+		var asked newStore
+		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 1<<16)).Decode(&asked); err != nil {
+			return nil, fhir.Errorf(fhir.KindInvalid, "the request cannot be read: %v", err)
+		}
+		return all.Create(r.Context(), asked.ID, asked.Name)
+	})
+	return mux
+}
+
+type newStore struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+type adminError struct {
+	Error string `json:"error"`
+}
+
+func answerAdmin(w http.ResponseWriter, result any, err error, log *slog.Logger) {
+	status := http.StatusOK
+	if err != nil {
+		kind := fhir.KindOf(err)
+		if kind == fhir.KindInternal {
+			log.Error("admin request failed", "error", err)
+		}
+		status, result = kind.Status(), adminError{err.Error()}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(result); err != nil {
+		log.Warn("admin answer was cut off", "error", err)
+	}
+}
+
+// maxSocketPath is what the path of a Unix socket may have on every system.
+const maxSocketPath = 100
+
+// shortPath returns a path to dir that leaves room for a socket's name: long
+// ones are reached through an open file where the system has /proc.
+func shortPath(dir string) (path string, done func()) {
+	none := func() {}
+	if len(dir)+len("/"+adminName) <= maxSocketPath {
+		return dir, none
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return dir, none
+	}
+	path = fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	if _, err := os.Stat(path); err != nil {
+		f.Close()
+		return dir, none
+	}
+	return path, func() { f.Close() }
+}

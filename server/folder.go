@@ -1,0 +1,160 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// A folder is an open data folder with the data stores in it. While it is open
+// no other process can open it.
+type folder struct {
+	dir     string
+	storage *storage
+	catalog *datastore.Catalog
+	admin   *adminSocket
+	// temporary folders are removed when they are closed.
+	temporary bool
+}
+
+// openFolder opens the server's data folder, or a temporary one, with the data
+// store "default" in it and the admin socket beside it. The caller closes what
+// is returned, also after an error.
+func (s *Server) openFolder(ctx context.Context) (*folder, error) {
+	f := &folder{dir: s.cfg.Data}
+	if f.dir == "" {
+		dir, err := os.MkdirTemp("", "tarn-demo-")
+		if err != nil {
+			return nil, fmt.Errorf("a temporary data folder: %w", err)
+		}
+		f.dir, f.temporary = dir, true
+	}
+	if err := f.open(ctx, s.cfg.BaseURL, s.cfg.CacheSize); err != nil {
+		return f, err
+	}
+	var err error
+	if f.admin, err = listenAdmin(f.dir, f.catalog, s.log); err != nil {
+		// The server is whole without it.
+		s.log.Warn("no admin socket: tarn datastore will not work while the server runs", "error", err)
+	}
+	return f, ensureDefault(ctx, f.catalog)
+}
+
+func (f *folder) open(ctx context.Context, baseURL string, cache int64) (err error) {
+	if f.storage, err = openStorage(f.dir, cache); err != nil {
+		return refusal(f.dir, err)
+	}
+	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, BaseURL: baseURL})
+	return refusal(f.dir, err)
+}
+
+func ensureDefault(ctx context.Context, catalog *datastore.Catalog) error {
+	record, err := catalog.Describe(ctx, DefaultStore)
+	switch {
+	case fhir.KindOf(err) == fhir.KindNotFound && err != nil:
+		_, err = catalog.Create(ctx, DefaultStore, DefaultStore)
+		return err
+	case err != nil:
+		return err
+	case record.Status == datastore.StatusDeleted:
+		return nil // somebody deleted it on purpose
+	}
+	return nil
+}
+
+// Close closes the admin socket, the data stores and the files, in that order.
+func (f *folder) Close() error {
+	var errs []error
+	if f.admin != nil {
+		errs = append(errs, f.admin.Close())
+	}
+	switch {
+	case f.catalog != nil:
+		errs = append(errs, f.catalog.Close())
+	case f.storage != nil:
+		errs = append(errs, f.storage.Close())
+	}
+	if f.temporary {
+		errs = append(errs, os.RemoveAll(f.dir))
+	}
+	return errors.Join(errs...)
+}
+
+// A storage is the embedded backend, and remembers the data stores that are
+// open, for metrics.
+type storage struct {
+	*pebble.Folder
+	mu     sync.Mutex
+	stores map[string]*pebble.Store
+}
+
+func openStorage(dir string, cache int64) (*storage, error) {
+	f, err := pebble.OpenFolder(dir, pebble.FolderOptions{CacheBytes: cache})
+	if err != nil {
+		return nil, err
+	}
+	return &storage{Folder: f, stores: map[string]*pebble.Store{}}, nil
+}
+
+// OpenStore implements datastore.Backend.
+func (s *storage) OpenStore(ctx context.Context, id string, registry *search.Registry, candidate func(store.Version) (*search.Candidate, error)) (store.Store, error) {
+	opened, err := s.Folder.OpenStore(ctx, id, registry, candidate)
+	if p, ok := opened.(*pebble.Store); ok && err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.stores[id] = p
+	}
+	return opened, err
+}
+
+// RemoveStore implements datastore.Backend.
+func (s *storage) RemoveStore(ctx context.Context, id string) error {
+	s.mu.Lock()
+	delete(s.stores, id)
+	s.mu.Unlock()
+	return s.Folder.RemoveStore(ctx, id)
+}
+
+// A Refusal is why a data folder is not opened, in one line that says what to
+// do.
+type Refusal struct {
+	Text  string
+	Cause error
+}
+
+func (r *Refusal) Error() string { return r.Text }
+func (r *Refusal) Unwrap() error { return r.Cause }
+
+// refusal explains an error of opening dir; nil stays nil.
+func refusal(dir string, err error) error {
+	text := ""
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, pebble.ErrLocked):
+		text = fmt.Sprintf("the data folder %s is in use by another tarn; stop that one, or choose another folder with --data", dir)
+	case errors.Is(err, pebble.ErrNewer):
+		text = fmt.Sprintf("the data folder %s was written by a newer version of tarn than this one (%s); start that version, or choose another folder with --data", dir, Version())
+	case errors.Is(err, pebble.ErrDamaged):
+		text = fmt.Sprintf("the data folder %s is damaged (%v); nothing was changed: restore it from a backup, or choose another folder with --data", dir, err)
+	case errors.Is(err, fs.ErrPermission):
+		text = fmt.Sprintf("the data folder %s may not be written by this user (%v); give it to the user, or choose another with --data", dir, err)
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
+		text = fmt.Sprintf("the data folder %s is no folder (%v); choose another with --data", dir, err)
+	case errors.Is(err, syscall.ENOSPC):
+		text = fmt.Sprintf("the disk of the data folder %s is full; free some space and start again", dir)
+	default:
+		text = fmt.Sprintf("the data folder %s cannot be opened: %v", dir, err)
+	}
+	return &Refusal{Text: text, Cause: err}
+}

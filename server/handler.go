@@ -1,0 +1,91 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/rest"
+)
+
+// ServeHTTP sends a request where its path belongs. It is no ServeMux, for that
+// would redirect the double slashes that FHIR clients send.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/healthz":
+		status(w, http.StatusOK, "alive\n")
+	case "/readyz":
+		s.readyz(w)
+	case "/metrics":
+		s.metrics.handler.ServeHTTP(w, r)
+	case "/":
+		status(w, http.StatusOK, fmt.Sprintf("Tarn %s, a FHIR R4 data store.\nFHIR API: %s%s%s/r4\nHealth: /healthz, /readyz; metrics: /metrics\n",
+			Version(), s.cfg.BaseURL, rest.Prefix, DefaultStore))
+	default:
+		if strings.HasPrefix("/"+strings.TrimLeft(r.URL.Path, "/"), rest.Prefix) {
+			s.serveFHIR(w, r)
+			return
+		}
+		outcome(w, fhir.Errorf(fhir.KindNotFound, "nothing is at this path; FHIR data stores are at %s{id}/r4", rest.Prefix))
+	}
+}
+
+func (s *Server) readyz(w http.ResponseWriter) {
+	select {
+	case <-s.ready:
+	default:
+		status(w, http.StatusServiceUnavailable, "starting\n")
+		return
+	}
+	if s.stopping.Load() {
+		status(w, http.StatusServiceUnavailable, "stopping\n")
+		return
+	}
+	status(w, http.StatusOK, "ready\n")
+}
+
+// serveFHIR passes a request on with its time limit, which holds for the
+// connection too: a client that neither sends nor reads is cut off.
+func (s *Server) serveFHIR(w http.ResponseWriter, r *http.Request) {
+	if s.stopping.Load() {
+		unavailable(w, "the server is stopping")
+		return
+	}
+	handler := s.fhir.Load()
+	if handler == nil {
+		unavailable(w, "the server is starting")
+		return
+	}
+	s.running.Add(1)
+	defer s.running.Done()
+	deadline := time.Now().Add(s.cfg.RequestTimeout)
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(deadline) // fails only for what is no connection
+	_ = connection.SetWriteDeadline(deadline)
+	ctx, cancel := context.WithDeadline(r.Context(), deadline)
+	defer cancel()
+	(*handler).ServeHTTP(w, r.WithContext(ctx))
+}
+
+func unavailable(w http.ResponseWriter, why string) {
+	w.Header().Set("Retry-After", "1")
+	outcome(w, fhir.Errorf(fhir.KindUnavailable, "%s; try again in a second", why))
+}
+
+// outcome answers for what never reaches the FHIR API.
+func outcome(w http.ResponseWriter, err *fhir.Error) {
+	w.Header().Set("Content-Type", "application/fhir+json; charset=utf-8")
+	w.WriteHeader(err.Kind.Status())
+	_, _ = w.Write(fhir.AppendOutcome(nil, err.Issues))
+}
+
+func status(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_, _ = io.WriteString(w, text)
+}

@@ -1,0 +1,226 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/rest"
+)
+
+// DefaultStore is the id of the data store that exists from the first start.
+const DefaultStore = "default"
+
+// Limits of the HTTP server that nobody needs to set.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	// maxHeader has room for the longest URL that rest takes.
+	maxHeader = 64 << 10
+	// lastGrace is how long handlers whose connection was cut may take to end
+	// before the files are closed under them.
+	lastGrace = 5 * time.Second
+)
+
+// A Server is one process that serves one data folder.
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+	out     io.Writer
+
+	// addr is set and listening closed once the port is open.
+	addr      string
+	listening chan struct{}
+	// ready is closed when requests are answered.
+	ready chan struct{}
+	// fhir answers requests to data stores; nil while starting.
+	fhir     atomic.Pointer[http.Handler]
+	stopping atomic.Bool
+	// running counts the requests inside fhir.
+	running sync.WaitGroup
+}
+
+// New makes a server of a configuration without problems.
+func New(cfg Config) (*Server, error) {
+	if problems := cfg.Check(); len(problems) > 0 {
+		return nil, joined(problems)
+	}
+	if cfg.Stdout == nil {
+		cfg.Stdout = os.Stdout
+	}
+	if cfg.Stderr == nil {
+		cfg.Stderr = os.Stderr
+	}
+	return &Server{
+		cfg:       cfg,
+		log:       newLogger(&cfg),
+		metrics:   newMetrics(),
+		out:       cfg.Stdout,
+		listening: make(chan struct{}),
+		ready:     make(chan struct{}),
+	}, nil
+}
+
+// Addr is the address that the server listens at, host:port. It waits until
+// Run listens.
+func (s *Server) Addr() string {
+	<-s.listening
+	return s.addr
+}
+
+// Ready is closed once requests are answered.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Run serves until ctx ends or the process is told to stop by SIGINT or
+// SIGTERM; then it lets running requests finish and closes the data folder. It
+// returns nil after an orderly end.
+func (s *Server) Run(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	listener, err := s.listen()
+	if err != nil {
+		return err
+	}
+	requests, cutOff := context.WithCancel(context.Background())
+	defer cutOff()
+	web := s.webServer(requests)
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(listener) }()
+
+	folder, err := s.start(ctx)
+	if err == nil {
+		s.announce()
+		select {
+		case <-ctx.Done():
+			s.log.Info("stopping", "running requests may take", s.cfg.ShutdownTimeout)
+		case err = <-failed:
+		}
+	}
+	stop() // a second signal ends the process at once
+	s.drain(web, cutOff)
+	if folder != nil {
+		err = errors.Join(err, folder.Close())
+	}
+	if err == nil {
+		s.log.Info("stopped")
+	}
+	return err
+}
+
+func (s *Server) listen() (net.Listener, error) {
+	listener, err := net.Listen("tcp", s.cfg.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("the address %s is in use; stop what listens there, or choose another with --listen", s.cfg.Listen)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen at %s: %w", s.cfg.Listen, err)
+	}
+	host, _, _ := net.SplitHostPort(s.cfg.Listen) // was checked
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	s.addr = net.JoinHostPort(host, port)
+	if s.cfg.BaseURL == "" {
+		s.cfg.BaseURL = "http://" + s.addr
+	}
+	close(s.listening)
+	return listener, nil
+}
+
+func (s *Server) webServer(requests context.Context) *http.Server {
+	return &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+}
+
+// start opens the data folder and lets requests in. The caller closes the
+// folder, also after an error.
+func (s *Server) start(ctx context.Context) (*folder, error) {
+	begin := time.Now()
+	f, err := s.openFolder(ctx)
+	if err != nil {
+		return f, err
+	}
+	s.metrics.registry.MustRegister(f.storage)
+	handler := s.api(f.catalog)
+	if s.cfg.Demo {
+		if err := s.fillDemo(ctx, f); err != nil {
+			return f, fmt.Errorf("demo data: %w", err)
+		}
+	}
+	if ctx.Err() != nil {
+		return f, nil // told to stop while starting: that is no failure
+	}
+	s.fhir.Store(&handler)
+	close(s.ready)
+	s.log.Info("ready", "address", s.addr, "data", f.dir, "version", Version(), "took", time.Since(begin).Round(time.Millisecond))
+	return f, nil
+}
+
+func (s *Server) api(catalog *datastore.Catalog) http.Handler {
+	return rest.New(rest.Options{
+		Stores: catalog,
+		Authorize: func(*http.Request, *datastore.Store) (authz.Access, error) {
+			return authz.Unrestricted(), nil // Config.Check allows nothing but "none"
+		},
+		MaxBody:    s.cfg.MaxBody,
+		MaxEntries: s.cfg.MaxEntries,
+		Logger:     s.log,
+		Observe:    s.metrics.observe,
+		Version:    Version(),
+	})
+}
+
+// drain takes no more requests, lets the running ones finish in their time and
+// then cuts them off.
+func (s *Server) drain(web *http.Server, cutOff context.CancelFunc) {
+	s.stopping.Store(true)
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
+	defer cancel()
+	if err := web.Shutdown(ctx); err != nil {
+		s.log.Warn("requests were cut off", "after", s.cfg.ShutdownTimeout)
+		cutOff()
+		web.Close()
+	}
+	ended := make(chan struct{})
+	go func() { s.running.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(lastGrace):
+		s.log.Error("a request does not end; closing the data folder anyway")
+	}
+}
+
+// announce tells a person at a terminal where things are.
+func (s *Server) announce() {
+	base := s.cfg.BaseURL + rest.Prefix + DefaultStore + "/r4"
+	if !s.cfg.Demo {
+		fmt.Fprintf(s.out, "Tarn serves %s\n", base)
+		return
+	}
+	fmt.Fprintf(s.out, `Tarn serves %d synthetic patients at %s
+
+Try:
+  curl '%s/Patient?_count=3&_pretty=true'
+  curl '%s/Observation?code=http://loinc.org%%7C8867-4&_sort=-date&_count=5&_pretty=true'
+  curl '%s/Condition?_include=Condition:subject&_count=5&_pretty=true'
+
+Health %s/healthz, metrics %s/metrics. Stop with Ctrl-C.
+`, demoPatients, base, base, base, base, s.cfg.BaseURL, s.cfg.BaseURL)
+}
