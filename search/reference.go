@@ -2,6 +2,7 @@ package search
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
@@ -24,8 +25,9 @@ func (referenceKind) index(x *indexer, n fhir.Node) {
 	case valueCanonical, valueURI:
 		x.reference(textOf(n))
 	case valueResource: // Bundle.entry[0].resource
-		if id := childText(n, "id"); len(id) > 0 {
-			x.keys = appendReferenceKey(x.keys, []byte(n.Type().Name), id)
+		id, typ := childText(n, "id"), n.Type().Name
+		if len(id) > 0 && slices.Contains(x.registry.targets(x.param), typ) {
+			x.keys = appendReferenceKey(x.keys, []byte(typ), id)
 			x.end()
 		}
 	}

@@ -1,0 +1,58 @@
+package search_test
+
+import (
+	"bufio"
+	"compress/gzip"
+	"os"
+	"testing"
+
+	"github.com/tarnhealth/tarn/fhir"
+)
+
+// synthea reads up to n resources of a type.
+func synthea(b *testing.B, resourceType string, n int) []*fhir.Tree {
+	b.Helper()
+	f, err := os.Open("../../shared/data/synthea/dev/ndjson/" + resourceType + ".ndjson.gz")
+	if err != nil {
+		b.Skip("../../shared/data is absent")
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var trees []*fhir.Tree
+	scan := bufio.NewScanner(z)
+	scan.Buffer(nil, 16<<20)
+	for scan.Scan() && len(trees) < n {
+		src := append([]byte(nil), scan.Bytes()...)
+		tree, err := fhir.Parse(r4(b).Definitions.Schema, src, fhir.DefaultLimits)
+		if err != nil {
+			b.Fatal(err)
+		}
+		trees = append(trees, tree)
+	}
+	return trees
+}
+
+func BenchmarkExtract(b *testing.B) {
+	r := r4(b)
+	for _, resourceType := range []string{"Patient", "Observation", "Condition", "Encounter", "Claim", "ExplanationOfBenefit"} {
+		b.Run(resourceType, func(b *testing.B) {
+			trees := synthea(b, resourceType, 500)
+			bytes, entries := 0, 0
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				tree := trees[i%len(trees)]
+				es, err := r.Extract(tree, "id", base)
+				if err != nil {
+					b.Fatal(err)
+				}
+				bytes += len(tree.Source)
+				entries += len(es)
+			}
+			b.SetBytes(int64(bytes / b.N))
+			b.ReportMetric(float64(entries)/float64(b.N), "entries/op")
+		})
+	}
+}
