@@ -57,18 +57,21 @@ func (d Body) Append(b []byte, versionID string, lastUpdated time.Time) []byte {
 // A body made again from what Append wrote, under the same id, is the same.
 func NewBody(resource Node, id string) Body {
 	src := resource.Raw()
-	at, back, edits := idEdit(src, resource, id)
-	d := Body{At: at, Form: MetaWhole}
+	edits, at := idEdit(src, resource, id)
 	if meta := resource.Child("meta"); meta.Exists() {
 		var cuts []Edit
-		cuts, d.At, d.Form = metaCuts(src, resource, meta)
-		back = 0
+		cuts, at = metaCuts(src, resource, meta, at)
 		edits = append(edits, cuts...)
 	}
 	sortEdits(edits)
-	d.At = moved(edits, d.At) - back
-	d.JSON = Splice(src, edits)
-	return d
+	return Body{JSON: Splice(src, edits), At: moved(edits, at.offset) - at.back, Form: at.form}
+}
+
+// place is where the version's part of meta goes: back bytes before where
+// offset, in the source, lies after the edits.
+type place struct {
+	offset, back int
+	form         MetaForm
 }
 
 // within is a node's span relative to the resource that holds it, quotes
@@ -82,40 +85,41 @@ func within(resource, n Node) (start, end int) {
 	return start - from, end - from
 }
 
-// idEdit sets the id. A meta may follow the id where at lies after the edits,
-// less back bytes.
-func idEdit(src []byte, resource Node, id string) (at, back int, edits []Edit) {
+// idEdit sets the id and says where a whole meta may follow it.
+func idEdit(src []byte, resource Node, id string) ([]Edit, place) {
 	text := string(AppendString(nil, id))
 	if n := resource.Child("id"); n.HasValue() {
 		start, end := within(resource, n)
 		if n.Text() == id {
-			return end, 0, nil
+			return nil, place{end, 0, MetaWhole}
 		}
-		return end, 0, []Edit{{start, end, text}}
+		return []Edit{{start, end, text}}, place{end, 0, MetaWhole}
 	}
 	// The new member copies the white space of the first one.
-	first := members(src)[0]
+	first := members(src, 1)[0]
 	lead := string(src[1:first.start])
 	member := `"id"` + string(src[first.keyEnd:first.value]) + text
 	if first.name(src) == "resourceType" {
-		return first.end, 0, []Edit{{first.end, first.end, "," + lead + member}}
+		return []Edit{{first.end, first.end, "," + lead + member}}, place{first.end, 0, MetaWhole}
 	}
-	return first.start, len(lead) + 1, []Edit{{first.start, first.start, member + "," + lead}}
+	after := "," + lead
+	return []Edit{{first.start, first.start, member + after}}, place{first.start, len(after), MetaWhole}
 }
 
 // metaCuts removes versionId and lastUpdated and says where the version's own
-// go, in terms of src.
-func metaCuts(src []byte, resource, meta Node) (cuts []Edit, at int, form MetaForm) {
+// go; afterID is the place after the id.
+func metaCuts(src []byte, resource, meta Node, afterID place) ([]Edit, place) {
 	start, end := within(resource, meta)
-	inner := members(src[start:end])
+	inner := members(src[start:end], -1)
 	var kept []bool
 	for _, m := range inner {
 		kept = append(kept, !ownedByVersion(m.name(src[start:end])))
 	}
 	first := slices.Index(kept, true)
 	if first < 0 {
-		return emptyMeta(src, start, end)
+		return emptyMeta(src, start, end, afterID)
 	}
+	var cuts []Edit
 	for i, m := range inner {
 		switch {
 		case kept[i]:
@@ -125,7 +129,7 @@ func metaCuts(src []byte, resource, meta Node) (cuts []Edit, at int, form MetaFo
 			cuts = append(cuts, Edit{start + inner[i-1].end, start + m.end, ""})
 		}
 	}
-	return cuts, start + inner[first].start, MetaBefore
+	return cuts, place{start + inner[first].start, 0, MetaBefore}
 }
 
 // ownedByVersion reports whether a member of meta is the server's to write.
@@ -139,13 +143,16 @@ func ownedByVersion(name string) bool {
 
 // emptyMeta removes all that a meta holds. A meta that stands as Append writes
 // it goes as a whole, so that a resource read and sent back makes the body it
-// came from.
-func emptyMeta(src []byte, start, end int) (cuts []Edit, at int, form MetaForm) {
+// came from; so does one that is the first member.
+func emptyMeta(src []byte, start, end int, afterID place) ([]Edit, place) {
 	const lead = `,"meta":`
 	if from := start - len(lead); from > 0 && string(src[from:start]) == lead {
-		return []Edit{{from, end, ""}}, from, MetaWhole
+		return []Edit{{from, end, ""}}, place{from, 0, MetaWhole}
 	}
-	return []Edit{{start + 1, end - 1, ""}}, start + 1, MetaAlone
+	if m := members(src, 2); m[0].value == start {
+		return []Edit{{m[0].start, m[1].start, ""}}, afterID
+	}
+	return []Edit{{start + 1, end - 1, ""}}, place{start + 1, 0, MetaAlone}
 }
 
 // A member is one member of a JSON object: where its key begins and ends,
@@ -155,11 +162,12 @@ type member struct{ start, keyEnd, value, end int }
 // name is the member's key.
 func (m member) name(src []byte) string { return unescape(src[m.start+1 : m.keyEnd-1]) }
 
-// members finds the members of an object that Parse has accepted.
-func members(object []byte) []member {
+// members finds the first members of an object that Parse has accepted, at
+// most n of them; all where n is negative.
+func members(object []byte, n int) []member {
 	p := parser{src: object, at: 1, limits: Limits{Depth: len(object)}}
 	var found []member
-	for p.next() == '"' {
+	for len(found) != n && p.next() == '"' {
 		m := member{start: p.at}
 		p.text()
 		m.keyEnd = p.at

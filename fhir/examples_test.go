@@ -131,8 +131,6 @@ func BenchmarkParseSynthea(b *testing.B) {
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
 	b.ReportMetric(float64(len(lines)), "resources")
-	from := cpu()
-	defer func() { reportCPU(b, size, from) }()
 	for b.Loop() {
 		for _, line := range lines {
 			if _, err := fhir.Parse(schema, line, fhir.DefaultLimits); err != nil {

@@ -86,7 +86,7 @@ func localReference(r Ref, rest string) Ref {
 		r.Kind, r.Type, r.Query = RefConditional, name, query
 		return r
 	}
-	if r.fill(rest) != len(rest) {
+	if n := r.fill(rest); n == 0 || n != len(rest) {
 		return Ref{Text: r.Text}
 	}
 	r.Kind = RefRelative
@@ -96,19 +96,24 @@ func localReference(r Ref, rest string) Ref {
 // fill sets type, id and version from the last segments of a path and returns
 // the length of what it took, 0 where the path does not end like a resource's.
 func (r *Ref) fill(path string) int {
-	head, id := cutLast(path)
-	version, taken := "", len(id)
-	if before, last := cutLast(head); last == "_history" {
+	rest, id := cutLast(path)
+	version := ""
+	if before, last := cutLast(rest); last == "_history" {
 		version = id
-		head, id = cutLast(before)
-		taken += len("/_history/") + len(id)
+		if !ValidID(version) {
+			return 0
+		}
+		rest, id = cutLast(before)
 	}
-	_, name := cutLast(head)
-	if !looksLikeType(name) || !ValidID(id) || version == "" && taken != len(id) || version != "" && !ValidID(version) {
+	before, name := cutLast(rest)
+	if !looksLikeType(name) || !ValidID(id) {
 		return 0
 	}
 	r.Type, r.ID, r.Version = name, id, version
-	return taken + len(name) + 1
+	if before == "" && rest == name {
+		return len(path)
+	}
+	return len(path) - len(before) - 1
 }
 
 // cutLast cuts a path at its last slash.
