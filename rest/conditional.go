@@ -88,11 +88,13 @@ func (r *request) notModified(v *store.Version) bool {
 			return false
 		}
 	}
-	updated := v.LastUpdated
+	// Compare at the precision that the client was told: Last-Modified has
+	// seconds, meta.lastUpdated milliseconds.
+	precision := time.Millisecond
 	if since.Nanosecond() == 0 {
-		updated = updated.Truncate(time.Second) // as Last-Modified said it
+		precision = time.Second
 	}
-	return !updated.After(since)
+	return !v.LastUpdated.Truncate(precision).After(since)
 }
 
 func matchesETag(values []string, version string) bool {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
@@ -137,6 +138,28 @@ func TestLongURL(t *testing.T) {
 	if res.status != 200 {
 		t.Fatalf("got %d %.300s", res.status, res.body)
 	}
+}
+
+// TestExpiredPage follows a page link when its time is no longer kept.
+func TestExpiredPage(t *testing.T) {
+	s := newServer(t)
+	c := s.newConversation(t, "expired")
+	for range 3 {
+		c.send(t, "POST /Patient\n\n"+`{"resourceType":"Patient"}`)
+	}
+	const page = "GET /Patient?_count=2"
+	c.step(t, "first page", page, `200
+
+{"link":["...","...",{"relation":"next","url":"{{next}}"}]}`)
+	c.step(t, "good", "GET {{next}}", "200")
+	// An hour in which things change: a view of before cannot be had then.
+	s.clock.advance(time.Hour)
+	c.send(t, "POST /Patient\n\n"+`{"resourceType":"Patient"}`)
+	s.clock.advance(time.Hour)
+	c.send(t, "POST /Patient\n\n"+`{"resourceType":"Patient"}`)
+	c.step(t, "expired", "GET {{next}}", `410
+
+{"resourceType":"OperationOutcome","issue":[{"severity":"error","diagnostics":"...expired...repeat the search..."}]}`)
 }
 
 func TestManyEntries(t *testing.T) {

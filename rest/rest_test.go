@@ -42,6 +42,12 @@ func (c *clock) Now() time.Time {
 	return c.now
 }
 
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
 // newServer starts a server. Each change edits its options.
 func newServer(t *testing.T, changes ...func(*rest.Options)) *server {
 	t.Helper()
