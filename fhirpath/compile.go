@@ -108,7 +108,9 @@ func (c *compiler) member(s *member) (evaluator, typeSet, error) {
 			filter := c.family(t)
 			types := filter.and(c.this)
 			if types.empty() {
-				return nil, nil, c.errorf(s, "a value of %s is never %s", c.this.names(c.schema), s.name)
+				// Part of an expression for several resource types: it is
+				// checked as for its own type and selects nothing here.
+				types = filter
 			}
 			return &walk{filter: filter}, types, nil
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"hash/maphash"
 	"math"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -38,6 +39,11 @@ func equalNodes(a, b fhir.Node) truth {
 		if plainText(a) && plainText(b) {
 			return truthOf(bytes.Equal(a.Raw(), b.Raw()))
 		}
+		if x, ok := shortDecimal(a); ok {
+			if y, ok := shortDecimal(b); ok {
+				return truthOf(x == y)
+			}
+		}
 		return equalValues(NodeItem(a).system(), NodeItem(b).system())
 	}
 	if a.TypeIndex() != b.TypeIndex() || a.HasValue() != b.HasValue() || childCount(a) != childCount(b) {
@@ -58,6 +64,18 @@ func equalNodes(a, b fhir.Node) truth {
 // plainText reports whether a primitive is a string without escapes.
 func plainText(n fhir.Node) bool {
 	return isStringType(n.Type().Name) && bytes.IndexByte(n.Raw(), '\\') < 0
+}
+
+// shortDecimal is the value of a decimal that has few enough digits for a float
+// to tell it from every other such decimal.
+func shortDecimal(n fhir.Node) (float64, bool) {
+	const digits = 15
+	raw := n.Raw()
+	if len(raw) > digits || n.Type().Name != "decimal" {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	return f, err == nil
 }
 
 func childCount(n fhir.Node) int {

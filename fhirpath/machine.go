@@ -7,7 +7,7 @@ import (
 )
 
 // maxWork bounds one evaluation: items made and arguments evaluated.
-const maxWork = 20_000_000
+const maxWork = 2_000_000
 
 // maxText is the greatest length in bytes of a string that an evaluation makes.
 const maxText = 16 << 20

@@ -159,6 +159,11 @@ func (w *walk) eval(m *machine) error {
 
 func (w *walk) push(m *machine, i Item) {
 	if i.kind != KindNode {
+		// A value has no elements; without steps the walk is $this itself,
+		// which is absent where iif() has no input.
+		if i.kind != 0 && w.filter == nil && len(w.steps) == 0 {
+			m.push(i)
+		}
 		return
 	}
 	m.nodes = w.from(m.nodes[:0], i.node)
