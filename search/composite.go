@@ -39,6 +39,7 @@ func (compositeKind) index(x *indexer, n fhir.Node) {
 	sub.reset(x.base)
 	var ends [maxComponents]int
 	for i, c := range x.param.components {
+		sub.param = c.param
 		sub.values(c.expr, c.kind, n)
 		if ends[i] = len(sub.spans); ends[i] == 0 || i > 0 && ends[i] == ends[i-1] {
 			return

@@ -29,6 +29,9 @@ type Param struct {
 	expr *fhirpath.Expr
 	// computed is set where expr makes a boolean instead of selecting one.
 	computed bool
+	// needs, where not empty, are sets of the resource's elements of which each
+	// must have a member present for expr to select anything.
+	needs []elementSet
 	// components are a composite's parts.
 	components []component
 	// implied are the hashes of the systems that a token parameter's elements

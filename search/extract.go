@@ -2,6 +2,7 @@ package search
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"sync"
 
@@ -21,18 +22,15 @@ type indexer struct {
 	part bool
 
 	keys  []byte
-	start int // where the key being appended begins
+	start uint32 // where the key being appended begins
 	spans []keySpan
 	nodes []fhir.Node // what expressions select, reused
 	sub   *indexer    // for composites
 	err   error
 }
 
-// keySpan is one key's place in indexer.keys.
-type keySpan struct {
-	param      *Param
-	start, end int
-}
+// keySpan is one key's place in indexer.keys, and its parameter's ordinal.
+type keySpan struct{ param, start, end uint32 }
 
 func (x *indexer) reset(base string) {
 	x.base, x.err = base, nil
@@ -41,8 +39,9 @@ func (x *indexer) reset(base string) {
 
 // end ends the key that was appended since the last one.
 func (x *indexer) end() {
-	x.spans = append(x.spans, keySpan{x.param, x.start, len(x.keys)})
-	x.start = len(x.keys)
+	end := uint32(len(x.keys))
+	x.spans = append(x.spans, keySpan{uint32(x.param.Ordinal), x.start, end})
+	x.start = end
 }
 
 func (x *indexer) typeOf(n fhir.Node) valueType {
@@ -91,8 +90,9 @@ func (r *Registry) Extract(tree *fhir.Tree, id, base string) ([]Entry, error) {
 	defer indexers.Put(x)
 	x.registry = r
 	x.reset(base)
+	present := presentIn(root)
 	for _, p := range of.params {
-		if p.kind != nil {
+		if p.kind != nil && p.mayHaveValues(&present) {
 			x.index(p, root)
 		}
 	}
@@ -138,10 +138,10 @@ func (x *indexer) indexComputed(p *Param, root fhir.Node) {
 // sort puts the keys from first on, all of one parameter, in order and leaves
 // out duplicates.
 func (x *indexer) sort(first int) {
-	if len(x.spans)-first < 2 {
+	own := x.spans[first:]
+	if len(own) < 2 {
 		return
 	}
-	own := x.spans[first:]
 	slices.SortFunc(own, func(a, b keySpan) int { return bytes.Compare(x.key(a), x.key(b)) })
 	own = slices.CompactFunc(own, func(a, b keySpan) bool { return bytes.Equal(x.key(a), x.key(b)) })
 	x.spans = x.spans[:first+len(own)]
@@ -158,8 +158,9 @@ func (x *indexer) mark(m *compartmentMark, id string) {
 		x.end()
 	}
 	for _, p := range m.by {
-		at, _ := slices.BinarySearchFunc(x.spans[:first], p, func(s keySpan, p *Param) int { return s.param.Ordinal - p.Ordinal })
-		for ; at < first && x.spans[at].param == p; at++ {
+		ordinal := uint32(p.Ordinal)
+		at, _ := slices.BinarySearchFunc(x.spans[:first], ordinal, func(s keySpan, o uint32) int { return cmp.Compare(s.param, o) })
+		for ; at < first && x.spans[at].param == ordinal; at++ {
 			key := x.key(x.spans[at])
 			if refersTo(key, m.code) {
 				x.keys = append(x.keys, key...)
@@ -178,7 +179,7 @@ func refersTo(key []byte, resourceType string) bool {
 
 // entries copies what was collected out of the indexer.
 func (x *indexer) entries() []Entry {
-	size := 0
+	var size uint32
 	for _, s := range x.spans {
 		size += s.end - s.start
 	}
@@ -186,7 +187,7 @@ func (x *indexer) entries() []Entry {
 	for i, s := range x.spans {
 		start := len(arena)
 		arena = append(arena, x.key(s)...)
-		entries[i] = Entry{s.param, arena[start:len(arena):len(arena)]}
+		entries[i] = Entry{x.registry.Params[s.param], arena[start:len(arena):len(arena)]}
 	}
 	return entries
 }

@@ -151,6 +151,7 @@ func (r *Registry) compile(def *definition.SearchParameter, resourceType string)
 		p.computed = isComputed(def.Expression)
 		p.implied = r.impliedBy(def.Expression, resourceType)
 	}
+	p.needs = needsOf(r.Definitions.Schema.Type(resourceType), def)
 	for _, c := range corrected(def) {
 		part, err := r.compileComponent(c, resourceType)
 		if err != nil {
