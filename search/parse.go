@@ -3,6 +3,7 @@ package search
 import (
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
@@ -78,6 +79,9 @@ func (p *parser) pair(pair Pair) error {
 		return nil
 	}
 	var err *fhir.Error
+	if !utf8.ValidString(pair.Name+pair.Value) || strings.IndexByte(pair.Value, 0) >= 0 {
+		return fhir.Errorf(fhir.KindInvalid, "the parameter %q is not text in UTF-8", pair.Name)
+	}
 	if result := resultParams[pair.Name]; result != nil {
 		err = result(p, pair)
 	} else if err = p.condition(pair); err == nil {

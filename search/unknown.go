@@ -25,19 +25,12 @@ func (r *Registry) unknown(resourceType, code string) *fhir.Error {
 			codes = append(codes, c)
 		}
 	}
-	near := ""
+	near := "."
 	if names := nearest(code, codes); len(names) > 0 {
 		near = "; did you mean " + strings.Join(names, " or ") + "?"
 	}
 	return unknownParam("%q is not a search parameter of %s%s The parameters of %s are: %s",
-		code, resourceType, cond(near == "", ".", near), resourceType, strings.Join(codes, ", "))
-}
-
-func cond(b bool, yes, no string) string {
-	if b {
-		return yes
-	}
-	return no
+		code, resourceType, near, resourceType, strings.Join(codes, ", "))
 }
 
 // nearest are up to three names that differ from name by few letters, or that

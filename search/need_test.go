@@ -1,0 +1,70 @@
+package search
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/fhir"
+)
+
+// A parameter that mayHaveValues rules out must select nothing in any example.
+func TestNeedsLoseNothing(t *testing.T) {
+	files, _ := filepath.Glob("../../shared/data/examples/r4-official/*.json")
+	if len(files) == 0 {
+		t.Skip("../../shared/data is absent")
+	}
+	r, err := New(definition.R4())
+	if err != nil {
+		t.Fatal(err)
+	}
+	skipped, indexed := 0, 0
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree, err := fhir.Parse(r.Definitions.Schema, src, fhir.DefaultLimits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		root := tree.Root()
+		present := presentIn(root)
+		for _, p := range r.resources[root.Type().Index].params {
+			switch {
+			case p.kind == nil:
+			case p.mayHaveValues(&present):
+				indexed++
+			default:
+				skipped++
+				x := &indexer{registry: r, param: p}
+				if x.values(p.expr, p.kind, root); len(x.spans) > 0 {
+					t.Errorf("%s: %s is left out but has %d keys", file, p.Key(), len(x.spans))
+				}
+			}
+		}
+	}
+	if skipped < indexed/2 {
+		t.Errorf("only %d of %d parameters are left out", skipped, skipped+indexed)
+	}
+}
+
+func TestImpliedSystems(t *testing.T) {
+	r, err := New(definition.R4())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ resourceType, code, system string }{
+		{"Patient", "gender", "http://hl7.org/fhir/administrative-gender"},
+		{"Observation", "status", "http://hl7.org/fhir/observation-status"},
+		{"Observation", "code", ""},
+		{"Patient", "language", ""},
+	}
+	for _, tt := range tests {
+		implied := r.Param(tt.resourceType, tt.code).implied
+		if tt.system == "" && len(implied) > 0 || tt.system != "" && (len(implied) != 1 || implied[0] != hashSystem([]byte(tt.system))) {
+			t.Errorf("%s.%s implies %x", tt.resourceType, tt.code, implied)
+		}
+	}
+}
