@@ -2,8 +2,10 @@ package datastore
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"runtime"
+	"runtime/debug"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -252,7 +254,7 @@ func (x *expansion) prepare() error {
 	for from := 0; from < len(x.steps); from += run {
 		group.Go(func() error {
 			for i := from; i < min(from+run, len(x.steps)); i++ {
-				errs[i] = x.prepareStep(i)
+				errs[i] = x.prepareSafely(i)
 			}
 			return nil
 		})
@@ -264,6 +266,17 @@ func (x *expansion) prepare() error {
 		}
 	}
 	return nil
+}
+
+// prepareSafely keeps a panic over one resource from ending the server: on a
+// goroutine of its own nobody else would catch it.
+func (x *expansion) prepareSafely(i int) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("datastore: preparing %s: panic: %v\n%s", x.commit.ops[i].Type, p, debug.Stack())
+		}
+	}()
+	return x.prepareStep(i)
 }
 
 func (x *expansion) prepareStep(i int) error {
