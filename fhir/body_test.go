@@ -2,7 +2,10 @@ package fhir
 
 import (
 	"bytes"
+	"encoding/json"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -136,4 +139,80 @@ func TestSplice(t *testing.T) {
 			Splice(src, edits)
 		}()
 	}
+}
+
+// TestNewBodyOfAnyLayout makes bodies of resources with members in any order
+// and any white space and compares what is left, as encoding/json sees it.
+func TestNewBodyOfAnyLayout(t *testing.T) {
+	for seed := range uint64(3000) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		src := randomPatient(r)
+		d := NewBody(mustParse(t, src).Root(), "x")
+		checkBody(t, d, "x")
+		if got, want := rest(t, string(d.Append(nil, "12", testTime))), rest(t, src); got != want {
+			t.Fatalf("%s\nbecame %s\nleft %s, want %s", src, d.JSON, got, want)
+		}
+	}
+}
+
+func randomPatient(r *rand.Rand) string {
+	pick := func(from ...string) string { return from[r.IntN(len(from))] }
+	join := func(members []string) string {
+		r.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+		var b strings.Builder
+		space := func() { b.WriteString(pick("", "", " ", "\n  ")) }
+		b.WriteByte('{')
+		for i, m := range members {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			space()
+			key, value, _ := strings.Cut(m, "=")
+			b.WriteString(`"` + key + `"`)
+			space()
+			b.WriteByte(':')
+			space()
+			b.WriteString(value)
+			space()
+		}
+		b.WriteByte('}')
+		return b.String()
+	}
+	choose := func(from ...string) (members []string) {
+		for _, m := range from {
+			if r.IntN(2) == 0 {
+				members = append(members, m)
+			}
+		}
+		return members
+	}
+	members := choose(`id="old"`, `active=true`, `birthDate="2000"`, `_birthDate={"id":"meta"}`, `name=[{"family":"\"meta\":{"}]`)
+	meta := choose(`versionId="1"`, `lastUpdated="2020-01-01T00:00:00Z"`, `source="s"`, `_versionId={"id":"v"}`, `profile=["p"]`)
+	if len(meta) > 0 {
+		members = append(members, "meta="+join(meta))
+	}
+	return join(append(members, `resourceType="Patient"`))
+}
+
+// rest is a resource without what NewBody and Append may change, sorted.
+func rest(t *testing.T, src string) string {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal([]byte(src), &m); err != nil {
+		t.Fatal(err)
+	}
+	delete(m, "id")
+	if meta, ok := m["meta"].(map[string]any); ok {
+		for _, key := range []string{"versionId", "lastUpdated", "_versionId", "_lastUpdated"} {
+			delete(meta, key)
+		}
+		if len(meta) == 0 {
+			delete(m, "meta")
+		}
+	}
+	out, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
 }

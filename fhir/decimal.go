@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"cmp"
+	"fmt"
 	"math/big"
 	"strconv"
 	"strings"
@@ -29,26 +30,34 @@ const (
 // ParseDecimal reads a decimal as FHIR and JSON write it: "-1.50", "3e-4". The
 // error, of KindInvalid, says what a decimal looks like.
 func ParseDecimal(text string) (Decimal, error) {
+	d, problem := readDecimal(text)
+	if problem != "" {
+		return Decimal{}, Errorf(KindInvalid, "%s is not a decimal: %s", quoteText(text), problem)
+	}
+	return d, nil
+}
+
+func readDecimal(text string) (d Decimal, problem string) {
 	whole, fraction, exponent, ok := splitDecimal(text)
-	if !ok {
-		return Decimal{}, Errorf(KindInvalid, "%s is not a decimal; write digits, such as -1.50 or 3e-4", quoteText(text))
+	switch {
+	case !ok:
+		return d, "write digits with at most one point and an exponent, such as -1.50 or 3e-4"
+	case len(whole)+len(fraction) > maxDecimalDigits:
+		return d, fmt.Sprintf("it has more than %d digits", maxDecimalDigits)
 	}
-	if len(whole)+len(fraction) > maxDecimalDigits {
-		return Decimal{}, Errorf(KindInvalid, "the decimal has more than %d digits", maxDecimalDigits)
-	}
-	e := 0
+	low := -len(fraction)
 	if exponent != "" {
-		var err error
-		if e, err = strconv.Atoi(exponent); err != nil || e < -maxDecimalExponent || e > maxDecimalExponent {
-			return Decimal{}, Errorf(KindInvalid, "the exponent of %s is not between -%d and %d",
-				quoteText(text), maxDecimalExponent, maxDecimalExponent)
+		e, err := strconv.Atoi(exponent)
+		if err != nil || e < -maxDecimalExponent || e > maxDecimalExponent {
+			return d, fmt.Sprintf("the exponent must be between -%d and %d", maxDecimalExponent, maxDecimalExponent)
 		}
+		low += e
 	}
 	digits := whole
 	if fraction != "" {
 		digits = whole + fraction
 	}
-	return makeDecimal(text[0] == '-', digits, e-len(fraction), e-len(fraction)), nil
+	return makeDecimal(text[0] == '-', digits, low, low), ""
 }
 
 // splitDecimal checks the form of a decimal and takes it apart.

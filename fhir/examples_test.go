@@ -39,6 +39,7 @@ func TestOfficialExamples(t *testing.T) {
 	if len(files) != 754 {
 		t.Errorf("%d examples, want 754", len(files))
 	}
+	primitives := 0
 	for _, file := range files {
 		src, err := os.ReadFile(file)
 		if err != nil {
@@ -50,7 +51,26 @@ func TestOfficialExamples(t *testing.T) {
 			continue
 		}
 		checkRoundTrip(t, filepath.Base(file), tree)
+		primitives += checkPrimitives(t, filepath.Base(file), tree.Root())
 	}
+	if primitives != 65_205 {
+		t.Errorf("%d primitives, want 65205", primitives)
+	}
+}
+
+// checkPrimitives checks every primitive below a node and counts them.
+func checkPrimitives(t *testing.T, name string, n fhir.Node) (count int) {
+	t.Helper()
+	if n.IsPrimitive() && n.HasValue() {
+		if err := fhir.CheckPrimitive(n.Type().Name, n.Text()); err != nil {
+			t.Errorf("%s: %s: %v", name, n.Path(), err)
+		}
+		count++
+	}
+	for c := range n.Children() {
+		count += checkPrimitives(t, name, c)
+	}
+	return count
 }
 
 // checkRoundTrip stores and sends a resource under its own id and compares
@@ -91,6 +111,9 @@ func TestSynthea(t *testing.T) {
 			}
 			if i < 20 {
 				checkRoundTrip(t, filepath.Base(file), tree)
+			}
+			if i%20 == 0 {
+				checkPrimitives(t, filepath.Base(file), tree.Root())
 			}
 		}
 	}

@@ -78,10 +78,8 @@ func checkIntegerFrom(s string, least int64) string {
 }
 
 func checkDecimal(s string) string {
-	if _, err := ParseDecimal(s); err != nil {
-		return err.Error()
-	}
-	return ""
+	_, problem := readDecimal(s)
+	return problem
 }
 
 // maxStringBytes is FHIR's greatest size of a string.

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"slices"
 	"testing"
 	"unsafe"
 )
@@ -96,5 +97,36 @@ func TestDetach(t *testing.T) {
 func TestNodeIsSmall(t *testing.T) {
 	if size := unsafe.Sizeof(node{}); size != 28 {
 		t.Errorf("a node has %d bytes", size)
+	}
+}
+
+// TestWalks compares the ways to the children of a node.
+func TestWalks(t *testing.T) {
+	tree := mustParse(t, `{"resourceType":"Patient","_birthDate":{"id":"d"},"name":[{"_given":[{"id":"0"},null],"given":[null,"b"]},{"family":"c"}],
+"birthDate":"2000","_active":{"id":"e"},"contained":[{"resourceType":"Patient","active":true}]}`)
+	var check func(Node)
+	check = func(n Node) {
+		next := n.First()
+		for c := range n.Children() {
+			if next != c {
+				t.Errorf("below %s: %s in place of %s", n.Path(), next.Path(), c.Path())
+			}
+			if c.PropertyIndex() != c.Property().Index || c.TypeIndex() != c.Type().Index {
+				t.Errorf("the indexes of %s are wrong", c.Path())
+			}
+			got := n.AppendChildren(nil, uint32(c.PropertyIndex()), 1, true)
+			if want := slices.Collect(n.Each(c.Name())); !slices.Equal(got, want) {
+				t.Errorf("%s: %d children by property, %d by name", c.Path(), len(got), len(want))
+			}
+			check(c)
+			next = next.Next()
+		}
+		if next.Exists() {
+			t.Errorf("%s follows the last child of %s", next.Path(), n.Path())
+		}
+	}
+	check(tree.Root())
+	if (Node{}).First().Exists() || (Node{}).Next().Exists() || (Node{}).PropertyIndex() != 0 || tree.Root().Next().Exists() {
+		t.Error("an absent node or a root has neighbours")
 	}
 }
