@@ -296,9 +296,9 @@ var seed = maphash.MakeSeed()
 // hash is equal for equal items.
 func hash(i Item) uint64 {
 	if i.kind == KindNode && !i.node.HasValue() {
-		// A quantity equals a value of type System.Quantity.
-		if _, ok := quantityOf(i.node); ok {
-			return uint64(KindQuantity)
+		// A quantity may equal a value of type System.Quantity.
+		if q, ok := quantityOf(i.node); ok {
+			return hash(quantityItem(q))
 		}
 		sum := uint64(i.node.TypeIndex())
 		for c := i.node.First(); c.Exists(); c = c.Next() {
@@ -314,6 +314,8 @@ func hash(i Item) uint64 {
 		return math.Float64bits(float64(v))
 	case decimal:
 		return math.Float64bits(v.float())
+	case quantity:
+		return math.Float64bits(v.value.float())
 	case temporal:
 		return uint64(v.time().UnixNano()) + uint64(v.prec)
 	}

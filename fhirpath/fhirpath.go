@@ -50,7 +50,9 @@ func WithVariables(names ...string) Option {
 
 // WithContext says which type of value the expression is evaluated on
 // ("Patient", "Patient.contact"), so that element names which that type does
-// not have are errors.
+// not have are errors. It also makes paths of a general type ("Resource.meta")
+// faster. A leading type name of another type is no error: that part of the
+// expression selects nothing.
 func WithContext(typeName string) Option {
 	return func(c *compiler) { c.context = typeName }
 }
@@ -120,12 +122,19 @@ func (e *Expr) Eval(focus fhir.Node, env Env) ([]Item, error) {
 	return slices.Clone(m.stack), nil
 }
 
-// Bool evaluates the expression as a condition, as invariants have it: the
-// empty collection is false, a single item that is not a boolean is true,
-// several items are an error.
+// Bool evaluates the expression as a condition: the empty collection is false,
+// a single item that is not a boolean is true, several items are an error.
 func (e *Expr) Bool(focus fhir.Node, env Env) (bool, error) {
+	value, known, err := e.Condition(focus, env)
+	return value && known, err
+}
+
+// Condition is Bool that tells false from the empty collection, which is not
+// known. Several of R4's invariants are empty where what they are about is
+// absent (ref-1 on a reference without text), so only a known false breaks one.
+func (e *Expr) Condition(focus fhir.Node, env Env) (value, known bool, err error) {
 	m := newMachine(focus, env)
 	defer m.release()
 	t, err := m.truth(e.root)
-	return t == isTrue, err
+	return t == isTrue, t != unknown, err
 }

@@ -252,10 +252,11 @@ func matching(head, tail string) signature {
 				return err
 			}
 			re, err := p.regexp(args[0])
-			if re != nil {
-				m.push(Boolean(re.MatchString(text)))
+			if err != nil || re == nil {
+				return err
 			}
-			return err
+			m.push(Boolean(re.MatchString(text)))
+			return m.spend(len(text) / 64)
 		})
 		return f, nil, err
 	}}

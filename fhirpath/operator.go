@@ -191,6 +191,9 @@ func (e *equivalence) truth(m *machine) (truth, error) {
 	if err != nil {
 		return unknown, err
 	}
+	if err := m.spend(len(left) * len(right) / 8); err != nil {
+		return unknown, err
+	}
 	return truthOf(equivalentCollections(left, right) != e.not), nil
 }
 

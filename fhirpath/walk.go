@@ -42,19 +42,22 @@ type step struct {
 	// them all; otherwise set has a bit for each property.
 	first, span uint32
 	set         []uint64
-	// single is set where the values matching all have one property, so that
-	// they are adjacent and the scan may stop after them.
-	single bool
+	// adjacent is set where the matching children of any one node all have one
+	// property, so that the scan may stop after them.
+	adjacent bool
 }
 
 func newStep(schema *fhir.Schema, name string, props []*fhir.Property) step {
-	s := step{name: name, props: props, single: len(props) == 1}
+	s := step{name: name, props: props, adjacent: true}
 	if len(props) == 0 {
 		s.set = make([]uint64, (len(schema.Properties)+63)/64)
 		return s
 	}
 	low, high := props[0].Index, props[0].Index
-	for _, p := range props {
+	for i, p := range props {
+		if i > 0 && p.Owner == props[i-1].Owner {
+			s.adjacent = false // forms of a choice element
+		}
 		low, high = min(low, p.Index), max(high, p.Index)
 	}
 	if high-low == len(props)-1 {
@@ -125,7 +128,7 @@ func descend(dst []fhir.Node, n fhir.Node, steps []step) []fhir.Node {
 	}
 	s := &steps[0]
 	if len(steps) == 1 && s.set == nil {
-		return n.AppendChildren(dst, s.first, s.span, s.single)
+		return n.AppendChildren(dst, s.first, s.span, s.adjacent)
 	}
 	found := false
 	for c := n.First(); c.Exists(); c = c.Next() {
@@ -133,7 +136,7 @@ func descend(dst []fhir.Node, n fhir.Node, steps []step) []fhir.Node {
 		case s.matches(c.PropertyIndex()):
 			dst = descend(dst, c, steps[1:])
 			found = true
-		case found && s.single:
+		case found && s.adjacent:
 			return dst
 		}
 	}
