@@ -1,7 +1,7 @@
 package synth
 
 import (
-	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -134,7 +134,7 @@ func (v *visit) pharmacy(l *life, prescription ref, m *medication) {
 
 func (l *life) claimNumber() string {
 	l.claims++
-	return fmt.Sprintf("%d-%d", l.number+1, l.claims)
+	return l.label + "-" + strconv.Itoa(l.claims)
 }
 
 func (b *bill) total() int {

@@ -68,28 +68,27 @@ var (
 
 // Units.
 var (
-	unitCm          = unit{"cm", "cm"}
-	unitKg          = unit{"kg", "kg"}
-	unitBMI         = unit{"kg/m2", "kg/m2"}
-	unitMmHg        = unit{"mmHg", "mm[Hg]"}
-	unitPerMin      = unit{"/min", "/min"}
-	unitCelsius     = unit{"Cel", "Cel"}
-	unitPercent     = unit{"%", "%"}
-	unitMgDL        = unit{"mg/dL", "mg/dL"}
-	unitGDL         = unit{"g/dL", "g/dL"}
-	unitMmolL       = unit{"mmol/L", "mmol/L"}
-	unitUL          = unit{"U/L", "U/L"}
-	unitThousand    = unit{"10*3/uL", "10*3/uL"}
-	unitMillion     = unit{"10*6/uL", "10*6/uL"}
-	unitFL          = unit{"fL", "fL"}
-	unitPg          = unit{"pg", "pg"}
-	unitMilliIU     = unit{"mIU/L", "m[IU]/L"}
-	unitMgG         = unit{"mg/g", "mg/g"}
-	unitGFR         = unit{"mL/min/{1.73_m2}", "mL/min/{1.73_m2}"}
-	unitScore       = unit{"{score}", "{score}"}
-	unitRatio       = unit{"{INR}", "{INR}"}
-	unitTablet      = unit{"tablet", "{tbl}"}
-	unitDay         = unit{"day", "d"}
-	unitNgML        = unit{"ng/mL", "ng/mL"}
-	unitBreathRatio = unit{"%", "%"}
+	unitCm       = unit{"cm", "cm"}
+	unitKg       = unit{"kg", "kg"}
+	unitBMI      = unit{"kg/m2", "kg/m2"}
+	unitMmHg     = unit{"mmHg", "mm[Hg]"}
+	unitPerMin   = unit{"/min", "/min"}
+	unitCelsius  = unit{"Cel", "Cel"}
+	unitPercent  = unit{"%", "%"}
+	unitMgDL     = unit{"mg/dL", "mg/dL"}
+	unitGDL      = unit{"g/dL", "g/dL"}
+	unitMmolL    = unit{"mmol/L", "mmol/L"}
+	unitUL       = unit{"U/L", "U/L"}
+	unitThousand = unit{"10*3/uL", "10*3/uL"}
+	unitMillion  = unit{"10*6/uL", "10*6/uL"}
+	unitFL       = unit{"fL", "fL"}
+	unitPg       = unit{"pg", "pg"}
+	unitMilliIU  = unit{"mIU/L", "m[IU]/L"}
+	unitMgG      = unit{"mg/g", "mg/g"}
+	unitGFR      = unit{"mL/min/{1.73_m2}", "mL/min/{1.73_m2}"}
+	unitScore    = unit{"{score}", "{score}"}
+	unitRatio    = unit{"{INR}", "{INR}"}
+	unitTablet   = unit{"tablet", "{tbl}"}
+	unitDay      = unit{"day", "d"}
+	unitNgML     = unit{"ng/mL", "ng/mL"}
 )

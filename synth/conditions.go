@@ -49,7 +49,8 @@ type disease struct {
 	secondShare float64
 	panels      []*panel
 	plan        *carePlan
-	female      bool // a disease of women, for this purpose
+	female      bool   // a disease of women, for this purpose
+	lasts       [2]int // years from and to; zero for life
 }
 
 var diseases = [conditionCount]disease{
@@ -73,11 +74,11 @@ var diseases = [conditionCount]disease{
 	kidneyDisease: {code: snomed("433144002", "Chronic kidney disease stage 3"), icd: icd10("N18.30", "Chronic kidney disease, stage 3 unspecified"),
 		hazard: [9]float64{0, 0, 0, 0.2, 0.8, 1.6, 3.5, 7, 10}, after: diabetes, followUp: 6, panels: []*panel{basicPanel, albuminPanel, bloodCount}},
 	depression: {code: snomed("370143000", "Major depressive disorder"), icd: icd10("F32.9", "Major depressive disorder, single episode, unspecified"),
-		hazard: [9]float64{0, 5, 9, 8, 7, 6, 4, 3, 3}, after: anxiety, followUp: 5, first: sertraline, second: fluoxetine, secondShare: 0.25},
+		hazard: [9]float64{0, 5, 9, 8, 7, 6, 4, 3, 3}, after: anxiety, followUp: 5, first: sertraline, second: fluoxetine, secondShare: 0.25, lasts: [2]int{1, 7}},
 	anxiety: {code: snomed("21897009", "Generalized anxiety disorder"), icd: icd10("F41.1", "Generalized anxiety disorder"),
-		hazard: [9]float64{0.3, 4, 6, 5, 4, 3, 2, 1, 1}, after: depression, followUp: 8, first: sertraline},
+		hazard: [9]float64{0.3, 4, 6, 5, 4, 3, 2, 1, 1}, after: depression, followUp: 8, first: sertraline, lasts: [2]int{1, 8}},
 	reflux: {code: snomed("235595009", "Gastroesophageal reflux disease"), icd: icd10("K21.9", "Gastro-esophageal reflux disease without esophagitis"),
-		hazard: [9]float64{0.5, 1, 4, 7, 9, 9, 8, 7, 5}, after: obesity, first: omeprazole},
+		hazard: [9]float64{0.5, 1, 4, 7, 9, 9, 8, 7, 5}, after: obesity, first: omeprazole, lasts: [2]int{4, 25}},
 	hypothyroidism: {code: snomed("40930008", "Hypothyroidism"), icd: icd10("E03.9", "Hypothyroidism, unspecified"),
 		hazard: [9]float64{0.1, 0.4, 1, 2, 3, 4, 4, 4, 4}, after: -1, followUp: 12, first: levothyroxine, panels: []*panel{thyroidPanel}},
 	coronaryDisease: {code: snomed("53741008", "Coronary arteriosclerosis"),
@@ -96,17 +97,17 @@ var diseases = [conditionCount]disease{
 		icd:    icd10("M81.0", "Age-related osteoporosis without current pathological fracture"),
 		hazard: [9]float64{0, 0, 0, 0, 0.5, 5, 10, 13, 13}, after: -1, followUp: 12, first: alendronate, female: true},
 	migraine: {code: snomed("37796009", "Migraine"), icd: icd10("G43.909", "Migraine, unspecified, not intractable, without status migrainosus"),
-		hazard: [9]float64{0.5, 4, 5, 4, 3, 1, 0.5, 0.3, 0.2}, after: -1, first: ibuprofen},
+		hazard: [9]float64{0.5, 4, 5, 4, 3, 1, 0.5, 0.3, 0.2}, after: -1, first: ibuprofen, lasts: [2]int{5, 25}},
 	rhinitis: {code: snomed("61582004", "Allergic rhinitis"), icd: icd10("J30.9", "Allergic rhinitis, unspecified"),
-		hazard: [9]float64{9, 8, 4, 3, 2, 1, 1, 0.5, 0.3}, after: -1, first: loratadine},
+		hazard: [9]float64{9, 8, 4, 3, 2, 1, 1, 0.5, 0.3}, after: -1, first: loratadine, lasts: [2]int{8, 40}},
 	eczema: {code: snomed("24079001", "Atopic dermatitis"), icd: icd10("L20.9", "Atopic dermatitis, unspecified"),
-		hazard: [9]float64{14, 2, 1, 0.8, 0.6, 0.5, 0.4, 0.3, 0.3}, after: -1},
+		hazard: [9]float64{14, 2, 1, 0.8, 0.6, 0.5, 0.4, 0.3, 0.3}, after: -1, lasts: [2]int{3, 16}},
 	sleepApnea: {code: snomed("78275009", "Obstructive sleep apnea syndrome"), icd: icd10("G47.33", "Obstructive sleep apnea (adult) (pediatric)"),
 		hazard: [9]float64{0, 0.1, 0.8, 2.5, 4, 5, 4, 2, 1}, after: obesity, followUp: 12},
 	backPain: {code: snomed("278860009", "Chronic low back pain"), icd: icd10("M54.50", "Low back pain, unspecified"),
-		hazard: [9]float64{0, 0.3, 4, 7, 9, 9, 8, 7, 6}, after: -1, first: naproxen},
+		hazard: [9]float64{0, 0.3, 4, 7, 9, 9, 8, 7, 6}, after: -1, first: naproxen, lasts: [2]int{2, 12}},
 	anemia: {code: snomed("87522002", "Iron deficiency anemia"), icd: icd10("D50.9", "Iron deficiency anemia, unspecified"),
-		hazard: [9]float64{2, 3, 4, 4, 4, 2, 2, 4, 6}, after: kidneyDisease, followUp: 6, first: ferrousSulfate, panels: []*panel{bloodCount, ferritinPanel}},
+		hazard: [9]float64{2, 3, 4, 4, 4, 2, 2, 4, 6}, after: kidneyDisease, followUp: 6, first: ferrousSulfate, panels: []*panel{bloodCount, ferritinPanel}, lasts: [2]int{1, 3}},
 	dementia: {code: snomed("26929004", "Alzheimer's disease"), icd: icd10("G30.9", "Alzheimer's disease, unspecified"),
 		hazard: [9]float64{0, 0, 0, 0, 0, 0.1, 1, 6, 22}, after: -1, followUp: 6, first: donepezil},
 }
@@ -123,7 +124,7 @@ type illness struct {
 	// emergency department and that are admitted.
 	emergency, inpatient int
 	fever, winter        bool
-	female, male         bool // only women's or only men's
+	female               bool // only women, for this purpose
 	pain                 bool // the patient says how much it hurts
 	negative             bool // the test comes back negative
 	drug, childDrug      *medication

@@ -2,6 +2,7 @@ package synth
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -25,16 +26,10 @@ func (p *problem) reference() ref {
 	return r
 }
 
-func (l *life) newProblem(kind condition, c, icd code, onset, until time.Time) *problem {
-	p := &problem{ref: l.newRef("Condition"), kind: kind, code: c, icd: icd, onset: onset, until: until}
-	l.problems = append(l.problems, p)
-	return p
-}
-
 // hasSince says whether the patient has a condition at a time, and since when.
 func (l *life) hasSince(c condition, at time.Time) (time.Time, bool) {
-	since := l.onsets[c]
-	return since, !since.IsZero() && !since.After(at)
+	since, until := l.onsets[c], l.ends[c]
+	return since, !since.IsZero() && !since.After(at) && (until.IsZero() || until.After(at))
 }
 
 func (l *life) has(c condition, at time.Time) bool {
@@ -46,18 +41,64 @@ func (l *life) has(c condition, at time.Time) bool {
 func (l *life) planCourse() {
 	for age := 0; age < int(math.Ceil(l.ageAt(l.now))); age++ {
 		for c := range conditionCount {
-			if !l.onsets[c].IsZero() || !l.strikes(c, age) {
-				continue
+			if l.onsets[c].IsZero() || l.ended(c) {
+				if l.strikes(c, age) {
+					l.begins(c, age)
+				}
 			}
-			onset := l.dayOfLife(age)
-			if onset.After(l.now.AddDate(0, 0, -7)) {
-				continue
-			}
-			l.onsets[c] = onset
-			p := l.newProblem(c, diseases[c].code, diseases[c].icd, onset, time.Time{})
-			p.second = l.chance(diseases[c].secondShare)
 		}
 	}
+}
+
+// ended says whether a condition passed before the record begins, so that it
+// may come again.
+func (l *life) ended(c condition) bool {
+	return !l.ends[c].IsZero() && l.ends[c].Before(l.since)
+}
+
+// begins sets the day on which a condition comes.
+func (l *life) begins(c condition, age int) {
+	onset := l.dayOfLife(age)
+	if onset.After(l.now.AddDate(0, 0, -7)) || onset.Before(l.ends[c]) {
+		return
+	}
+	l.onsets[c] = onset
+	l.develop(c, onset)
+}
+
+// develop makes a problem of a condition, unless it passed before the record
+// begins.
+func (l *life) develop(c condition, onset time.Time) {
+	d := &diseases[c]
+	if c == diabetes && !l.onsets[prediabetes].IsZero() {
+		l.pass(prediabetes, onset)
+	}
+	var until time.Time
+	if d.lasts[1] > 0 {
+		until = onset.AddDate(l.between(d.lasts[0], d.lasts[1]), l.rng.IntN(12), 0)
+	}
+	l.ends[c] = until
+	if !until.IsZero() && until.Before(l.since) {
+		return
+	}
+	l.problems = append(l.problems, &problem{ref: l.newRef("Condition"), kind: c, code: d.code, icd: d.icd,
+		onset: onset, until: until, second: l.chance(d.secondShare)})
+}
+
+// pass ends a condition.
+func (l *life) pass(c condition, at time.Time) {
+	l.ends[c] = at
+	l.problems = slices.DeleteFunc(l.problems, func(p *problem) bool { return p.kind == c && (at.Before(l.since) || !at.After(p.onset)) })
+	for _, p := range l.problems {
+		if p.kind == c {
+			p.until = at
+		}
+	}
+}
+
+// lastsAt says whether the problem is there at a time.
+func (p *problem) lastsAt(at time.Time) bool {
+	return !p.onset.After(at) && (p.until.IsZero() || p.until.After(at))
 }
 
 // strikes says whether a condition comes in a year of life.

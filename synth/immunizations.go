@@ -10,8 +10,8 @@ type vaccine struct {
 	doses []int
 	// latest is the age in months after which a missed dose is left out.
 	latest int
-	// from and until bound the years in which it is given, 0 for no bound.
-	from, until int
+	// from is the first year in which it is given, 0 for always.
+	from int
 }
 
 // vaccines follow the schedule for the United States

@@ -1,6 +1,7 @@
 package synth
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -10,18 +11,19 @@ import (
 type life struct {
 	*record
 	person
-	rng, ids *rand.Rand
-	site     *site
-	doctor   *practitioner // primary care
-	patient  ref
-	now      time.Time // the end of the record: Options.Now or death
-	since    time.Time // the first day on record
-	problems []*problem
-	onsets   [conditionCount]time.Time // of long-lasting conditions; zero for none
-	visits   []visit
-	covers   []coverage
-	shots    map[string]int // vaccine to doses given
-	claims   int
+	rng, ids     *rand.Rand
+	site         *site
+	doctor       *practitioner // primary care
+	patient      ref
+	now          time.Time // the end of the record: Options.Now or death
+	since        time.Time // the first day on record
+	problems     []*problem
+	onsets, ends [conditionCount]time.Time // of long-lasting conditions; zero for none
+	visits       []visit
+	covers       []coverage
+	shots        map[string]int // vaccine to doses given
+	claims       int
+	label        string // tells the patient's identifiers from other patients'
 	// sensitive are places in allergies.
 	sensitive []int
 	team      ref // CareTeam, once written
@@ -34,7 +36,9 @@ const recordYears = 7
 func newLife(rec *record, opts Options, k int) *life {
 	rng, ids := streams(opts.Seed, k)
 	l := &life{record: rec, rng: rng, ids: ids, site: pick(rng, shared().sites), shots: map[string]int{}, drawn: map[*panel]time.Time{}}
+	l.label = fmt.Sprintf("%d-%d", opts.Seed, k+1)
 	l.person = newPerson(rng, l.site, k, opts.Now)
+	l.mrn = "MRN-" + l.label
 	l.now = l.zone().local(opts.Now)
 	if !l.died.IsZero() {
 		l.now = l.zone().local(l.died)
@@ -58,6 +62,7 @@ func (l *life) write() {
 	l.planVisits()
 	l.writeAllergies()
 	for i := range l.visits {
+		l.visits[i].number = i + 1
 		l.perform(&l.visits[i])
 	}
 	l.writeProvenance()

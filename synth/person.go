@@ -123,7 +123,6 @@ func (p *person) contact(rng *rand.Rand, r *region) {
 	}
 	p.phone = phone(rng, r.area)
 	p.email = fmt.Sprintf("patient%d@example.com", p.number+1)
-	p.mrn = fmt.Sprintf("MRN%08d", p.number+1)
 	p.ssn = fmt.Sprintf("999-%02d-%04d", 10+rng.IntN(90), rng.IntN(10000))
 	p.licence = fmt.Sprintf("S999%05d", rng.IntN(100000))
 }

@@ -32,12 +32,13 @@ type visit struct {
 	problem    *problem // what it is about, nil for none
 	procedures []*procedure
 
-	ref   ref // Encounter
-	seen  []*problem
-	news  []*problem // first recorded now
-	items []item
-	done  []string // for the note
-	drugs []string
+	number int // from 1
+	ref    ref // Encounter
+	seen   []*problem
+	news   []*problem // first recorded now
+	items  []item
+	done   []string // for the note
+	drugs  []string
 }
 
 // planVisits plans every visit in the order of time, without overlaps.
@@ -129,7 +130,7 @@ func (l *life) planFollowUps() {
 	for at.Before(l.now) {
 		wait := 0
 		for _, p := range l.problems {
-			if f := diseases[p.kind].followUp; f > 0 && !p.onset.After(at) && (wait == 0 || f < wait) {
+			if f := diseases[p.kind].followUp; f > 0 && p.lastsAt(at) && (wait == 0 || f < wait) {
 				wait = f
 			}
 		}
@@ -252,7 +253,7 @@ func (l *life) pregnancy(conceived time.Time) {
 		way = cesarean
 	}
 	v := l.hospital(delivery, born.Add(-6*time.Hour), time.Duration(l.between(40, 90))*time.Hour, classInpatient)
-	v.typ, v.problem, v.doctor, v.procedures = typeObstetric, p, obstetrician, []*procedure{way}
+	v.problem, v.doctor, v.procedures = p, obstetrician, []*procedure{way}
 	v = l.office(postnatal, born.AddDate(0, 0, 42), typePostnatal, 25)
 	v.doctor = obstetrician
 }

@@ -78,11 +78,10 @@ func (p *Population) Each(f func(Bundle) error) error {
 func (p *Population) Bundles(ctx context.Context) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		rec := &record{builder: builder{urn: true}}
-		var b []byte
 		for k := -1; k < p.opts.Patients && ctx.Err() == nil; k++ {
 			p.write(rec, k)
-			b = rec.appendTransaction(b[:0])
-			if !yield(b) {
+			rec.transaction = rec.appendTransaction(rec.transaction[:0])
+			if !yield(rec.transaction) {
 				return
 			}
 		}

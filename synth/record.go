@@ -7,6 +7,8 @@ import "time"
 type record struct {
 	builder
 	spans []span
+	// transaction is a second buffer, for the record as a transaction Bundle.
+	transaction []byte
 }
 
 // span is where a resource lies in the buffer.

@@ -1,6 +1,9 @@
 package synth
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Encounter types (SNOMED CT).
 var (
@@ -14,7 +17,6 @@ var (
 	typeFirstPrenatal = snomed("424441002", "Prenatal initial visit")
 	typePrenatal      = snomed("424619006", "Prenatal visit")
 	typePostnatal     = snomed("169762003", "Postnatal visit")
-	typeObstetric     = snomed("183460006", "Obstetric emergency hospital admission")
 )
 
 // perform carries out a visit: it writes the Encounter and all that follows.
@@ -48,7 +50,7 @@ func (l *life) perform(v *visit) {
 // visit all that are still to be recorded, at others those that need following.
 func (v *visit) review(l *life) {
 	for _, p := range l.problems {
-		if p.onset.After(v.start) {
+		if !p.lastsAt(v.start) {
 			continue
 		}
 		if !p.written || v.kind == followUp && v.problem == nil && diseases[p.kind].followUp > 0 {
@@ -190,7 +192,7 @@ func (v *visit) medicate(l *life, p *problem) bool {
 func (l *life) writeEncounter(v *visit, mark int) {
 	l.begin(v.ref, usCore+"us-core-encounter")
 	l.arr("identifier")
-	l.identifier("VN", "Visit number", "https://synth.example.org/visit", v.ref.id[:13])
+	l.identifier("VN", "Visit number", "https://synth.example.org/visit", l.label+"-"+strconv.Itoa(v.number))
 	l.endArr()
 	l.str("status", "finished")
 	l.key("class")

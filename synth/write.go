@@ -56,28 +56,23 @@ func (p *Population) WriteBundles(ctx context.Context, dir string, compress bool
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return sum, err
 	}
-	rec := &record{builder: builder{urn: true}}
-	var b []byte
-	for k := -1; k < p.opts.Patients; k++ {
-		if err := ctx.Err(); err != nil {
-			return sum, err
-		}
-		p.write(rec, k)
-		b = rec.appendTransaction(b[:0])
+	write := func(rec *record, k int) error {
 		name := infrastructureFile
 		if k >= 0 {
 			name = fmt.Sprintf("patient-%08d.json", k+1)
 		}
-		if err := writeFile(filepath.Join(dir, name), compress, b); err != nil {
-			return sum, err
-		}
+		rec.transaction = rec.appendTransaction(rec.transaction[:0])
+		return writeFile(filepath.Join(dir, name), compress, rec.transaction)
+	}
+	err := p.produce(ctx, true, write, func(rec *record, k int) error {
 		sum.count(rec)
 		sum.Files++
-		sum.Bytes += int64(len(b))
+		sum.Bytes += int64(len(rec.transaction))
 		sum.Patients = k + 1
 		progress.report(k+1, p.opts.Patients)
-	}
-	return sum, nil
+		return nil
+	})
+	return sum, err
 }
 
 // WriteNDJSON writes the resources into dir, which it makes where it is
@@ -96,22 +91,18 @@ func (p *Population) WriteNDJSON(ctx context.Context, dir string, compress bool,
 			}
 		}
 	}()
-	rec := new(record)
-	for k := -1; k < p.opts.Patients; k++ {
-		if err := ctx.Err(); err != nil {
-			return sum, err
-		}
-		p.write(rec, k)
+	err = p.produce(ctx, false, nil, func(rec *record, k int) error {
 		if err := rec.writeLines(files, dir, compress); err != nil {
-			return sum, err
+			return err
 		}
 		sum.count(rec)
 		sum.Bytes += int64(len(rec.b) + len(rec.spans))
 		sum.Files = len(files)
 		sum.Patients = k + 1
 		progress.report(k+1, p.opts.Patients)
-	}
-	return sum, nil
+		return nil
+	})
+	return sum, err
 }
 
 // writeLines writes the record's resources to the files of their types.
