@@ -76,20 +76,16 @@ func TestCost(t *testing.T) {
 	}
 	for _, expression := range []string{
 		strings.Repeat(twenty+".select(", 12) + "1" + strings.Repeat(")", 12),
-		strings.Repeat(twenty+".aggregate($total & $total, ", 1) + "'0123456789')" + ".length()" +
-			" + " + twenty + ".aggregate(iif($total.length() > 0, $total & $total & $total, 'abcdefgh'), 'abcdefgh').length()",
-		twenty + ".aggregate(($total * $total), 1234567)",
-		"1.repeat($this + 1)",
+		twenty + ".aggregate($total & $total & $total, 'abcdefgh')",
+		twenty + ".aggregate($total * $total, 1234567.0)",
+		"'ab'.replaceMatches('b*', " + twenty + ".aggregate($total & $total, 'abcdefgh')).length()",
 	} {
 		e, err := fhirpath.Compile(definition.R4().Schema, expression)
 		if err != nil {
 			t.Fatalf("%.40s…: %v", expression, err)
 		}
 		if _, err := e.Eval(tree.Root(), fhirpath.Env{}); fhir.KindOf(err) != fhir.KindTooCostly {
-			// An integer that overflows ends an aggregation as well.
-			if !strings.Contains(expression, "$total * $total") || err != nil {
-				t.Errorf("%.40s…: error %v", expression, err)
-			}
+			t.Errorf("%.40s…: error %v", expression, err)
 		}
 	}
 }
