@@ -78,12 +78,7 @@ func (l *lifetimes) soil(segments []uint16) {
 	}
 }
 
-// alive reports whether d was not superseded yet at the time at.
-func (l *lifetimes) alive(d, at doc) bool {
-	s := l.segments[d.segment()].Load()
-	return s == nil || s.alive(uint16(d), at)
-}
-
+// alive reports whether a doc was not superseded yet at the time at.
 func (s *segmentLife) alive(low uint16, at doc) bool {
 	if s.dead[low/64].Load()&(1<<(low%64)) == 0 {
 		return true

@@ -25,7 +25,6 @@ type recent struct {
 type recentDoc struct {
 	// candidate is empty for a deletion, which no condition asks about.
 	candidate search.Candidate
-	codec     codec
 	// body is set until the engine has it.
 	body []byte
 }

@@ -102,7 +102,7 @@ func byT(sort []search.SortKey) bool {
 
 // pageByT returns up to n docs behind a doc, 0 for the first.
 func pageByT(set *roaring.Bitmap, sort []search.SortKey, after doc, n int) []doc {
-	it := roaring.IntIterable(set.Iterator())
+	var it roaring.IntIterable
 	if len(sort) > 0 && sort[0].Desc {
 		if after != 0 {
 			set.RemoveRange(uint64(after), 1<<32)

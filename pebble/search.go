@@ -146,7 +146,8 @@ func (s *Store) candidate(d doc) (*search.Candidate, error) {
 	if c.Entries, err = s.opt.Extract(v); err != nil {
 		return nil, err
 	}
-	c.Tree, err = s.parse(v.Body.JSON)
+	// The body alone may hold an empty meta, which is no valid resource.
+	c.Tree, err = s.parse(v.Body.Append(nil, strconv.FormatUint(v.Number, 10), v.LastUpdated))
 	return c, err
 }
 

@@ -1,0 +1,57 @@
+package pebble
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tarnhealth/tarn/store"
+	"github.com/tarnhealth/tarn/store/storetest"
+)
+
+// A storeDisk is a storetest.Disk.
+type storeDisk struct {
+	fs  vfs.FS
+	dir string
+	// seal is Options.SealDocs.
+	seal int
+}
+
+func (d storeDisk) Open(t *testing.T, opt storetest.Options) store.Store {
+	t.Helper()
+	s, err := Open(d.dir, Options{FS: d.fs, Extract: opt.Extract, Now: opt.Now, Retention: opt.Retention, SealDocs: d.seal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (d storeDisk) Crash(t *testing.T) storetest.Disk {
+	fs, ok := d.fs.(*vfs.MemFS)
+	if !ok {
+		return nil
+	}
+	d.fs = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(1, 2))})
+	return d
+}
+
+// TestStore runs the suite in memory, sealing rarely and all the time.
+func TestStore(t *testing.T) {
+	for name, seal := range map[string]int{"head": 0, "seals": 7} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Test(t, func(*testing.T) storetest.Disk {
+				return storeDisk{fs: vfs.NewCrashableMem(), dir: "store", seal: seal}
+			})
+		})
+	}
+}
+
+func TestStoreOnDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short")
+	}
+	storetest.Test(t, func(t *testing.T) storetest.Disk {
+		return storeDisk{fs: vfs.Default, dir: t.TempDir(), seal: 100}
+	})
+}
