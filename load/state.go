@@ -65,6 +65,9 @@ func openState(opt *Options, files []*file) (*state, error) {
 	if s.file, err = os.OpenFile(opt.State, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
 		return nil, fmt.Errorf("what is done cannot be remembered: %w; name another file with --state", err)
 	}
+	if err := s.endLine(opt.State); err != nil {
+		return nil, err
+	}
 	if opt.Restart {
 		for _, f := range files {
 			if err := s.remember(f, 0); err != nil {
@@ -96,6 +99,16 @@ func (s *state) readFile(path string) error {
 		s.done[l.stateKey] = l.Lines
 	}
 	return lines.Err()
+}
+
+// endLine ends a line that a crash cut off, so that the next is read.
+func (s *state) endLine(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil || len(text) == 0 || text[len(text)-1] == '\n' {
+		return err
+	}
+	_, err = s.file.WriteString("\n")
+	return err
 }
 
 func (s *state) key(f *file) stateKey {
