@@ -111,8 +111,8 @@ func (d Decimal) Sign() int {
 }
 
 // Digits are the significant digits without zeros at either end, "" for 0. The
-// absolute value is 0.Digits × 10^Exponent: so (Sign, Exponent, Digits) sorts
-// as the numbers do.
+// absolute value is 0.Digits × 10^Exponent, so among numbers of one sign
+// (Exponent, Digits) sorts as the absolute values do.
 func (d Decimal) Digits() string { return d.digits }
 
 // Exponent is the power of ten that goes with Digits, 0 for 0.
