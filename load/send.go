@@ -51,9 +51,9 @@ func (r *run) send(ctx context.Context, c *chunk) (certain bool, err error) {
 		return r.sendBundle(ctx, c)
 	}
 	certain = true
-	for todo := [][]resource{c.resources}; len(todo) > 0; {
-		part := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
+	for left := [][]resource{c.resources}; len(left) > 0; {
+		part := left[len(left)-1]
+		left = left[:len(left)-1]
 		if len(part) == 0 {
 			continue
 		}
@@ -61,7 +61,7 @@ func (r *run) send(ctx context.Context, c *chunk) (certain bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		todo = append(todo, again...)
+		left = append(left, again...)
 		certain = certain && sure
 	}
 	return certain, nil
