@@ -20,7 +20,9 @@ const (
 )
 
 // exempt names what may exceed a budget, and why.
-var exempt = map[string]string{}
+var exempt = map[string]string{
+	"fhirpath": "one language: its grammar, types and some ninety functions change together",
+}
 
 func TestSizes(t *testing.T) {
 	perPackage := map[string]int{}
