@@ -440,3 +440,33 @@ func TestCatalog(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A resource whose meta had nothing but what belongs to the version is read
+// back like any other: for sorting, for rechecking, and when the index is made
+// anew.
+func TestMetaOfTheVersionAlone(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	c := openCatalog(t, fs)
+	s, err := c.Create(ctx, "default", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("long name ", 20)
+	text := `{"resourceType":"Patient","id":"p", "meta": {"lastUpdated":"2020-01-01T00:00:00Z"},"name":[{"family":"` + long + `"}]}`
+	if _, err := commit(s, put(t, s, text)); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{"_sort=birthdate", "family=" + strings.ReplaceAll(long, " ", "+")} {
+		if ids := find(t, s, "Patient", query); len(ids) != 1 {
+			t.Errorf("%.40s finds %v", query, ids)
+		}
+	}
+	c = openCatalog(t, fs.CrashClone(vfs.CrashCloneCfg{}))
+	defer c.Close()
+	if s, err = c.Store("default"); err != nil {
+		t.Fatal(err)
+	}
+	if ids := find(t, s, "Patient", "family=long"); len(ids) != 1 {
+		t.Errorf("after reopening found %v", ids)
+	}
+}

@@ -3,6 +3,7 @@ package datastore
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
@@ -58,7 +59,9 @@ func (s *Store) changes(ctx context.Context) (store.T, error) {
 // candidate reads a stored version back into what search looks at. Backends
 // call it to rebuild an index and to recheck a match.
 func candidate(registry *search.Registry, base string, v store.Version) (*search.Candidate, error) {
-	tree, err := fhir.Parse(registry.Definitions.Schema, v.Body.JSON, fhir.DefaultLimits)
+	// The body alone may hold an empty meta, which is no valid resource.
+	src := v.Body.Append(nil, strconv.FormatUint(v.Number, 10), v.LastUpdated)
+	tree, err := fhir.Parse(registry.Definitions.Schema, src, fhir.DefaultLimits)
 	if err != nil {
 		return nil, fmt.Errorf("stored version %s/%s/_history/%d: %w", v.Type, v.ID, v.Number, err)
 	}
