@@ -49,7 +49,7 @@ func (c *clock) advance(d time.Duration) {
 }
 
 // newServer starts a server. Each change edits its options.
-func newServer(t *testing.T, changes ...func(*rest.Options)) *server {
+func newServer(t testing.TB, changes ...func(*rest.Options)) *server {
 	t.Helper()
 	s := &server{clock: &clock{now: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)}}
 	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: vfs.NewMem(), Now: s.clock.Now})
@@ -85,7 +85,7 @@ func newServer(t *testing.T, changes ...func(*rest.Options)) *server {
 	return s
 }
 
-func (s *server) create(t *testing.T, id string) *datastore.Store {
+func (s *server) create(t testing.TB, id string) *datastore.Store {
 	t.Helper()
 	store, err := s.catalog.Create(context.Background(), id, "")
 	if err != nil {
