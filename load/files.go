@@ -2,6 +2,7 @@ package load
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -9,12 +10,25 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sync/errgroup"
+)
+
+// The groups of files, in the order of loading. Patients refer to shared
+// organizations and practitioners by conditional references, which must match
+// exactly one; files that bring their own copies of those come last.
+const (
+	groupOrganizations = iota
+	groupPractitioners
+	groupOthers
+	groupSelfContained
 )
 
 // A file is one file to load.
@@ -61,6 +75,7 @@ func find(paths []string) ([]*file, error) {
 	if len(files) == 0 {
 		return nil, ErrNothing
 	}
+	postpone(files)
 	slices.SortStableFunc(files, func(a, b *file) int {
 		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.path, b.path))
 	})
@@ -69,7 +84,7 @@ func find(paths []string) ([]*file, error) {
 
 // newFile tells by a name what a file holds, or returns nil.
 func newFile(path string) *file {
-	f := &file{path: path, group: 2}
+	f := &file{path: path, group: groupOthers}
 	name := filepath.Base(path)
 	for _, packing := range []string{".gz", ".zst"} {
 		if rest, ok := strings.CutSuffix(name, packing); ok {
@@ -83,15 +98,62 @@ func newFile(path string) *file {
 	default:
 		return nil
 	}
-	// Patients refer to what these hold: Synthea's, and those of tarn synth.
+	// As Synthea and tarn synth name them.
 	switch lower := strings.ToLower(name); {
 	case strings.Contains(lower, "hospitalinformation"), strings.HasPrefix(lower, "infrastructure."):
-		f.group = 0
+		f.group = groupOrganizations
 	case strings.Contains(lower, "practitionerinformation"):
-		f.group = 1
+		f.group = groupPractitioners
 	}
 	return f
 }
+
+// postpone looks into the files where some hold shared organizations: those
+// without conditional references are self-contained.
+func postpone(files []*file) {
+	if !slices.ContainsFunc(files, func(f *file) bool { return f.group < groupOthers }) {
+		return
+	}
+	var group errgroup.Group
+	group.SetLimit(runtime.NumCPU())
+	for _, f := range files {
+		if f.group == groupOthers && !f.ndjson {
+			group.Go(func() error {
+				if !f.refersConditionally() {
+					f.group = groupSelfContained
+				}
+				return nil
+			})
+		}
+	}
+	_ = group.Wait() // nothing fails: what cannot be read is reported when it is loaded
+}
+
+// refersConditionally looks for {"reference": "Practitioner?identifier=…"}.
+// http://hl7.org/fhir/R4/http.html#trules
+func (f *file) refersConditionally() bool {
+	content, _, err := f.open()
+	if err != nil {
+		return false
+	}
+	defer content.Close()
+	text, err := io.ReadAll(content)
+	for err == nil {
+		_, after, found := bytes.Cut(text, []byte(`"reference"`))
+		if !found {
+			return false
+		}
+		value := bytes.TrimLeft(after, ": \t\r\n")
+		if conditional.Match(value) {
+			return true
+		}
+		text = after
+	}
+	return false
+}
+
+// conditional matches the value of a conditional reference.
+var conditional = regexp.MustCompile(`^"[A-Za-z]{1,64}\?`)
 
 // counter counts the bytes that were read from a file.
 type counter struct {

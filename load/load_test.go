@@ -218,10 +218,11 @@ func TestRunOrdersGroups(t *testing.T) {
 	for i := range 20 {
 		texts[fmt.Sprintf("a%d.json", i)] = transaction("Patient")
 	}
+	texts["z.json.gz"] = strings.Replace(transaction("Encounter"), `"Encounter"}`, `"Encounter","subject":{ "reference" : "Patient?identifier=7"}}`, 1)
 	f.mustLoad(Options{Paths: []string{files(t, texts)}, Parallel: 8})
 	first := slices.Clone(f.stored[:2])
 	slices.Sort(first)
-	if !slices.Equal(first, []string{"POST Location", "POST Organization"}) || f.stored[2] != "POST Practitioner" || len(f.stored) != 23 {
+	if !slices.Equal(first, []string{"POST Location", "POST Organization"}) || f.stored[2] != "POST Practitioner" || f.stored[3] != "POST Encounter" || len(f.stored) != 24 {
 		t.Errorf("the order is %q", f.stored)
 	}
 }
