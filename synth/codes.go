@@ -20,7 +20,6 @@ const (
 	terminology          = "http://terminology.hl7.org/CodeSystem/"
 	systemIdentifierType = terminology + "v2-0203"
 	systemActCode        = terminology + "v3-ActCode"
-	systemCareTeamRole   = systemSNOMED
 	usCore               = "http://hl7.org/fhir/us/core/StructureDefinition/"
 	usCoreSystem         = "http://hl7.org/fhir/us/core/CodeSystem/"
 )

@@ -123,8 +123,8 @@ func (v *visit) pain(l *life) {
 	l.finish()
 }
 
-// smokingStatus writes what the patient says; someone who stopped smoking did
-// so at some time before the middle of the record.
+// smokingStatus writes what the patient says about smoking; nobody has begun
+// before the age of seventeen.
 func (v *visit) smokingStatus(l *life) {
 	status := l.smoking
 	if l.ageAt(v.start) < 17 {

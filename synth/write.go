@@ -44,8 +44,8 @@ func (f Progress) report(done, total int) {
 	}
 }
 
-// Names of the bundle files; the first sorts before the others, so that
-// loading in the order of names works.
+// infrastructureFile sorts before the patients' files, so that loading in the
+// order of names works.
 const infrastructureFile = "infrastructure.json"
 
 // WriteBundles writes one transaction Bundle per file into dir, which it
