@@ -15,7 +15,23 @@ type request struct {
 	typ, id     string
 	line        int
 	ifNoneExist bool
+	// packed is set where the Bundle is of our own making, so that its
+	// locations mean nothing to a reader.
+	packed bool
 }
+
+// locate puts the place of a request into a rejection.
+func (q *request) locate(x *Rejection, entry int) {
+	x.Resource, x.Line = q.name(), q.line
+	if !q.packed {
+		x.Entry = &entry
+		return
+	}
+	x.Reason = packedPlace.ReplaceAllString(x.Reason, q.typ)
+}
+
+// packedPlace matches where a resource lies in a batch of our own.
+var packedPlace = regexp.MustCompile(`Bundle\.entry\[\d+\](\.resource)?`)
 
 func (q *request) name() string {
 	if q.id == "" {
@@ -48,7 +64,7 @@ func requestsOf(bundle []byte) ([]request, error) {
 		q.method, q.url, q.typ, q.ifNoneExist = e.Request.Method, e.Request.URL, e.Resource.ResourceType, e.Request.IfNoneExist != ""
 		_ = json.Unmarshal(e.Resource.ID, &q.id) // only for reports
 		if q.typ == "" {
-			q.typ, _, _ = strings.Cut(q.url, "/")
+			q.typ, _, _ = strings.Cut(strings.TrimPrefix(q.url, "/"), "/")
 			q.typ, _, _ = strings.Cut(q.typ, "?")
 		}
 	}
@@ -59,7 +75,7 @@ func requestsFor(resources []resource) []request {
 	requests := make([]request, len(resources))
 	for i := range resources {
 		s := &resources[i]
-		requests[i] = request{method: s.method(), url: s.url(), typ: s.typ, id: s.id, line: s.line}
+		requests[i] = request{method: s.method(), url: s.url(), typ: s.typ, id: s.id, line: s.line, packed: true}
 	}
 	return requests
 }
@@ -138,12 +154,10 @@ func refusals(f *file, a answer, requests []request) []Rejection {
 	for i := range texts {
 		r := Rejection{File: f.path, Status: a.status, Reason: texts[i], entry: -1}
 		if at := entries[i]; at >= 0 && at < len(requests) {
-			r.entry, r.Resource, r.Line = at, requests[at].name(), requests[at].line
-			if r.Line == 0 {
-				r.Entry = &at
-			}
+			r.entry = at
+			requests[at].locate(&r, at)
 		} else if len(requests) == 1 {
-			r.Resource, r.Line = requests[0].name(), requests[0].line
+			requests[0].locate(&r, 0)
 		}
 		list[i] = r
 	}

@@ -74,7 +74,7 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 	response := []string{}
 	for _, e := range bundle.Entry {
 		if why := f.refuse(e); why != "" {
-			response = append(response, fmt.Sprintf(`{"response":{"status":"422 Unprocessable Entity","outcome":%s}}`, outcomeText(why, "")))
+			response = append(response, fmt.Sprintf(`{"response":{"status":"422 Unprocessable Entity","outcome":%s}}`, outcomeText(why, "Bundle.entry[0].resource.gender")))
 			continue
 		}
 		f.stored = append(f.stored, e.Request.Method+" "+e.Request.URL)
@@ -255,7 +255,7 @@ func TestRejections(t *testing.T) {
 	f := newFake(t)
 	f.refuse = func(e fakeEntry) string {
 		if e.Resource.Gender != "" {
-			return "Patient.gender: unknown code"
+			return "unknown code"
 		}
 		return ""
 	}
@@ -272,6 +272,7 @@ func TestRejections(t *testing.T) {
 		"b.json":      transaction("Patient", "Bad"),
 		"c.json":      "{",
 		"d.json":      strings.Replace(transaction("Patient"), `"Patient"}`, `"Patient","gender":"q"}`, 1),
+		"g.json":      `{"resourceType":"Patient","id":"g","gender":"q"}`,
 		"e.ndjson.gz": "",
 	})
 	if err := os.WriteFile(filepath.Join(dir, "f.json.gz"), []byte("not gzip"), 0o600); err != nil {
@@ -291,8 +292,9 @@ func TestRejections(t *testing.T) {
 		"a.ndjson:5 Patient/x: 422: Patient.gender: unknown code",
 		"b.json entry 1 Bad: 400: Bundle.entry[1].resource: no such type (and with it 1 other resources of the transaction)",
 		"c.json: not JSON",
-		"d.json entry 0 Patient: 422: Patient.gender: unknown code",
+		"d.json entry 0 Patient: 422: Bundle.entry[0].resource.gender: unknown code",
 		"f.json.gz: not gzip",
+		"g.json Patient/g: 422: Patient.gender: unknown code",
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%d rejections, want %d:\n%s", len(got), len(want), strings.Join(got, "\n"))
@@ -302,7 +304,7 @@ func TestRejections(t *testing.T) {
 			t.Errorf("rejection %q, want %q", got[i], want[i])
 		}
 	}
-	if s.Total != (Counts{Created: 1, Rejected: 9}) || bytes.Count(log.Bytes(), []byte("\n")) != len(want) {
+	if s.Total != (Counts{Created: 1, Rejected: 10}) || bytes.Count(log.Bytes(), []byte("\n")) != len(want) {
 		t.Errorf("the totals are %+v, the log is\n%s", s.Total, &log)
 	}
 }

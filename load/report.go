@@ -226,10 +226,8 @@ func rejectionOf(f *file, i int, q *request, status int, text string, o *outcome
 	if len(texts) == 0 {
 		texts = []string{"the server answers " + text}
 	}
-	x := Rejection{File: f.path, Line: q.line, Resource: q.name(), Status: status, Reason: strings.Join(texts, "; ")}
-	if q.line == 0 {
-		x.Entry = &i
-	}
+	x := Rejection{File: f.path, Status: status, Reason: strings.Join(texts, "; ")}
+	q.locate(&x, i)
 	return x
 }
 
