@@ -4,8 +4,8 @@ import "net/http"
 
 // The headers that scripts of other origins may read and send.
 const (
-	exposedHeaders = "Location, Content-Location, ETag, Last-Modified, X-Request-Id, Retry-After, Allow, WWW-Authenticate"
-	allowedHeaders = "Accept, Authorization, Cache-Control, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Correlation-Id, X-Request-Id, X-Requested-With"
+	exposedHeaders = "Location, Content-Location, ETag, Last-Modified, X-Request-Id, Retry-After, Allow, WWW-Authenticate, " + issuesHeader
+	allowedHeaders = "Accept, Authorization, Cache-Control, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Correlation-Id, X-Request-Id, X-Requested-With, " + levelHeader
 )
 
 // options answers OPTIONS: what is allowed at a URL, and CORS preflights.

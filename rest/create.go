@@ -16,9 +16,13 @@ func createOp(r *request) (datastore.Op, error) {
 	if err != nil {
 		return datastore.Op{}, err
 	}
+	level, err := r.validationLevel()
+	if err != nil {
+		return datastore.Op{}, err
+	}
 	tree, err := r.resource()
 	return datastore.Op{
-		Interaction: authz.Create, Type: r.resourceType, Criteria: criteria, Resource: tree,
+		Interaction: authz.Create, Type: r.resourceType, Criteria: criteria, Resource: tree, Level: level,
 	}, err
 }
 
@@ -32,5 +36,6 @@ func (r *request) write(w http.ResponseWriter, makeOp func(*request) (datastore.
 	if err != nil {
 		return err
 	}
+	setIssuesHeader(w.Header(), outcomes...)
 	return r.writeWritten(w, &outcomes[0])
 }

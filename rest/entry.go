@@ -61,7 +61,7 @@ func (r *request) readEntry(e *entry, node fhir.Node) error {
 	}
 	e.req = &request{
 		h: r.h, ctx: r.ctx, requestID: r.requestID, store: r.store, access: r.access,
-		method: method, header: entryHeader(ask), prefer: r.prefer,
+		method: method, header: r.entryHeader(ask), prefer: r.prefer,
 	}
 	if method == http.MethodHead {
 		e.req.method, e.head = http.MethodGet, true
@@ -99,9 +99,13 @@ func (e *entry) readOp(node fhir.Node) (err error) {
 	return err
 }
 
-// entryHeader are the headers that a request's elements stand for.
-func entryHeader(ask fhir.Node) http.Header {
+// entryHeader are the headers that a request's elements stand for, and those
+// of the Bundle's request that hold for each entry.
+func (r *request) entryHeader(ask fhir.Node) http.Header {
 	header := http.Header{}
+	if level := r.header.Get(levelHeader); level != "" {
+		header.Set(levelHeader, level)
+	}
 	for element, name := range map[string]string{
 		"ifNoneMatch": "If-None-Match", "ifModifiedSince": "If-Modified-Since",
 		"ifMatch": "If-Match", "ifNoneExist": "If-None-Exist",

@@ -26,6 +26,9 @@ func updateOp(r *request) (op datastore.Op, err error) {
 	if op.IfNoneMatch, err = r.ifNoneMatchAny(); err != nil {
 		return op, err
 	}
+	if op.Level, err = r.validationLevel(); err != nil {
+		return op, err
+	}
 	op.Resource, err = r.resource()
 	return op, err
 }
