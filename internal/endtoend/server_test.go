@@ -35,6 +35,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	binaryDir = dir
 	name := filepath.Join(dir, "tarn")
 	if runtime.GOOS == "windows" {
 		name += ".exe"
@@ -46,10 +47,13 @@ var binary = sync.OnceValues(func() (string, error) {
 	return name, nil
 })
 
+// binaryDir is where the command was built, "" where no test needed it.
+var binaryDir string
+
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if name, err := binary(); err == nil {
-		os.RemoveAll(filepath.Dir(name))
+	if binaryDir != "" {
+		os.RemoveAll(binaryDir)
 	}
 	os.Exit(code)
 }
@@ -166,15 +170,6 @@ type bundle struct {
 	}
 }
 
-func (b *bundle) next() string {
-	for _, l := range b.Link {
-		if l.Relation == "next" {
-			return l.URL
-		}
-	}
-	return ""
-}
-
 // get reads a URL that must answer 200.
 func get(t *testing.T, url string) []byte {
 	t.Helper()
@@ -197,29 +192,4 @@ func getBundle(t *testing.T, url string) *bundle {
 		t.Fatalf("GET %s: %v", url, err)
 	}
 	return &b
-}
-
-// walk yields every match of a search, through all its pages.
-func walk(t *testing.T, url string) []json.RawMessage {
-	t.Helper()
-	var all []json.RawMessage
-	for url != "" {
-		b := getBundle(t, url)
-		for _, e := range b.Entry {
-			if e.Search.Mode == "match" {
-				all = append(all, e.Resource)
-			}
-		}
-		url = b.next()
-	}
-	return all
-}
-
-func idOf(t *testing.T, resource json.RawMessage) string {
-	t.Helper()
-	var r struct{ ID string }
-	if err := json.Unmarshal(resource, &r); err != nil {
-		t.Fatal(err)
-	}
-	return r.ID
 }
