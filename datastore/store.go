@@ -1,7 +1,6 @@
 package datastore
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 
@@ -45,16 +44,6 @@ func (s *Store) Parse(src []byte) (*fhir.Tree, error) {
 
 // Validate returns the issues of a resource; see validate.Validator.
 func (s *Store) Validate(tree *fhir.Tree) []fhir.Issue { return s.validator.Validate(tree) }
-
-// Changes is the number of versions that the data store has taken.
-func (s *Store) changes(ctx context.Context) (store.T, error) {
-	v, err := s.backend.View(ctx, 0)
-	if err != nil {
-		return 0, err
-	}
-	defer v.Close()
-	return v.T(), nil
-}
 
 // candidate reads a stored version back into what search looks at. Backends
 // call it to rebuild an index and to recheck a match.
