@@ -37,6 +37,11 @@ type Param struct {
 	// implied are the hashes of the systems that a token parameter's elements
 	// of type code have by their binding.
 	implied []uint64
+	// bare is set where some of a token parameter's elements are of type code
+	// without such a system.
+	bare bool
+	// presence is the parameter's key of MarkPresent.
+	presence []byte
 }
 
 // Key names the parameter for storage: "Patient.birthdate".

@@ -26,6 +26,10 @@ type indexer struct {
 	spans []keySpan
 	nodes []fhir.Node // what expressions select, reused
 	sub   *indexer    // for composites
+	// found are the parameters that the resource has a value for, and some is
+	// set where the one being indexed has a value that gives no key.
+	found []*Param
+	some  bool
 	err   error
 }
 
@@ -34,7 +38,7 @@ type keySpan struct{ param, start, end uint32 }
 
 func (x *indexer) reset(base string) {
 	x.base, x.err = base, nil
-	x.keys, x.spans, x.start = x.keys[:0], x.spans[:0], 0
+	x.keys, x.spans, x.start, x.found = x.keys[:0], x.spans[:0], 0, x.found[:0]
 }
 
 // end ends the key that was appended since the last one.
@@ -98,6 +102,7 @@ func (r *Registry) Extract(tree *fhir.Tree, id, base string) ([]Entry, error) {
 	}
 	x.param = of.typ
 	x.end()
+	x.presence(of.present)
 	for i := range of.marks {
 		x.mark(&of.marks[i], id)
 	}
@@ -110,13 +115,27 @@ func (r *Registry) Extract(tree *fhir.Tree, id, base string) ([]Entry, error) {
 // index adds the entries of one parameter.
 func (x *indexer) index(p *Param, root fhir.Node) {
 	x.param = p
+	x.some = false
 	first := len(x.spans)
 	if p.computed {
 		x.indexComputed(p, root)
 	} else {
 		x.values(p.expr, p.kind, root)
 	}
+	if len(x.spans) > first || x.some {
+		x.found = append(x.found, p)
+	}
 	x.sort(first)
+}
+
+// presence adds the mark of the parameters that were found. They come in order
+// of their codes.
+func (x *indexer) presence(mark *Param) {
+	x.param = mark
+	for _, p := range x.found {
+		x.keys = append(x.keys, p.presence...)
+		x.end()
+	}
 }
 
 func (x *indexer) indexComputed(p *Param, root fhir.Node) {

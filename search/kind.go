@@ -58,6 +58,8 @@ type operand struct {
 	value string
 	base  string
 	now   func() time.Time
+	// valueSets is Options.ValueSets.
+	valueSets func(url string) (*definition.ValueSet, error)
 	// part is set inside a composite: the condition must hold for the one
 	// form that index gives there.
 	part bool

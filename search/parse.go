@@ -164,7 +164,7 @@ func (p *parser) node(resourceType, name string, values []string, depth int) (No
 		return nil, err
 	}
 	if hasModifier {
-		return nil, p.modified(param, modifier)
+		return p.modified(param, modifier, values)
 	}
 	switch code {
 	case paramID:
@@ -177,14 +177,23 @@ func (p *parser) node(resourceType, name string, values []string, depth int) (No
 
 // terms is the condition that an entry of the parameter has one of values.
 func (p *parser) terms(param *Param, values []string) (Node, *fhir.Error) {
-	conditions := make([]condition, len(values))
-	for i, v := range values {
-		o := operand{registry: p.registry, param: param, value: v, base: p.opt.Base, now: p.opt.Now}
-		c, err := param.kind.query(&o)
+	return p.anyValue(param, values, func(o *operand) ([]condition, error) {
+		c, err := param.kind.query(o)
+		return []condition{c}, err
+	})
+}
+
+// anyValue is the condition that an entry of the parameter has one of values,
+// each read by read.
+func (p *parser) anyValue(param *Param, values []string, read func(o *operand) ([]condition, error)) (Node, *fhir.Error) {
+	conditions := make([]condition, 0, len(values))
+	for _, v := range values {
+		o := operand{registry: p.registry, param: param, value: v, base: p.opt.Base, now: p.opt.Now, valueSets: p.opt.ValueSets}
+		c, err := read(&o)
 		if err != nil {
 			return nil, valueError(param, err)
 		}
-		conditions[i] = c
+		conditions = append(conditions, c...)
 	}
 	return anyOf(param, conditions), nil
 }

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 )
 
@@ -64,6 +65,11 @@ type Options struct {
 	Lenient bool
 	// Now is the clock for the prefix ap; nil for time.Now.
 	Now func() time.Time
+	// ValueSets finds the value sets for :in and :not-in that the definitions
+	// do not hold, by what the query names: a URL or ValueSet/id. It returns
+	// nil, or an error for the caller, for one that it does not have. It may
+	// be nil.
+	ValueSets func(url string) (*definition.ValueSet, error)
 }
 
 // Pairs splits a raw query string or form body into its pairs, in order.

@@ -13,7 +13,8 @@ import (
 // reference and a canonical has its text and a zero byte, cut after uriMax
 // bytes. A version ("/_history/2") is not part of the key; a canonical with a
 // version ("|2.0") has two keys, without and with it. References to contained
-// resources and those with an identifier only give nothing.
+// resources give nothing. The identifier of a reference has the keys of a token
+// behind a byte 1.
 //
 // http://hl7.org/fhir/R4/search.html#reference
 type referenceKind struct{}
@@ -21,7 +22,11 @@ type referenceKind struct{}
 func (referenceKind) index(x *indexer, n fhir.Node) {
 	switch x.typeOf(n) {
 	case valueReference:
+		x.some = true
 		x.reference(childText(n, "reference"))
+		if i := n.Child("identifier"); !x.part && i.Exists() {
+			x.identified(i)
+		}
 	case valueCanonical, valueURI:
 		x.reference(textOf(n))
 	case valueResource: // Bundle.entry[0].resource
@@ -30,6 +35,21 @@ func (referenceKind) index(x *indexer, n fhir.Node) {
 			x.keys = appendReferenceKey(x.keys, []byte(typ), id)
 			x.end()
 		}
+	}
+}
+
+// referenceIdentifier is the first byte of the keys of an identifier.
+const referenceIdentifier = 1
+
+func (x *indexer) identified(n fhir.Node) {
+	system, value := hashSystem(childText(n, "system")), childText(n, "value")
+	if len(value) > 0 {
+		x.keys = x.registry.appendCode(append(x.keys, referenceIdentifier), system, value)
+		x.end()
+	}
+	if system != 0 {
+		x.keys = appendSystem(append(x.keys, referenceIdentifier), system)
+		x.end()
 	}
 }
 
@@ -75,7 +95,7 @@ func appendReferenceKey(dst, typ, id []byte) []byte {
 // parseReference takes a reference apart; base is the data store's base URL.
 // http://hl7.org/fhir/R4/references.html#literal
 func parseReference(text []byte, base string) (r reference) {
-	if len(text) == 0 || text[0] == '#' {
+	if len(text) == 0 || text[0] == '#' || text[0] < ' ' {
 		return r
 	}
 	if n := len(base); n > 0 && len(text) > n && text[n] == '/' && string(text[:n]) == base {
@@ -120,7 +140,8 @@ func isID(s []byte) bool {
 	return len(s) > 0 && len(s) <= 64
 }
 
-func (referenceKind) sorted() Span { return everything }
+// sorted leaves out the keys of identifiers.
+func (referenceKind) sorted() Span { return Span{From: []byte{' '}} }
 
 func (referenceKind) size(b []byte) int { return bytes.IndexByte(b, 0) + 1 }
 
@@ -155,6 +176,22 @@ func (o *operand) targets(id string) (condition, error) {
 		c.spans = append(c.spans, Exactly(ReferenceKey(t, id)))
 	}
 	return c, nil
+}
+
+// identifier reads a value of :identifier, which looks like a token's.
+func (referenceKind) identifier(o *operand) ([]condition, error) {
+	c, err := tokenKind{}.query(o)
+	c.spans = within([]byte{referenceIdentifier}, c.spans)
+	return []condition{c}, err
+}
+
+// typed reads a value of :[type], an id or Type/id.
+func (referenceKind) typed(o *operand, resourceType string) ([]condition, error) {
+	id := strings.TrimPrefix(unescape(o.value), resourceType+"/")
+	if !isID([]byte(id)) {
+		return nil, fhir.Errorf(fhir.KindInvalid, "%q is not the id of a %s; with :%s a reference looks like 123 or %s/123", o.value, resourceType, resourceType, resourceType)
+	}
+	return []condition{{spans: []Span{Exactly(ReferenceKey(resourceType, id))}}}, nil
 }
 
 // versioned demands that the reference names the version.

@@ -39,7 +39,9 @@ type Registry struct {
 type resourceParams struct {
 	params []*Param
 	typ    *Param
-	marks  []compartmentMark
+	// present is the mark MarkPresent.
+	present *Param
+	marks   []compartmentMark
 }
 
 // A compartmentMark puts resources into compartments.
@@ -56,6 +58,9 @@ type compartmentMark struct {
 // The marks: entries that Extract adds beside those of search parameters.
 //
 //	$type                every resource has one entry with an empty key
+//	$present             one entry for each search parameter that the resource
+//	                     has a value for; the key is the parameter's code and
+//	                     a zero byte
 //	$compartment-Patient one entry for each patient whose compartment holds the
 //	                     resource, the patient itself included; the key is
 //	                     ReferenceKey("Patient", id). Likewise for the other
@@ -64,6 +69,7 @@ type compartmentMark struct {
 // A resource type that can never be in a compartment has no mark for it.
 const (
 	MarkType        = "$type"
+	MarkPresent     = "$present"
 	MarkCompartment = "$compartment-"
 )
 
@@ -118,6 +124,7 @@ func (r *Registry) addType(t *fhir.Type) error {
 		}
 	}
 	of.typ = r.add(&Param{Type: t.Name, Code: MarkType})
+	of.present = r.add(&Param{Type: t.Name, Code: MarkPresent})
 	for _, code := range compartments {
 		if err := r.addMark(of, t.Name, code); err != nil {
 			return err
@@ -136,7 +143,7 @@ func (r *Registry) add(p *Param) *Param {
 
 // compile makes the parameter of a definition, nil where it is not offered.
 func (r *Registry) compile(def *definition.SearchParameter, resourceType string) (*Param, error) {
-	p := &Param{Def: def, Type: resourceType, Code: def.Code}
+	p := &Param{Def: def, Type: resourceType, Code: def.Code, presence: append([]byte(def.Code), 0)}
 	if def.Code == paramID || def.Code == paramLastUpdated {
 		return p, nil
 	}
@@ -149,7 +156,7 @@ func (r *Registry) compile(def *definition.SearchParameter, resourceType string)
 	}
 	if def.Type == definition.ParamToken {
 		p.computed = isComputed(def.Expression)
-		p.implied = r.impliedBy(def.Expression, resourceType)
+		p.implied, p.bare = r.impliedBy(def.Expression, resourceType)
 	}
 	p.needs = needsOf(r.Definitions.Schema.Type(resourceType), def)
 	for _, c := range corrected(def) {
@@ -189,7 +196,7 @@ func (r *Registry) compileComponent(c definition.Component, resourceType string)
 	}
 	p := &Param{Def: c.Param, Type: resourceType, Code: c.Param.Code, expr: expr, kind: kinds[c.Param.Type]}
 	if c.Param.Type == definition.ParamToken {
-		p.implied = r.impliedBy(c.Param.Expression, resourceType)
+		p.implied, p.bare = r.impliedBy(c.Param.Expression, resourceType)
 	}
 	return component{param: p, kind: p.kind, expr: expr}, nil
 }

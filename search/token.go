@@ -16,8 +16,12 @@ import (
 // A Coding, CodeableConcept and Identifier have systems of their own. An
 // element of type code has that of the value set it is bound to (and no key of
 // the system alone); "|code" finds it as well, because the instance names no
-// system. Strings, booleans and
-// ContactPoints have none.
+// system. Strings, booleans and ContactPoints have none.
+//
+// Two more forms answer for modifiers: the text of a concept, the display of a
+// coding and the text of an identifier's type give 0, 2, the folded text and a
+// zero byte (:text); an identifier gives, for each code of its type, 0, 3, the
+// code's key, the value in lower case and a zero byte (:of-type).
 //
 // http://hl7.org/fhir/R4/search.html#token
 type tokenKind struct{}
@@ -27,13 +31,15 @@ const codeMax = 200
 func (tokenKind) index(x *indexer, n fhir.Node) {
 	switch x.typeOf(n) {
 	case valueCoding:
-		x.token(childText(n, "system"), childText(n, "code"))
+		x.coding(n)
 	case valueCodeableConcept:
 		for c := range n.Each("coding") {
-			x.token(childText(c, "system"), childText(c, "code"))
+			x.coding(c)
 		}
+		x.tokenText(childText(n, "text"))
 	case valueIdentifier:
 		x.token(childText(n, "system"), childText(n, "value"))
+		x.typed(n)
 	case valueContactPoint:
 		x.token(nil, childText(n, "value"))
 	case valueCode:
@@ -41,6 +47,52 @@ func (tokenKind) index(x *indexer, n fhir.Node) {
 	case valueString, valueBoolean, valueURI, valueCanonical, valueID:
 		x.token(nil, textOf(n))
 	}
+}
+
+func (x *indexer) coding(n fhir.Node) {
+	x.token(childText(n, "system"), childText(n, "code"))
+	x.tokenText(childText(n, "display"))
+}
+
+// The second bytes of the forms that begin with a zero byte.
+const (
+	tokenSystem = 1
+	tokenText   = 2
+	tokenTyped  = 3
+)
+
+// tokenText adds the key of a text that :text looks at.
+func (x *indexer) tokenText(text []byte) {
+	if x.part || len(text) == 0 {
+		return
+	}
+	k := append(x.keys, 0, tokenText)
+	start := len(k)
+	if k = appendFolded(k, text); len(k) == start {
+		return
+	}
+	x.keys = append(k[:start+runeCut(k[start:], stringMax)], 0)
+	x.end()
+}
+
+// typed adds the keys of an identifier that has a type.
+func (x *indexer) typed(n fhir.Node) {
+	typ, value := n.Child("type"), childText(n, "value")
+	if x.part || !typ.Exists() {
+		return
+	}
+	x.tokenText(childText(typ, "text"))
+	for c := range typ.Each("coding") {
+		if code := childText(c, "code"); len(code) > 0 && len(value) > 0 {
+			x.keys = x.registry.appendTyped(x.keys, childText(c, "system"), code, value)
+			x.end()
+		}
+	}
+}
+
+func (r *Registry) appendTyped(dst, system, code, value []byte) []byte {
+	dst = r.appendCode(append(dst, 0, tokenTyped), hashSystem(system), code)
+	return appendCappedLower(dst, value, codeMax)
 }
 
 // token adds the keys of a code in a system; either may be empty.
@@ -78,10 +130,10 @@ func appendCappedLower(dst, code []byte, max int) []byte {
 }
 
 func appendSystem(dst []byte, system uint64) []byte {
-	return appendHash(append(dst, 0, 1), system)
+	return appendHash(append(dst, 0, tokenSystem), system)
 }
 
-// sorted leaves out the keys of systems.
+// sorted leaves out the keys that are not of a code.
 func (tokenKind) sorted() Span { return Span{From: []byte{1}} }
 
 func (tokenKind) size(b []byte) int { return bytes.IndexByte(b, 0) + 1 + hashSize }

@@ -2,6 +2,7 @@ package search
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
 )
@@ -41,4 +42,42 @@ func (uriKind) size(b []byte) int { return bytes.IndexByte(b, 0) + 1 }
 
 func (uriKind) query(o *operand) (condition, error) {
 	return condition{spans: []Span{Exactly(appendCapped(nil, []byte(unescape(o.value)), uriMax))}}, nil
+}
+
+// below reads a value of :below: the URL itself and those under it.
+// http://hl7.org/fhir/R4/search.html#uri
+func (uriKind) below(o *operand) ([]condition, error) {
+	url, err := hierarchical(o)
+	if err != nil {
+		return nil, err
+	}
+	spans := []Span{Prefix([]byte(url + "/"))}
+	if len(url) < uriMax {
+		spans = append(spans, Exactly([]byte(url+"\x00")), Prefix([]byte(url+"|")))
+	}
+	return []condition{{spans: spans}}, nil
+}
+
+// above reads a value of :above: the URL itself and those that it is under.
+func (uriKind) above(o *operand) ([]condition, error) {
+	url, err := hierarchical(o)
+	if err != nil {
+		return nil, err
+	}
+	var spans []Span
+	for start := strings.Index(url, "://") + 3; len(url) > start; url = url[:max(strings.LastIndexByte(url, '/'), start)] {
+		for _, ending := range []string{"", "/"} {
+			spans = append(spans, Exactly(appendCapped(nil, []byte(url+ending), uriMax)))
+		}
+	}
+	return []condition{{spans: spans}}, nil
+}
+
+// hierarchical is a query's URL without a / at its end.
+func hierarchical(o *operand) (string, error) {
+	url := strings.TrimRight(unescape(o.value), "/")
+	if i := strings.Index(url, "://"); i < 1 || i+3 >= len(url) || len(url) > uriMax {
+		return "", fhir.Errorf(fhir.KindInvalid, "%q is not a URL with a path, such as http://example.org/fhir", o.value)
+	}
+	return url, nil
 }

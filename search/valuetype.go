@@ -106,9 +106,8 @@ func exactSystems(set *definition.Set) map[uint64]bool {
 }
 
 // impliedBy lists the implied systems of the code elements that an expression
-// made of plain paths selects.
-func (r *Registry) impliedBy(expression, resourceType string) []uint64 {
-	var hashes []uint64
+// made of plain paths selects; bare is set where one of them has none.
+func (r *Registry) impliedBy(expression, resourceType string) (hashes []uint64, bare bool) {
 	for path := range strings.SplitSeq(expression, " | ") {
 		steps := strings.Split(strings.Trim(path, "() "), ".")
 		t := r.Definitions.Schema.Type(resourceType)
@@ -126,10 +125,12 @@ func (r *Registry) impliedBy(expression, resourceType string) []uint64 {
 			continue
 		}
 		for _, p := range last.Properties {
-			if h := r.implied(p); h != 0 && !slices.Contains(hashes, h) {
+			h := r.implied(p)
+			bare = bare || h == 0 && p.Type.Name == "code"
+			if h != 0 && !slices.Contains(hashes, h) {
 				hashes = append(hashes, h)
 			}
 		}
 	}
-	return hashes
+	return hashes, bare
 }
