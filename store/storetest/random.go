@@ -72,7 +72,7 @@ func testCrash(t *testing.T, disk Disk) {
 		wantWhole(t, &m, acknowledged)
 		v := viewAt(t, s, 0)
 		m.check(t, v)
-		for _, plan := range plans(int64(round), 30) {
+		for _, plan := range plansOf(1, int64(round), 30) {
 			checkPlan(t, &m, v, plan, 11)
 		}
 		m.add(commit(t, s, create(patient(fmt.Sprint("after", round)))))

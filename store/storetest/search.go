@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -74,6 +73,8 @@ func (s *scribe) write(t *testing.T, times int) {
 type planner struct {
 	rand *rand.Rand
 	from time.Time
+	// depth is how deep conditions nest.
+	depth int
 }
 
 func (p *planner) words(resourceType string) search.Terms {
@@ -192,7 +193,7 @@ func (p *planner) plan() (plan search.Plan) {
 	for _, resourceType := range types {
 		part := search.Part{Type: resourceType}
 		if p.rand.IntN(5) > 0 {
-			part.Where = p.node(resourceType, 3)
+			part.Where = p.node(resourceType, p.depth)
 		}
 		plan.Parts = append(plan.Parts, part)
 	}
@@ -224,9 +225,14 @@ func (p *planner) sortKey(types []string) search.SortKey {
 	return k
 }
 
-// plans are n random plans.
-func plans(seed int64, n int) (list []search.Plan) {
-	p := &planner{rand: rand.New(rand.NewPCG(uint64(seed), 2)), from: newClock().at}
+// plans are n random plans, fewer in short tests.
+func plans(seed int64, n int) []search.Plan { return plansOf(3, seed, n) }
+
+func plansOf(depth int, seed int64, n int) (list []search.Plan) {
+	if testing.Short() {
+		n = (n + 4) / 5
+	}
+	p := &planner{rand: rand.New(rand.NewPCG(uint64(seed), 2)), from: newClock().at, depth: depth}
 	for range n {
 		list = append(list, p.plan())
 	}
@@ -332,7 +338,11 @@ func testSort(t *testing.T, disk Disk) {
 	s := open(t, disk, c)
 	random := rand.New(rand.NewPCG(7, 7))
 	var m model
-	for batch := range 12 {
+	batches := 12
+	if testing.Short() {
+		batches = 3
+	}
+	for batch := range batches {
 		var ops []store.Op
 		for i := range 100 {
 			r := &resource{ResourceType: "Patient", ID: fmt.Sprintf("%02d%02d", random.IntN(100), i)}
@@ -343,7 +353,7 @@ func testSort(t *testing.T, disk Disk) {
 			ops = append(ops, update(r))
 		}
 		m.add(commit(t, s, ops...))
-		if batch == 7 {
+		if batch == batches/2 {
 			closeStore(t, s)
 			s = open(t, disk, c)
 		}
@@ -374,29 +384,18 @@ func testPaging(t *testing.T, disk Disk) {
 	w := newScribe(3, s, c)
 	w.write(t, 100)
 	at := viewAt(t, s, 0).T()
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for i := range 4 {
-		wg.Go(func() {
-			w := newScribe(uint64(10+i), s, c)
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					if _, err := s.Commit(ctx, []store.Op{w.op()}); err != nil {
-						t.Errorf("Commit: %v", err)
-						return
-					}
-				}
-			}
-		})
+	scribes := [4]*scribe{}
+	for i := range scribes {
+		scribes[i] = newScribe(uint64(10+i), s, c)
 	}
+	writing := startWriters(t, s, func(writer, _ int) store.Op { return scribes[writer].op() })
+	defer writing.stop()
 	for i, plan := range plans(5, 60) {
 		// Each page has a view of its own, as the pages of a client do.
 		want := w.model.search(t, plan, at)
 		var got []store.Version
 		for page := (store.Page{Limit: 1 + i%6}); ; {
+			writing.write(2)
 			v := viewAt(t, s, at)
 			r, err := v.Search(ctx, plan, page)
 			if err != nil {
@@ -409,6 +408,4 @@ func testPaging(t *testing.T, disk Disk) {
 		}
 		wantVersions(t, describe(plan), want, got)
 	}
-	close(stop)
-	wg.Wait()
 }

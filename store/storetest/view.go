@@ -158,37 +158,24 @@ func testChanges(t *testing.T, disk Disk) {
 	}
 }
 
-// testConcurrent writes from several goroutines while views are compared with
-// themselves: what a view showed once, it shows again.
+// testConcurrent looks at views while four goroutines write.
 func testConcurrent(t *testing.T, disk Disk) {
 	s := open(t, disk, newClock())
 	defer closeStore(t, s)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for w := range 4 {
-		wg.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				id := fmt.Sprint((i*7 + w) % 30)
-				o := update(&resource{ResourceType: "Patient", ID: id, Words: []string{fmt.Sprint(i % 4)}, Numbers: []uint64{uint64(i % 11)}})
-				if i%9 == 8 {
-					o = remove("Patient", id)
-				}
-				if _, err := s.Commit(ctx, []store.Op{o}); err != nil {
-					t.Errorf("Commit: %v", err)
-					return
-				}
-			}
-		})
-	}
-	for range 30 {
+	w := startWriters(t, s, func(writer, i int) store.Op {
+		id := fmt.Sprint((i*7 + writer) % 30)
+		if i%9 == 8 {
+			return remove("Patient", id)
+		}
+		return update(&resource{ResourceType: "Patient", ID: id, Words: []string{fmt.Sprint(i % 4)}, Numbers: []uint64{uint64(i % 11)}})
+	})
+	defer w.stop()
+	var m model
+	for range 25 {
+		w.write(10)
+		commit(t, s, update(patient("own")))
 		v := viewAt(t, s, 0)
-		var m model
-		for version, err := range s.Changes(ctx, 0) {
+		for version, err := range s.Changes(ctx, m.now()) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -200,11 +187,44 @@ func testConcurrent(t *testing.T, disk Disk) {
 		if m.now() != v.T() {
 			t.Fatalf("changes end at %d, the view is at %d", m.now(), v.T())
 		}
-		for _, plan := range plans(int64(v.T()), 8) {
+		for _, plan := range plans(int64(v.T()), 4) {
 			checkPlan(t, &m, v, plan, 7)
 		}
 		m.check(t, v)
 	}
-	close(stop)
-	wg.Wait()
+}
+
+// writers are four goroutines that commit when they are told to, so that a
+// slow test does not drown in versions.
+type writers struct {
+	turns chan struct{}
+	wg    sync.WaitGroup
+}
+
+func startWriters(t *testing.T, s store.Store, next func(writer, i int) store.Op) *writers {
+	w := &writers{turns: make(chan struct{}, 1000)}
+	for writer := range 4 {
+		w.wg.Go(func() {
+			i := 0
+			for range w.turns {
+				if _, err := s.Commit(ctx, []store.Op{next(writer, i)}); err != nil {
+					t.Errorf("Commit: %v", err)
+				}
+				i++
+			}
+		})
+	}
+	return w
+}
+
+// write lets n commits go ahead and does not wait for them.
+func (w *writers) write(n int) {
+	for range n {
+		w.turns <- struct{}{}
+	}
+}
+
+func (w *writers) stop() {
+	close(w.turns)
+	w.wg.Wait()
 }
