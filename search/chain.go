@@ -8,8 +8,26 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 )
 
-// maxChain is the number of references that a chain may follow.
-const maxChain = 1
+// The limits of chains. A chain that names no type goes to each type that its
+// reference may refer to, so that a short query can ask for very many joins.
+const (
+	// MaxChain is the number of references that one chain may follow, forward
+	// and in reverse together.
+	MaxChain = 8
+	// MaxJoins is the number of Chain and Has nodes in a plan.
+	MaxJoins = 500
+)
+
+// join counts a Chain or Has that depth others lead to.
+func (p *parser) join(name string, depth int) *fhir.Error {
+	if depth >= MaxChain {
+		return fhir.Errorf(fhir.KindTooCostly, "%s follows more than %d references", name, MaxChain)
+	}
+	if p.joins++; p.joins > MaxJoins {
+		return fhir.Errorf(fhir.KindTooCostly, "the chains of this search lead to more than %d types of resources; name the types, as in subject:Patient.name", MaxJoins)
+	}
+	return nil
+}
 
 // chain reads head.rest: a condition on the resource that a reference
 // parameter refers to. head is its code, with or without :Type; without, the
@@ -17,9 +35,6 @@ const maxChain = 1
 //
 // http://hl7.org/fhir/R4/search.html#chaining
 func (p *parser) chain(resourceType, head, rest string, values []string, depth int) (Node, *fhir.Error) {
-	if depth >= maxChain {
-		return nil, fhir.Errorf(fhir.KindNotSupported, "chains over more than %d reference are not supported yet", maxChain)
-	}
 	code, target, typed := strings.Cut(head, ":")
 	param, err := p.param(resourceType, code)
 	if err != nil {
@@ -33,13 +48,20 @@ func (p *parser) chain(resourceType, head, rest string, values []string, depth i
 		if !slices.Contains(targets, target) {
 			return nil, unknownParam("%s of %s does not refer to %q but to %s", code, resourceType, target, strings.Join(targets, ", "))
 		}
-		where, err := p.node(target, rest, values, depth+1)
-		if err != nil {
-			return nil, err
-		}
-		return Chain{Param: param, Target: target, Where: where}, nil
+		return p.chainTo(param, target, rest, values, depth)
 	}
 	return p.anyChain(param, targets, rest, values, depth)
+}
+
+func (p *parser) chainTo(param *Param, target, rest string, values []string, depth int) (Node, *fhir.Error) {
+	if err := p.join(param.Code+"."+rest, depth); err != nil {
+		return nil, err
+	}
+	where, err := p.node(target, rest, values, depth+1)
+	if err != nil {
+		return nil, err
+	}
+	return Chain{Param: param, Target: target, Where: where}, nil
 }
 
 // anyChain is the chain to each target for which rest can be read. Where it
@@ -52,13 +74,15 @@ func (p *parser) anyChain(param *Param, targets []string, rest string, values []
 	var or Or
 	var first *fhir.Error
 	for _, t := range targets {
-		if c := p.registry.byType[t][next]; c == nil || c.Def == nil {
+		if c := p.registry.byType[t][next]; next != paramHas && (c == nil || c.Def == nil) {
 			continue
 		}
-		where, err := p.node(t, rest, values, depth+1)
+		n, err := p.chainTo(param, t, rest, values, depth)
 		switch {
 		case err == nil:
-			or = append(or, Chain{Param: param, Target: t, Where: where})
+			or = append(or, n)
+		case err.Kind == fhir.KindTooCostly:
+			return nil, err
 		case first == nil:
 			first = err
 		}
@@ -75,4 +99,39 @@ func (p *parser) anyChain(param *Param, targets []string, rest string, values []
 		return nil, err
 	}
 	return nil, unknownParam("%s of %s refers to %s; none of them has a search parameter %q", param.Code, param.Type, strings.Join(targets, ", "), next)
+}
+
+// paramHas begins the name of a reverse chain.
+const paramHas = "_has"
+
+// has reads _has:Type:reference:rest: a condition on a resource that refers to
+// this one.
+//
+// http://hl7.org/fhir/R4/search.html#has
+func (p *parser) has(resourceType, name string, values []string, depth int) (Node, *fhir.Error) {
+	parts := strings.SplitN(name, ":", 4)
+	if len(parts) < 4 || parts[3] == "" {
+		return nil, fhir.Errorf(fhir.KindInvalid, "%q does not look like _has:Observation:patient:code", name)
+	}
+	source, code, rest := parts[1], parts[2], parts[3]
+	if p.registry.byType[source] == nil {
+		return nil, unknownParam("%q in %s is not a resource type", source, name)
+	}
+	param, err := p.param(source, code)
+	switch {
+	case err != nil:
+		return nil, err
+	case param.Def.Type != definition.ParamReference:
+		return nil, unknownParam("%s of %s is of type %s; _has takes a reference", code, source, typeNames[param.Def.Type])
+	case !slices.Contains(p.registry.targets(param), resourceType):
+		return nil, unknownParam("%s of %s does not refer to %s but to %s", code, source, resourceType, strings.Join(p.registry.targets(param), ", "))
+	}
+	if err := p.join(name, depth); err != nil {
+		return nil, err
+	}
+	where, err := p.node(source, rest, values, depth+1)
+	if err != nil {
+		return nil, err
+	}
+	return Has{Param: param, Where: where}, nil
 }

@@ -25,7 +25,9 @@ type parser struct {
 	where []And
 	// values counts what MaxValues limits.
 	values int
-	seen   map[string]bool
+	// joins counts what MaxJoins limits.
+	joins int
+	seen  map[string]bool
 }
 
 // Parse reads a search on one resource type, or on several: types has the one
@@ -155,6 +157,9 @@ func (p *parser) alternatives(pair Pair) ([]string, *fhir.Error) {
 // node reads a parameter, by its name as it stands in the query, of a
 // resource type. depth counts the links of a chain that lead to it.
 func (p *parser) node(resourceType, name string, values []string, depth int) (Node, *fhir.Error) {
+	if strings.HasPrefix(name, paramHas+":") {
+		return p.has(resourceType, name, values, depth)
+	}
 	if head, rest, ok := strings.Cut(name, "."); ok {
 		return p.chain(resourceType, head, rest, values, depth)
 	}
@@ -264,7 +269,7 @@ var refusedParams = map[string]string{
 	"_content": "search in the whole text is not offered yet",
 	"_text":    "search in the narrative is not offered yet",
 	"_filter":  "filter expressions are not offered yet",
-	"_has":     "reverse chains are not offered yet",
+	"_has":     "a reverse chain looks like _has:Observation:patient:code",
 	"_list":    "membership in a List is not offered yet",
 	"_query":   "named queries are not offered yet",
 }

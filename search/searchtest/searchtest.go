@@ -4,9 +4,8 @@
 // means the same.
 //
 // A script is a sequence of blocks, with an empty line after each. A line that
-// begins with # is a comment.
+// begins with # is a comment. The data store's base URL is Base.
 //
-//	base http://tarn.test/r4          the data store's base URL
 //	now 2024-06-01T00:00:00Z          the clock of the prefix ap
 //
 //	load 2024-01-01T00:00:00Z         resources, one on a line, stored in
@@ -42,6 +41,9 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
 )
+
+// Base is the base URL of the data store that scripts are about.
+const Base = "http://tarn.test/r4"
 
 // A Resource is one that a script loads.
 type Resource struct {
@@ -117,16 +119,12 @@ type runner struct {
 	name     string
 	registry *search.Registry
 	backend  Backend
-	base     string
 	now      func() time.Time
 }
 
 func (r *runner) run(b block) error {
 	verb, rest, _ := strings.Cut(b.head, " ")
 	switch verb {
-	case "base":
-		r.base = rest
-		return nil
 	case "now":
 		now, err := time.Parse(time.RFC3339, rest)
 		r.now = func() time.Time { return now }
@@ -158,7 +156,7 @@ func (r *runner) load(at string, lines []string) error {
 			return fmt.Errorf("%s: %w", line, err)
 		}
 		res := Resource{Type: tree.Root().Type().Name, ID: tree.Root().TextOf("id"), Updated: updated, Tree: tree}
-		if res.Entries, err = r.registry.Extract(tree, res.ID, r.base); err != nil {
+		if res.Entries, err = r.registry.Extract(tree, res.ID, Base); err != nil {
 			return fmt.Errorf("%s: %w", line, err)
 		}
 		resources[i] = res
@@ -201,7 +199,7 @@ func (r *runner) query(text string, lenient bool, w want) error {
 	if err != nil {
 		return err
 	}
-	q, err := r.registry.Parse(strings.Split(types, ","), pairs, search.Options{Base: r.base, Lenient: lenient, Now: r.now})
+	q, err := r.registry.Parse(strings.Split(types, ","), pairs, search.Options{Base: Base, Lenient: lenient, Now: r.now})
 	if w.err != "" {
 		if err == nil {
 			return fmt.Errorf("was accepted; want an error with %q", w.err)
