@@ -45,7 +45,7 @@ type Options struct {
 	Wait time.Duration
 	// Errors, where not nil, receives every Rejection as a line of JSON.
 	Errors io.Writer
-	// Progress, where not nil, is told after every answer.
+	// Progress, where not nil, is told after every answer, one call at a time.
 	Progress func(Progress)
 	// Client is nil for one that keeps Parallel connections.
 	Client *http.Client

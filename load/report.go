@@ -117,6 +117,8 @@ func (s *Summary) Print(out io.Writer) error {
 type report struct {
 	opt   *Options
 	begin time.Time
+	// showing is held while Options.Progress runs.
+	showing sync.Mutex
 
 	mu       sync.Mutex
 	summary  Summary
@@ -233,26 +235,33 @@ func rejectionOf(f *file, i int, q *request, status int, text string, o *outcome
 
 // chunkDone reports that a chunk is answered, and whether its file is done.
 func (r *report) chunkDone(c *chunk, fileDone bool) {
-	r.mu.Lock()
-	r.progress.Bytes += c.bytes
-	if fileDone {
-		r.progress.Files++
-	}
-	if c.skipped() {
-		r.summary.Skipped++
-	}
-	progress := r.progress
-	r.mu.Unlock()
-	if r.opt.Progress != nil {
-		r.opt.Progress(progress)
-	}
+	r.show(func() bool {
+		r.progress.Bytes += c.bytes
+		if fileDone {
+			r.progress.Files++
+		}
+		if c.skipped() {
+			r.summary.Skipped++
+		}
+		return true
+	})
 }
 
 // waiting reports that the server is waited for.
 func (r *report) waiting(why string) {
+	r.show(func() bool {
+		changed := r.progress.Waiting != why
+		r.progress.Waiting = why
+		return changed
+	})
+}
+
+// show changes the progress and tells of it where change says so.
+func (r *report) show(change func() bool) {
+	r.showing.Lock()
+	defer r.showing.Unlock()
 	r.mu.Lock()
-	changed := r.progress.Waiting != why
-	r.progress.Waiting = why
+	changed := change()
 	progress := r.progress
 	r.mu.Unlock()
 	if changed && r.opt.Progress != nil {

@@ -19,6 +19,9 @@ const (
 	lastDelay  = 10 * time.Second
 )
 
+// lastAnswers is how long requests may go on after a load was stopped.
+const lastAnswers = 30 * time.Second
+
 // errUncertain says that nobody knows whether the server did what it was asked.
 var errUncertain = errors.New("the connection broke before the answer; it may or may not be stored: look before loading the file again")
 
@@ -142,14 +145,17 @@ func (r *run) without(f *file, part []resource, requests []request, a answer) []
 func (r *run) request(ctx context.Context, method, url string, body []byte, repeatable bool) (answer, error) {
 	var waited time.Duration
 	for delay := firstDelay; ; delay = min(2*delay, lastDelay) {
+		if ctx.Err() != nil {
+			return answer{}, ctx.Err()
+		}
 		a, after, err := r.attempt(ctx, method, url, body)
 		why := ""
 		switch {
-		case ctx.Err() != nil:
-			return a, ctx.Err()
 		case err == nil && !busy(a.status):
 			r.report.waiting("")
 			return a, nil
+		case ctx.Err() != nil:
+			return a, ctx.Err()
 		case err == nil:
 			why = fmt.Sprintf("the server answers %d %s", a.status, http.StatusText(a.status))
 		case errors.Is(err, syscall.ECONNREFUSED):
@@ -179,8 +185,12 @@ func busy(status int) bool {
 	return false
 }
 
-// attempt sends a request once. after is what Retry-After asks for.
+// attempt sends a request once. after is what Retry-After asks for. A request
+// that is on its way when ctx ends may still be answered for a while: cut off,
+// nobody would know whether it was carried out.
 func (r *run) attempt(ctx context.Context, method, url string, body []byte) (a answer, after time.Duration, err error) {
+	ctx, cancel := outlive(ctx, lastAnswers)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return a, 0, err
@@ -203,4 +213,14 @@ func (r *run) attempt(ctx context.Context, method, url string, body []byte) (a a
 		after = time.Duration(seconds) * time.Second
 	}
 	return a, after, nil
+}
+
+// outlive returns a context that ends some time after another.
+func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(d, cancel)
+		context.AfterFunc(longer, func() { timer.Stop() })
+	})
+	return longer, func() { stop(); cancel() }
 }

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	lsm "github.com/cockroachdb/pebble/v2"
+
 	"github.com/tarnhealth/tarn/pebble"
 )
 
@@ -226,6 +228,16 @@ func TestDamagedAndForeignFolders(t *testing.T) {
 	}
 	wantRefusal(t, run(t, testConfig(dir)).wait(), pebble.ErrDamaged, "damaged", "backup")
 
+	newer := t.TempDir()
+	records, err := lsm.Open(filepath.Join(newer, "system"), &lsm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(records.Set([]byte("f"), []byte("99"), lsm.Sync), records.Close()); err != nil {
+		t.Fatal(err)
+	}
+	wantRefusal(t, run(t, testConfig(newer)).wait(), pebble.ErrNewer, "newer version of tarn", "--data")
+
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -327,6 +339,9 @@ func TestRequestTimeout(t *testing.T) {
 }
 
 func TestDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes 100 patients")
+	}
 	dir := t.TempDir()
 	c := testConfig(dir)
 	c.Demo = true

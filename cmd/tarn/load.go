@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +29,8 @@ resource is stored) and *.ndjson (one resource a line), also with .gz or .zst.
 Of the files that Synthea writes, hospitalInformation* and
 practitionerInformation* are loaded first, for the others refer to them.
 
-A load that was stopped goes on where it was when the command is repeated.
+A load that was stopped goes on where it was when the command is repeated; at
+Ctrl-C it waits for the requests that are on their way.
 Every resource that the server rejects is printed with its reason; the exit
 code is then 3.`,
 		Example: `  tarn load --to http://127.0.0.1:8080/datastore/default/r4 ./bundles
@@ -59,6 +61,7 @@ code is then 3.`,
 func runLoad(cmd *cobra.Command, opt load.Options, errorsFile string, asJSON bool) (err error) {
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // the second Ctrl-C ends the process at once
 	if errorsFile != "" {
 		f, err := os.Create(errorsFile)
 		if err != nil {
