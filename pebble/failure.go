@@ -3,6 +3,9 @@ package pebble
 import (
 	"fmt"
 	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/fhir"
 )
@@ -53,4 +56,29 @@ func (f *failure) guard(call func() error) (err error) {
 		}
 	}()
 	return call()
+}
+
+// minFree is how much of the disk stays free: enough for the engine to write
+// out what it has taken. Beyond it, the engine would give up.
+const minFree = 128 << 20
+
+// A gauge watches the free space of a folder's disk. It belongs to the writer.
+type gauge struct {
+	checked time.Time
+	err     error
+}
+
+// check refuses writes while the disk is nearly full. It looks once a second.
+func (g *gauge) check(fs vfs.FS, dir string) error {
+	if time.Since(g.checked) < time.Second {
+		return g.err
+	}
+	g.checked, g.err = time.Now(), nil
+	usage, err := fs.GetDiskUsage(dir)
+	if err == nil && usage.AvailBytes < minFree {
+		g.err = fhir.Errorf(fhir.KindUnavailable,
+			"the disk of the data store is nearly full: %d MB are free, %d MB are needed; free some space and try again",
+			usage.AvailBytes>>20, minFree>>20)
+	}
+	return g.err
 }

@@ -85,6 +85,7 @@ type Store struct {
 	last       doc
 	lastMicros int64
 	recent     recent
+	gauge      gauge
 }
 
 var _ store.Store = (*Store)(nil)

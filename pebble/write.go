@@ -123,6 +123,9 @@ func (s *Store) stage(g *group, r *request) ([]store.Version, error) {
 	if err := s.failure.get(); err != nil {
 		return nil, err
 	}
+	if err := s.gauge.check(s.opt.FS, s.dir); err != nil {
+		return nil, err
+	}
 	if err := store.Verify(r.ops, groupState{s, g}); err != nil {
 		return nil, err
 	}
