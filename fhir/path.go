@@ -48,8 +48,8 @@ func (n Node) index() int {
 	return count
 }
 
-// Position is the line and column, from 1, of the value in Source. The column
-// counts bytes.
+// Position is the line and column, from 1, of the value in Source, or in the
+// XML that the tree was read from. The column counts bytes.
 func (n Node) Position() (line, column int) {
 	if n.tree == nil {
 		return 0, 0
@@ -57,6 +57,9 @@ func (n Node) Position() (line, column int) {
 	start := int(n.node().start)
 	if n.node().kind == nodeString {
 		start-- // the quote
+	}
+	if o := n.tree.origin; o != nil {
+		return o.position(start)
 	}
 	return position(n.tree.Source, start)
 }

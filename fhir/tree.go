@@ -9,8 +9,9 @@ type Tree struct {
 	Source []byte
 	Schema *Schema
 
-	nodes []node
-	root  uint32 // index of the root: not 0 in a tree that Detach made
+	nodes  []node
+	root   uint32     // index of the root: not 0 in a tree that Detach made
+	origin *xmlOrigin // of a tree that ParseXML made
 }
 
 // node is one value. Its children follow it directly (the first is at the
@@ -71,7 +72,7 @@ func (n Node) Detach() *Tree {
 	if n.tree == nil {
 		return nil
 	}
-	return &Tree{Source: n.tree.Source, Schema: n.tree.Schema, nodes: n.tree.nodes, root: n.at}
+	return &Tree{Source: n.tree.Source, Schema: n.tree.Schema, nodes: n.tree.nodes, root: n.at, origin: n.tree.origin}
 }
 
 // Exists reports whether the node is present.
