@@ -60,6 +60,9 @@ func (r *Registry) Parse(types []string, pairs []Pair, opt Options) (*Query, err
 			return nil, err
 		}
 	}
+	if err := p.checkShape(); err != nil {
+		return nil, err
+	}
 	for i, t := range p.types {
 		part := Part{Type: t}
 		switch len(p.where[i]) {

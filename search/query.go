@@ -33,6 +33,11 @@ type Query struct {
 	Total TotalMode
 	// Includes and RevIncludes are in the order of the query.
 	Includes, RevIncludes []Include
+	// Summary and Elements say how much of each resource the answer holds.
+	// Elements are names of top-level elements, without repetition, as
+	// Element.Name has them; empty for all. At most one of the two is set.
+	Summary  SummaryMode
+	Elements []string
 	// Self are the parameters that were honoured, for the self link, in the
 	// client's order and spelling.
 	Self []Pair
@@ -52,6 +57,9 @@ type Include struct {
 	Params []*Param
 	// Target restricts the type referred to; "" for any.
 	Target string
+	// Iterate is set by :iterate: the include applies to what includes add as
+	// well as to matches, until nothing new comes.
+	Iterate bool
 }
 
 // Options for Parse.
@@ -63,6 +71,13 @@ type Options struct {
 	// Lenient turns an unknown or unsupported parameter from an error into a
 	// warning (Prefer: handling=lenient).
 	Lenient bool
+	// Shaping is set by a caller that follows Query.Summary and
+	// Query.Elements. Without it _summary and _elements are refused.
+	Shaping bool
+	// Iterate is set by a caller that follows Include.Iterate and bounds how
+	// many resources includes add. Without it :iterate and _revinclude=* are
+	// refused.
+	Iterate bool
 	// Now is the clock for the prefix ap; nil for time.Now.
 	Now func() time.Time
 	// ValueSets finds the value sets for :in and :not-in that the definitions

@@ -19,14 +19,14 @@ var resultParams = map[string]func(p *parser, pair Pair) *fhir.Error{
 	"_type":               (*parser).typ,
 	"_include":            (*parser).include,
 	"_revinclude":         (*parser).revinclude,
-	"_include:iterate":    iterateRefused,
-	"_include:recurse":    iterateRefused,
-	"_revinclude:iterate": iterateRefused,
-	"_revinclude:recurse": iterateRefused,
+	"_include:iterate":    (*parser).include,
+	"_include:recurse":    recurseRefused,
+	"_revinclude:iterate": (*parser).revinclude,
+	"_revinclude:recurse": recurseRefused,
 	"_format":             ignored,
 	"_pretty":             ignored,
-	"_summary":            resultRefused,
-	"_elements":           resultRefused,
+	"_summary":            (*parser).summary,
+	"_elements":           (*parser).elements,
 	"_contained":          resultRefused,
 	"_containedType":      resultRefused,
 	"_score":              resultRefused,
@@ -42,8 +42,17 @@ func resultRefused(_ *parser, pair Pair) *fhir.Error {
 	return fhir.Errorf(fhir.KindNotSupported, "the parameter %s is not supported yet", pair.Name)
 }
 
-func iterateRefused(_ *parser, pair Pair) *fhir.Error {
-	return fhir.Errorf(fhir.KindNotSupported, "%s is not supported yet: includes follow one reference", pair.Name)
+func recurseRefused(_ *parser, pair Pair) *fhir.Error {
+	return fhir.Errorf(fhir.KindNotSupported, "%s is not supported: R4's name for it is :iterate", pair.Name)
+}
+
+// iterates reports whether an include has the modifier :iterate.
+func (p *parser) iterates(pair Pair) (bool, *fhir.Error) {
+	iterate := strings.HasSuffix(pair.Name, ":iterate")
+	if iterate && !p.opt.Iterate {
+		return false, fhir.Errorf(fhir.KindNotSupported, "%s is not supported yet: includes follow one reference", pair.Name)
+	}
+	return iterate, nil
 }
 
 // once refuses a second occurrence of a parameter.
@@ -165,11 +174,20 @@ func (p *parser) typ(pair Pair) *fhir.Error {
 }
 
 // include reads _include=Source:param[:Target], _include=Source:* and
-// _include=*. http://hl7.org/fhir/R4/search.html#include
+// _include=*. With :iterate the source may be a type that another include
+// adds, and * is every type. http://hl7.org/fhir/R4/search.html#include
 func (p *parser) include(pair Pair) *fhir.Error {
+	iterate, err := p.iterates(pair)
+	if err != nil {
+		return err
+	}
 	if pair.Value == "*" {
-		for _, t := range p.types {
-			p.query.Includes = append(p.query.Includes, Include{Source: t, Params: p.registry.references(t)})
+		types := p.types
+		if iterate {
+			types = p.registry.allTypes
+		}
+		for _, t := range types {
+			p.query.Includes = append(p.query.Includes, Include{Source: t, Params: p.registry.references(t), Iterate: iterate})
 		}
 		p.keep(pair)
 		return nil
@@ -178,7 +196,8 @@ func (p *parser) include(pair Pair) *fhir.Error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(p.types, inc.Source) {
+	inc.Iterate = iterate
+	if !iterate && !slices.Contains(p.types, inc.Source) {
 		return unknownParam("_include=%s starts from %s, but the search is on %s", pair.Value, inc.Source, strings.Join(p.types, ", "))
 	}
 	p.query.Includes = append(p.query.Includes, inc)
@@ -186,27 +205,58 @@ func (p *parser) include(pair Pair) *fhir.Error {
 	return nil
 }
 
-// revinclude reads _revinclude=Source:param[:Target] and _revinclude=Source:*.
+// revinclude reads _revinclude=Source:param[:Target], _revinclude=Source:* and
+// _revinclude=*, which stands for Source:* of each type that refers to one of
+// those searched. With :iterate the resources referred to may be any.
 func (p *parser) revinclude(pair Pair) *fhir.Error {
+	iterate, err := p.iterates(pair)
+	if err != nil {
+		return err
+	}
 	if pair.Value == "*" {
-		return fhir.Errorf(fhir.KindNotSupported, "_revinclude=* is not supported: name the resource type, as in Observation:*")
+		return p.revincludeAll(pair, iterate)
 	}
 	inc, err := p.includeOf(pair)
 	if err != nil {
 		return err
 	}
-	refers := func(param *Param) bool {
-		return slices.ContainsFunc(p.types, func(t string) bool {
-			return (inc.Target == "" || inc.Target == t) && slices.Contains(p.registry.targets(param), t)
-		})
+	inc.Iterate = iterate
+	if !iterate {
+		inc.Params = p.referring(inc)
 	}
-	inc.Params = slices.DeleteFunc(slices.Clone(inc.Params), func(param *Param) bool { return !refers(param) })
 	if len(inc.Params) == 0 {
 		return unknownParam("_revinclude=%s refers to no resource of type %s", pair.Value, strings.Join(p.types, ", "))
 	}
 	p.query.RevIncludes = append(p.query.RevIncludes, inc)
 	p.keep(pair)
 	return nil
+}
+
+func (p *parser) revincludeAll(pair Pair, iterate bool) *fhir.Error {
+	if !p.opt.Iterate {
+		return fhir.Errorf(fhir.KindNotSupported, "_revinclude=* is not supported: name the resource type, as in Observation:*")
+	}
+	for _, t := range p.registry.allTypes {
+		inc := Include{Source: t, Params: p.registry.references(t), Iterate: iterate}
+		if !iterate {
+			inc.Params = p.referring(inc)
+		}
+		if len(inc.Params) > 0 {
+			p.query.RevIncludes = append(p.query.RevIncludes, inc)
+		}
+	}
+	p.keep(pair)
+	return nil
+}
+
+// referring are those parameters of a _revinclude that may refer to a searched
+// type.
+func (p *parser) referring(inc Include) []*Param {
+	return slices.DeleteFunc(slices.Clone(inc.Params), func(param *Param) bool {
+		return !slices.ContainsFunc(p.types, func(t string) bool {
+			return (inc.Target == "" || inc.Target == t) && slices.Contains(p.registry.targets(param), t)
+		})
+	})
 }
 
 // includeOf reads Source:param[:Target].

@@ -6,6 +6,10 @@
 // A script is a sequence of blocks, with an empty line after each. A line that
 // begins with # is a comment. The data store's base URL is Base.
 //
+//	caller full                       a caller that renders _summary and the
+//	                                  like and follows :iterate; "caller
+//	                                  plain", as at the start, ends it
+//
 //	now 2024-06-01T00:00:00Z          the clock of the prefix ap
 //
 //	load 2024-01-01T00:00:00Z         resources, one on a line, stored in
@@ -120,11 +124,16 @@ type runner struct {
 	registry *search.Registry
 	backend  Backend
 	now      func() time.Time
+	// full is set for a caller that follows all that a query may ask for.
+	full bool
 }
 
 func (r *runner) run(b block) error {
 	verb, rest, _ := strings.Cut(b.head, " ")
 	switch verb {
+	case "caller":
+		r.full = rest == "full"
+		return nil
 	case "now":
 		now, err := time.Parse(time.RFC3339, rest)
 		r.now = func() time.Time { return now }
@@ -199,7 +208,7 @@ func (r *runner) query(text string, lenient bool, w want) error {
 	if err != nil {
 		return err
 	}
-	q, err := r.registry.Parse(strings.Split(types, ","), pairs, search.Options{Base: Base, Lenient: lenient, Now: r.now})
+	q, err := r.registry.Parse(strings.Split(types, ","), pairs, search.Options{Base: Base, Lenient: lenient, Now: r.now, Shaping: r.full, Iterate: r.full})
 	if w.err != "" {
 		if err == nil {
 			return fmt.Errorf("was accepted; want an error with %q", w.err)

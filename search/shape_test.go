@@ -1,0 +1,65 @@
+package search_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/tarnhealth/tarn/search"
+)
+
+func parseFull(t *testing.T, types []string, raw string) *search.Query {
+	t.Helper()
+	pairs, err := search.Pairs(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := r4(t).Parse(types, pairs, search.Options{Base: base, Shaping: true, Iterate: true})
+	if err != nil {
+		t.Fatalf("%s: %v", raw, err)
+	}
+	return q
+}
+
+func TestSummaryAndElements(t *testing.T) {
+	modes := map[string]search.SummaryMode{
+		"true": search.SummaryTrue, "text": search.SummaryText, "data": search.SummaryData, "false": search.SummaryFalse,
+	}
+	for value, want := range modes {
+		if q := parseFull(t, []string{"Patient"}, "_summary="+value); q.Summary != want || q.Count != search.DefaultCount {
+			t.Errorf("_summary=%s is %v with %d matches on a page", value, q.Summary, q.Count)
+		}
+	}
+	if q := parseFull(t, []string{"Patient"}, "_count=5&_summary=count"); q.Summary != search.SummaryCount || q.Count != 0 {
+		t.Errorf("_summary=count is %v with %d matches on a page", q.Summary, q.Count)
+	}
+	q := parseFull(t, []string{"Observation"}, "_elements=status,value[x],status&_elements=code")
+	if want := []string{"status", "value", "code"}; !slices.Equal(q.Elements, want) {
+		t.Errorf("the elements are %v; want %v", q.Elements, want)
+	}
+}
+
+func TestIterate(t *testing.T) {
+	q := parseFull(t, []string{"Observation"}, "_include=Observation:subject&_include:iterate=Patient:link:Patient&_revinclude:iterate=Observation:has-member")
+	if len(q.Includes) != 2 || q.Includes[0].Iterate || !q.Includes[1].Iterate || q.Includes[1].Source != "Patient" || q.Includes[1].Target != "Patient" {
+		t.Errorf("the includes are %+v", q.Includes)
+	}
+	if len(q.RevIncludes) != 1 || !q.RevIncludes[0].Iterate || len(q.RevIncludes[0].Params) != 1 {
+		t.Errorf("the revincludes are %+v", q.RevIncludes)
+	}
+}
+
+func TestRevincludeAll(t *testing.T) {
+	q := parseFull(t, []string{"Encounter"}, "_revinclude=*")
+	sources := map[string]bool{}
+	for _, inc := range q.RevIncludes {
+		sources[inc.Source] = true
+		for _, p := range inc.Params {
+			if p.Type != inc.Source || len(p.Def.Target) > 0 && !slices.Contains(p.Def.Target, "Encounter") {
+				t.Errorf("%s does not refer to encounters", p.Key())
+			}
+		}
+	}
+	if !sources["Observation"] || !sources["Provenance"] || !sources["Encounter"] || sources["Organization"] {
+		t.Errorf("the sources are %v", sources)
+	}
+}
