@@ -29,13 +29,14 @@ var imports = map[string][]string{
 	"validate": {"fhir", "definition", "fhirpath"},
 	"search":   {"fhir", "definition", "fhirpath"},
 
+	"patch": {"fhir", "definition", "fhirpath"},
 	"store": {"fhir", "definition", "search"},
 	"authz": {"fhir", "definition", "search"},
 
 	"pebble":    {"fhir", "search", "store", "kv"},
 	"datastore": {"fhir", "kv", "definition", "fhirpath", "validate", "search", "store", "authz"},
 
-	"rest": {"fhir", "definition", "validate", "search", "store", "datastore", "authz"},
+	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "search", "store", "datastore", "authz"},
 	"load": {"fhir"},
 
 	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "synth"},
