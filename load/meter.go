@@ -39,8 +39,7 @@ func NewMeter(out io.Writer) *Meter {
 			progressbar.OptionSetWidth(30),
 			progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionClearOnFinish(),
-			progressbar.OptionSetPredictTime(true),
-			progressbar.OptionFullWidth())
+			progressbar.OptionSetPredictTime(true))
 	}
 	return m
 }
