@@ -221,7 +221,7 @@ func (s *xmlScanner) resolve(n xmlName) (string, bool) {
 	return "", false
 }
 
-// declared reports whether the tag taken last declares the default namespace.
+// declaresDefault reports whether the tag taken last declares the default namespace.
 func (t *xmlTag) declaresDefault() bool {
 	for _, a := range t.attrs {
 		if a.space == xmlnsSpace && a.name.colon == a.name.start {

@@ -163,17 +163,17 @@ func (r *xmlReader) document() {
 // where it is not one, which is recorded.
 func (r *xmlReader) resourceTag() *Type {
 	tag := &r.scan.tag
-	name := string(r.scan.local(tag.name))
-	t := r.schema.Resource(name)
-	switch {
-	case tag.space != fhirSpace:
-		r.issue(tag.start, "structure", `<%s> is in %s; write <%s xmlns="%s">`, name, spaceName(tag.space), name, fhirSpace)
-	case t == nil:
-		r.issue(tag.start, "value", "<%s> is not a resource type of FHIR %s%s",
-			name, r.schema.Release, didYouMean(nearest(name, (&parser{schema: r.schema}).resourceNames())))
-	default:
+	t := r.schema.Resource(string(r.scan.local(tag.name)))
+	if t != nil && tag.space == fhirSpace {
 		return t
 	}
+	name := string(r.scan.local(tag.name))
+	if tag.space != fhirSpace {
+		r.issue(tag.start, "structure", `<%s> is in %s; write <%s xmlns="%s">`, name, spaceName(tag.space), name, fhirSpace)
+		return nil
+	}
+	guess := nearest(name, (&parser{schema: r.schema}).resourceNames())
+	r.issue(tag.start, "value", "<%s> is not a resource type of FHIR %s%s", name, r.schema.Release, didYouMean(guess))
 	return nil
 }
 

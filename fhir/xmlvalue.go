@@ -62,11 +62,11 @@ func (r *xmlReader) primitiveTag() (value, id *xmlAttr) {
 	s := &r.scan
 	for i := range s.tag.attrs {
 		a := &s.tag.attrs[i]
-		switch name := string(s.full(a.name)); {
+		switch name := s.full(a.name); {
 		case a.space == xmlnsSpace:
-		case name == "value":
+		case string(name) == "value":
 			value = a
-		case name == "id":
+		case string(name) == "id":
 			id = a
 		default:
 			r.issue(a.name.start, "structure", "a primitive has no attribute %q; it takes value and id", name)

@@ -166,7 +166,7 @@ func scanDiv(src []byte) (declared, ok bool) {
 	if declared && s.tag.space != xhtmlSpace || !s.skip() {
 		return declared, false
 	}
-	return declared, s.next() == xmlDone && s.tag.end > 0 && src[len(src)-1] == '>'
+	return declared, s.next() == xmlDone && src[len(src)-1] == '>'
 }
 
 // namedCharacters writes HTML's names of characters, which XML does not know,
