@@ -1,0 +1,138 @@
+package endtoend
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+// A fullDisk is a file system that can run out of space: files can then
+// neither be made nor written.
+type fullDisk struct{ full atomic.Bool }
+
+func (d *fullDisk) wrap(fs vfs.FS) vfs.FS {
+	return errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		switch op.Kind {
+		case errorfs.OpCreate, errorfs.OpLink, errorfs.OpMkdirAll, errorfs.OpReuseForWrite,
+			errorfs.OpFileWrite, errorfs.OpFileWriteAt, errorfs.OpFilePreallocate:
+			if d.full.Load() {
+				return syscall.ENOSPC
+			}
+		}
+		return nil
+	}))
+}
+
+// TestFullDisk lets four clients write pairs in transactions until the disk is
+// full. From then on writes are refused with the reason and reads go on; after
+// a restart with space again what was acknowledged is there, no pair is half
+// there, and writes work.
+//
+// The large resources make the engine write files in the background, which
+// fails as well.
+func TestFullDisk(t *testing.T) {
+	t.Run("small", func(t *testing.T) { testFullDisk(t, 10) })
+	t.Run("large", func(t *testing.T) { testFullDisk(t, 300_000) })
+}
+
+func testFullDisk(t *testing.T, size int) {
+	var disk fullDisk
+	mem := vfs.NewCrashableMem()
+	catalog := openCatalog(t, disk.wrap(mem), time.Now)
+	if _, err := catalog.Create(context.Background(), "default", ""); err != nil {
+		t.Fatal(err)
+	}
+	a := serveCatalog(t, catalog)
+	pairs := &pairs{size: size}
+	pairs.writeUntilFull(t, a, &disk)
+	for range 3 {
+		wantRefusal(t, a.ask(t, "POST", "/", strings.NewReader(pairs.body("late"))), 503, "transient", "full")
+		wantRefusal(t, a.ask(t, "PUT", "/Patient/p", strings.NewReader(`{"resourceType":"Patient","id":"p"}`)), 503, "transient", "full")
+		wantRefusal(t, a.ask(t, "DELETE", "/Patient/"+pairs.acknowledged[0], nil), 503, "transient", "full")
+	}
+	pairs.check(t, a)
+	if err := catalog.Close(); err != nil {
+		t.Logf("closing on a full disk: %v", err)
+	}
+	a.web.Close()
+
+	disk.full.Store(false)
+	catalog = openCatalog(t, disk.wrap(mem), time.Now)
+	defer catalog.Close()
+	a = serveCatalog(t, catalog)
+	pairs.check(t, a)
+	a.must(t, 200, "POST", "/", pairs.body("after"))
+	pairs.acknowledged = append(pairs.acknowledged, "after")
+	pairs.check(t, a)
+}
+
+// pairs are the transactions that clients tried.
+type pairs struct {
+	size int // of a pair in bytes, about
+
+	mu           sync.Mutex
+	acknowledged []string
+}
+
+func (p *pairs) body(id string) string {
+	text := make([]byte, p.size/2)
+	random := rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%-32s", id))))
+	_, _ = random.Read(text) // never fails
+	return fmt.Sprintf(`{"resourceType":"Bundle","type":"transaction","entry":[
+		{"resource":{"resourceType":"Patient","id":%[1]q,"name":[{"family":"Pair"}]},"request":{"method":"PUT","url":"Patient/%[1]s"}},
+		{"resource":{"resourceType":"Observation","id":%[1]q,"status":"final","code":{"text":"%[2]x"},"subject":{"reference":"Patient/%[1]s"}},"request":{"method":"PUT","url":"Observation/%[1]s"}}]}`, id, text)
+}
+
+// writeUntilFull fills the disk after a hundred acknowledged transactions,
+// while others are in flight.
+func (p *pairs) writeUntilFull(t *testing.T, a *api, disk *fullDisk) {
+	t.Helper()
+	var group sync.WaitGroup
+	refused := make([]reply, 4)
+	for c := range refused {
+		group.Go(func() {
+			for i := 0; refused[c].status == 0; i++ {
+				id := fmt.Sprintf("c%d-%d", c, i)
+				if got := a.ask(t, "POST", "/", strings.NewReader(p.body(id))); got.status != 200 {
+					refused[c] = got
+				} else if p.add(id) == 100 {
+					disk.full.Store(true)
+				}
+			}
+		})
+	}
+	group.Wait()
+	for _, got := range refused {
+		wantRefusal(t, got, 503, "transient", "full")
+	}
+}
+
+func (p *pairs) add(id string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.acknowledged = append(p.acknowledged, id)
+	return len(p.acknowledged)
+}
+
+// check reads every acknowledged pair, and searches for halves of pairs.
+func (p *pairs) check(t *testing.T, a *api) {
+	t.Helper()
+	for _, id := range p.acknowledged {
+		a.must(t, 200, "GET", "/Patient/"+id, "")
+		a.must(t, 200, "GET", "/Observation/"+id, "")
+	}
+	patients := a.bundleOf(t, "/Patient?family=pair&_count=0").Total
+	observations := a.bundleOf(t, "/Observation?subject:Patient.family=pair&_count=0").Total
+	if patients != observations || patients < len(p.acknowledged) {
+		t.Errorf("%d patients and %d observations, of %d acknowledged pairs", patients, observations, len(p.acknowledged))
+	}
+}
