@@ -20,6 +20,7 @@ const (
 	VRead         Interaction = "vread"
 	Create        Interaction = "create"
 	Update        Interaction = "update"
+	Patch         Interaction = "patch"
 	Delete        Interaction = "delete"
 	HistoryOfOne  Interaction = "history-instance"
 	HistoryOfType Interaction = "history-type"

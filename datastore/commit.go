@@ -17,22 +17,25 @@ import (
 
 // An Op is one write that a caller asks for.
 type Op struct {
-	// Interaction is authz.Create, authz.Update or authz.Delete.
+	// Interaction is authz.Create, authz.Update, authz.Patch or authz.Delete.
 	Interaction authz.Interaction
 	Type        string
 	// ID is the id of the request's URL; "" for create and for conditional
 	// interactions.
 	ID string
 	// Criteria are the search of a conditional interaction: If-None-Exist for
-	// create, the URL's query for update and delete. Nil where unconditional;
+	// create, the URL's query for update, patch and delete. Nil where unconditional;
 	// empty and not nil where conditional without criteria, which is refused.
 	Criteria []search.Pair
 	// IfMatch is the version number of If-Match, "" for none.
 	IfMatch string
 	// IfNoneMatch is set for If-None-Match: *.
 	IfNoneMatch bool
-	// Resource is the submitted resource; nil for delete.
+	// Resource is the submitted resource; nil for patch and delete.
 	Resource *fhir.Tree
+	// Patch makes the new resource, as JSON, of a patch from the current one,
+	// which has its id and version in it. It may be called several times.
+	Patch func(current *fhir.Tree) ([]byte, error)
 	// FullURL is the Bundle entry's, "" outside a transaction.
 	FullURL string
 	// Level says how strictly Resource is validated.
@@ -51,8 +54,12 @@ type Outcome struct {
 }
 
 // maxAttempts bounds how often a commit is expanded anew because other writers
-// changed what its conditions found.
-const maxAttempts = 16
+// changed what its conditions found. After freeAttempts, those that go on
+// retrying wait for one another.
+const (
+	maxAttempts  = 16
+	freeAttempts = 2
+)
 
 // Commit carries out the ops of one interaction or one transaction, all or
 // nothing. entries is nil for a single interaction. For a transaction it holds
@@ -69,7 +76,11 @@ func (s *Store) Commit(ctx context.Context, access authz.Access, ops []Op, entri
 			return nil, c.locate(i, err)
 		}
 	}
-	for range maxAttempts {
+	for n := range maxAttempts {
+		if n == freeAttempts {
+			s.contended.Lock()
+			defer s.contended.Unlock()
+		}
 		outcomes, err := c.attempt(ctx)
 		if err == nil || !errors.Is(err, errRetry) {
 			return outcomes, err

@@ -78,19 +78,22 @@ func (x *expansion) expandOp(ctx context.Context, i int) error {
 	switch op.Interaction {
 	case authz.Create:
 		st.op.Kind, st.op.ID = store.OpCreate, x.commit.ids[i]
-	case authz.Update:
+	case authz.Update, authz.Patch:
 		st.op.Kind = store.OpUpdate
 	case authz.Delete:
 		st.op.Kind = store.OpDelete
 	}
-	if op.Criteria == nil {
-		return nil
+	switch {
+	case op.Criteria != nil:
+		return x.expandConditional(ctx, i)
+	case op.Interaction == authz.Patch:
+		return x.patch(ctx, i)
 	}
-	return x.expandConditional(ctx, i)
+	return nil
 }
 
 // expandConditional applies the match table of a conditional interaction.
-// http://hl7.org/fhir/R4/http.html#ccreate, #cond-update and #3.1.0.7.1
+// http://hl7.org/fhir/R4/http.html#ccreate, #cond-update, #patch and #3.1.0.7.1
 func (x *expansion) expandConditional(ctx context.Context, i int) error {
 	op, st := &x.commit.ops[i], &x.steps[i]
 	if op.Interaction == authz.Create {
@@ -120,6 +123,12 @@ func (x *expansion) expandConditional(ctx context.Context, i int) error {
 		}
 	case authz.Update:
 		return x.conditionalUpdate(i, matches)
+	case authz.Patch:
+		if len(matches) == 0 {
+			return fhir.Errorf(fhir.KindNotFound, "the criteria %s match no %s; a patch needs a resource that exists", criteriaText(op.Criteria), op.Type)
+		}
+		st.op.ID = matches[0].ID
+		return x.patchVersion(i, matches[0])
 	case authz.Delete:
 		x.conditionalDelete(i, matches)
 	}

@@ -3,6 +3,7 @@ package datastore
 import (
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
@@ -20,6 +21,8 @@ type Store struct {
 	pageKey   []byte
 	base      string
 	newID     func() string
+	// contended is held by a commit that keeps losing to others.
+	contended sync.Mutex
 }
 
 // Record describes the data store.

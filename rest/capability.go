@@ -88,6 +88,7 @@ type (
 		Implementation capabilityImplementation `json:"implementation"`
 		FHIRVersion    string                   `json:"fhirVersion"`
 		Format         []string                 `json:"format"`
+		PatchFormat    []string                 `json:"patchFormat"`
 		Rest           []capabilityRest         `json:"rest"`
 	}
 	capabilitySoftware struct {
@@ -145,6 +146,7 @@ func (h *handler) describe(s *datastore.Store) capabilityStatement {
 		Implementation: capabilityImplementation{"FHIR data store " + s.Record().ID, s.Base()},
 		FHIRVersion:    "4.0.1",
 		Format:         []string{mimeFHIR, "application/json", "json"},
+		PatchFormat:    patchFormats,
 		Rest: []capabilityRest{{
 			Mode: "server", Security: capabilitySecurity{CORS: true},
 			Resource:    h.describeResources(s),

@@ -1,6 +1,9 @@
 package rest
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // The headers that scripts of other origins may read and send.
 const (
@@ -16,6 +19,9 @@ func options(w http.ResponseWriter, r *request) error {
 	allow := r.h.allowed(r.level)
 	header := w.Header()
 	header.Set("Allow", allow)
+	if strings.Contains(allow, http.MethodPatch) {
+		header.Set("Accept-Patch", strings.Join(patchFormats, ", "))
+	}
 	if r.header.Get("Access-Control-Request-Method") != "" {
 		header.Set("Access-Control-Allow-Methods", allow)
 		header.Set("Access-Control-Allow-Headers", allowedHeaders)

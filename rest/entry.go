@@ -32,7 +32,7 @@ type reply struct {
 
 // phases are the methods in the order that FHIR processes them.
 // http://hl7.org/fhir/R4/http.html#trules
-var phases = []string{http.MethodDelete, http.MethodPost, http.MethodPut, http.MethodGet}
+var phases = []string{http.MethodDelete, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodGet}
 
 // readEntries reads the entries of a Bundle. What is wrong with an entry is
 // kept in it.
@@ -81,7 +81,8 @@ func (r *request) readEntry(e *entry, node fhir.Node) error {
 // readOp makes the op of an entry that writes.
 func (e *entry) readOp(node fhir.Node) (err error) {
 	resource := node.Child("resource")
-	if e.req.method == http.MethodPost || e.req.method == http.MethodPut {
+	switch e.req.method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
 		if !resource.Exists() {
 			return fhir.Errorf(fhir.KindInvalid, "a %s entry needs a resource", e.req.method).At("resource")
 		}
@@ -92,6 +93,8 @@ func (e *entry) readOp(node fhir.Node) (err error) {
 		e.op, err = createOp(e.req)
 	case http.MethodPut:
 		e.op, err = updateOp(e.req)
+	case http.MethodPatch:
+		e.op, err = patchOp(e.req)
 	case http.MethodDelete:
 		e.op, err = deleteOp(e.req)
 	}

@@ -62,10 +62,12 @@ func routes() map[routeKey]interaction {
 		{levelTypeSearch, http.MethodPost}:     typeSearch,
 		{levelType, http.MethodPost}:           {string(authz.Create), create},
 		{levelType, http.MethodPut}:            {string(authz.Update), update},
+		{levelType, http.MethodPatch}:          {string(authz.Patch), patchResource},
 		{levelType, http.MethodDelete}:         {string(authz.Delete), remove},
 		{levelTypeHistory, http.MethodGet}:     {string(authz.HistoryOfType), history},
 		{levelInstance, http.MethodGet}:        {string(authz.Read), read},
 		{levelInstance, http.MethodPut}:        {string(authz.Update), update},
+		{levelInstance, http.MethodPatch}:      {string(authz.Patch), patchResource},
 		{levelInstance, http.MethodDelete}:     {string(authz.Delete), remove},
 		{levelInstanceHistory, http.MethodGet}: {string(authz.HistoryOfOne), history},
 		{levelVersion, http.MethodGet}:         {string(authz.VRead), vread},
@@ -75,7 +77,7 @@ func routes() map[routeKey]interaction {
 // allowed is the Allow header of a level.
 func (h *handler) allowed(l level) string {
 	var methods []string
-	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		if _, ok := h.routes[routeKey{l, m}]; ok {
 			methods = append(methods, m)
 			if m == http.MethodGet {
@@ -171,9 +173,6 @@ func (r *request) route() error {
 	if ok {
 		r.interaction, r.serve = i.name, i.serve
 		return nil
-	}
-	if r.method == http.MethodPatch && (r.level == levelType || r.level == levelInstance) {
-		return fhir.Errorf(fhir.KindMethodNotAllowed, "patch is not supported yet; read the resource, change it, and send it back with PUT and If-Match")
 	}
 	hint := ""
 	if r.method == http.MethodPost && r.level == levelInstance {
