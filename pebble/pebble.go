@@ -30,8 +30,8 @@ type Options struct {
 	// recent versions is kept in memory and made anew from the bodies when a
 	// folder is opened.
 	Extract func(v store.Version) ([]search.Entry, error)
-	// Parse reads a stored body, for Terms.Recheck. Without it, searches with
-	// a Recheck fail.
+	// Parse reads a resource, its version's meta included, for Terms.Recheck.
+	// Without it, searches with a Recheck fail.
 	Parse func(json []byte) (*fhir.Tree, error)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time

@@ -1,8 +1,9 @@
 package pebble
 
 import (
-	"time"
+	"strconv"
 
+	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -25,8 +26,9 @@ type recent struct {
 type recentDoc struct {
 	// candidate is empty for a deletion, which no condition asks about.
 	candidate search.Candidate
+	number    uint64
 	// body is set until the engine has it.
-	body []byte
+	body fhir.Body
 }
 
 // reset forgets everything: versions up to last are not looked at.
@@ -42,18 +44,19 @@ func (r *recent) next(d doc) *recentDoc {
 
 func (r *recent) skip(d doc) { *r.next(d) = recentDoc{} }
 
-func (r *recent) add(d doc, op *store.Op, updated time.Time) {
-	*r.next(d) = recentDoc{
-		candidate: search.Candidate{Type: op.Type, ID: op.ID, LastUpdated: updated, Entries: op.Entries},
-		body:      op.Body.JSON,
+func (r *recent) add(c *current, op *store.Op) {
+	*r.next(c.doc) = recentDoc{
+		candidate: search.Candidate{Type: op.Type, ID: op.ID, LastUpdated: c.updated(), Entries: op.Entries},
+		number:    c.number,
+		body:      op.Body,
 	}
-	r.unsettled = append(r.unsettled, d)
+	r.unsettled = append(r.unsettled, c.doc)
 }
 
 // settle lets go of the bodies that can be read from the engine now.
 func (r *recent) settle() {
 	for _, d := range r.unsettled {
-		r.ring[d%recentDocs].body = nil
+		r.ring[d%recentDocs].body = fhir.Body{}
 	}
 	r.unsettled = r.unsettled[:0]
 }
@@ -91,16 +94,16 @@ func (s *Store) matches(where search.Node, d doc, tree bool) (bool, error) {
 	recent := &s.recent.ring[d%recentDocs]
 	candidate := recent.candidate
 	if tree {
-		json := recent.body
-		if json == nil {
+		body := recent.body
+		if body.JSON == nil {
 			v, err := s.version(d)
 			if err != nil {
 				return false, err
 			}
-			json = v.Body.JSON
+			body = v.Body
 		}
 		var err error
-		if candidate.Tree, err = s.parse(json); err != nil {
+		if candidate.Tree, err = s.parse(body.Append(nil, strconv.FormatUint(recent.number, 10), candidate.LastUpdated)); err != nil {
 			return false, err
 		}
 	}

@@ -226,7 +226,7 @@ func (s *Store) indexOp(g *group, op *store.Op, c *current) error {
 	w := written{doc: c.doc, prev: c.prev, terms: terms, resourceType: op.Type, change: c.change()}
 	g.written = append(g.written, w)
 	if op.Kind != store.OpDelete {
-		s.recent.add(c.doc, op, c.updated())
+		s.recent.add(c, op)
 	} else {
 		s.recent.skip(c.doc)
 	}
