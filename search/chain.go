@@ -35,7 +35,22 @@ func (p *parser) join(name string, depth int) *fhir.Error {
 //
 // http://hl7.org/fhir/R4/search.html#chaining
 func (p *parser) chain(resourceType, head, rest string, values []string, depth int) (Node, *fhir.Error) {
-	code, target, typed := strings.Cut(head, ":")
+	link := chainLink{head: head, rest: rest, depth: depth}
+	return p.follow(resourceType, link, func(target string) (Node, *fhir.Error) {
+		return p.node(target, rest, values, depth+1)
+	})
+}
+
+// A chainLink is one step of a chain, and what follows it, as text.
+type chainLink struct {
+	head, rest string
+	depth      int
+}
+
+// follow makes the Chain for one step, with the condition that read gives for
+// a target.
+func (p *parser) follow(resourceType string, link chainLink, read func(target string) (Node, *fhir.Error)) (Node, *fhir.Error) {
+	code, target, typed := strings.Cut(link.head, ":")
 	param, err := p.param(resourceType, code)
 	if err != nil {
 		return nil, err
@@ -43,33 +58,33 @@ func (p *parser) chain(resourceType, head, rest string, values []string, depth i
 	if param.Def.Type != definition.ParamReference {
 		return nil, unknownParam("%s of %s is of type %s; only a reference can be followed by a chain", code, resourceType, typeNames[param.Def.Type])
 	}
+	chain := func(target string) (Node, *fhir.Error) {
+		if err := p.join(param.Code+"."+link.rest, link.depth); err != nil {
+			return nil, err
+		}
+		where, err := read(target)
+		if err != nil {
+			return nil, err
+		}
+		return Chain{Param: param, Target: target, Where: where}, nil
+	}
 	targets := p.registry.targets(param)
 	if typed {
 		if !slices.Contains(targets, target) {
 			return nil, unknownParam("%s of %s does not refer to %q but to %s", code, resourceType, target, strings.Join(targets, ", "))
 		}
-		return p.chainTo(param, target, rest, values, depth)
+		return chain(target)
 	}
-	return p.anyChain(param, targets, rest, values, depth)
+	return p.followAny(param, targets, link, chain)
 }
 
-func (p *parser) chainTo(param *Param, target, rest string, values []string, depth int) (Node, *fhir.Error) {
-	if err := p.join(param.Code+"."+rest, depth); err != nil {
-		return nil, err
-	}
-	where, err := p.node(target, rest, values, depth+1)
-	if err != nil {
-		return nil, err
-	}
-	return Chain{Param: param, Target: target, Where: where}, nil
-}
-
-// anyChain is the chain to each target for which rest can be read. Where it
-// can be read for none, the error is that of a target which has the parameter.
-func (p *parser) anyChain(param *Param, targets []string, rest string, values []string, depth int) (Node, *fhir.Error) {
-	next := rest
-	if i := strings.IndexAny(rest, ".:"); i >= 0 {
-		next = rest[:i]
+// followAny is the chain to each target for which the rest can be read. Where
+// it can be read for none, the error is that of a target which has the
+// parameter.
+func (p *parser) followAny(param *Param, targets []string, link chainLink, chain func(target string) (Node, *fhir.Error)) (Node, *fhir.Error) {
+	next := link.rest
+	if i := strings.IndexAny(next, ".:"); i >= 0 {
+		next = next[:i]
 	}
 	var or Or
 	var first *fhir.Error
@@ -77,7 +92,7 @@ func (p *parser) anyChain(param *Param, targets []string, rest string, values []
 		if c := p.registry.byType[t][next]; next != paramHas && (c == nil || c.Def == nil) {
 			continue
 		}
-		n, err := p.chainTo(param, t, rest, values, depth)
+		n, err := chain(t)
 		switch {
 		case err == nil:
 			or = append(or, n)

@@ -124,13 +124,13 @@ func (p *parser) warn(name, format string, args ...any) {
 
 // condition adds what a search parameter demands to every part of the plan.
 func (p *parser) condition(pair Pair) *fhir.Error {
-	values, err := p.alternatives(pair)
+	read, err := p.reading(pair)
 	if err != nil {
 		return err
 	}
 	nodes := make([]Node, len(p.types))
 	for i, t := range p.types {
-		if nodes[i], err = p.node(t, pair.Name, values, 0); err != nil {
+		if nodes[i], err = read(t); err != nil {
 			return err
 		}
 	}
@@ -138,6 +138,15 @@ func (p *parser) condition(pair Pair) *fhir.Error {
 		p.where[i] = append(p.where[i], n)
 	}
 	return nil
+}
+
+// reading is how a search parameter becomes a condition on resources of a type.
+func (p *parser) reading(pair Pair) (func(resourceType string) (Node, *fhir.Error), *fhir.Error) {
+	if pair.Name == paramFilter {
+		return p.filter(pair.Value)
+	}
+	values, err := p.alternatives(pair)
+	return func(t string) (Node, *fhir.Error) { return p.node(t, pair.Name, values, 0) }, err
 }
 
 // alternatives are the values between commas, the empty ones left out.
@@ -271,7 +280,7 @@ func (r *Registry) notOffered(resourceType, code string) string {
 var refusedParams = map[string]string{
 	"_content": "search in the whole text is not offered yet",
 	"_text":    "search in the narrative is not offered yet",
-	"_filter":  "filter expressions are not offered yet",
+	"_filter":  "it stands by itself, without a modifier and outside of chains",
 	"_has":     "a reverse chain looks like _has:Observation:patient:code",
 	"_list":    "membership in a List is not offered yet",
 	"_query":   "named queries are not offered yet",

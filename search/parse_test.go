@@ -224,6 +224,9 @@ func FuzzParse(f *testing.F) {
 		"name=peter&gender=male", "birthdate=ge2020-01-01", "_sort=-birthdate,_id&_count=3", "subject:Patient.name=x",
 		"code-value-quantity=a%7Cb$gt5.4%7C%7Cmg", "_include=*&_revinclude=Observation:subject", "identifier=a%5C,b,c%7C", "probability=1e2",
 		"subject=Patient/1/_history/2", "_lastUpdated=ap2020", "value-quantity=lt-1e-5||mg", "combo-code-value-concept=a$b", "date=2020-01-01T10:00:00+01:00",
+		"name:exact=x&family:contains=y&gender:not=male&code:text=z&identifier:of-type=a%7Cb%7Cc&status:in=http://hl7.org/fhir/ValueSet/observation-status",
+		"_has:Observation:patient:code=1&patient._has:Group:member:_id=g&subject:identifier=x&birthdate:missing=true",
+		"_filter=name co \"a\" and (birthdate gt 2000 or not (subject[gender eq male].name sw x))",
 	} {
 		f.Add("Observation", raw)
 		f.Add("Patient", raw)

@@ -27,7 +27,9 @@ var imports = map[string][]string{
 	"synth":    {"fhir"},
 
 	"validate": {"fhir", "definition", "fhirpath"},
-	"search":   {"fhir", "definition", "fhirpath"},
+	"search":   {"fhir", "definition", "fhirpath", "search/filter"},
+
+	"search/filter": {"fhir"},
 
 	"patch": {"fhir", "definition", "fhirpath"},
 	"store": {"fhir", "definition", "search"},
