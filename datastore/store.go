@@ -45,6 +45,11 @@ func (s *Store) Parse(src []byte) (*fhir.Tree, error) {
 	return fhir.Parse(s.Definitions().Schema, src, fhir.DefaultLimits)
 }
 
+// ParseXML reads a resource in XML; see fhir.ParseXML.
+func (s *Store) ParseXML(src []byte) (*fhir.Tree, error) {
+	return fhir.ParseXML(s.Definitions().Schema, src, fhir.DefaultLimits)
+}
+
 // Validate returns the issues of a resource; see validate.Validator.
 func (s *Store) Validate(tree *fhir.Tree) []fhir.Issue { return s.validator.Validate(tree) }
 

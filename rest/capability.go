@@ -145,7 +145,7 @@ func (h *handler) describe(s *datastore.Store) capabilityStatement {
 		Software:       capabilitySoftware{"Tarn", h.Version},
 		Implementation: capabilityImplementation{"FHIR data store " + s.Record().ID, s.Base()},
 		FHIRVersion:    "4.0.1",
-		Format:         []string{mimeFHIR, "application/json", "json"},
+		Format:         []string{mimeFHIR, mimeXML, "application/json", "application/xml", "json", "xml"},
 		PatchFormat:    patchFormats,
 		Rest: []capabilityRest{{
 			Mode: "server", Security: capabilitySecurity{CORS: true},

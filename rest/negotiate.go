@@ -15,8 +15,11 @@ type format struct {
 	pretty bool
 }
 
-// mimeFHIR is FHIR's own media type, the default.
-const mimeFHIR = "application/fhir+json"
+// FHIR's own media types; JSON is the default.
+const (
+	mimeFHIR = "application/fhir+json"
+	mimeXML  = "application/fhir+xml"
+)
 
 func (f format) contentType() string {
 	if f.mime == "" {
@@ -25,19 +28,26 @@ func (f format) contentType() string {
 	return f.mime + ";charset=utf-8"
 }
 
-// jsonTypes are the media types that mean FHIR in JSON, with the type that the
+// mediaTypes are the media types that mean FHIR, with the type that the
 // response then has. http://hl7.org/fhir/R4/http.html#mime-type
-var jsonTypes = map[string]string{
+var mediaTypes = map[string]string{
 	"application/fhir+json": mimeFHIR,
 	"application/json":      "application/json",
 	"text/json":             "text/json",
 	"application/json+fhir": mimeFHIR, // before STU3
 	"json":                  mimeFHIR,
+	"application/fhir+xml":  mimeXML,
+	"application/xml":       "application/xml",
+	"text/xml":              "text/xml",
+	"application/xml+fhir":  mimeXML, // before STU3
+	"xml":                   mimeXML,
 }
 
-var xmlTypes = map[string]bool{
-	"application/fhir+xml": true, "application/xml": true, "text/xml": true,
-	"application/xml+fhir": true, "xml": true,
+// isXML reports whether a media type, with or without parameters, means FHIR
+// in XML.
+func isXML(mediaType string) bool {
+	base, _, _ := strings.Cut(mediaType, ";")
+	return strings.HasSuffix(mediaTypes[strings.ToLower(strings.TrimSpace(base))], "xml")
 }
 
 // negotiate settles the form of the response: _format before Accept.
@@ -75,29 +85,28 @@ func acceptFormat(name string) (string, error) {
 	// "application/fhir+json" in a URL whose '+' was not escaped has a space.
 	base, params, err := mime.ParseMediaType(strings.Replace(name, " ", "+", 1))
 	if err == nil {
-		if m, ok := jsonTypes[base]; ok && rightVersion(params) {
+		if m, ok := mediaTypes[base]; ok && rightVersion(params) {
 			return m, nil
 		}
 	}
-	return "", notAcceptable("_format="+name, xmlTypes[base])
+	return "", notAcceptable("_format=" + name)
 }
 
-// acceptHeader picks the best media range of an Accept header that means JSON.
+// acceptHeader picks the best media range of an Accept header that means FHIR.
 // https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1
 func acceptHeader(header string) (string, error) {
 	if header == "" || header == "*/*" || header == mimeFHIR {
 		return mimeFHIR, nil
 	}
-	best, bestQ, refused, xml := "", 0.0, map[string]bool{}, false
+	best, bestQ, refused := "", 0.0, map[string]bool{}
 	wildcard := 0.0
 	for part := range strings.SplitSeq(header, ",") {
 		base, params, err := mime.ParseMediaType(part)
 		if err != nil || !rightVersion(params) {
 			continue
 		}
-		xml = xml || xmlTypes[base]
 		q := quality(params)
-		m, ok := jsonTypes[base]
+		m, ok := mediaTypes[base]
 		switch {
 		case ok && q == 0:
 			refused[m] = true
@@ -107,11 +116,14 @@ func acceptHeader(header string) (string, error) {
 			wildcard = max(wildcard, q)
 		}
 	}
-	if wildcard > bestQ && !refused[mimeFHIR] {
+	// A browser asks for HTML and then, before anything, for XML; it is better
+	// served with JSON.
+	browser := strings.Contains(header, "text/html") && wildcard > 0
+	if (wildcard > bestQ || browser) && !refused[mimeFHIR] {
 		best = mimeFHIR
 	}
 	if best == "" {
-		return "", notAcceptable("Accept: "+header, xml)
+		return "", notAcceptable("Accept: " + header)
 	}
 	return best, nil
 }
@@ -136,33 +148,28 @@ func rightVersion(params map[string]string) bool {
 	return !ok || v == "4.0" || v == "4.0.1"
 }
 
-func notAcceptable(asked string, xml bool) error {
+func notAcceptable(asked string) error {
 	if len(asked) > 200 {
 		asked = asked[:200] + "…"
 	}
-	if xml {
-		return fhir.Errorf(fhir.KindNotAcceptable, "%q: XML is not offered yet; ask for application/fhir+json", asked)
-	}
-	return fhir.Errorf(fhir.KindNotAcceptable, "%q: nothing of that is offered; ask for application/fhir+json (or application/json, text/json), with fhirVersion=4.0 or none", asked)
+	return fhir.Errorf(fhir.KindNotAcceptable, "%q: nothing of that is offered; ask for application/fhir+json or application/fhir+xml (or application/json, application/xml, text/json, text/xml), with fhirVersion=4.0 or none", asked)
 }
 
-// requireJSON checks the media type of a request body. None at all is read as
-// JSON, which is the only format there is.
-func requireJSON(contentType string) error {
+// requireFHIR checks the media type of a request body. None at all is read as
+// JSON.
+func requireFHIR(contentType string) error {
 	if contentType == "" {
 		return nil
 	}
 	base, params, err := mime.ParseMediaType(contentType)
-	_, ok := jsonTypes[base]
+	_, ok := mediaTypes[base]
 	switch {
-	case xmlTypes[base]:
-		return fhir.Errorf(fhir.KindUnsupportedMedia, "Content-Type %q: XML is not read yet; send application/fhir+json", contentType)
 	case err != nil || !ok:
-		return fhir.Errorf(fhir.KindUnsupportedMedia, "Content-Type %q is not read here; send application/fhir+json", contentType)
+		return fhir.Errorf(fhir.KindUnsupportedMedia, "Content-Type %q is not read here; send application/fhir+json or application/fhir+xml", contentType)
 	case !rightVersion(params):
 		return fhir.Errorf(fhir.KindUnsupportedMedia, "Content-Type %q names another FHIR version; this server speaks fhirVersion=4.0", contentType)
 	case !rightCharset(params["charset"]):
-		return fhir.Errorf(fhir.KindUnsupportedMedia, "Content-Type %q names another charset; FHIR JSON is UTF-8", contentType)
+		return fhir.Errorf(fhir.KindUnsupportedMedia, "Content-Type %q names another charset; FHIR is UTF-8", contentType)
 	}
 	return nil
 }

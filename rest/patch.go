@@ -57,7 +57,7 @@ func (r *request) patchOfBody() (patchFunc, error) {
 	if err != nil || !rightCharset(params["charset"]) {
 		return nil, unknownPatch(contentType)
 	}
-	if _, isFHIR := jsonTypes[base]; !isFHIR && base != mimeJSONPatch && base != mimeMergePatch {
+	if _, isFHIR := mediaTypes[base]; !isFHIR && base != mimeJSONPatch && base != mimeMergePatch {
 		return nil, unknownPatch(contentType)
 	}
 	src, err := r.readBody()
@@ -67,7 +67,7 @@ func (r *request) patchOfBody() (patchFunc, error) {
 	if base == mimeJSONPatch || base == mimeMergePatch {
 		return patchOfBytes(base, src), nil
 	}
-	tree, err := r.store.Parse(src)
+	tree, err := r.parse(src)
 	if err != nil {
 		return nil, err
 	}

@@ -86,14 +86,11 @@ func contains(names []string, name string) bool {
 func (r *request) resource() (*fhir.Tree, error) {
 	tree := r.tree
 	if tree == nil {
-		if err := requireJSON(r.header.Get("Content-Type")); err != nil {
-			return nil, err
-		}
-		src, err := r.readBody()
+		src, err := r.readFHIR()
 		if err != nil {
 			return nil, err
 		}
-		if tree, err = r.store.Parse(src); err != nil {
+		if tree, err = r.parse(src); err != nil {
 			return nil, err
 		}
 	}
@@ -101,6 +98,22 @@ func (r *request) resource() (*fhir.Tree, error) {
 		return nil, fhir.Errorf(fhir.KindInvalid, "the body is of type %s, but the URL names %s; they must be the same", got, r.resourceType)
 	}
 	return tree, nil
+}
+
+// readFHIR reads a body that must be FHIR, in JSON or XML.
+func (r *request) readFHIR() ([]byte, error) {
+	if err := requireFHIR(r.header.Get("Content-Type")); err != nil {
+		return nil, err
+	}
+	return r.readBody()
+}
+
+// parse reads a resource as the request's Content-Type says.
+func (r *request) parse(src []byte) (*fhir.Tree, error) {
+	if isXML(r.header.Get("Content-Type")) {
+		return r.store.ParseXML(src)
+	}
+	return r.store.Parse(src)
 }
 
 // readBody reads the request body, expanded, up to the limit.
@@ -123,7 +136,7 @@ func (r *request) readBody() ([]byte, error) {
 	case err != nil:
 		return nil, fhir.Errorf(fhir.KindInvalid, "the request body could not be read to its end: %v", err)
 	case n == 0:
-		return nil, fhir.Errorf(fhir.KindInvalid, "the request has no body; send a resource in JSON")
+		return nil, fhir.Errorf(fhir.KindInvalid, "the request has no body; send a resource")
 	}
 	return buf.Bytes(), nil
 }

@@ -8,20 +8,24 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/tarnhealth/tarn/fhir"
 )
 
 // response is the http.ResponseWriter that handlers write to: it drops the
-// body of a HEAD request, indents where _pretty asks for it, compresses, and
-// remembers the status.
+// body of a HEAD request, turns JSON into XML where the client wants that,
+// indents where _pretty asks for it, compresses, and remembers the status.
 type response struct {
 	http.ResponseWriter
 	status     int
 	head       bool
 	acceptGzip bool
 	pretty     bool
+	xml        bool
+	schema     *fhir.Schema // for XML
 
-	gzip     *gzip.Writer  // nil where the response is not compressed
-	indented *bytes.Buffer // the whole body, where it is to be indented
+	gzip *gzip.Writer  // nil where the response is not compressed
+	held *bytes.Buffer // the whole body, where it is to be changed
 }
 
 // accept settles what the response may do, from the request.
@@ -44,9 +48,10 @@ func (w *response) WriteHeader(status int) {
 		w.ResponseWriter.WriteHeader(status)
 		return
 	}
-	if w.pretty {
+	w.xml = w.schema != nil && isXML(header.Get("Content-Type"))
+	if w.pretty || w.xml {
 		header.Del("Content-Length")
-		w.indented = new(bytes.Buffer)
+		w.held = new(bytes.Buffer)
 	}
 	if w.acceptGzip && !w.small() {
 		header.Del("Content-Length")
@@ -71,8 +76,8 @@ func (w *response) Write(b []byte) (int, error) {
 	switch {
 	case w.head:
 		return len(b), nil
-	case w.indented != nil:
-		return w.indented.Write(b)
+	case w.held != nil:
+		return w.held.Write(b)
 	}
 	return w.send(b)
 }
@@ -87,8 +92,8 @@ func (w *response) send(b []byte) (int, error) {
 // close writes what is held back. It may be called after a failed response.
 func (w *response) close() error {
 	var err error
-	if w.indented != nil && !w.head {
-		err = w.sendIndented()
+	if w.held != nil && !w.head {
+		err = w.sendHeld()
 	}
 	if w.gzip != nil {
 		if closeErr := w.gzip.Close(); err == nil {
@@ -100,14 +105,27 @@ func (w *response) close() error {
 	return err
 }
 
-// sendIndented changes whitespace only: numbers stay as they are written.
-func (w *response) sendIndented() error {
-	var out bytes.Buffer
-	if err := json.Indent(&out, w.indented.Bytes(), "", "  "); err != nil {
-		return err
+// sendHeld turns the body into its final form. Indenting changes whitespace
+// only: numbers stay as they are written.
+func (w *response) sendHeld() error {
+	body := w.held.Bytes()
+	switch {
+	case w.xml:
+		xml, err := fhir.XMLFromJSON(w.schema, body)
+		if err != nil {
+			return err
+		}
+		if body = xml; w.pretty {
+			body = fhir.IndentXML(nil, xml)
+		}
+	default:
+		var out bytes.Buffer
+		if err := json.Indent(&out, body, "", "  "); err != nil {
+			return err
+		}
+		body = append(out.Bytes(), '\n')
 	}
-	out.WriteByte('\n')
-	_, err := w.send(out.Bytes())
+	_, err := w.send(body)
 	return err
 }
 

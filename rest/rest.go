@@ -113,6 +113,7 @@ func (h *handler) serve(res *response, r *request) error {
 	if r.store, err = h.Stores.Store(segments.store); err != nil {
 		return err
 	}
+	res.schema = r.store.Definitions().Schema
 	if err := r.locate(segments.rest); err != nil {
 		return err
 	}

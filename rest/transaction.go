@@ -15,14 +15,11 @@ import (
 // processBundle answers POST [base] with a batch or a transaction.
 // http://hl7.org/fhir/R4/http.html#transaction
 func processBundle(w http.ResponseWriter, r *request) error {
-	if err := requireJSON(r.header.Get("Content-Type")); err != nil {
-		return err
-	}
-	src, err := r.readBody()
+	src, err := r.readFHIR()
 	if err != nil {
 		return err
 	}
-	tree, err := r.store.Parse(src)
+	tree, err := r.parse(src)
 	if err != nil {
 		if entries := r.splitBatch(src); entries != nil {
 			return r.batch(w, entries)
