@@ -148,9 +148,12 @@ func (w *recorder) Write(b []byte) (int, error) {
 }
 
 // writeReplies writes the response Bundle, in the order of the request.
-func (r *request) writeReplies(w http.ResponseWriter, bundleType string, entries []*entry) error {
+func (r *request) writeReplies(w http.ResponseWriter, bundleType string, entries []*entry, links ...bundleLink) error {
 	b := r.newBundle(w, bundleType)
 	defer b.free()
+	if len(links) > 0 {
+		b.links(links...)
+	}
 	for _, e := range entries {
 		if err := b.replyEntry(&e.reply); err != nil {
 			return err
@@ -162,6 +165,10 @@ func (r *request) writeReplies(w http.ResponseWriter, bundleType string, entries
 
 func (b *bundleWriter) replyEntry(p *reply) error {
 	b.beginEntry()
+	if p.fullURL != "" {
+		b.buf = append(b.buf, `"fullUrl":`...)
+		b.buf = append(fhir.AppendString(b.buf, p.fullURL), ',')
+	}
 	if len(p.resource) > 0 {
 		b.buf = append(b.buf, `"resource":`...)
 		b.buf = append(b.buf, p.resource...)

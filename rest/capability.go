@@ -180,7 +180,7 @@ func (h *handler) describeResources(s *datastore.Store) []capabilityResource {
 			Interaction: interactions, Versioning: "versioned",
 			ReadHistory: true, UpdateCreate: true,
 			ConditionalCreate: true, ConditionalRead: "full-support",
-			ConditionalUpdate: true, ConditionalDelete: "single",
+			ConditionalUpdate: true, ConditionalDelete: "multiple",
 			ReferencePolicy: []string{"literal", "logical", "local"},
 		}
 		for _, p := range params[t.Name] {

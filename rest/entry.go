@@ -23,6 +23,7 @@ type entry struct {
 // A reply is an entry's response.
 type reply struct {
 	status   int
+	fullURL  string
 	outcome  []byte // an OperationOutcome
 	resource []byte
 	location string
