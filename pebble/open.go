@@ -10,13 +10,7 @@ import (
 	lsm "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
-
-	"github.com/tarnhealth/tarn/search"
 )
-
-// maxReplay bounds how many sealed versions Open looks at again to make views
-// of before possible.
-const maxReplay = 200_000
 
 // Open opens a folder, making it where it is not there. A folder that another
 // process has open is ErrLocked, one that a newer version of the program wrote
@@ -62,6 +56,7 @@ func engineOptions(opt *Options) *lsm.Options {
 	o := &lsm.Options{
 		FS:                          opt.FS,
 		Logger:                      engineLog{},
+		EventListener:               engineEvents(),
 		CacheSize:                   opt.CacheBytes,
 		MemTableSize:                16 << 20,
 		MemTableStopWritesThreshold: 4,
@@ -144,69 +139,4 @@ func (s *Store) lastDoc() (doc, error) {
 		last = docOf(it.Key())
 	}
 	return last, errors.Join(it.Error(), it.Close())
-}
-
-// replay makes in memory what is not sealed, and the lifetimes that recent
-// views need.
-func (s *Store) replay(sealed doc) error {
-	batch := s.db.NewBatch()
-	numbers := numbering{params: s.params, batch: batch}
-	for d := sealed + 1; d <= s.last; d++ {
-		if err := s.replayDoc(d, &numbers); err != nil {
-			return fmt.Errorf("version %d: %w", d, err)
-		}
-	}
-	if err := batch.Commit(lsm.Sync); err != nil {
-		return err
-	}
-	s.now.Store(uint32(s.last))
-	s.live.at = s.last
-	return s.replayLives(sealed)
-}
-
-func (s *Store) replayDoc(d doc, numbers *numbering) error {
-	v, err := s.version(d)
-	if err != nil {
-		return err
-	}
-	h, _, _, err := s.header(d)
-	if err != nil {
-		return err
-	}
-	s.lastMicros = h.micros
-	w := written{doc: d, prev: h.prev, resourceType: v.Type, change: h.change()}
-	var entries []search.Entry
-	if !v.Deleted() {
-		if entries, err = s.opt.Extract(v); err != nil {
-			return fmt.Errorf("its entries: %w", err)
-		}
-	}
-	if w.terms, err = numbers.terms(v.Type, v.Deleted(), entries); err != nil {
-		return err
-	}
-	s.show(&w)
-	s.live.publish([]written{w}, d)
-	return nil
-}
-
-// replayLives reads, newest first, the sealed versions that a view within the
-// retention may look behind.
-func (s *Store) replayLives(sealed doc) error {
-	oldest := s.opt.Now().Add(-s.opt.Retention).UnixMicro()
-	floor := sealed
-	for ; floor > 0 && sealed-floor < maxReplay; floor-- {
-		h, _, _, err := s.header(floor)
-		if err != nil {
-			return err
-		}
-		s.lastMicros = max(s.lastMicros, h.micros)
-		if h.micros < oldest {
-			break
-		}
-		if h.prev != 0 {
-			s.lives.supersede(h.prev, floor)
-		}
-	}
-	s.pins.floor = floor
-	return nil
 }

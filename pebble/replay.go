@@ -1,0 +1,120 @@
+package pebble
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	lsm "github.com/cockroachdb/pebble/v2"
+
+	"github.com/tarnhealth/tarn/search"
+)
+
+const (
+	// replayChunk is how many versions are read back at a time.
+	replayChunk = 4096
+	// maxReplayLives bounds how many sealed versions Open looks at again to
+	// make views of before possible.
+	maxReplayLives = 200_000
+)
+
+// A replayed is a version that is not sealed, as its body tells.
+type replayed struct {
+	header       header
+	resourceType string
+	entries      []search.Entry
+	err          error
+}
+
+// replay makes in memory what is not sealed, and the lifetimes that recent
+// views need.
+func (s *Store) replay(sealed doc) error {
+	batch := s.db.NewBatch()
+	numbers := numbering{params: s.params, batch: batch}
+	for first := sealed + 1; first <= s.last; first += replayChunk {
+		chunk := make([]replayed, min(replayChunk, s.last-first+1))
+		s.readBack(first, chunk)
+		for i := range chunk {
+			if err := s.replayDoc(first+doc(i), &chunk[i], &numbers); err != nil {
+				return fmt.Errorf("version %d: %w", first+doc(i), err)
+			}
+		}
+	}
+	if err := batch.Commit(lsm.Sync); err != nil {
+		return err
+	}
+	numbers.publish()
+	s.now.Store(uint32(s.last))
+	s.live.at = s.last
+	return s.replayLives(sealed)
+}
+
+// readBack extracts the versions from first on, on all processors.
+func (s *Store) readBack(first doc, chunk []replayed) {
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(chunk); i += workers {
+				chunk[i] = s.readBackDoc(first + doc(i))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (s *Store) readBackDoc(d doc) (r replayed) {
+	var id string
+	if r.header, r.resourceType, id, r.err = s.header(d); r.err != nil || r.header.deleted() {
+		return r
+	}
+	v, err := s.withBody(d, &r.header, r.resourceType, id)
+	if err == nil {
+		r.entries, err = s.opt.Extract(v)
+	}
+	r.err = err
+	return r
+}
+
+func (s *Store) replayDoc(d doc, r *replayed, numbers *numbering) error {
+	if r.err != nil {
+		return r.err
+	}
+	s.lastMicros = r.header.micros
+	terms, err := numbers.terms(r.resourceType, r.header.deleted(), r.entries)
+	if err != nil {
+		return err
+	}
+	w := written{doc: d, prev: r.header.prev, terms: terms, resourceType: r.resourceType, change: r.header.change()}
+	s.show(&w)
+	s.live.publish([]written{w}, d)
+	return nil
+}
+
+// replayLives reads, newest first, the sealed versions that a view within the
+// retention may look behind.
+func (s *Store) replayLives(sealed doc) error {
+	oldest := s.opt.Now().Add(-s.opt.Retention).UnixMicro()
+	it, err := s.db.NewIter(&lsm.IterOptions{LowerBound: docKey(tagVersion, 1), UpperBound: docKey(tagVersion, sealed+1)})
+	if err != nil {
+		return err
+	}
+	floor := sealed
+	for ok := it.Last(); ok && sealed-floor < maxReplayLives; ok = it.Prev() {
+		h, _, _, err := readVersion(it.Value())
+		if err != nil {
+			return errors.Join(err, it.Close())
+		}
+		s.lastMicros = max(s.lastMicros, h.micros)
+		if h.micros < oldest {
+			break
+		}
+		if h.prev != 0 {
+			s.lives.supersede(h.prev, docOf(it.Key()))
+		}
+		floor = docOf(it.Key()) - 1
+	}
+	s.pins.floor = floor
+	return errors.Join(it.Error(), it.Close())
+}
