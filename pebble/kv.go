@@ -77,7 +77,7 @@ func OpenKV(dir string, opt KVOptions) (*KV, error) {
 	}
 	k := &KV{db: db, now: opt.Now, writer: make(chan struct{}, 1)}
 	if err := k.prepare(dir); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(damaged(err), db.Close())
 	}
 	return k, nil
 }

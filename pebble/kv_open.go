@@ -28,6 +28,7 @@ func openKVFolder(dir string, disk vfs.FS) (*lsm.DB, error) {
 	db, err := lsm.Open(dir, &lsm.Options{
 		FS:                 disk,
 		Logger:             engineLog{},
+		EventListener:      engineEvents(),
 		MemTableSize:       kvMemTable,
 		FormatMajorVersion: lsm.FormatValueSeparation,
 	})
@@ -44,12 +45,22 @@ func openError(dir string, disk vfs.FS, err error) error {
 		return fmt.Errorf("pebble: %s cannot be opened: %w", dir, err)
 	case strings.Contains(err.Error(), "unknown format major version"):
 		return fmt.Errorf("%w: %s: %w", ErrNewer, dir, err)
-	case lsm.IsCorruptionError(err), errors.Is(err, fs.ErrNotExist), errors.Is(err, lsm.ErrDBNotPristine):
+	case lsm.IsCorruptionError(err), errors.Is(err, fs.ErrNotExist), errors.Is(err, lsm.ErrDBNotPristine),
+		strings.Contains(err.Error(), "object size mismatch"):
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, dir, err)
 	case locked(dir, disk):
 		return fmt.Errorf("%w: %s", ErrLocked, dir)
 	}
 	return fmt.Errorf("pebble: %s cannot be opened: %w", dir, err)
+}
+
+// damaged marks an error of reading what an open engine holds as ErrDamaged
+// where that is its reason.
+func damaged(err error) error {
+	if lsm.IsCorruptionError(err) && !errors.Is(err, ErrDamaged) {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
 }
 
 // locked tries the folder's lock, for the engine's own error has no type.
@@ -59,6 +70,14 @@ func locked(dir string, disk vfs.FS) bool {
 		return true
 	}
 	return lock.Close() != nil
+}
+
+// engineEvents keeps the engine from giving up where a block does not have its
+// checksum: the call that read the block fails, which is enough.
+func engineEvents() *lsm.EventListener {
+	return &lsm.EventListener{DataCorruption: func(info lsm.DataCorruptionInfo) {
+		slog.Error("the data folder is damaged", "file", info.Path, "error", info.Details.Error())
+	}}
 }
 
 // engineLog passes on what an operator must see. The engine never returns from

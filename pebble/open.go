@@ -27,7 +27,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	s := &Store{opt: opt, dir: dir, db: db,
 		queue: make(chan *request, 256), finish: make(chan *group), finished: make(chan struct{})}
 	if err := s.start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("pebble: %s: %w", dir, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("pebble: %s: %w", dir, damaged(err)), db.Close())
 	}
 	return s, nil
 }
