@@ -2,6 +2,7 @@ package endtoend
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -61,17 +62,23 @@ func TestMain(m *testing.M) {
 // tarn runs the command and returns its standard output.
 func tarn(t *testing.T, args ...string) string {
 	t.Helper()
-	name, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var stdout, stderr bytes.Buffer
-	cmd := exec.Command(name, args...)
+	cmd := command(t.Context(), t, args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("tarn %s: %v\n%s%s", strings.Join(args, " "), err, &stdout, &stderr)
 	}
 	return stdout.String()
+}
+
+// command is the command with arguments, not yet started.
+func command(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	name, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exec.CommandContext(ctx, name, args...)
 }
 
 // A server is a running tarn process.
