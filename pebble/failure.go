@@ -14,15 +14,22 @@ import (
 // cannot know whether the batch that failed will be found when the folder is
 // opened again.
 type failure struct {
-	mu   sync.Mutex
-	err  error
-	dead bool
+	mu    sync.Mutex
+	cause error
+	dead  bool
 }
 
+// get returns what callers are to see, nil while all is well. Each gets an
+// error of its own, which it may add to.
 func (f *failure) get() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.err
+	if f.cause == nil {
+		return nil
+	}
+	return fhir.Errorf(fhir.KindUnavailable,
+		"the data store cannot be written: its disk failed or is full. Nothing of this request is visible; "+
+			"free or repair the disk and start the server again").Because(f.cause)
 }
 
 // fatal reports whether the engine gave up in the middle of a call.
@@ -35,13 +42,11 @@ func (f *failure) fatal() bool {
 // set records an error and returns what callers are to see.
 func (f *failure) set(cause error) error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.err == nil {
-		f.err = fhir.Errorf(fhir.KindUnavailable,
-			"the data store cannot be written: its disk failed or is full. Nothing of this request is visible; "+
-				"free or repair the disk and start the server again").Because(cause)
+	if f.cause == nil {
+		f.cause = cause
 	}
-	return f.err
+	f.mu.Unlock()
+	return f.get()
 }
 
 // guard runs a call of the engine and turns its panics, which is how it gives
@@ -65,20 +70,21 @@ const minFree = 128 << 20
 // A gauge watches the free space of a folder's disk. It belongs to the writer.
 type gauge struct {
 	checked time.Time
-	err     error
+	low     bool
+	free    uint64
 }
 
 // check refuses writes while the disk is nearly full. It looks once a second.
 func (g *gauge) check(fs vfs.FS, dir string) error {
-	if time.Since(g.checked) < time.Second {
-		return g.err
+	if time.Since(g.checked) >= time.Second {
+		usage, err := fs.GetDiskUsage(dir)
+		g.checked, g.free = time.Now(), usage.AvailBytes
+		g.low = err == nil && usage.AvailBytes < minFree
 	}
-	g.checked, g.err = time.Now(), nil
-	usage, err := fs.GetDiskUsage(dir)
-	if err == nil && usage.AvailBytes < minFree {
-		g.err = fhir.Errorf(fhir.KindUnavailable,
-			"the disk of the data store is nearly full: %d MB are free, %d MB are needed; free some space and try again",
-			usage.AvailBytes>>20, minFree>>20)
+	if !g.low {
+		return nil
 	}
-	return g.err
+	return fhir.Errorf(fhir.KindUnavailable,
+		"the disk of the data store is nearly full: %d MB are free, %d MB are needed; free some space and try again",
+		g.free>>20, minFree>>20)
 }

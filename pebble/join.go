@@ -57,6 +57,35 @@ func (e *evaluation) has(resourceType string, n search.Has) (*roaring.Bitmap, er
 		}
 		return err
 	}
+	if int(inner.GetCardinality()) <= e.store.opt.byEntries {
+		return set, e.eachKey(inner, n.Param, add)
+	}
 	err = e.terms.keysOf(e.ctx, number, search.Prefix([]byte(resourceType+"/")), inner, add)
 	return set, err
+}
+
+// eachKey calls fn with the keys that the docs of a set have for a parameter.
+func (e *evaluation) eachKey(set *roaring.Bitmap, p *search.Param, fn func(key []byte) error) error {
+	for it := set.Iterator(); it.HasNext(); {
+		if err := e.ctx.Err(); err != nil {
+			return err
+		}
+		v, err := e.store.version(doc(it.Next()))
+		if err != nil {
+			return err
+		}
+		entries, err := e.store.opt.Extract(v)
+		if err != nil {
+			return err
+		}
+		for _, entry := range entries {
+			if entry.Param.Code != p.Code || entry.Param.Type != p.Type {
+				continue
+			}
+			if err := fn(entry.Key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -48,6 +48,9 @@ func (o *Options) setDefaults() {
 	if o.SealDocs == 0 {
 		o.SealDocs = 1 << segmentBits
 	}
+	if o.byEntries == 0 {
+		o.byEntries = defaultByEntries
+	}
 }
 
 // engineOptions tunes the engine. Memtables are small because only versions

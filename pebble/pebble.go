@@ -43,12 +43,17 @@ type Options struct {
 	// SealDocs is how many versions the index keeps in memory before it is
 	// written to a file; 0 is a segment, 65,536.
 	SealDocs int
+
+	// byEntries is up to how many resources a sort or a reverse chain reads
+	// for their entries. For more, it walks the index. Tests change it.
+	byEntries int
 }
 
 // Defaults of Options.
 const (
 	DefaultRetention  = 15 * time.Minute
 	DefaultCacheBytes = 64 << 20
+	defaultByEntries  = 256
 )
 
 // maxHeadBytes seals a head early where its terms are large.

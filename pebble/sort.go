@@ -14,10 +14,6 @@ import (
 	"github.com/tarnhealth/tarn/store"
 )
 
-// sortByEntries is up to how many docs are sorted by the entries of their
-// bodies. More are found in order, by walking the parameter's keys.
-const sortByEntries = 256
-
 // ordered returns the first n docs of a set in order. It may change the set.
 func (e *evaluation) ordered(set *roaring.Bitmap, sort []search.SortKey, n int) ([]doc, error) {
 	size := int(set.GetCardinality())
@@ -26,7 +22,7 @@ func (e *evaluation) ordered(set *roaring.Bitmap, sort []search.SortKey, n int) 
 		return nil, nil
 	case size == 1 || byT(sort):
 		return pageByT(set, sort, 0, n), nil
-	case size <= sortByEntries, sort[0].ID:
+	case size <= e.store.opt.byEntries, sort[0].ID:
 		return e.sortRows(set, sort, n)
 	}
 	return e.walkInOrder(set, sort, n)

@@ -14,13 +14,13 @@ import (
 type storeDisk struct {
 	fs  vfs.FS
 	dir string
-	// seal is Options.SealDocs.
-	seal int
+	// seal and byEntries are in Options.
+	seal, byEntries int
 }
 
 func (d storeDisk) Open(t *testing.T, opt storetest.Options) store.Store {
 	t.Helper()
-	s, err := Open(d.dir, Options{FS: d.fs, Extract: opt.Extract, Now: opt.Now, Retention: opt.Retention, SealDocs: d.seal})
+	s, err := Open(d.dir, Options{FS: d.fs, Extract: opt.Extract, Now: opt.Now, Retention: opt.Retention, SealDocs: d.seal, byEntries: d.byEntries})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,12 +36,14 @@ func (d storeDisk) Crash(t *testing.T) storetest.Disk {
 	return d
 }
 
-// TestStore runs the suite in memory, sealing rarely and all the time.
+// TestStore runs the suite in memory: sealing rarely, and all the time with
+// every sort and reverse chain by the index.
 func TestStore(t *testing.T) {
-	for name, seal := range map[string]int{"head": 0, "seals": 7} {
+	for name, disk := range map[string]storeDisk{"head": {}, "seals": {seal: 7, byEntries: 1}} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Test(t, func(*testing.T) storetest.Disk {
-				return storeDisk{fs: vfs.NewCrashableMem(), dir: "store", seal: seal}
+				disk.fs, disk.dir = vfs.NewCrashableMem(), "store"
+				return disk
 			})
 		})
 	}

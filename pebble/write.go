@@ -97,11 +97,11 @@ func (s *Store) apply(g *group) {
 	if err == nil {
 		err = s.failure.guard(func() error { return s.db.ApplyNoSyncWait(g.batch, lsm.Sync) })
 		if err != nil {
-			err = s.failure.set(err)
+			s.failure.set(err)
 		}
 	}
 	if err != nil {
-		g.fail(err)
+		g.fail(s.failure.get)
 		return
 	}
 	g.numbers.publish()
@@ -109,10 +109,10 @@ func (s *Store) apply(g *group) {
 }
 
 // fail gives every commit of the group that was still good an error.
-func (g *group) fail(err error) {
+func (g *group) fail(cause func() error) {
 	for i := range g.results {
 		if g.results[i].err == nil {
-			g.results[i] = result{err: err}
+			g.results[i] = result{err: cause()}
 		}
 	}
 	g.written = nil
@@ -298,7 +298,8 @@ func (s *Store) finisher() {
 		if len(g.written) > 0 {
 			started := time.Now()
 			if err := s.sync(g); err != nil {
-				g.fail(s.failure.set(err))
+				s.failure.set(err)
+				g.fail(s.failure.get)
 			} else {
 				s.publish(g)
 			}
