@@ -18,6 +18,7 @@ const module = "github.com/tarnhealth/tarn/"
 var imports = map[string][]string{
 	"fhir": {},
 	"kv":   {},
+	"ucum": {"fhir"},
 
 	"definition":                {"fhir", "definition/internal/table"},
 	"definition/internal/table": {},
@@ -27,7 +28,7 @@ var imports = map[string][]string{
 	"synth":    {"fhir"},
 
 	"validate": {"fhir", "definition", "fhirpath"},
-	"search":   {"fhir", "definition", "fhirpath", "search/filter"},
+	"search":   {"fhir", "definition", "fhirpath", "search/filter", "ucum"},
 
 	"search/filter": {"fhir"},
 
