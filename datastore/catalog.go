@@ -71,6 +71,9 @@ type Options struct {
 	Now func() time.Time
 	// NewID makes resource ids; nil for random UUIDs.
 	NewID func() string
+	// MaxIncludes is the greatest number of resources that includes add to
+	// one page of a search. 0 means 1,000.
+	MaxIncludes int
 }
 
 // A Catalog is the data stores of a server. It is safe for concurrent use.
@@ -97,6 +100,9 @@ func Open(ctx context.Context, opt Options) (*Catalog, error) {
 	}
 	if opt.NewID == nil {
 		opt.NewID = newUUID
+	}
+	if opt.MaxIncludes == 0 {
+		opt.MaxIncludes = 1000
 	}
 	registry, err := search.New(definition.R4())
 	if err != nil {
@@ -159,7 +165,7 @@ func (c *Catalog) open(ctx context.Context, r Record) error {
 	defer c.mu.Unlock()
 	c.stores[r.ID] = &Store{
 		record: r, registry: c.registry, validator: c.validator, backend: backend,
-		pageKey: keys.PageKey, base: base, newID: c.opt.NewID,
+		pageKey: keys.PageKey, base: base, newID: c.opt.NewID, maxIncludes: c.opt.MaxIncludes,
 	}
 	return nil
 }

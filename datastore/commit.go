@@ -34,7 +34,8 @@ type Op struct {
 	// Resource is the submitted resource; nil for patch and delete.
 	Resource *fhir.Tree
 	// Patch makes the new resource, as JSON, of a patch from the current one,
-	// which has its id and version in it. It may be called several times.
+	// which has its id and version in it; nil where nothing is to change. It
+	// may be called several times.
 	Patch func(current *fhir.Tree) ([]byte, error)
 	// FullURL is the Bundle entry's, "" outside a transaction.
 	FullURL string

@@ -2,61 +2,107 @@ package datastore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
+	"slices"
+	"strconv"
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
 
+// ErrIncludesCut is the last that Include yields where there is more to add
+// than one page may have.
+var ErrIncludesCut = errors.New("datastore: the matches include more resources than one page may have")
+
 // Include yields what a query's _include and _revinclude add to a page's
-// matches: each resource once, and none that is among the matches. References
-// to what is missing, deleted or not for this caller add nothing.
+// matches: each resource once, and none that is among the matches. What they
+// add is followed as well by those with :iterate, until nothing new comes, or
+// until there are Options.MaxIncludes. The order depends on the data alone.
+// References to what is missing, deleted or not for this caller add nothing.
 // http://hl7.org/fhir/R4/search.html#include
 func (v *View) Include(ctx context.Context, q *search.Query, matches []store.Version) iter.Seq2[store.Version, error] {
 	return func(yield func(store.Version, error) bool) {
-		seen := make(map[resourceKey]bool, len(matches))
+		x := &includer{ctx: ctx, view: v, seen: make(map[search.Reference]bool, len(matches)), left: v.store.maxIncludes, yield: yield}
 		for _, m := range matches {
-			seen[resourceKey{m.Type, m.ID}] = true
+			x.seen[search.Reference{Type: m.Type, ID: m.ID}] = true
 		}
-		if !v.include(ctx, q.Includes, matches, seen, yield) {
-			return
-		}
-		for _, inc := range q.RevIncludes {
-			if !v.revInclude(ctx, inc, matches, seen, yield) {
-				return
-			}
-		}
+		x.run(q, matches)
 	}
 }
 
-type resourceKey struct{ Type, ID string }
+// An includer is one call of Include.
+type includer struct {
+	ctx   context.Context
+	view  *View
+	seen  map[search.Reference]bool // matches, and what was added or cannot be
+	left  int                       // how many may still be added
+	yield func(store.Version, error) bool
+	// added is what the round has added, where the next will follow it.
+	added   []store.Version
+	iterate bool
+}
 
-func (v *View) include(ctx context.Context, includes []search.Include, matches []store.Version, seen map[resourceKey]bool, yield func(store.Version, error) bool) bool {
-	if len(includes) == 0 {
-		return true
-	}
-	for _, m := range matches {
-		targets, err := v.referred(includes, m)
-		if err != nil {
-			yield(store.Version{}, err)
-			return false
+// run follows the includes from the matches, then those that iterate from what
+// the round before has added.
+func (x *includer) run(q *search.Query, sources []store.Version) {
+	includes, revIncludes := q.Includes, q.RevIncludes
+	iterates := func(inc search.Include) bool { return inc.Iterate }
+	x.iterate = slices.ContainsFunc(includes, iterates) || slices.ContainsFunc(revIncludes, iterates)
+	for len(sources) > 0 {
+		x.added = nil
+		if !x.include(includes, sources) || !x.revInclude(revIncludes, sources) {
+			return
 		}
-		for _, key := range targets {
-			if seen[key] {
+		sources = x.added
+		includes, revIncludes = iterating(includes), iterating(revIncludes)
+	}
+}
+
+func iterating(includes []search.Include) []search.Include {
+	return slices.DeleteFunc(slices.Clone(includes), func(inc search.Include) bool { return !inc.Iterate })
+}
+
+// add yields a resource. Like the methods that follow it returns false where
+// nothing may be yielded any more.
+func (x *includer) add(v store.Version) bool {
+	if x.left == 0 {
+		return x.fail(ErrIncludesCut)
+	}
+	x.left--
+	if x.iterate {
+		x.added = append(x.added, v)
+	}
+	return x.yield(v, nil)
+}
+
+func (x *includer) fail(err error) bool {
+	x.yield(store.Version{}, err)
+	return false
+}
+
+func (x *includer) include(includes []search.Include, sources []store.Version) bool {
+	for _, s := range sources {
+		targets, err := x.view.referred(includes, s)
+		if err != nil {
+			return x.fail(err)
+		}
+		for _, target := range targets {
+			if x.seen[target] {
 				continue
 			}
-			seen[key] = true
-			version, err := v.Read(ctx, key.Type, key.ID)
-			if err != nil {
-				switch fhir.KindOf(err) {
-				case fhir.KindNotFound, fhir.KindGone, fhir.KindForbidden:
-					continue
-				}
-				yield(store.Version{}, err)
-				return false
+			x.seen[target] = true
+			version, err := x.view.Read(x.ctx, target.Type, target.ID)
+			switch fhir.KindOf(err) {
+			case fhir.KindNotFound, fhir.KindGone, fhir.KindForbidden:
+				continue
 			}
-			if !yield(version, nil) {
+			if err != nil {
+				return x.fail(err)
+			}
+			if !x.add(version) {
 				return false
 			}
 		}
@@ -64,66 +110,92 @@ func (v *View) include(ctx context.Context, includes []search.Include, matches [
 	return true
 }
 
-// referred lists what a match refers to by the parameters of the includes
-// that apply to its type.
-func (v *View) referred(includes []search.Include, m store.Version) ([]resourceKey, error) {
-	c, err := candidate(v.store.registry, v.store.base, m)
-	if err != nil {
-		return nil, err
-	}
-	var keys []resourceKey
+// referred lists what a resource refers to by those of the includes that apply
+// to its type.
+func (v *View) referred(includes []search.Include, s store.Version) ([]search.Reference, error) {
+	var tree *fhir.Tree
+	var targets []search.Reference
 	for _, inc := range includes {
-		if inc.Source != m.Type {
+		if inc.Source != s.Type {
 			continue
 		}
-		for _, e := range c.Entries {
-			if !follows(inc, e.Param) {
-				continue
-			}
-			t, id, ok := search.ParseReferenceKey(e.Key)
-			if ok && (inc.Target == "" || inc.Target == t) {
-				keys = append(keys, resourceKey{t, id})
+		if tree == nil {
+			var err error
+			if tree, err = v.store.Parse(s.Body.Append(nil, strconv.FormatUint(s.Number, 10), s.LastUpdated)); err != nil {
+				return nil, fmt.Errorf("stored version %s/%s/_history/%d: %w", s.Type, s.ID, s.Number, err)
 			}
 		}
-	}
-	return keys, nil
-}
-
-func follows(inc search.Include, p *search.Param) bool {
-	for _, q := range inc.Params {
-		if p == q {
-			return true
+		more, err := v.store.registry.Included(inc, tree, v.store.base)
+		if err != nil {
+			return nil, err
 		}
+		targets = append(targets, more...)
 	}
-	return false
+	return targets, nil
 }
 
 // revIncludePage is how many referring resources are read at a time.
 const revIncludePage = 500
 
-func (v *View) revInclude(ctx context.Context, inc search.Include, matches []store.Version, seen map[resourceKey]bool, yield func(store.Version, error) bool) bool {
-	where := referringTo(inc, matches)
-	if where == nil {
+func (x *includer) revInclude(includes []search.Include, sources []store.Version) bool {
+	if len(includes) == 0 {
 		return true
 	}
-	q := &search.Query{Plan: search.Plan{Parts: []search.Part{{Type: inc.Source, Where: where}}}}
-	page := store.Page{Limit: revIncludePage}
-	for {
-		r, err := v.Search(ctx, q, page)
-		if err != nil {
-			if fhir.KindOf(err) == fhir.KindForbidden {
-				return true
-			}
-			yield(store.Version{}, err)
+	byType := map[string][]search.Reference{}
+	for _, s := range sources {
+		byType[s.Type] = append(byType[s.Type], search.Reference{Type: s.Type, ID: s.ID})
+	}
+	for _, inc := range includes {
+		targets := referable(&inc, byType)
+		if len(targets) > 0 && !x.referring(inc, targets) {
 			return false
 		}
+	}
+	return true
+}
+
+// referable are the resources that an include may lead to. Parameters that
+// lead to none of them are taken out of the include.
+func referable(inc *search.Include, byType map[string][]search.Reference) []search.Reference {
+	used := map[string]bool{}
+	inc.Params = slices.DeleteFunc(slices.Clone(inc.Params), func(p *search.Param) bool {
+		useless := true
+		for t := range byType {
+			if (inc.Target == "" || inc.Target == t) && (len(p.Def.Target) == 0 || slices.Contains(p.Def.Target, t)) {
+				used[t], useless = true, false
+			}
+		}
+		return useless
+	})
+	var targets []search.Reference
+	for t := range used {
+		targets = append(targets, byType[t]...)
+	}
+	return targets
+}
+
+// referring adds the resources that refer to one of the targets.
+func (x *includer) referring(inc search.Include, targets []search.Reference) bool {
+	q := &search.Query{Plan: search.Plan{Parts: []search.Part{search.RevIncludePart(inc, targets)}}}
+	page := store.Page{Limit: revIncludePage}
+	for {
+		r, err := x.view.Search(x.ctx, q, page)
+		if fhir.KindOf(err) == fhir.KindForbidden {
+			return true
+		}
+		if err != nil {
+			return x.fail(err)
+		}
 		for version, err := range r.Matches {
-			key := resourceKey{version.Type, version.ID}
-			if err == nil && seen[key] {
+			if err != nil {
+				return x.fail(err)
+			}
+			key := search.Reference{Type: version.Type, ID: version.ID}
+			if x.seen[key] {
 				continue
 			}
-			seen[key] = true
-			if !yield(version, err) || err != nil {
+			x.seen[key] = true
+			if !x.add(version) {
 				return false
 			}
 		}
@@ -132,23 +204,4 @@ func (v *View) revInclude(ctx context.Context, inc search.Include, matches []sto
 		}
 		page.After = r.Next
 	}
-}
-
-// referringTo is the condition that a resource refers to one of the matches;
-// nil where no match can be referred to.
-func referringTo(inc search.Include, matches []store.Version) search.Node {
-	var keys [][]byte
-	for _, m := range matches {
-		if inc.Target == "" || inc.Target == m.Type {
-			keys = append(keys, search.ReferenceKey(m.Type, m.ID))
-		}
-	}
-	if len(keys) == 0 {
-		return nil
-	}
-	var any search.Or
-	for _, p := range inc.Params {
-		any = append(any, search.Terms{Param: p, Spans: search.Exact(keys)})
-	}
-	return any
 }

@@ -3,6 +3,7 @@ package datastore
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strconv"
 
 	"github.com/tarnhealth/tarn/fhir"
@@ -44,6 +45,11 @@ func (x *expansion) patchVersion(i int, current store.Version) error {
 	src, err := op.Patch(before)
 	if err != nil {
 		return err
+	}
+	if src == nil {
+		st.write = false
+		st.outcome = Outcome{Status: http.StatusOK, Version: current}
+		return nil
 	}
 	after, err := x.commit.store.Parse(src)
 	if err != nil {

@@ -21,6 +21,8 @@ type Store struct {
 	pageKey   []byte
 	base      string
 	newID     func() string
+	// maxIncludes bounds what includes add to one page.
+	maxIncludes int
 	// contended is held by a commit that keeps losing to others.
 	contended sync.Mutex
 }

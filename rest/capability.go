@@ -100,10 +100,15 @@ type (
 		URL         string `json:"url"`
 	}
 	capabilityRest struct {
-		Mode        string               `json:"mode"`
-		Security    capabilitySecurity   `json:"security"`
-		Resource    []capabilityResource `json:"resource"`
-		Interaction []capabilityCode     `json:"interaction"`
+		Mode        string                `json:"mode"`
+		Security    capabilitySecurity    `json:"security"`
+		Resource    []capabilityResource  `json:"resource"`
+		Interaction []capabilityCode      `json:"interaction"`
+		Operation   []capabilityOperation `json:"operation,omitempty"`
+	}
+	capabilityOperation struct {
+		Name       string `json:"name"`
+		Definition string `json:"definition"`
 	}
 	capabilitySecurity struct {
 		CORS bool `json:"cors"`
@@ -112,20 +117,21 @@ type (
 		Code string `json:"code"`
 	}
 	capabilityResource struct {
-		Type              string            `json:"type"`
-		Profile           string            `json:"profile"`
-		Interaction       []capabilityCode  `json:"interaction"`
-		Versioning        string            `json:"versioning"`
-		ReadHistory       bool              `json:"readHistory"`
-		UpdateCreate      bool              `json:"updateCreate"`
-		ConditionalCreate bool              `json:"conditionalCreate"`
-		ConditionalRead   string            `json:"conditionalRead"`
-		ConditionalUpdate bool              `json:"conditionalUpdate"`
-		ConditionalDelete string            `json:"conditionalDelete"`
-		ReferencePolicy   []string          `json:"referencePolicy"`
-		SearchInclude     []string          `json:"searchInclude,omitempty"`
-		SearchRevInclude  []string          `json:"searchRevInclude,omitempty"`
-		SearchParam       []capabilityParam `json:"searchParam"`
+		Type              string                `json:"type"`
+		Profile           string                `json:"profile"`
+		Interaction       []capabilityCode      `json:"interaction"`
+		Versioning        string                `json:"versioning"`
+		ReadHistory       bool                  `json:"readHistory"`
+		UpdateCreate      bool                  `json:"updateCreate"`
+		ConditionalCreate bool                  `json:"conditionalCreate"`
+		ConditionalRead   string                `json:"conditionalRead"`
+		ConditionalUpdate bool                  `json:"conditionalUpdate"`
+		ConditionalDelete string                `json:"conditionalDelete"`
+		ReferencePolicy   []string              `json:"referencePolicy"`
+		SearchInclude     []string              `json:"searchInclude,omitempty"`
+		SearchRevInclude  []string              `json:"searchRevInclude,omitempty"`
+		SearchParam       []capabilityParam     `json:"searchParam"`
+		Operation         []capabilityOperation `json:"operation,omitempty"`
 	}
 	capabilityParam struct {
 		Name          string `json:"name"`
@@ -151,8 +157,22 @@ func (h *handler) describe(s *datastore.Store) capabilityStatement {
 			Mode: "server", Security: capabilitySecurity{CORS: true},
 			Resource:    h.describeResources(s),
 			Interaction: append(h.interactionsAt(levelSystem, levelSystemSearch, levelSystemHistory), capabilityCode{"transaction"}),
+			Operation:   h.describeOperations(s, ""),
 		}},
 	}
+}
+
+// describeOperations lists the operations of a resource type, or with "" those
+// of the whole data store.
+func (h *handler) describeOperations(s *datastore.Store, resourceType string) []capabilityOperation {
+	var all []capabilityOperation
+	for i := range h.operations {
+		o := &h.operations[i]
+		if resourceType == "" && slices.Contains(o.levels, levelSystem) || resourceType != "" && o.offeredOn(resourceType) {
+			all = append(all, capabilityOperation{o.code, o.url(s, resourceType)})
+		}
+	}
+	return all
 }
 
 // interactionsAt lists the interactions of some levels, each once.
@@ -182,6 +202,7 @@ func (h *handler) describeResources(s *datastore.Store) []capabilityResource {
 			ConditionalCreate: true, ConditionalRead: "full-support",
 			ConditionalUpdate: true, ConditionalDelete: "multiple",
 			ReferencePolicy: []string{"literal", "logical", "local"},
+			Operation:       h.describeOperations(s, t.Name),
 		}
 		for _, p := range params[t.Name] {
 			resource.SearchParam = append(resource.SearchParam, describeParam(p))

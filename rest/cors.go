@@ -16,7 +16,7 @@ const (
 // https://fetch.spec.whatwg.org/#http-cors-protocol
 func options(w http.ResponseWriter, r *request) error {
 	r.interaction = "options"
-	allow := r.h.allowed(r.level)
+	allow := r.allowed()
 	header := w.Header()
 	header.Set("Allow", allow)
 	if strings.Contains(allow, http.MethodPatch) {

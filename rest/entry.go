@@ -76,6 +76,12 @@ func (r *request) readEntry(e *entry, node fhir.Node) error {
 	if err := e.req.route(); err != nil {
 		return err
 	}
+	if e.req.operation != "" {
+		if e.req.method != http.MethodGet {
+			return fhir.Errorf(fhir.KindNotSupported, "an operation by POST cannot be an entry; call %s by itself", url).At("request")
+		}
+		return nil
+	}
 	return e.readOp(node)
 }
 

@@ -19,7 +19,7 @@ const (
 	mimeMergePatch = "application/merge-patch+json"
 )
 
-var patchFormats = []string{mimeFHIR, mimeJSONPatch, mimeMergePatch}
+var patchFormats = []string{mimeFHIR, mimeXML, mimeJSONPatch, mimeMergePatch}
 
 // patchResource answers PATCH [base]/[type]/[id] and the conditional
 // PATCH [base]/[type]?criteria. http://hl7.org/fhir/R4/http.html#patch
@@ -75,8 +75,8 @@ func (r *request) patchOfBody() (patchFunc, error) {
 }
 
 func unknownPatch(contentType string) error {
-	return fhir.Errorf(fhir.KindUnsupportedMedia, "Content-Type %q is no patch format that is read here; send one of %s (with a Parameters resource), %s, %s",
-		contentType, patchFormats[0], patchFormats[1], patchFormats[2])
+	return fhir.Errorf(fhir.KindUnsupportedMedia, "Content-Type %q is no patch format that is read here; send %s or %s (a Parameters resource), %s or %s",
+		contentType, patchFormats[0], patchFormats[1], patchFormats[2], patchFormats[3])
 }
 
 func patchOfBytes(format string, src []byte) patchFunc {

@@ -73,13 +73,15 @@ func New(opt Options) http.Handler {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	return &handler{Options: opt, started: opt.Now().UTC(), routes: routes(), capabilities: map[*datastore.Store]*capability{}}
+	return &handler{Options: opt, started: opt.Now().UTC(), routes: routes(), operations: operations(), capabilities: map[*datastore.Store]*capability{}}
 }
 
 type handler struct {
 	Options
 	started time.Time
 	routes  map[routeKey]interaction
+	// operations is the operation table.
+	operations []operation
 
 	mu           sync.Mutex
 	capabilities map[*datastore.Store]*capability
@@ -121,10 +123,12 @@ func (h *handler) serve(res *response, r *request) error {
 		return options(res, r)
 	}
 	if err := r.route(); err != nil {
-		res.Header().Set("Allow", h.allowed(r.level))
+		if fhir.KindOf(err) == fhir.KindMethodNotAllowed {
+			res.Header().Set("Allow", r.allowed())
+		}
 		return err
 	}
-	if r.level != levelMetadata {
+	if r.level != levelMetadata || r.operation != "" {
 		if r.access, err = h.Authorize(r.http, r.store); err != nil {
 			return err
 		}

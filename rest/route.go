@@ -3,7 +3,6 @@ package rest
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/tarnhealth/tarn/authz"
@@ -35,6 +34,8 @@ type target struct {
 	level        level
 	resourceType string
 	id, version  string
+	// operation is the code of an operation that is called on it, without $.
+	operation string
 }
 
 type interaction struct {
@@ -74,7 +75,17 @@ func routes() map[routeKey]interaction {
 	}
 }
 
-// allowed is the Allow header of a level.
+// allowed is the Allow header of the request's URL.
+func (r *request) allowed() string {
+	if r.operation == "" {
+		return r.h.allowed(r.level)
+	}
+	if o, err := r.findOperation(); err == nil {
+		return o.methods()
+	}
+	return http.MethodOptions
+}
+
 func (h *handler) allowed(l level) string {
 	var methods []string
 	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
@@ -112,14 +123,16 @@ func (r *request) locate(parts []string) error {
 		return err
 	}
 	r.query = pairs
+	parts, code, err := cutOperation(parts)
+	if err != nil {
+		return err
+	}
 	r.target, err = r.parseTarget(parts)
+	r.operation = code
 	return err
 }
 
 func (r *request) parseTarget(parts []string) (target, error) {
-	if at := slices.IndexFunc(parts, func(p string) bool { return strings.HasPrefix(p, "$") }); at >= 0 {
-		return target{}, fhir.Errorf(fhir.KindNotFound, "the operation %s is not offered here; [base]/metadata lists what is", parts[at])
-	}
 	if len(parts) == 0 {
 		return target{level: levelSystem}, nil
 	}
@@ -169,6 +182,9 @@ func (t target) below(parts []string) (target, error) {
 
 // route finds the interaction of the request's level and method.
 func (r *request) route() error {
+	if r.operation != "" {
+		return r.routeOperation()
+	}
 	i, ok := r.h.routes[routeKey{r.level, r.method}]
 	if ok {
 		r.interaction, r.serve = i.name, i.serve
@@ -178,7 +194,7 @@ func (r *request) route() error {
 	if r.method == http.MethodPost && r.level == levelInstance {
 		hint = "; to create a resource, POST to [base]/" + r.resourceType + "; to update it, PUT"
 	}
-	return fhir.Errorf(fhir.KindMethodNotAllowed, "%s is not allowed here; allowed are %s%s", r.method, r.h.allowed(r.level), hint)
+	return fhir.Errorf(fhir.KindMethodNotAllowed, "%s is not allowed here; allowed are %s%s", r.method, r.allowed(), hint)
 }
 
 // unknownType is the error for a URL that names no resource type.

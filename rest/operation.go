@@ -1,0 +1,250 @@
+package rest
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+)
+
+// An operation is one row of the operation table.
+// http://hl7.org/fhir/R4/operations.html
+type operation struct {
+	code string // without the $
+	// on lists the resource types that have the operation; empty for all.
+	on []string
+	// levels is where it can be called: levelSystem, levelType,
+	// levelInstance, levelVersion.
+	levels []level
+	// affectsState keeps GET from calling it.
+	affectsState bool
+	// definition is the canonical URL of an OperationDefinition that is not
+	// one of R4's own.
+	definition string
+	serve      func(w http.ResponseWriter, r *request, in *arguments) error
+}
+
+// operations is every operation that is offered; each is in a file of its own.
+func operations() []operation {
+	return []operation{
+		metaOperation(),
+		metaAddOperation(),
+		metaDeleteOperation(),
+		validateOperation(),
+	}
+}
+
+func (o *operation) offeredOn(resourceType string) bool {
+	return len(o.on) == 0 || slices.Contains(o.on, resourceType)
+}
+
+// methods are the methods by which the operation may be called.
+func (o *operation) methods() string {
+	if o.affectsState {
+		return "POST, OPTIONS"
+	}
+	return "GET, HEAD, POST, OPTIONS"
+}
+
+// url is the canonical URL of the operation's definition.
+func (o *operation) url(s *datastore.Store, resourceType string) string {
+	if o.definition != "" {
+		return o.definition
+	}
+	for _, d := range s.Definitions().Operations {
+		if d.Code == o.code && (slices.Contains(d.Resource, resourceType) || slices.Contains(d.Resource, "Resource")) {
+			return d.URL
+		}
+	}
+	return s.Base() + "/OperationDefinition/" + o.code
+}
+
+// cutOperation takes "$code", which must be last, off a path.
+func cutOperation(parts []string) (rest []string, code string, err error) {
+	at := slices.IndexFunc(parts, func(p string) bool { return strings.HasPrefix(p, "$") })
+	switch {
+	case at < 0:
+		return parts, "", nil
+	case at < len(parts)-1:
+		return nil, "", fhir.Errorf(fhir.KindNotFound, "nothing is below the operation %s", parts[at])
+	}
+	return parts[:at], parts[at][1:], nil
+}
+
+// routeOperation finds the operation that a request calls.
+func (r *request) routeOperation() error {
+	r.interaction = "operation"
+	o, err := r.findOperation()
+	if err != nil {
+		return err
+	}
+	r.interaction = "$" + o.code
+	if r.method != http.MethodPost && (r.method != http.MethodGet || o.affectsState) {
+		return fhir.Errorf(fhir.KindMethodNotAllowed, "$%s cannot be called by %s; allowed are %s", o.code, r.method, o.methods())
+	}
+	r.serve = func(w http.ResponseWriter, r *request) error {
+		in, err := r.readArguments()
+		if err != nil {
+			return err
+		}
+		return o.serve(w, r, in)
+	}
+	return nil
+}
+
+func (r *request) findOperation() (*operation, error) {
+	var codes, elsewhere []string
+	for i := range r.h.operations {
+		o := &r.h.operations[i]
+		codes = append(codes, o.code)
+		switch {
+		case o.code != r.operation:
+		case !slices.Contains(o.levels, levelSystem) && r.level == levelSystem, r.resourceType != "" && !o.offeredOn(r.resourceType):
+			elsewhere = append(elsewhere, o.places()...)
+		case !slices.Contains(o.levels, r.level):
+			return nil, fhir.Errorf(fhir.KindInvalid, "$%s is not offered here; call it as %s", o.code, strings.Join(o.places(), " or "))
+		default:
+			return o, nil
+		}
+	}
+	switch {
+	case len(elsewhere) > 0 && r.level == levelSystem:
+		return nil, fhir.Errorf(fhir.KindInvalid, "$%s is not offered here; call it as %s", r.operation, strings.Join(elsewhere, " or "))
+	case len(elsewhere) > 0:
+		return nil, fhir.Errorf(fhir.KindNotFound, "$%s is not offered on %s; call it as %s", r.operation, r.resourceType, strings.Join(elsewhere, " or "))
+	}
+	hint := ""
+	if near := nearest(r.operation, codes); near != "" {
+		hint = "; did you mean $" + near + "?"
+	}
+	return nil, fhir.Errorf(fhir.KindNotFound, "the operation $%s is not offered here; [base]/metadata lists what is%s", r.operation, hint)
+}
+
+// places are the URLs at which the operation can be called.
+func (o *operation) places() []string {
+	on := o.on
+	if len(on) == 0 {
+		on = []string{"[type]"}
+	}
+	var all []string
+	for _, l := range o.levels {
+		if l == levelSystem {
+			all = append(all, "[base]/$"+o.code)
+			continue
+		}
+		below := map[level]string{levelType: "", levelInstance: "/[id]", levelVersion: "/[id]/_history/[version]"}[l]
+		for _, t := range on {
+			all = append(all, "[base]/"+t+below+"/$"+o.code)
+		}
+	}
+	return all
+}
+
+// arguments are the parameters that an operation is called with.
+type arguments struct {
+	r *request
+	// pairs are those of the URL, then the primitive ones of the body.
+	pairs []search.Pair
+	// parameters is the body's Parameters resource; absent where there is none.
+	parameters fhir.Node
+	// body is a resource of another type that was sent as it is.
+	body *fhir.Tree
+}
+
+// readArguments reads the query and the body of a call.
+func (r *request) readArguments() (*arguments, error) {
+	in := &arguments{r: r, pairs: without(r.query, "_format", "_pretty")}
+	if r.method != http.MethodPost || r.http.ContentLength == 0 {
+		return in, nil
+	}
+	if requireForm(r.header.Get("Content-Type")) == nil {
+		pairs, err := r.searchPairs()
+		in.pairs = pairs
+		return in, err
+	}
+	src, err := r.readFHIR()
+	if err != nil {
+		return nil, err
+	}
+	tree, err := r.parse(src)
+	if err != nil {
+		return nil, err
+	}
+	in.take(tree)
+	return in, nil
+}
+
+// take makes the body's resource part of the arguments.
+func (in *arguments) take(tree *fhir.Tree) {
+	if tree.Root().Type().Name != "Parameters" {
+		in.body = tree
+		return
+	}
+	in.parameters = tree.Root()
+	for p := range in.parameters.Each("parameter") {
+		if v := p.Child("value"); v.HasValue() {
+			in.pairs = append(in.pairs, search.Pair{Name: p.TextOf("name"), Value: v.Text()})
+		}
+	}
+}
+
+// only refuses arguments of other names than these.
+func (in *arguments) only(names ...string) error {
+	if in.r.prefer.lenient {
+		return nil
+	}
+	unknown := func(name string) error {
+		return fhir.Errorf(fhir.KindInvalid, "%s has no parameter %q; it has %s", in.r.interaction, name, strings.Join(names, ", "))
+	}
+	for _, p := range in.pairs {
+		if !contains(names, p.Name) {
+			return unknown(p.Name)
+		}
+	}
+	for p := range in.parameters.Each("parameter") {
+		if name := p.TextOf("name"); !contains(names, name) {
+			return unknown(name)
+		}
+	}
+	return nil
+}
+
+// text is the value of a primitive argument, "" where it is not given.
+func (in *arguments) text(name string) string {
+	value, _ := valueOf(in.pairs, name)
+	return value
+}
+
+// flag is a boolean argument.
+func (in *arguments) flag(name string) (bool, error) {
+	switch text := in.text(name); text {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	default:
+		return false, invalidParameter(name, "%q is not true or false", text)
+	}
+}
+
+// node is the parameter with a name in the body.
+func (in *arguments) node(name string) fhir.Node {
+	for p := range in.parameters.Each("parameter") {
+		if p.TextOf("name") == name {
+			return p
+		}
+	}
+	return fhir.Node{}
+}
+
+// resource is the resource that an operation is about: the parameter with a
+// name, or the body itself.
+func (in *arguments) resource(name string) *fhir.Tree {
+	if in.body != nil {
+		return in.body
+	}
+	return in.node(name).Child("resource").Detach()
+}
