@@ -133,7 +133,7 @@ func filterValue(param *Param, t *filter.Test) string {
 	value := t.Value
 	for short, system := range map[string]string{
 		"loinc": "http://loinc.org", "snomed": "http://snomed.info/sct",
-		"rxnorm": "http://www.nlm.nih.gov/research/umls/rxnorm", "ucum": ucum,
+		"rxnorm": "http://www.nlm.nih.gov/research/umls/rxnorm", "ucum": ucumSystem,
 	} {
 		switch {
 		case param.Def.Type == definition.ParamToken && strings.HasPrefix(value, short+"|"):

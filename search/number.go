@@ -66,7 +66,10 @@ const (
 // sign byte is complemented. So keys compare as the numbers do, equal numbers
 // have equal keys (1.50 and 1.5), and no key begins another. Digits beyond the
 // hundredth are dropped and exponents end at ±30000.
-func appendNumber(dst, text []byte) (key []byte, ok bool) {
+func appendNumber(dst, text []byte) (key []byte, ok bool) { return appendShifted(dst, text, 0) }
+
+// appendShifted appends the key of a decimal × 10^shift.
+func appendShifted(dst, text []byte, shift int) (key []byte, ok bool) {
 	start := len(dst)
 	sign := byte(numberPositive)
 	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
@@ -92,7 +95,7 @@ func appendNumber(dst, text []byte) (key []byte, ok bool) {
 		return append(dst[:start], numberZero), true
 	}
 	dst = append(dst, 0)
-	e := uint16(min(max(exponent, -maxExponent), maxExponent) + 32768)
+	e := uint16(min(max(exponent+shift, -maxExponent), maxExponent) + 32768)
 	dst[start+1], dst[start+2] = byte(e>>8), byte(e)
 	if sign == numberNegative {
 		for i := start + 1; i < len(dst); i++ {
@@ -177,6 +180,25 @@ func numberSize(b []byte) int {
 	return n + 1
 }
 
+// numberOf is the number that a key, with nothing after it, is of.
+func numberOf(key []byte) decimal {
+	if key[0] == numberZero {
+		return decimal{new(big.Int), 0}
+	}
+	flip, text := byte(0), []byte(nil)
+	if key[0] == numberNegative {
+		flip, text = 0xff, append(text, '-')
+	}
+	exponent := int(key[1]^flip)<<8 | int(key[2]^flip) - 32768
+	for _, c := range key[3 : len(key)-1] {
+		pair := c ^ flip - 1
+		text = append(text, '0'+pair/10, '0'+pair%10)
+		exponent -= 2
+	}
+	unscaled, _ := new(big.Int).SetString(string(text), 10)
+	return decimal{unscaled, exponent}
+}
+
 // A decimal is unscaled × 10^exponent: a query's number with its precision.
 type decimal struct {
 	unscaled *big.Int
@@ -242,28 +264,31 @@ func (d decimal) bounds() (lo, hi decimal) {
 
 // spans are the spans of number keys that compare with d as the prefix says.
 // Only eq and ne look at the precision that d is written with.
-func (d decimal) spans(p prefix) []Span {
+func (d decimal) spans(p prefix) []Span { return d.spansBy(p, decimal.key) }
+
+// spansBy is spans for keys that are not those of the numbers themselves.
+func (d decimal) spansBy(p prefix, key func(decimal) []byte) []Span {
 	switch p {
 	case prefixEq:
 		lo, hi := d.bounds()
-		return []Span{{From: lo.key(), To: hi.key()}}
+		return []Span{{From: key(lo), To: key(hi)}}
 	case prefixNe:
 		lo, hi := d.bounds()
-		return []Span{{From: []byte{}, To: lo.key()}, {From: hi.key()}}
+		return []Span{{From: []byte{}, To: key(lo)}, {From: key(hi)}}
 	case prefixAp:
-		lo, hi := d.times(9, -1).key(), d.times(11, -1).key()
+		lo, hi := key(d.times(9, -1)), key(d.times(11, -1))
 		if d.unscaled.Sign() < 0 {
 			lo, hi = hi, lo
 		}
 		return []Span{{From: lo, To: after(hi)}}
 	case prefixGt, prefixSa:
-		return []Span{{From: after(d.key())}}
+		return []Span{{From: after(key(d))}}
 	case prefixGe:
-		return []Span{{From: d.key()}}
+		return []Span{{From: key(d)}}
 	case prefixLt, prefixEb:
-		return []Span{{From: []byte{}, To: d.key()}}
+		return []Span{{From: []byte{}, To: key(d)}}
 	default: // le
-		return []Span{{From: []byte{}, To: after(d.key())}}
+		return []Span{{From: []byte{}, To: after(key(d))}}
 	}
 }
 

@@ -4,15 +4,20 @@ import (
 	"bytes"
 	"encoding/binary"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/ucum"
 )
 
 // quantityKind: a quantity has two keys. The first is a byte 0, the number's
 // key, the hash of the system, the code and the unit, each of the two with a
 // zero byte after it: it answers for a number alone and for number||unit. The
-// second, for a quantity with system and code, is a byte 1, the hash, the code,
-// a zero byte and the number's key. Codes and units are compared exactly, as
-// UCUM demands.
+// second is, for a UCUM unit that package ucum knows, a byte 2, a hash of the
+// base units that it is a multiple of and the key of the number of those; for
+// any other quantity with system and code a byte 1, the hash of the system, the
+// code, a zero byte and the number's key. Codes and units are compared exactly,
+// as UCUM demands.
 //
 // A Range gives its low and its high as two points. A Money's code is its
 // currency in urn:iso:std:iso:4217. The comparator of a stored quantity is not
@@ -24,6 +29,7 @@ type quantityKind struct{}
 const (
 	quantityByNumber = 0
 	quantityByCode   = 1
+	quantityInBase   = 2
 	unitMax          = 100
 	currencySystem   = "urn:iso:std:iso:4217"
 )
@@ -50,9 +56,50 @@ func (x *indexer) quantity(number []byte, system uint64, code, unit []byte) {
 	if x.part || system == 0 || len(code) == 0 {
 		return
 	}
+	if u := unitOf(system, code); u != nil {
+		if k, ok = appendInBase(appendBase(x.keys, u), u, number); ok {
+			x.keys = k
+			x.end()
+		}
+		return
+	}
 	k = appendCapped(appendHash(append(x.keys, quantityByCode), system), code, unitMax)
 	x.keys, _ = appendNumber(k, number)
 	x.end()
+}
+
+// unitOf is the unit that package ucum knows, or nil.
+func unitOf(system uint64, code []byte) *ucum.Unit {
+	if system != ucumHash {
+		return nil
+	}
+	return ucum.Lookup(code)
+}
+
+// appendBase appends what the keys of all quantities with the same base units
+// begin with.
+func appendBase(dst []byte, u *ucum.Unit) []byte {
+	return appendHash(append(dst, quantityInBase), xxhash.Sum64String(u.Base))
+}
+
+// maxUnitExponent bounds the numbers that are converted at length.
+const maxUnitExponent = 400
+
+// appendInBase appends the key of a number of units as one of base units.
+func appendInBase(dst []byte, u *ucum.Unit, number []byte) ([]byte, bool) {
+	if shift, ok := u.Shift(); ok {
+		return appendShifted(dst, number, shift)
+	}
+	d, err := parseDecimal(string(number))
+	if err != nil || max(d.exponent, -d.exponent) > maxUnitExponent {
+		return dst, false
+	}
+	return append(dst, inBase(u, d)...), true
+}
+
+func inBase(u *ucum.Unit, d decimal) []byte {
+	digits, e := u.ToBase(d.unscaled, d.exponent)
+	return decimal{digits, e}.key()
 }
 
 func (quantityKind) sorted() Span { return Prefix([]byte{quantityByNumber}) }
@@ -81,6 +128,9 @@ func (quantityKind) query(o *operand) (condition, error) {
 	if len(parts) == 3 {
 		system, code = []byte(unescape(parts[1])), []byte(unescape(parts[2]))
 	}
+	if u := unitOf(hashSystem(system), code); u != nil {
+		return o.ofUnit(p, d, u)
+	}
 	if len(system) > 0 && len(code) > 0 && !o.part {
 		head := appendCapped(appendHash([]byte{quantityByCode}, hashSystem(system)), code, unitMax)
 		return condition{spans: within(head, numbers)}, nil
@@ -88,6 +138,31 @@ func (quantityKind) query(o *operand) (condition, error) {
 	return condition{
 		spans: within([]byte{quantityByNumber}, numbers),
 		test:  unitTest(system, code),
+	}, nil
+}
+
+// ofUnit looks for quantities that can be converted to the unit.
+func (o *operand) ofUnit(p prefix, d decimal, u *ucum.Unit) (condition, error) {
+	if max(d.exponent, -d.exponent) > maxUnitExponent {
+		return condition{}, fhir.Errorf(fhir.KindInvalid, "the number in %q is too large or too small to be converted", o.value)
+	}
+	numbers := d.spansBy(p, func(d decimal) []byte { return inBase(u, d) })
+	if !o.part {
+		return condition{spans: within(appendBase(nil, u), numbers)}, nil
+	}
+	return condition{
+		spans: []Span{Prefix([]byte{quantityByNumber})},
+		test: func(key []byte) bool {
+			n := 1 + numberSize(key[1:])
+			rest := key[n:]
+			code := rest[hashSize:]
+			v := unitOf(binary.BigEndian.Uint64(rest), code[:bytes.IndexByte(code, 0)])
+			if v == nil || v.Base != u.Base {
+				return false
+			}
+			d := numberOf(key[1:n])
+			return max(d.exponent, -d.exponent) <= maxUnitExponent && inSpans(numbers, inBase(v, d))
+		},
 	}, nil
 }
 

@@ -91,12 +91,14 @@ func (r *Registry) implied(p *fhir.Property) uint64 {
 	return r.systems[p.Index]
 }
 
-// ucum is the system of units, which the definitions do not describe.
-const ucum = "http://unitsofmeasure.org"
+// ucumSystem is the system of units, which the definitions do not describe.
+const ucumSystem = "http://unitsofmeasure.org"
+
+var ucumHash = hashSystem([]byte(ucumSystem))
 
 // exactSystems are the hashes of the case-sensitive code systems.
 func exactSystems(set *definition.Set) map[uint64]bool {
-	exact := map[uint64]bool{hashSystem([]byte(ucum)): true}
+	exact := map[uint64]bool{ucumHash: true}
 	for s := range set.CodeSystems() {
 		if s.CaseSensitive {
 			exact[hashSystem([]byte(s.URL))] = true
