@@ -123,6 +123,11 @@ func (b *bitset) add(i int) bool {
 	return fresh
 }
 
+// has reports whether i is in the set.
+func (b *bitset) has(i int) bool {
+	return b[uint(i)/64%uint(len(b))]&(1<<(uint(i)%64)) != 0
+}
+
 // encoding checks what can be told of the bytes as a whole.
 func (p *parser) encoding() bool {
 	if bytes.HasPrefix(p.src, []byte("\xef\xbb\xbf")) {
