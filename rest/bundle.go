@@ -100,16 +100,21 @@ func (b *bundleWriter) fullURL(v *store.Version) {
 	b.buf = append(b.buf, `",`...)
 }
 
-func (b *bundleWriter) resource(v *store.Version) {
+// resource writes the member resource, without a comma after it.
+func (b *bundleWriter) resource(v *store.Version, s *shape) error {
 	b.buf = append(b.buf, `"resource":`...)
-	b.buf = v.Body.Append(b.buf, versionID(v), v.LastUpdated)
+	var err error
+	b.buf, err = s.append(b.buf, b.r.store.Definitions().Schema, v)
+	return err
 }
 
 // searchEntry writes one entry of a searchset; mode is match or include.
-func (b *bundleWriter) searchEntry(v *store.Version, mode string) error {
+func (b *bundleWriter) searchEntry(v *store.Version, mode string, s *shape) error {
 	b.beginEntry()
 	b.fullURL(v)
-	b.resource(v)
+	if err := b.resource(v, s); err != nil {
+		return err
+	}
 	b.buf = append(b.buf, `,"search":{"mode":"`...)
 	b.buf = append(b.buf, mode...)
 	b.buf = append(b.buf, `"}`...)

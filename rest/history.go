@@ -45,11 +45,13 @@ type historyPage struct {
 	query store.History
 	count int
 	at    *period // of _at
+	shape *shape
 	self  []search.Pair
 	token string
 }
 
-// parseHistory reads the parameters of a history: _count, _since, _at.
+// parseHistory reads the parameters of a history: _count, _since, _at, and
+// those that shape resources.
 func (r *request) parseHistory() (*historyPage, error) {
 	p := &historyPage{r: r, count: search.DefaultCount, query: store.History{Type: r.resourceType, ID: r.id}}
 	p.path = strings.TrimPrefix(r.resourceType+"/"+r.id+"/_history", "/")
@@ -64,8 +66,9 @@ func (r *request) parseHistory() (*historyPage, error) {
 			p.self = append(p.self, pair)
 		}
 	}
-	if token == "" {
-		return p, nil
+	var err error
+	if p.shape, err = r.shape(r.types()...); err != nil || token == "" {
+		return p, err
 	}
 	t, err := parseToken(r.store.PageKey(), token, pageOfHistory, p.identity())
 	p.token, p.query.Before = token, t.t
@@ -94,11 +97,12 @@ func (p *historyPage) parameter(pair search.Pair) (known bool, err error) {
 			return false, err
 		}
 		p.at, p.query.Until = &when, when.last
+	case "_summary", "_elements": // for request.shape
 	default:
 		if p.r.prefer.lenient {
 			return false, nil
 		}
-		return false, invalidParameter(pair.Name, "a history has no such parameter; it has _count, _since and _at")
+		return false, invalidParameter(pair.Name, "a history has no such parameter; it has _count, _since, _at, _summary and _elements")
 	}
 	return true, nil
 }
@@ -119,7 +123,7 @@ func (p *historyPage) write(w http.ResponseWriter, versions iter.Seq2[store.Vers
 			break
 		}
 		last = v.T
-		if err := b.historyEntry(&v); err != nil {
+		if err := b.historyEntry(&v, p.shape); err != nil {
 			return err
 		}
 	}
@@ -149,11 +153,13 @@ func (p *historyPage) links(more bool, last store.T) []bundleLink {
 }
 
 // historyEntry writes one version with the request that made it.
-func (b *bundleWriter) historyEntry(v *store.Version) error {
+func (b *bundleWriter) historyEntry(v *store.Version, s *shape) error {
 	b.beginEntry()
 	b.fullURL(v)
 	if !v.Deleted() {
-		b.resource(v)
+		if err := b.resource(v, s); err != nil {
+			return err
+		}
 		b.buf = append(b.buf, ',')
 	}
 	method, url, status := madeBy(v)

@@ -111,4 +111,4 @@ func encodeQuery(pairs []search.Pair) string {
 	return b.String()
 }
 
-var readable = strings.NewReplacer("%3A", ":", "%2F", "/", "%2C", ",", "%24", "$")
+var readable = strings.NewReplacer("%3A", ":", "%2F", "/", "%2C", ",", "%24", "$", "%2A", "*")

@@ -25,14 +25,18 @@ func read(w http.ResponseWriter, r *request) error {
 	return r.writeRead(w, &v)
 }
 
-// writeRead answers read and vread.
+// writeRead answers read and vread, as _summary or _elements asks.
 func (r *request) writeRead(w http.ResponseWriter, v *store.Version) error {
+	s, err := r.shape(r.resourceType)
+	if err != nil {
+		return err
+	}
 	setVersionHeaders(w.Header(), v)
 	if r.notModified(v) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return r.writeVersion(w, http.StatusOK, v)
+	return r.writeVersion(w, http.StatusOK, v, s)
 }
 
 func (r *request) noSuchID() error {

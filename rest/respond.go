@@ -23,11 +23,14 @@ func (r *request) writeJSON(w http.ResponseWriter, status int, body []byte) erro
 }
 
 // writeVersion answers with a resource: the stored bytes with the version's
-// meta in its place.
-func (r *request) writeVersion(w http.ResponseWriter, status int, v *store.Version) error {
+// meta in its place, or what a shape leaves of them.
+func (r *request) writeVersion(w http.ResponseWriter, status int, v *store.Version, s *shape) error {
 	buf := getBuffer()
 	defer putBuffer(buf)
-	*buf = v.Body.Append(*buf, versionID(v), v.LastUpdated)
+	var err error
+	if *buf, err = s.append(*buf, r.store.Definitions().Schema, v); err != nil {
+		return err
+	}
 	return r.writeJSON(w, status, *buf)
 }
 
@@ -73,7 +76,7 @@ func (r *request) writeWritten(w http.ResponseWriter, o *datastore.Outcome) erro
 		w.WriteHeader(o.Status)
 		return nil
 	}
-	return r.writeVersion(w, o.Status, v)
+	return r.writeVersion(w, o.Status, v, nil)
 }
 
 // appendInstant appends a time as a FHIR instant, quoted.

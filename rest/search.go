@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 
@@ -28,13 +29,21 @@ func searchSystem(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	return r.search(w, r.types(), pairs)
+}
+
+// types are the resource types that the URL stands for.
+func (r *request) types() []string {
+	if r.resourceType != "" {
+		return []string{r.resourceType}
+	}
 	var types []string
 	for _, t := range r.store.Definitions().Schema.Types {
 		if t.Kind == fhir.KindResource {
 			types = append(types, t.Name)
 		}
 	}
-	return r.search(w, types, pairs)
+	return types
 }
 
 func invalidParameter(name, message string, args ...any) error {
@@ -68,10 +77,13 @@ func (r *request) search(w http.ResponseWriter, types []string, pairs []search.P
 	var token string
 	var err error
 	pairs, token = takePage(pairs)
-	p.query, err = r.store.Registry().Parse(types, pairs, search.Options{Base: r.store.Base(), Lenient: r.prefer.lenient})
+	p.query, err = r.store.Registry().Parse(types, pairs, search.Options{
+		Base: r.store.Base(), Lenient: r.prefer.lenient, Shaping: true, Iterate: true,
+	})
 	if err != nil {
 		return err
 	}
+	p.shape = shapeOf(p.query)
 	if err := p.start(token); err != nil {
 		return err
 	}
@@ -87,6 +99,7 @@ func (r *request) search(w http.ResponseWriter, types []string, pairs []search.P
 type searchPage struct {
 	r     *request
 	query *search.Query
+	shape *shape
 	token string // "" for the first page
 	t     store.T
 	after []byte
@@ -180,22 +193,46 @@ func (p *searchPage) entries(b *bundleWriter, view *datastore.View, result store
 		if including {
 			matches = append(matches, v)
 		}
-		if err := b.searchEntry(&v, "match"); err != nil {
+		if err := b.searchEntry(&v, "match", p.shape); err != nil {
 			return err
 		}
 	}
+	warnings := p.query.Warnings
 	if len(matches) > 0 {
-		for v, err := range view.Include(p.r.ctx, p.query, matches) {
-			if err != nil {
-				return err
-			}
-			if err := b.searchEntry(&v, "include"); err != nil {
-				return err
-			}
+		whole, err := p.includes(b, view, matches)
+		if err != nil {
+			return err
+		}
+		if !whole {
+			warnings = append(slices.Clip(warnings), includesCut)
 		}
 	}
-	if len(p.query.Warnings) > 0 {
-		return b.outcomeEntry(p.query.Warnings)
+	if len(warnings) > 0 {
+		return b.outcomeEntry(warnings)
 	}
 	return nil
+}
+
+// includesCut is the warning of a page whose includes are not complete.
+var includesCut = fhir.Issue{
+	Severity: fhir.SeverityWarning, Code: "incomplete",
+	Diagnostics: "the includes of this page end here: there are more than one page may have; ask for fewer matches on a page (_count) or for fewer includes",
+}
+
+// includes writes what the matches include, and reports whether that is all
+// of it.
+func (p *searchPage) includes(b *bundleWriter, view *datastore.View, matches []store.Version) (whole bool, err error) {
+	shape := p.shape.included()
+	for v, err := range view.Include(p.r.ctx, p.query, matches) {
+		switch {
+		case errors.Is(err, datastore.ErrIncludesCut):
+			return false, nil
+		case err != nil:
+			return false, err
+		}
+		if err := b.searchEntry(&v, "include", shape); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
