@@ -1,10 +1,6 @@
 package pebble
 
 import (
-	"errors"
-
-	lsm "github.com/cockroachdb/pebble/v2"
-
 	"github.com/tarnhealth/tarn/search"
 )
 
@@ -86,20 +82,14 @@ func (t *terms) probe(param uint16, key []byte) (int, error) {
 			n += len(p.get(key))
 		}
 	}
-	it, err := t.store.db.NewIter(&lsm.IterOptions{
-		LowerBound: termKey(nil, param, key, 0),
-		UpperBound: append(termKey(nil, param, key, 1<<segmentBits-1), 0),
-	})
-	if err != nil {
-		return 0, err
-	}
 	lists := 0
-	for ok := it.First(); ok; ok = it.Next() {
+	err := t.lists(param, key, func(_ uint16, container []byte) (more bool, err error) {
 		if lists++; lists > probeLists {
 			n += costList
-			break
+			return false, nil
 		}
-		n += containerLen(it.Value())
-	}
-	return n, errors.Join(it.Error(), it.Close())
+		n += containerLen(container)
+		return true, nil
+	})
+	return n, err
 }

@@ -80,6 +80,16 @@ func (t *terms) gatherKey(g *gather, param uint16, key []byte, only *segmentSet)
 		}
 		return nil
 	}
+	return t.lists(param, key, func(segment uint16, container []byte) (more bool, err error) {
+		if only.has(segment) {
+			err = g.add(segment, container)
+		}
+		return true, err
+	})
+}
+
+// lists calls fn with the lists of one key, segment by segment.
+func (t *terms) lists(param uint16, key []byte, fn func(segment uint16, container []byte) (more bool, err error)) error {
 	it, err := t.store.db.NewIter(&lsm.IterOptions{
 		LowerBound: termKey(nil, param, key, 0),
 		UpperBound: append(termKey(nil, param, key, 1<<segmentBits-1), 0),
@@ -87,9 +97,11 @@ func (t *terms) gatherKey(g *gather, param uint16, key []byte, only *segmentSet)
 	if err != nil {
 		return err
 	}
-	for ok := it.First(); ok && err == nil; ok = it.Next() {
-		if _, segment := splitTerm(it.Key()); only.has(segment) {
-			err = g.add(segment, it.Value())
+	more := true
+	for ok := it.First(); ok && more && err == nil; ok = it.Next() {
+		// A longer key can lie between, where key is a prefix of it.
+		if found, segment := splitTerm(it.Key()); len(found) == len(key) {
+			more, err = fn(segment, it.Value())
 		}
 	}
 	return errors.Join(err, it.Error(), it.Close())

@@ -116,7 +116,10 @@ func TestWalk(t *testing.T) {
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		bound := rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 2, 3, 4, 5, 255}), 0, 6)
+		bound := rapid.OneOf(
+			rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 2, 3, 4, 5, 255}), 0, 6),
+			rapid.Map(rapid.SampledFrom(keys), func(key []byte) []byte { return append(bytes.Clone(key), 0) }),
+			rapid.SampledFrom(keys))
 		span := search.Span{From: bound.Draw(t, "from")}
 		if rapid.Bool().Draw(t, "end") {
 			span.To = bound.Draw(t, "to")

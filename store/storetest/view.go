@@ -62,8 +62,9 @@ func testViews(t *testing.T, disk Disk) {
 // testExpiry moves the clock beyond the retention.
 func testExpiry(t *testing.T, disk Disk) {
 	c := newClock()
-	s := disk.Open(t, Options{Extract: extract, Now: c.now, Retention: time.Minute})
-	defer closeStore(t, s)
+	opt := Options{Extract: extract, Now: c.now, Retention: time.Minute}
+	s := disk.Open(t, opt)
+	defer func() { closeStore(t, s) }()
 	var m model
 	m.add(commit(t, s, create(patient("a", "1"))))
 	held := viewAt(t, s, 0)
@@ -82,6 +83,16 @@ func testExpiry(t *testing.T, disk Disk) {
 		t.Errorf("a view of a time that was over 150 seconds ago: %v", err)
 	}
 	m.check(t, held)
+	held.Close()
+	// Opened so late, nothing but the current state need be known.
+	m.add(commit(t, s, create(patient("b")), remove("Patient", "a")))
+	closeStore(t, s)
+	c.move(time.Hour)
+	s = disk.Open(t, opt)
+	m.check(t, viewAt(t, s, 0))
+	if _, err := s.View(ctx, 3); !errors.Is(err, store.ErrExpired) {
+		t.Errorf("a view of a time an hour ago: %v", err)
+	}
 }
 
 func testHistory(t *testing.T, disk Disk) {
