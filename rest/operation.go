@@ -3,6 +3,7 @@ package rest
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tarnhealth/tarn/datastore"
@@ -30,6 +31,8 @@ type operation struct {
 // operations is every operation that is offered; each is in a file of its own.
 func operations() []operation {
 	return []operation{
+		diffOperation(),
+		matchOperation(),
 		metaOperation(),
 		metaAddOperation(),
 		metaDeleteOperation(),
@@ -228,6 +231,19 @@ func (in *arguments) flag(name string) (bool, error) {
 	default:
 		return false, invalidParameter(name, "%q is not true or false", text)
 	}
+}
+
+// number is a whole-number argument from 1 to greatest.
+func (in *arguments) number(name string, otherwise, greatest int) (int, error) {
+	text := in.text(name)
+	if text == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > greatest {
+		return 0, invalidParameter(name, "%q is not a whole number from 1 to %d", text, greatest)
+	}
+	return n, nil
 }
 
 // node is the parameter with a name in the body.
