@@ -261,39 +261,76 @@ func (s *subsetter) copy() {
 	s.out = append(s.out, s.src[start:s.at]...)
 }
 
-// pass skips the value at s.at.
+// pass skips the value at s.at. It need not check what Parse has accepted: of
+// an object or array it looks for the end only.
 func (s *subsetter) pass() {
-	if !s.skip() {
-		s.broken = true
+	if c := s.next(); c != '{' && c != '[' {
+		s.broken = !s.skip() || s.broken
+		return
 	}
+	for depth := 0; s.at < len(s.src); {
+		switch c := s.src[s.at]; c {
+		case '"':
+			if _, _, _, ok := s.text(); !ok {
+				s.broken = true
+				return
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				s.at++
+				return
+			}
+		case ' ', '\n':
+			s.space()
+			continue
+		}
+		s.at++
+	}
+	s.broken = true
 }
 
 // meta copies the resource's meta, which is at s.at, with SUBSETTED among its
 // tags.
 func (s *subsetter) meta() {
-	start := s.at
-	s.pass()
-	if s.broken || s.src[start] != '{' {
+	start, tags, lead := s.at, 0, ""
+	if s.peek() != '{' {
 		s.broken = true
 		return
 	}
-	meta := s.src[start:s.at]
-	if bytes.Contains(meta, []byte(`"SUBSETTED"`)) && bytes.Contains(meta, []byte(SubsettedSystem)) {
-		s.out = append(s.out, meta...)
-		return
-	}
-	inner := members(meta, -1)
-	for _, m := range inner {
-		if m.name(meta) == "tag" { // [ … ]: a list that is not empty
-			s.out = append(s.out, meta[:m.end-1]...)
-			s.out = append(s.out, ","+subsettedTag...)
-			s.out = append(s.out, meta[m.end-1:]...)
+	s.at++
+	for s.next() == '"' {
+		key, ok := s.key()
+		s.broken = s.broken || !ok
+		if s.pass(); s.broken {
 			return
 		}
+		if lead = ","; string(key) == "tag" {
+			tags = s.at - 1 // before the end of a list that is not empty
+		}
+		if s.next() != ',' {
+			break
+		}
+		s.at++
 	}
-	s.out = append(s.out, meta[:len(meta)-1]...)
-	if len(inner) > 0 {
-		s.out = append(s.out, ',')
+	end := s.at
+	if s.next() != '}' {
+		s.broken = true
+		return
 	}
-	s.out = append(s.out, `"tag":[`+subsettedTag+`]}`...)
+	s.at++
+	switch meta := s.src[start:s.at]; {
+	case bytes.Contains(meta, []byte(`"SUBSETTED"`)) && bytes.Contains(meta, []byte(SubsettedSystem)):
+		s.out = append(s.out, meta...)
+	case tags > 0:
+		s.out = append(s.out, s.src[start:tags]...)
+		s.out = append(s.out, ","+subsettedTag...)
+		s.out = append(s.out, s.src[tags:s.at]...)
+	default:
+		s.out = append(s.out, s.src[start:end]...)
+		s.out = append(s.out, lead...)
+		s.out = append(s.out, `"tag":[`+subsettedTag+`]}`...)
+	}
 }
