@@ -104,6 +104,7 @@ type (
 		Security    capabilitySecurity    `json:"security"`
 		Resource    []capabilityResource  `json:"resource"`
 		Interaction []capabilityCode      `json:"interaction"`
+		SearchParam []capabilityParam     `json:"searchParam"`
 		Operation   []capabilityOperation `json:"operation,omitempty"`
 	}
 	capabilityOperation struct {
@@ -157,6 +158,7 @@ func (h *handler) describe(s *datastore.Store) capabilityStatement {
 			Mode: "server", Security: capabilitySecurity{CORS: true},
 			Resource:    h.describeResources(s),
 			Interaction: append(h.interactionsAt(levelSystem, levelSystemSearch, levelSystemHistory), capabilityCode{"transaction"}),
+			SearchParam: resultParams,
 			Operation:   h.describeOperations(s, ""),
 		}},
 	}
@@ -210,7 +212,10 @@ func (h *handler) describeResources(s *datastore.Store) []capabilityResource {
 				resource.SearchInclude = append(resource.SearchInclude, t.Name+":"+p.Code)
 			}
 		}
-		resource.SearchRevInclude = append(slices.Clone(referrers[""]), referrers[t.Name]...)
+		if len(resource.SearchInclude) > 0 {
+			resource.SearchInclude = slices.Insert(resource.SearchInclude, 0, "*")
+		}
+		resource.SearchRevInclude = slices.Concat([]string{"*"}, referrers[""], referrers[t.Name])
 		slices.Sort(resource.SearchRevInclude)
 		resources = append(resources, resource)
 	}
@@ -244,6 +249,19 @@ func searchable(s *datastore.Store) (params map[string][]*definition.SearchParam
 		slices.SortFunc(params[t.Name], func(a, b *definition.SearchParameter) int { return strings.Compare(a.Code, b.Code) })
 	}
 	return params, referrers
+}
+
+// resultParams are the parameters that say what an answer holds.
+// http://hl7.org/fhir/R4/search.html#result
+var resultParams = []capabilityParam{
+	{Name: "_count", Type: "number", Documentation: "matches on a page, 0 to 1000; 0 asks for the total only"},
+	{Name: "_elements", Type: "string", Documentation: "names of top-level elements; also of read, vread and history"},
+	{Name: "_include", Type: "string", Documentation: "Source:parameter, Source:parameter:Target, Source:* or *; with :iterate also of what includes add"},
+	{Name: "_revinclude", Type: "string", Documentation: "as _include"},
+	{Name: "_sort", Type: "string", Documentation: "search parameters, with - before one for descending order"},
+	{Name: "_summary", Type: "string", Documentation: "true, text, data, count or false; also of read, vread and history, count excepted"},
+	{Name: "_total", Type: "string", Documentation: "none, estimate or accurate"},
+	{Name: "_type", Type: "string", Documentation: "resource types, of a search of the whole data store"},
 }
 
 var paramTypeNames = map[definition.ParamType]string{
