@@ -32,6 +32,12 @@ func (s *Store) View(ctx context.Context, access authz.Access, t store.T) (*View
 	return &View{store: s, access: access, view: v}, nil
 }
 
+// At opens the data store as of another time for the same caller. v stays
+// open.
+func (v *View) At(ctx context.Context, t store.T) (*View, error) {
+	return v.store.View(ctx, v.access, t)
+}
+
 // T is the view's logical time.
 func (v *View) T() store.T { return v.view.T() }
 

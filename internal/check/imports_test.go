@@ -39,7 +39,9 @@ var imports = map[string][]string{
 	"pebble":    {"fhir", "search", "store", "kv"},
 	"datastore": {"fhir", "kv", "definition", "fhirpath", "validate", "search", "store", "authz"},
 
-	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "search", "store", "datastore", "authz"},
+	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
+
+	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "search", "store", "datastore", "authz", "graphql"},
 	"load": {"fhir"},
 
 	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "synth"},

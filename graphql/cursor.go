@@ -1,0 +1,84 @@
+package graphql
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// A cursor is the place of a page: the whole search, since a client gives
+// nothing else with it, and where in it the page begins.
+type cursor struct {
+	Type  string        `json:"r"`
+	Pairs []search.Pair `json:"q,omitempty"`
+	// Path is the argument fhirpath.
+	Path   string  `json:"f,omitempty"`
+	T      store.T `json:"t"`
+	Offset int     `json:"o,omitempty"`
+	// After is store.Page.After, nil for the first page.
+	After []byte `json:"a,omitempty"`
+	// Before has the After of earlier pages, the nearest last; of the first
+	// page it is empty.
+	Before [][]byte `json:"b,omitempty"`
+}
+
+// maxBefore is how many pages previous can go back, to keep cursors short.
+const maxBefore = 50
+
+func (c *cursor) first() { c.Offset, c.After, c.Before = 0, nil, nil }
+
+// previous moves back by a page, where there is one that is known.
+func (c *cursor) previous(size int) bool {
+	n := len(c.Before)
+	if c.Offset == 0 || n == 0 {
+		return false
+	}
+	c.Offset = max(0, c.Offset-size)
+	c.After, c.Before = c.Before[n-1], c.Before[:n-1]
+	if len(c.After) == 0 {
+		c.After = nil
+	}
+	return true
+}
+
+func (c *cursor) next(result store.Result) {
+	before := append(c.Before[:len(c.Before):len(c.Before)], c.After)
+	if len(before) > maxBefore {
+		before = before[1:]
+	}
+	c.Offset, c.After, c.Before = c.Offset+result.Len, result.Next, before
+}
+
+// macSize is the length of the HMAC-SHA256 that a token ends with.
+const macSize = 16
+
+// token is the cursor as text. It is signed, so that a client can neither make
+// one nor change what it asks for.
+func (c *cursor) token(key []byte) string {
+	b, _ := json.Marshal(c) // strings, numbers and bytes only
+	return base64.RawURLEncoding.EncodeToString(append(b, cursorMAC(key, b)...))
+}
+
+func parseCursor(key []byte, token string) (cursor, error) {
+	var c cursor
+	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(b) < macSize {
+		return c, errCursor
+	}
+	body, mac := b[:len(b)-macSize], b[len(b)-macSize:]
+	if !hmac.Equal(mac, cursorMAC(key, body)) || json.Unmarshal(body, &c) != nil {
+		return c, errCursor
+	}
+	return c, nil
+}
+
+func cursorMAC(key, body []byte) []byte {
+	m := hmac.New(sha256.New, key)
+	m.Write([]byte("graphql cursor\x00"))
+	m.Write(body)
+	return m.Sum(nil)[:macSize]
+}
