@@ -106,6 +106,7 @@ type (
 		Interaction []capabilityCode      `json:"interaction"`
 		SearchParam []capabilityParam     `json:"searchParam"`
 		Operation   []capabilityOperation `json:"operation,omitempty"`
+		Compartment []string              `json:"compartment,omitempty"`
 	}
 	capabilityOperation struct {
 		Name       string `json:"name"`
@@ -160,8 +161,22 @@ func (h *handler) describe(s *datastore.Store) capabilityStatement {
 			Interaction: append(h.interactionsAt(levelSystem, levelSystemSearch, levelSystemHistory), capabilityCode{"transaction"}),
 			SearchParam: resultParams,
 			Operation:   h.describeOperations(s, ""),
+			Compartment: describeCompartments(s),
 		}},
 	}
+}
+
+// describeCompartments lists the definitions of the compartments that can be
+// searched in.
+func describeCompartments(s *datastore.Store) []string {
+	var urls []string
+	for _, t := range s.Definitions().Schema.Types {
+		if s.Definitions().Compartment(t.Name) != nil {
+			urls = append(urls, "http://hl7.org/fhir/CompartmentDefinition/"+strings.ToLower(t.Name))
+		}
+	}
+	slices.Sort(urls)
+	return urls
 }
 
 // describeOperations lists the operations of a resource type, or with "" those

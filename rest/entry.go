@@ -70,7 +70,7 @@ func (r *request) readEntry(e *entry, node fhir.Node) error {
 	if err := e.req.locateEntry(url); err != nil {
 		return err
 	}
-	if e.req.level == levelSystem && e.req.method == http.MethodPost || e.req.level == levelTypeSearch || e.req.level == levelSystemSearch {
+	if e.req.level == levelSystem && e.req.method == http.MethodPost || e.req.level == levelTypeSearch || e.req.level == levelSystemSearch || e.req.level == levelCompartmentSearch {
 		return fhir.Errorf(fhir.KindInvalid, "%s %q cannot be an entry: no Bundle in a Bundle, and a search is a GET entry", method, url).At("request")
 	}
 	if err := e.req.route(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
@@ -32,10 +33,13 @@ type operation struct {
 func operations() []operation {
 	return []operation{
 		diffOperation(),
+		encounterEverythingOperation(),
+		groupEverythingOperation(),
 		matchOperation(),
 		metaOperation(),
 		metaAddOperation(),
 		metaDeleteOperation(),
+		patientEverythingOperation(),
 		validateOperation(),
 	}
 }
@@ -219,6 +223,27 @@ func (in *arguments) only(names ...string) error {
 func (in *arguments) text(name string) string {
 	value, _ := valueOf(in.pairs, name)
 	return value
+}
+
+// texts are the values of a primitive argument that may repeat.
+func (in *arguments) texts(name string) []string {
+	var all []string
+	for _, p := range in.pairs {
+		if p.Name == name && p.Value != "" {
+			all = append(all, p.Value)
+		}
+	}
+	return all
+}
+
+// since is the argument _since, zero where it is not given.
+func (in *arguments) since() (time.Time, error) {
+	text := in.text("_since")
+	if text == "" {
+		return time.Time{}, nil
+	}
+	when, err := parsePeriod(search.Pair{Name: "_since", Value: text})
+	return when.from, err
 }
 
 // flag is a boolean argument.

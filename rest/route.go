@@ -14,16 +14,18 @@ import (
 type level uint8
 
 const (
-	levelSystem          level = iota // [base]
-	levelMetadata                     // [base]/metadata
-	levelSystemSearch                 // [base]/_search
-	levelSystemHistory                // [base]/_history
-	levelType                         // [base]/Patient
-	levelTypeSearch                   // [base]/Patient/_search
-	levelTypeHistory                  // [base]/Patient/_history
-	levelInstance                     // [base]/Patient/1
-	levelInstanceHistory              // [base]/Patient/1/_history
-	levelVersion                      // [base]/Patient/1/_history/2
+	levelSystem            level = iota // [base]
+	levelMetadata                       // [base]/metadata
+	levelSystemSearch                   // [base]/_search
+	levelSystemHistory                  // [base]/_history
+	levelType                           // [base]/Patient
+	levelTypeSearch                     // [base]/Patient/_search
+	levelTypeHistory                    // [base]/Patient/_history
+	levelInstance                       // [base]/Patient/1
+	levelInstanceHistory                // [base]/Patient/1/_history
+	levelVersion                        // [base]/Patient/1/_history/2
+	levelCompartment                    // [base]/Patient/1/Observation, [base]/Patient/1/*
+	levelCompartmentSearch              // [base]/Patient/1/Observation/_search
 )
 
 // A serveFunc answers a routed request.
@@ -34,6 +36,8 @@ type target struct {
 	level        level
 	resourceType string
 	id, version  string
+	// within and withinID name the resource whose compartment it is in.
+	within, withinID string
 	// operation is the code of an operation that is called on it, without $.
 	operation string
 }
@@ -72,6 +76,9 @@ func routes() map[routeKey]interaction {
 		{levelInstance, http.MethodDelete}:     {string(authz.Delete), remove},
 		{levelInstanceHistory, http.MethodGet}: {string(authz.HistoryOfOne), history},
 		{levelVersion, http.MethodGet}:         {string(authz.VRead), vread},
+
+		{levelCompartment, http.MethodGet}:        {string(authz.SearchType), searchCompartment},
+		{levelCompartmentSearch, http.MethodPost}: {string(authz.SearchType), searchCompartment},
 	}
 }
 
@@ -150,7 +157,28 @@ func (r *request) parseTarget(parts []string) (target, error) {
 	if r.store.Definitions().Schema.Resource(t.resourceType) == nil {
 		return target{}, r.unknownType(t.resourceType)
 	}
+	if c, ok := r.compartmentTarget(t, parts[1:]); ok {
+		return c, nil
+	}
 	return t.below(parts[1:])
+}
+
+// compartmentTarget reads [id]/[type], [id]/* and these with /_search.
+func (r *request) compartmentTarget(t target, parts []string) (target, bool) {
+	if len(parts) < 2 || len(parts) > 3 || len(parts) == 3 && parts[2] != "_search" || r.store.Definitions().Compartment(t.resourceType) == nil {
+		return t, false
+	}
+	if parts[1] != "*" && r.store.Definitions().Schema.Resource(parts[1]) == nil {
+		return t, false
+	}
+	c := target{level: levelCompartment, within: t.resourceType, withinID: parts[0]}
+	if len(parts) == 3 {
+		c.level = levelCompartmentSearch
+	}
+	if parts[1] != "*" {
+		c.resourceType = parts[1]
+	}
+	return c, true
 }
 
 // below refines a type's target by what follows the type.

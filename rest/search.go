@@ -73,7 +73,13 @@ func (r *request) searchPairs() ([]search.Pair, error) {
 
 // search answers with one page of a search.
 func (r *request) search(w http.ResponseWriter, types []string, pairs []search.Pair) error {
-	p := &searchPage{r: r}
+	return r.searchWithin(w, types, pairs, r.resourceType, nil)
+}
+
+// searchWithin is a search at another path, of which narrow, where not nil,
+// adds a condition for each resource type.
+func (r *request) searchWithin(w http.ResponseWriter, types []string, pairs []search.Pair, path string, narrow func(resourceType string) search.Node) error {
+	p := &searchPage{r: r, path: path}
 	var token string
 	var err error
 	pairs, token = takePage(pairs)
@@ -82,6 +88,9 @@ func (r *request) search(w http.ResponseWriter, types []string, pairs []search.P
 	})
 	if err != nil {
 		return err
+	}
+	if narrow != nil {
+		narrowPlan(&p.query.Plan, narrow)
 	}
 	p.shape = shapeOf(p.query)
 	if err := p.start(token); err != nil {
@@ -98,6 +107,7 @@ func (r *request) search(w http.ResponseWriter, types []string, pairs []search.P
 // A searchPage is one page of a search in the making.
 type searchPage struct {
 	r     *request
+	path  string // below the base URL
 	query *search.Query
 	shape *shape
 	token string // "" for the first page
@@ -118,7 +128,7 @@ func (p *searchPage) start(token string) error {
 
 // identity names the search that a page token belongs to.
 func (p *searchPage) identity() string {
-	return p.r.resourceType + "?" + encodeQuery(p.query.Self)
+	return p.path + "?" + encodeQuery(p.query.Self)
 }
 
 func (p *searchPage) write(w http.ResponseWriter, view *datastore.View) error {
@@ -166,9 +176,9 @@ func (p *searchPage) links(t store.T, next []byte) []bundleLink {
 	form := p.r.formPairs()
 	at := func(token string) string {
 		if token == "" {
-			return p.r.link(p.r.resourceType, p.query.Self, form...)
+			return p.r.link(p.path, p.query.Self, form...)
 		}
-		return p.r.link(p.r.resourceType, p.query.Self, append(form[:len(form):len(form)], search.Pair{Name: pageParam, Value: token})...)
+		return p.r.link(p.path, p.query.Self, append(form[:len(form):len(form)], search.Pair{Name: pageParam, Value: token})...)
 	}
 	links := []bundleLink{{"self", at(p.token)}}
 	if p.token != "" || next != nil {
