@@ -89,7 +89,7 @@ func (p *parser) followAny(param *Param, targets []string, link chainLink, chain
 	var or Or
 	var first *fhir.Error
 	for _, t := range targets {
-		if c := p.registry.byType[t][next]; next != paramHas && (c == nil || c.Def == nil) {
+		if c := p.registry.byType[t][next]; next != paramHas && next != paramList && (c == nil || c.Def == nil) {
 			continue
 		}
 		n, err := chain(t)

@@ -25,7 +25,7 @@ type kind interface {
 	size(b []byte) int
 }
 
-// kinds has no entry for special parameters, which are not offered.
+// kinds has no entry for special parameters, of which only near is offered.
 var kinds = [...]kind{
 	definition.ParamNumber:    numberKind{},
 	definition.ParamDate:      dateKind{},

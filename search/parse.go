@@ -175,6 +175,9 @@ func (p *parser) node(resourceType, name string, values []string, depth int) (No
 	if head, rest, ok := strings.Cut(name, "."); ok {
 		return p.chain(resourceType, head, rest, values, depth)
 	}
+	if name == paramList {
+		return p.list(values)
+	}
 	code, modifier, hasModifier := strings.Cut(name, ":")
 	param, err := p.param(resourceType, code)
 	if err != nil {
@@ -282,6 +285,6 @@ var refusedParams = map[string]string{
 	"_text":    "search in the narrative is not offered yet",
 	"_filter":  "it stands by itself, without a modifier and outside of chains",
 	"_has":     "a reverse chain looks like _has:Observation:patient:code",
-	"_list":    "membership in a List is not offered yet",
+	"_list":    "it takes no modifier and is no part of a _filter",
 	"_query":   "named queries are not offered yet",
 }

@@ -147,7 +147,10 @@ func (r *Registry) compile(def *definition.SearchParameter, resourceType string)
 	if def.Code == paramID || def.Code == paramLastUpdated {
 		return p, nil
 	}
-	if p.kind = kinds[def.Type]; p.kind == nil || def.Expression == "" {
+	if p.kind = kinds[def.Type]; def.URL == nearURL {
+		p.kind = nearKind{}
+	}
+	if p.kind == nil || def.Expression == "" {
 		return nil, nil
 	}
 	var err error

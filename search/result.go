@@ -135,8 +135,8 @@ func (p *parser) sortKey(code string) (SortKey, *fhir.Error) {
 		if err != nil {
 			return SortKey{}, err.At("http._sort")
 		}
-		if param.Def.Type == definition.ParamComposite {
-			return SortKey{}, fhir.Errorf(fhir.KindInvalid, "_sort: %s is a composite parameter, which has no order", code)
+		if t := param.Def.Type; t == definition.ParamComposite || t == definition.ParamSpecial {
+			return SortKey{}, fhir.Errorf(fhir.KindInvalid, "_sort: %s is a %s parameter, which has no order", code, typeNames[t])
 		}
 		params[i] = param
 	}

@@ -2,6 +2,7 @@ package search_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tarnhealth/tarn/search"
@@ -61,5 +62,33 @@ func TestRevincludeAll(t *testing.T) {
 	}
 	if !sources["Observation"] || !sources["Provenance"] || !sources["Encounter"] || sources["Organization"] {
 		t.Errorf("the sources are %v", sources)
+	}
+}
+
+func TestCompartmentNode(t *testing.T) {
+	r := r4(t)
+	o := candidate(t, r, `{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/p"},"performer":[{"reference":"Patient/q"}]}`)
+	for id, want := range map[string]bool{"p": true, "q": true, "x": false} {
+		n, ok := r.CompartmentNode("Patient", id, "Observation")
+		if !ok || search.Match(n, o, nil) != want {
+			t.Errorf("the observation is in the compartment of Patient/%s: %v, %v; want %v", id, ok, !want, want)
+		}
+	}
+	for _, pair := range [][2]string{{"Patient", "ValueSet"}, {"Group", "Observation"}, {"Patient", "Foo"}} {
+		if _, ok := r.CompartmentNode(pair[0], "p", pair[1]); ok {
+			t.Errorf("a %s may be in the compartment of a %s", pair[1], pair[0])
+		}
+	}
+}
+
+func TestOffers(t *testing.T) {
+	for name, want := range map[string]bool{
+		"Patient.name": true, "Patient._id": true, "Patient._list": true, "Patient._filter": true, "Patient._has": true, "Location.near": true,
+		"Patient._text": false, "Patient.age": false, "Patient.$type": false, "Foo._list": false, "Patient.nothing": false,
+	} {
+		resourceType, code, _ := strings.Cut(name, ".")
+		if got := r4(t).Offers(resourceType, code); got != want {
+			t.Errorf("%s is offered: %v", name, got)
+		}
 	}
 }
