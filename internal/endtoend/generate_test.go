@@ -49,7 +49,7 @@ func (g *generator) learn(resourceType string) {
 	used, refers := map[*search.Param]bool{}, map[*search.Param]map[string]bool{}
 	for _, c := range g.byType[resourceType] {
 		for _, e := range c.Entries {
-			if e.Param.Def == nil {
+			if !offered(e.Param) {
 				continue
 			}
 			used[e.Param] = true
@@ -87,11 +87,16 @@ func (g *generator) another(resourceType string) *search.Candidate {
 	return list[g.random.IntN(len(list))]
 }
 
+// offered reports whether the generator makes values for a parameter.
+func offered(p *search.Param) bool {
+	return p.Def != nil && p.Def.Type != definition.ParamSpecial
+}
+
 // paramsOf are the parameters that a resource has values of.
 func paramsOf(c *search.Candidate) []*search.Param {
 	var params []*search.Param
 	for _, e := range c.Entries {
-		if e.Param.Def != nil && (len(params) == 0 || params[len(params)-1] != e.Param) {
+		if offered(e.Param) && (len(params) == 0 || params[len(params)-1] != e.Param) {
 			params = append(params, e.Param)
 		}
 	}
@@ -274,21 +279,26 @@ func (g *generator) results(types string) []string {
 		pairs = append(pairs, pair("_sort", g.sortKeys(types)...))
 	}
 	if strings.Contains(types, ",") {
+		if g.chance(2) {
+			pairs = append(pairs, pair("_include"+g.iterate(), "*"))
+		}
 		return pairs
 	}
 	if g.chance(6) {
 		if p := g.referenceParam(types); p != nil {
-			pairs = append(pairs, pair("_include", g.oneOf(types+":"+p.Code, types+":*", "*")))
+			pairs = append(pairs, pair("_include"+g.iterate(), g.oneOf(types+":"+p.Code, types+":*", "*")))
 		}
 	}
 	if incoming := g.incoming[types]; len(incoming) > 0 && g.chance(6) {
 		p := incoming[g.random.IntN(len(incoming))]
 		if allowed := p.Def.Target; len(allowed) == 0 || slices.Contains(allowed, types) {
-			pairs = append(pairs, pair("_revinclude", p.Type+":"+p.Code+g.oneOf("", ":"+types)))
+			pairs = append(pairs, pair("_revinclude"+g.iterate(), g.oneOf(p.Type+":"+p.Code, p.Type+":"+p.Code+":"+types, p.Type+":*", "*")))
 		}
 	}
 	return pairs
 }
+
+func (g *generator) iterate() string { return g.oneOf("", "", ":iterate") }
 
 func (g *generator) sortKeys(types string) []string {
 	codes := []string{"_id", "_lastUpdated"}

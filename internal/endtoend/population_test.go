@@ -301,7 +301,9 @@ func plan(s *datastore.Store, url string) (*search.Query, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.Registry().Parse(strings.Split(types, ","), pairs, search.Options{Base: s.Base(), Now: func() time.Time { return newClock(0).now }})
+	return s.Registry().Parse(strings.Split(types, ","), pairs, search.Options{
+		Base: s.Base(), Iterate: true, Now: func() time.Time { return newClock(0).now },
+	})
 }
 
 // A page is one page of a search as a client gets it.
