@@ -141,42 +141,39 @@ func (x *includer) revInclude(includes []search.Include, sources []store.Version
 	if len(includes) == 0 {
 		return true
 	}
-	byType := map[string][]search.Reference{}
+	byType := map[string][][]byte{}
 	for _, s := range sources {
-		byType[s.Type] = append(byType[s.Type], search.Reference{Type: s.Type, ID: s.ID})
+		byType[s.Type] = append(byType[s.Type], search.ReferenceKey(s.Type, s.ID))
 	}
 	for _, inc := range includes {
-		targets := referable(&inc, byType)
-		if len(targets) > 0 && !x.referring(inc, targets) {
+		if where := referringTo(inc, byType); len(where) > 0 && !x.referring(inc.Source, where) {
 			return false
 		}
 	}
 	return true
 }
 
-// referable are the resources that an include may lead to. Parameters that
-// lead to none of them are taken out of the include.
-func referable(inc *search.Include, byType map[string][]search.Reference) []search.Reference {
-	used := map[string]bool{}
-	inc.Params = slices.DeleteFunc(slices.Clone(inc.Params), func(p *search.Param) bool {
-		useless := true
-		for t := range byType {
+// referringTo is the condition that a resource refers to one of those whose
+// reference keys are given by their type; empty where the include does not
+// lead to them.
+func referringTo(inc search.Include, byType map[string][][]byte) (any search.Or) {
+	for _, p := range inc.Params {
+		var keys [][]byte
+		for t, more := range byType {
 			if (inc.Target == "" || inc.Target == t) && (len(p.Def.Target) == 0 || slices.Contains(p.Def.Target, t)) {
-				used[t], useless = true, false
+				keys = append(keys, more...)
 			}
 		}
-		return useless
-	})
-	var targets []search.Reference
-	for t := range used {
-		targets = append(targets, byType[t]...)
+		if len(keys) > 0 {
+			any = append(any, search.Terms{Param: p, Spans: search.Exact(keys)})
+		}
 	}
-	return targets
+	return any
 }
 
-// referring adds the resources that refer to one of the targets.
-func (x *includer) referring(inc search.Include, targets []search.Reference) bool {
-	q := &search.Query{Plan: search.Plan{Parts: []search.Part{search.RevIncludePart(inc, targets)}}}
+// referring adds the resources of a type for which where holds.
+func (x *includer) referring(resourceType string, where search.Node) bool {
+	q := &search.Query{Plan: search.Plan{Parts: []search.Part{{Type: resourceType, Where: where}}}}
 	page := store.Page{Limit: revIncludePage}
 	for {
 		r, err := x.view.Search(x.ctx, q, page)
