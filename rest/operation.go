@@ -33,9 +33,14 @@ type operation struct {
 func operations() []operation {
 	return []operation{
 		diffOperation(),
+		docrefOperation(),
+		documentOperation(),
 		encounterEverythingOperation(),
 		groupEverythingOperation(),
+		lastnOperation(),
 		matchOperation(),
+		memberAddOperation(),
+		memberRemoveOperation(),
 		metaOperation(),
 		metaAddOperation(),
 		metaDeleteOperation(),
