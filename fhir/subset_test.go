@@ -149,6 +149,33 @@ func TestSubsetOfExamples(t *testing.T) {
 	}
 }
 
+// FuzzSubset: of whatever Parse accepts, a subset is FHIR as well.
+func FuzzSubset(f *testing.F) {
+	for _, src := range []string{
+		`{"resourceType":"Patient","_gender":{"id":"g"},"name":[{"given":["a",null],"_given":[null,{"id":"y"}]}],"active":true}`,
+		`{"meta":{"tag":[{"code":"x"}]},"contact":[{"gender":"male"}],"resourceType":"Patient","link":[{"other":{"reference":"a"},"type":"refer"}]}`,
+		`{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Binary"}}]}`,
+	} {
+		f.Add([]byte(src))
+	}
+	schema := definition.R4().Schema
+	f.Fuzz(func(t *testing.T, src []byte) {
+		tree, err := fhir.Parse(schema, src, fhir.DefaultLimits)
+		if err != nil {
+			return
+		}
+		for _, keep := range []func(*fhir.Element) fhir.Keep{summary, named("name", "entry", "gender")} {
+			got, err := fhir.AppendSubset(nil, tree.Root().Raw(), tree.Root().Type(), keep)
+			if err != nil {
+				t.Fatalf("%s: %v", src, err)
+			}
+			if _, err := fhir.Parse(schema, got, fhir.DefaultLimits); err != nil {
+				t.Fatalf("%s\n%s: %v", src, got, err)
+			}
+		}
+	})
+}
+
 func BenchmarkSubset(b *testing.B) {
 	src, err := os.ReadFile(filepath.Join(filepath.Dir(examples), "Patient-example.json"))
 	if err != nil {
