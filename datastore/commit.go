@@ -37,6 +37,10 @@ type Op struct {
 	// which has its id and version in it; nil where nothing is to change. It
 	// may be called several times.
 	Patch func(current *fhir.Tree) ([]byte, error)
+	// Key, where not "", makes a create idempotent: one with a key that was
+	// used before stores nothing and comes to what the first one came to. The
+	// same key with another resource is an error.
+	Key string
 	// FullURL is the Bundle entry's, "" outside a transaction.
 	FullURL string
 	// Level says how strictly Resource is validated.
@@ -145,7 +149,9 @@ func (c *commit) check(i int) error {
 	}
 	switch op.Interaction {
 	case authz.Create:
-		c.ids[i] = c.store.newID()
+		if c.ids[i] = c.store.newID(); op.Key != "" {
+			c.ids[i] = c.store.keyedID(op.Type, op.Key)
+		}
 	case authz.Update:
 		return checkUpdateID(op)
 	}

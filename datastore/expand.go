@@ -83,6 +83,11 @@ func (x *expansion) expandOp(ctx context.Context, i int) error {
 	case authz.Delete:
 		st.op.Kind = store.OpDelete
 	}
+	if op.Key != "" {
+		if replayed, err := x.replay(ctx, i); replayed || err != nil {
+			return err
+		}
+	}
 	switch {
 	case op.Criteria != nil:
 		return x.expandConditional(ctx, i)

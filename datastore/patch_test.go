@@ -75,3 +75,29 @@ func read(s *datastore.Store, resourceType, id string) (store.Version, error) {
 	defer view.Close()
 	return view.Read(ctx, resourceType, id)
 }
+
+// TestConcurrentCreatesOfOneKey has 16 writers create with one key: one
+// resource comes of it, and every writer gets its first version.
+func TestConcurrentCreatesOfOneKey(t *testing.T) {
+	s := newStore(t)
+	ids := make([]string, 16)
+	var group sync.WaitGroup
+	for w := range ids {
+		op := post(t, s, `{"resourceType":"Patient","active":true}`)
+		op.Key = "k"
+		group.Go(func() {
+			outcomes, err := commit(s, op)
+			if err != nil || outcomes[0].Status != 201 || outcomes[0].Version.Number != 1 {
+				t.Errorf("writer %d: %+v, %v", w, outcomes, err)
+				return
+			}
+			ids[w] = outcomes[0].Version.ID
+		})
+	}
+	group.Wait()
+	for _, id := range ids {
+		if id != ids[0] {
+			t.Errorf("two ids: %s and %s", ids[0], id)
+		}
+	}
+}

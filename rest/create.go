@@ -20,9 +20,13 @@ func createOp(r *request) (datastore.Op, error) {
 	if err != nil {
 		return datastore.Op{}, err
 	}
+	key, err := r.idempotencyKey()
+	if err != nil {
+		return datastore.Op{}, err
+	}
 	tree, err := r.resource()
 	return datastore.Op{
-		Interaction: authz.Create, Type: r.resourceType, Criteria: criteria, Resource: tree, Level: level,
+		Interaction: authz.Create, Type: r.resourceType, Criteria: criteria, Resource: tree, Level: level, Key: key,
 	}, err
 }
 

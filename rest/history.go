@@ -35,6 +35,9 @@ func history(w http.ResponseWriter, r *request) error {
 	if p.at != nil {
 		versions = p.currentAt(view, versions)
 	}
+	if p.oldestFirst {
+		versions = p.reversed(view, versions)
+	}
 	return p.write(w, versions)
 }
 
@@ -45,12 +48,15 @@ type historyPage struct {
 	query store.History
 	count int
 	at    *period // of _at
-	shape *shape
-	self  []search.Pair
-	token string
+	// oldestFirst is set by _sort=_lastUpdated; the page then begins after.
+	oldestFirst bool
+	after       store.T
+	shape       *shape
+	self        []search.Pair
+	token       string
 }
 
-// parseHistory reads the parameters of a history: _count, _since, _at, and
+// parseHistory reads the parameters of a history: _count, _since, _at, _sort, and
 // those that shape resources.
 func (r *request) parseHistory() (*historyPage, error) {
 	p := &historyPage{r: r, count: search.DefaultCount, query: store.History{Type: r.resourceType, ID: r.id}}
@@ -71,7 +77,11 @@ func (r *request) parseHistory() (*historyPage, error) {
 		return p, err
 	}
 	t, err := parseToken(r.store.PageKey(), token, pageOfHistory, p.identity())
-	p.token, p.query.Before = token, t.t
+	if p.token = token; p.oldestFirst {
+		p.after = t.t
+	} else {
+		p.query.Before = t.t
+	}
 	return p, err
 }
 
@@ -97,12 +107,20 @@ func (p *historyPage) parameter(pair search.Pair) (known bool, err error) {
 			return false, err
 		}
 		p.at, p.query.Until = &when, when.last
+	case "_sort":
+		switch pair.Value {
+		case "_lastUpdated":
+			p.oldestFirst = true
+		case "-_lastUpdated", "none":
+		default:
+			return false, invalidParameter("_sort", "a history is sorted by _lastUpdated or -_lastUpdated, not by %q", pair.Value)
+		}
 	case "_summary", "_elements": // for request.shape
 	default:
 		if p.r.prefer.lenient {
 			return false, nil
 		}
-		return false, invalidParameter(pair.Name, "a history has no such parameter; it has _count, _since, _at, _summary and _elements")
+		return false, invalidParameter(pair.Name, "a history has no such parameter; it has _count, _since, _at, _sort, _summary and _elements")
 	}
 	return true, nil
 }

@@ -15,6 +15,9 @@ import (
 // processBundle answers POST [base] with a batch or a transaction.
 // http://hl7.org/fhir/R4/http.html#transaction
 func processBundle(w http.ResponseWriter, r *request) error {
+	if err := r.refuseKey(); err != nil {
+		return err
+	}
 	src, err := r.readFHIR()
 	if err != nil {
 		return err
