@@ -23,7 +23,10 @@ var patchFormats = []string{mimeFHIR, mimeXML, mimeJSONPatch, mimeMergePatch}
 
 // patchResource answers PATCH [base]/[type]/[id] and the conditional
 // PATCH [base]/[type]?criteria. http://hl7.org/fhir/R4/http.html#patch
-func patchResource(w http.ResponseWriter, r *request) error { return r.write(w, patchOp) }
+func patchResource(w http.ResponseWriter, r *request) error {
+	w.Header().Set("Accept-Patch", strings.Join(patchFormats, ", ")) // RFC 5789 section 3.1
+	return r.write(w, patchOp)
+}
 
 func patchOp(r *request) (op datastore.Op, err error) {
 	op = datastore.Op{Interaction: authz.Patch, Type: r.resourceType, ID: r.id}
