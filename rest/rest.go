@@ -45,7 +45,7 @@ type Options struct {
 	// decompression. 0 means 50 MiB.
 	MaxBody int64
 	// MaxEntries is the greatest number of entries of a batch or transaction.
-	// 0 means 20,000.
+	// 0 means 100,000.
 	MaxEntries int
 	// Logger is nil for slog.Default.
 	Logger *slog.Logger
@@ -65,7 +65,7 @@ func New(opt Options) http.Handler {
 		opt.MaxBody = 50 << 20
 	}
 	if opt.MaxEntries == 0 {
-		opt.MaxEntries = 20_000
+		opt.MaxEntries = 100_000
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()

@@ -51,7 +51,7 @@ func Default() Config {
 		Listen:          "127.0.0.1:8080",
 		Data:            "tarn-data",
 		MaxBody:         50 << 20,
-		MaxEntries:      20_000,
+		MaxEntries:      100_000,
 		RequestTimeout:  2 * time.Minute,
 		ShutdownTimeout: 30 * time.Second,
 		CacheSize:       256 << 20,
