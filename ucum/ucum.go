@@ -26,7 +26,9 @@ type Unit struct {
 	// factor and offset give the value in base units: (x + offset) × factor.
 	factor *big.Rat
 	offset *big.Rat // nil for 0
-	// shift is set where factor is 10^shift and there is no offset.
+	// Where factor is a finite decimal and there is no offset, it is
+	// scaled × 10^shift; scaled is nil otherwise, and 1 for a power of ten.
+	scaled  *big.Int
 	shift   int
 	isShift bool
 }
@@ -40,7 +42,8 @@ func Parse(code string) (*Unit, error) {
 	}
 	u := &Unit{Base: q.base(), factor: q.factor, offset: q.offset}
 	if q.offset == nil {
-		u.shift, u.isShift = powerOfTen(q.factor)
+		u.scaled, u.shift = finite(q.factor)
+		u.isShift = u.scaled != nil && u.scaled.IsInt64() && u.scaled.Int64() == 1
 	}
 	return u, nil
 }
@@ -86,6 +89,9 @@ func (u *Unit) ToBase(n *big.Int, e int) (digits *big.Int, exponent int) {
 	if u.isShift {
 		return n, e + u.shift
 	}
+	if u.scaled != nil {
+		return cut(new(big.Int).Mul(n, u.scaled), e+u.shift)
+	}
 	num, den := new(big.Int).Set(n), big.NewInt(1)
 	if u.offset != nil {
 		// n × 10^e + offset, as a fraction.
@@ -107,20 +113,41 @@ func quotient(num, den *big.Int, e int) (*big.Int, int) {
 		num.Mul(num, power(10, scale))
 		e -= scale
 	}
-	num.Quo(num, den)
-	if more := decimals(num) - precision; more > 0 {
-		num.Quo(num, power(10, more))
+	return cut(num.Quo(num, den), e)
+}
+
+// cut leaves out what is after the digits of precision.
+func cut(n *big.Int, e int) (*big.Int, int) {
+	if more := decimals(n) - precision; more > 0 {
+		n.Quo(n, power(10, more))
 		e += more
 	}
-	return num, e
+	return n, e
 }
 
-// decimals is the number of decimal digits of n.
+// decimals is the number of decimal digits of n, 1 for zero.
 func decimals(n *big.Int) int {
-	return len(strings.TrimPrefix(n.String(), "-"))
+	// 2^bits has bits × log10(2) digits, and n may have one less.
+	digits := n.BitLen()*30103/100000 + 1
+	if digits > 1 && n.CmpAbs(power(10, digits-1)) < 0 {
+		digits--
+	}
+	return digits
 }
 
+// tens are small powers of ten, which are not changed.
+var tens = func() (t [256]*big.Int) {
+	for i := range t {
+		t[i] = new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(i)), nil)
+	}
+	return t
+}()
+
+// power is base^n. It must not be changed.
 func power(base int64, n int) *big.Int {
+	if base == 10 && n < len(tens) {
+		return tens[n]
+	}
 	return new(big.Int).Exp(big.NewInt(base), big.NewInt(int64(n)), nil)
 }
 
@@ -133,20 +160,30 @@ func ratPower(base int64, n int) *big.Rat {
 	return p
 }
 
-// powerOfTen returns n where r is 10^n.
-func powerOfTen(r *big.Rat) (n int, ok bool) {
-	digits, one := r.Num().String(), "1"
-	sign := 1
-	if digits == one {
-		digits, sign = r.Denom().String(), -1
-	} else if r.Denom().String() != one {
-		return 0, false
+// finite writes r as n × 10^e where it is a finite decimal, and n does not end
+// in 0; n is nil where it is not.
+func finite(r *big.Rat) (n *big.Int, e int) {
+	n, den := new(big.Int).Set(r.Num()), new(big.Int).Set(r.Denom())
+	var rest big.Int
+	for _, by := range []struct{ divisor, times int64 }{{10, 1}, {2, 5}, {5, 2}} {
+		divisor, times := big.NewInt(by.divisor), big.NewInt(by.times)
+		for q := new(big.Int); ; e-- {
+			if q.QuoRem(den, divisor, &rest); rest.Sign() != 0 {
+				break
+			}
+			den.Set(q)
+			n.Mul(n, times)
+		}
 	}
-	zeros := strings.TrimPrefix(digits, one)
-	if len(zeros) != len(digits)-1 || strings.Trim(zeros, "0") != "" {
-		return 0, false
+	if den.Cmp(big.NewInt(1)) != 0 {
+		return nil, 0
 	}
-	return sign * len(zeros), true
+	for q := new(big.Int); ; e++ {
+		if q.QuoRem(n, tens[1], &rest); rest.Sign() != 0 {
+			return n, e
+		}
+		n.Set(q)
+	}
 }
 
 // A measure is a number of base units.

@@ -153,3 +153,32 @@ func FuzzParse(f *testing.F) {
 		u.ToBase(big.NewInt(-7), -2)
 	})
 }
+
+func TestDecimals(t *testing.T) {
+	for _, text := range []string{"0", "1", "9", "10", "99", "100", "999999999999999999999", "1000000000000000000000", "-1000", "-999", "18446744073709551616"} {
+		n, _ := new(big.Int).SetString(text, 10)
+		if got, want := decimals(n), len(strings.TrimPrefix(text, "-")); got != want {
+			t.Errorf("%s has %d digits; want %d", text, got, want)
+		}
+	}
+	for i := range 300 {
+		for _, off := range []int64{-1, 0, 1} {
+			n := new(big.Int).Add(power(10, i), big.NewInt(off))
+			if got, want := decimals(n), len(n.String()); got != want {
+				t.Errorf("10^%d + %d has %d digits; want %d", i, off, got, want)
+			}
+		}
+	}
+}
+
+func BenchmarkToBase(b *testing.B) {
+	for _, code := range []string{"mg/dL", "mmol/L", "/min", "Cel"} {
+		b.Run(strings.ReplaceAll(code, "/", "_per_"), func(b *testing.B) {
+			u, n := Lookup([]byte(code)), big.NewInt(1234)
+			b.ReportAllocs()
+			for b.Loop() {
+				u.ToBase(n, -2)
+			}
+		})
+	}
+}
