@@ -56,7 +56,14 @@ func (s *schema) arguments(o object, f field) []argument {
 	switch f.kind {
 	case fieldProperty:
 		if f.scalar == "" {
-			return elementArguments(f.prop.Type)
+			if s.elements == nil {
+				s.elements = map[*fhir.Type][]argument{}
+			}
+			t := f.prop.Type
+			if s.elements[t] == nil {
+				s.elements[t] = elementArguments(t, "")
+			}
+			return s.elements[t]
 		}
 	case fieldRead:
 		return []argument{{name: "id", kind: argText, typ: "ID", required: true}}
@@ -71,9 +78,9 @@ func (s *schema) arguments(o object, f field) []argument {
 }
 
 // elementArguments selects among the items of a complex element: by their
-// primitive sub-elements and by place.
-// http://hl7.org/fhir/R4/graphql.html#list
-func elementArguments(t *fhir.Type) []argument {
+// primitive sub-elements (only, where that is not "", by the one of that name)
+// and by place. http://hl7.org/fhir/R4/graphql.html#list
+func elementArguments(t *fhir.Type, only string) []argument {
 	args := []argument{
 		{name: argumentPath, kind: argPath, typ: "String"},
 		{name: argumentOffset, kind: argCount, typ: "Int"},
@@ -81,7 +88,7 @@ func elementArguments(t *fhir.Type) []argument {
 	}
 	for _, e := range t.Elements {
 		for _, p := range e.Properties {
-			if p.Type.Kind == fhir.KindPrimitive {
+			if p.Type.Kind == fhir.KindPrimitive && (only == "" || only == p.JSON) {
 				args = append(args, argument{name: p.JSON, kind: argFilter, typ: typeName(p.Type)})
 			}
 		}
@@ -91,6 +98,10 @@ func elementArguments(t *fhir.Type) []argument {
 
 // searchArguments is the search parameters of a type, with those of a search.
 func (s *schema) searchArguments(f field) []argument {
+	key := searchKey{f.resource, f.kind, f.reverse}
+	if known := s.searches[key]; known != nil {
+		return known
+	}
 	args := resultArguments(f)
 	params := s.set.SearchParameters(f.resource.Name)
 	for code, p := range params {
@@ -103,16 +114,33 @@ func (s *schema) searchArguments(f field) []argument {
 		})
 	}
 	slices.SortStableFunc(args, func(a, b argument) int { return strings.Compare(a.name, b.name) })
+	if s.searches == nil {
+		s.searches = map[searchKey][]argument{}
+	}
+	s.searches[key] = args
 	return args
 }
 
+// searchKey names what the arguments of a search depend on.
+type searchKey struct {
+	resource *fhir.Type
+	kind     fieldKind
+	reverse  bool
+}
+
+// resultArguments is the arguments of a search that are not search parameters,
+// the ones that matter most first.
 func resultArguments(f field) []argument {
-	args := []argument{
-		{name: argumentPath, kind: argPath, typ: "String"},
-		{name: argumentCount, kind: argCount, typ: "Int"},
-		{name: argumentSort, kind: argResult, typ: "String", list: true, code: argumentSort},
-		{name: "_filter", kind: argResult, typ: "String", code: "_filter"},
+	var args []argument
+	if f.reverse {
+		args = append(args, argument{name: argumentReference, kind: argText, typ: "code", required: true})
 	}
+	args = append(args,
+		argument{name: argumentCount, kind: argCount, typ: "Int"},
+		argument{name: argumentPath, kind: argPath, typ: "String"},
+		argument{name: argumentSort, kind: argResult, typ: "String", list: true, code: argumentSort},
+		argument{name: "_filter", kind: argResult, typ: "String", code: "_filter"},
+	)
 	if f.kind == fieldConnection {
 		args = append(args, argument{name: argumentFirst, kind: argCount, typ: "Int"})
 	}
@@ -120,9 +148,6 @@ func resultArguments(f field) []argument {
 		for _, name := range argumentCursor {
 			args = append(args, argument{name: name, kind: argText, typ: "ID"})
 		}
-	}
-	if f.reverse {
-		args = append(args, argument{name: argumentReference, kind: argText, typ: "code", required: true})
 	}
 	return args
 }
@@ -210,11 +235,11 @@ func (a argument) check(in input, at *ast.Position) *Error {
 		switch a.kind {
 		case argCount:
 			if n, err := strconv.Atoi(item.text); item.kind != literalNumber || err != nil || n < 0 {
-				return errorAt(at, "%s must be a whole number from 0, not %s", a.name, item.text)
+				return errorAt(at, "%s must be a whole number from 0, not %s", a.name, item)
 			}
 		case argBool:
 			if item.kind != literalBool {
-				return errorAt(at, "%s must be true or false, not %s", a.name, item.text)
+				return errorAt(at, "%s must be true or false, not %s", a.name, item)
 			}
 		}
 	}

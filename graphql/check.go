@@ -13,6 +13,22 @@ import (
 type checker struct {
 	x    *execution
 	errs []*Error
+	// looked counts the fields looked up, each for every type that it may be
+	// a field of.
+	looked  int
+	stopped bool
+}
+
+// maxLooked bounds checker.looked. Where any resource may be, a field counts
+// some 150 times.
+const maxLooked = 50_000
+
+// stop gives up on a query that takes too long to check.
+func (c *checker) stop(f *ast.Field) {
+	if !c.stopped {
+		c.errs = []*Error{costly(f.Position, "the query selects too many fields of resources whose type is not known; select them in fragments, such as ... on Patient {…}")}
+		c.stopped = true
+	}
 }
 
 // check returns the errors of the operation.
@@ -27,13 +43,33 @@ func (x *execution) check(root thing) []*Error {
 		c.add(checkDirectives(f.Directives))
 	}
 	c.selections([]object{root.object()}, operation.SelectionSet)
+	if len(c.errs) == 0 {
+		c.merge(x.operation(), root.object())
+	}
 	return c.errs
+}
+
+// merge finds fields that get into each other's way. Where values may be of
+// several types, that is only known when there is one.
+func (c *checker) merge(u *use, o object) {
+	groups, err := c.x.groups(u, o)
+	if err != nil {
+		c.add(wrap(err, nil, nil))
+		return
+	}
+	for _, g := range groups {
+		for _, u := range g.uses {
+			if len(u.of) == 1 {
+				c.merge(u, u.of[0])
+			}
+		}
+	}
 }
 
 // add records an error, each place once: a fragment is checked wherever it is
 // used.
 func (c *checker) add(err *Error) {
-	if err == nil || len(c.errs) >= maxErrors {
+	if err == nil || len(c.errs) >= maxErrors || c.stopped {
 		return
 	}
 	for _, known := range c.errs {
@@ -46,7 +82,7 @@ func (c *checker) add(err *Error) {
 
 func (c *checker) selections(of []object, set ast.SelectionSet) {
 	for _, selection := range set {
-		if len(c.errs) >= maxErrors {
+		if len(c.errs) >= maxErrors || c.stopped {
 			return
 		}
 		switch selection := selection.(type) {
@@ -76,6 +112,10 @@ func (c *checker) field(of []object, f *ast.Field) {
 	var wrong *Error
 	found := false
 	next := objectSet{}
+	if c.looked += len(of); c.looked > maxLooked {
+		c.stop(f)
+		return
+	}
 	for _, o := range of {
 		s, err := c.x.selected(f, o)
 		if err != nil && wrong == nil {
@@ -83,7 +123,7 @@ func (c *checker) field(of []object, f *ast.Field) {
 		}
 		if s != nil {
 			found = true
-			next.add(c.x.results(s)...)
+			next.add(c.x.results(s))
 		}
 	}
 	switch {
@@ -169,9 +209,15 @@ func names(of []object) string {
 type objectSet struct {
 	list []object
 	seen map[object]bool
+	// last is the objects added last, which are often the same again.
+	last []object
 }
 
-func (s *objectSet) add(objects ...object) {
+func (s *objectSet) add(objects []object) {
+	if len(objects) == 0 || len(s.last) == len(objects) && &s.last[0] == &objects[0] {
+		return
+	}
+	s.last = objects
 	if s.seen == nil {
 		s.seen = map[object]bool{}
 	}

@@ -126,18 +126,15 @@ func (x *execution) filter(parent fhir.Node, nodes []fhir.Node, u *use) ([]fhir.
 	}
 	var kept []fhir.Node
 	for _, n := range nodes {
-		if listed != nil && !listed[n] || !u.matches(n) {
-			continue
-		}
-		if u.where != nil && u.where.byIndex == nil {
-			if ok, err := u.where.Bool(n, fhirpath.Env{Now: x.Now}); err != nil || !ok {
-				if err != nil {
-					return nil, err
-				}
-				continue
+		keep := u.matches(n) && (listed == nil || listed[n])
+		if keep && u.where != nil && listed == nil {
+			if keep, err = x.holds(u.where, n); err != nil {
+				return nil, err
 			}
 		}
-		kept = append(kept, n)
+		if keep {
+			kept = append(kept, n)
+		}
 	}
 	if offset, ok := u.args[argumentOffset]; ok {
 		kept = kept[min(offset.number(), len(kept)):]
@@ -146,6 +143,15 @@ func (x *execution) filter(parent fhir.Node, nodes []fhir.Node, u *use) ([]fhir.
 		kept = kept[:min(count.number(), len(kept))]
 	}
 	return kept, nil
+}
+
+// holds evaluates a condition. An expression can take long, so that it is
+// here that an abandoned query ends.
+func (x *execution) holds(where *expression, n fhir.Node) (bool, error) {
+	if err := x.ctx.Err(); err != nil {
+		return false, err
+	}
+	return where.Bool(n, fhirpath.Env{Now: x.Now})
 }
 
 // byIndex is the nodes that an expression with $index selects, nil where there

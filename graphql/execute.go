@@ -20,6 +20,7 @@ type execution struct {
 	doc    *document
 	schema *schema
 	known  map[selectedKey]selectedResult
+	whole  *use
 	reads  map[readKey]readResult
 	// opened are the views of other times that cursors asked for.
 	opened []*datastore.View
@@ -67,11 +68,18 @@ func (x *execution) start(focus *store.Version) (thing, error) {
 // run carries out the operation.
 func (x *execution) run(root thing) ([]byte, error) {
 	var out output
-	u := &use{sets: []ast.SelectionSet{x.doc.operation.SelectionSet}}
-	if err := x.object(&out, root, u, flattened{}); err != nil {
+	if err := x.object(&out, root, x.operation(), flattened{}); err != nil {
 		return nil, err
 	}
 	return out.appendJSON(make([]byte, 0, x.bytes)), nil
+}
+
+// operation is the operation as a field of which everything is selected.
+func (x *execution) operation() *use {
+	if x.whole == nil {
+		x.whole = &use{sets: []ast.SelectionSet{x.doc.operation.SelectionSet}}
+	}
+	return x.whole
 }
 
 // flattened is what a field inherits from @flatten around it.
@@ -129,7 +137,10 @@ func (x *execution) field(out *output, t thing, key string, u *use, in flattened
 			}
 			suffix += part
 		}
-		x.path = append(x.path, i)
+		depth := len(x.path)
+		if u.list {
+			x.path = append(x.path, i)
+		}
 		if u.flatten {
 			err = x.object(out, it.thing, u, flattened{inside: true, list: in.list || list, suffix: suffix})
 		} else {
@@ -138,7 +149,7 @@ func (x *execution) field(out *output, t thing, key string, u *use, in flattened
 		if err != nil {
 			return err
 		}
-		x.path = x.path[:len(x.path)-1]
+		x.path = x.path[:depth]
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package graphql
 
 import (
+	"slices"
+
 	"github.com/tarnhealth/tarn/fhir"
 )
 
@@ -56,18 +58,22 @@ func propertyNames(t *fhir.Type) []string {
 	return names
 }
 
-// shown is the arguments that introspection shows: those that help. Left out
-// are what selects among the items of an element that has one, and, for the
-// many types that may refer to any resource, the search parameters of each.
+// shown is the arguments that introspection shows. All of them would make an
+// answer that tools cannot handle, so left out are what selects among the items
+// of an element that has one, or of extensions by value, and the search
+// parameters of the many types that may refer to any resource.
 func (s *schema) shown(o object, f field) []argument {
 	switch {
 	case f.kind == fieldProperty && !f.list:
 		return nil
+	case f.kind == fieldProperty && f.prop.Type.Name == "Extension":
+		return elementArguments(f.prop.Type, "url")
 	case f.reverse && !s.refersTo(f.resource, o.typ):
-		return resultArguments(f)
+		return resultArguments(f)[:2]
 	}
 	args := s.arguments(o, f)
 	if f.reverse {
+		args = slices.Clone(args)
 		for i := range args {
 			args[i].description = ""
 		}

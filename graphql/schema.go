@@ -16,6 +16,12 @@ type schema struct {
 	registry *search.Registry
 	// root is the type of the query itself: Query, or the focus's.
 	root object
+	// all is every resource, once it is asked for.
+	all []object
+	// searches and elements have the arguments of searches and of complex
+	// elements, once they are asked for.
+	searches map[searchKey][]argument
+	elements map[*fhir.Type][]argument
 	// byName has the types by their GraphQL names, once they are asked for.
 	byName map[string]object
 }
@@ -235,7 +241,10 @@ func (s *schema) objects(p *fhir.Property) []object {
 // targets is the resources that a reference may lead to.
 func (s *schema) targets(ref *fhir.TypeRef) []object {
 	if ref == nil || len(ref.Targets) == 0 || slices.Contains(ref.Targets, "Resource") {
-		return resources(s.resourceTypes()...)
+		if s.all == nil {
+			s.all = resources(s.resourceTypes()...)
+		}
+		return s.all
 	}
 	var types []*fhir.Type
 	for _, name := range ref.Targets {
@@ -306,6 +315,9 @@ func (s *schema) object(name string) (object, bool) {
 		s.byName = map[string]object{}
 		for _, o := range s.objectsOfAll() {
 			s.byName[o.name()] = o
+		}
+		for name := range metaFields {
+			s.byName[name] = object{kind: objectMeta, meta: name}
 		}
 	}
 	o, ok := s.byName[name]

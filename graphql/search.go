@@ -8,7 +8,6 @@ import (
 
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
-	"github.com/tarnhealth/tarn/fhirpath"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -59,7 +58,7 @@ func (x *execution) matches(view *datastore.View, result store.Result, u *use) (
 		}
 		root := tree.Root()
 		if u.where != nil {
-			if ok, err := u.where.Bool(root, fhirpath.Env{Now: x.Now}); err != nil {
+			if ok, err := x.holds(u.where, root); err != nil {
 				return nil, err
 			} else if !ok {
 				continue
@@ -115,7 +114,7 @@ func (x *execution) reverseCode(e element, u *use) (string, error) {
 			return code, nil
 		}
 	}
-	return "", fhir.Errorf(fhir.KindInvalid, "%s is not a parameter by which a %s refers to a %s; there are %s",
+	return "", fhir.Errorf(fhir.KindInvalid, "_reference: %s is not a search parameter of %s for references to %s; there are %s",
 		name, u.resource.Name, e.node.Type().Name, strings.Join(codes, ", "))
 }
 

@@ -3,6 +3,7 @@ package graphql
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -12,6 +13,13 @@ import (
 type literal struct {
 	kind literalKind
 	text string
+}
+
+func (l literal) String() string {
+	if l.kind == literalText {
+		return strconv.Quote(l.text)
+	}
+	return l.text
 }
 
 type literalKind uint8
@@ -116,7 +124,7 @@ func (s *schema) checkVariable(v *ast.VariableDefinition, in input) *Error {
 	}
 	for _, item := range in.items {
 		if !item.fits(name) {
-			return errorAt(v.Position, "the variable $%s is of type %s, but its value is %q", v.Variable, v.Type, item.text)
+			return errorAt(v.Position, "the variable $%s is of type %s, but its value is %s", v.Variable, v.Type, item)
 		}
 	}
 	return nil
