@@ -17,8 +17,8 @@ import (
 // Limits of one patch: each operation reads and writes the whole resource.
 const (
 	maxOperations = 10_000
-	maxGrowth     = 16 << 20  // bytes that the resource may grow by
-	maxWork       = 512 << 20 // bytes copied by all operations together
+	maxGrowth     = 16 << 20 // bytes that the resource may grow by
+	maxWork       = 2 << 30  // bytes copied by all operations together
 )
 
 // An editor changes a JSON text in place of a tree: by splicing its bytes.

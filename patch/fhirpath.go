@@ -69,9 +69,6 @@ func readOperations(parameters fhir.Node) ([]operation, error) {
 		}
 		all = append(all, o)
 	}
-	if len(all) == 0 {
-		return nil, fhir.Errorf(fhir.KindInvalid, "the patch has no operations: parameters of the name operation, with the parts type, path …")
-	}
 	return all, nil
 }
 
@@ -221,7 +218,7 @@ func (s *session) append(n fhir.Node, name string, given fhir.Node) error {
 	if n.IsPrimitive() {
 		typ = s.tree.Schema.Type("Element")
 	}
-	e := typ.Element(choiceName.ReplaceAllString(name, ""))
+	e := elementCalled(typ, name)
 	if e == nil {
 		return unprocessable("%s has no element %q", n.Type().Name, name)
 	}
@@ -246,6 +243,18 @@ func (s *session) append(n fhir.Node, name string, given fhir.Node) error {
 		return s.startCompanion(n, v)
 	}
 	return s.insertAt(list{object, v.property, count}, count, v)
+}
+
+// elementCalled is the element of a type by its name, "value" or "value[x]",
+// or by a JSON key, "valueString".
+func elementCalled(t *fhir.Type, name string) *fhir.Element {
+	if e := t.Element(choiceName.ReplaceAllString(name, "")); e != nil {
+		return e
+	}
+	if p := t.Property([]byte(name)); p != nil {
+		return p.Element
+	}
+	return nil
 }
 
 var choiceName = regexp.MustCompile(`\[x\]$`)

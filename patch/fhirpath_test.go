@@ -55,6 +55,8 @@ func TestFHIRPath(t *testing.T) {
 		{"add to a list", p + `, "name": [ {"family": "A"} ] }`, `add Patient name=name value="valueHumanName":{"family":"B"}`, p + `, "name": [ {"family": "A"}, {"family":"B"} ] }`},
 		{"add a first one", p + `,"active":true}`, `add Patient name=name value="valueHumanName":{"family":"B"}`, p + `,"active":true,"name":[{"family":"B"}]}`},
 		{"add an anonymous type", p + `}`, `add Patient name=contact value="part":[{"name":"name","valueHumanName":{"text":"x"}},{"name":"relationship","valueCodeableConcept":{"text":"r"}},{"name":"gender","valueCode":"male"}]`, p + `,"contact":[{"name":{"text":"x"},"relationship":[{"text":"r"}],"gender":"male"}]}`},
+		{"add an extension by its JSON key", p + `}`, `add Patient name=extension value="part":[{"name":"url","valueUri":"u"},{"name":"valueCode","valueCode":"x"}]`, p + `,"extension":[{"url":"u","valueCode":"x"}]}`},
+		{"replace inside contained", p + `,"contained":[{"resourceType":"Organization","id":"o","name":"x"}]}`, `replace Patient.contained.where(id='o').name value="valueString":"y"`, p + `,"contained":[{"resourceType":"Organization","id":"o","name":"y"}]}`},
 		{"add inside", p + `,"contact":[{"name":{"text":"a"}}]}`, `add Patient.contact[0] name=gender value="valueCode":"male"`, p + `,"contact":[{"name":{"text":"a"},"gender":"male"}]}`},
 		{"add a primitive's companion", p + `,"name":[{"given":["A"]}]}`, `add Patient.name name=given value="valueString":"B","_valueString":{"id":"b"}`, p + `,"name":[{"given":["A","B"],"_given":[null,{"id":"b"}]}]}`},
 		{"add an extension to a primitive", p + `,"birthDate":"1930"}`, `add Patient.birthDate name=extension value="part":[{"name":"url","valueUri":"u"},{"name":"value","valueCode":"x"}]`, p + `,"birthDate":"1930","_birthDate":{"extension":[{"url":"u","valueCode":"x"}]}}`},
@@ -117,7 +119,6 @@ func TestFHIRPath(t *testing.T) {
 func TestFHIRPathRefusesWhatItCannotRead(t *testing.T) {
 	for _, text := range []string{
 		`{"resourceType":"Patient","active":true}`,
-		`{"resourceType":"Parameters","id":"x"}`,
 		`{"resourceType":"Parameters","parameter":[{"name":"op"}]}`,
 		`{"resourceType":"Parameters","parameter":[{"name":"operation"}]}`,
 		`{"resourceType":"Parameters","parameter":[{"name":"operation","part":[{"name":"type","valueCode":"delete"}]}]}`,
@@ -129,6 +130,15 @@ func TestFHIRPathRefusesWhatItCannotRead(t *testing.T) {
 		if fhir.KindOf(err) != fhir.KindInvalid {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+// TestFHIRPathOfNothing applies the patch of two versions that are the same.
+func TestFHIRPathOfNothing(t *testing.T) {
+	const doc = `{ "resourceType":"Patient","active":true}`
+	got, err := patch.FHIRPath(parse(t, doc), parse(t, `{"resourceType":"Parameters"}`).Root())
+	if err != nil || string(got) != doc {
+		t.Errorf("got %s, %v", got, err)
 	}
 }
 

@@ -126,11 +126,11 @@ type built struct {
 }
 
 func (b *builder) add(t *fhir.Type, part fhir.Node) error {
-	name := choiceName.ReplaceAllString(part.TextOf("name"), "")
-	e := t.Element(name)
+	e := elementCalled(t, part.TextOf("name"))
 	if e == nil {
-		return unprocessable("%s has no element %q", t.Name, name)
+		return unprocessable("%s has no element %q", t.Name, part.TextOf("name"))
 	}
+	name := e.Name
 	v, err := readValue(e, part)
 	if err != nil {
 		return err
