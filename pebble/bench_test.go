@@ -15,6 +15,7 @@ import (
 	"time"
 
 	lsm "github.com/cockroachdb/pebble/v2"
+	"github.com/klauspost/compress/s2"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
@@ -117,6 +118,42 @@ func BenchmarkCommit(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "resources/s")
 			b.ReportMetric(float64(entries)/float64(len(ops)), "entries/resource")
 			b.ReportMetric(float64(s.Stats().Versions)/float64(s.Stats().Syncs), "resources/sync")
+		})
+	}
+}
+
+// BenchmarkPack packs and unpacks the population's bodies, without and with the
+// dictionary, which was not made from this population.
+func BenchmarkPack(b *testing.B) {
+	ops, _ := benchOps(b)
+	plain := func(json []byte) (codec, []byte) { return codecS2, s2.Encode(nil, json) }
+	for _, method := range []struct {
+		name string
+		pack func(json []byte) (codec, []byte)
+	}{{"s2", plain}, {"dictionary", pack}} {
+		var whole, small int
+		codecs, packed := make([]codec, len(ops)), make([][]byte, len(ops))
+		b.Run(method.name+"/pack", func(b *testing.B) {
+			for b.Loop() {
+				whole, small = 0, 0
+				for i := range ops {
+					codecs[i], packed[i] = method.pack(ops[i].Body.JSON)
+					whole, small = whole+len(ops[i].Body.JSON), small+len(packed[i])
+				}
+			}
+			b.ReportMetric(float64(whole)/float64(len(ops)), "B/body")
+			b.ReportMetric(float64(small)/float64(len(ops)), "B/packed")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(ops)), "ns/body")
+		})
+		b.Run(method.name+"/unpack", func(b *testing.B) {
+			for b.Loop() {
+				for i := range ops {
+					if _, err := unpack(codecs[i], packed[i]); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(ops)), "ns/body")
 		})
 	}
 }

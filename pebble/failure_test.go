@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -144,13 +145,37 @@ func TestStoreDiskFull(t *testing.T) {
 	}
 }
 
+// TestOpenRaisesTheFormat checks that a program which reads only older folders
+// finds out before it meets a body that it cannot read.
+func TestOpenRaisesTheFormat(t *testing.T) {
+	fs := vfs.NewMem()
+	s := openTest(t, fs, 0)
+	if err := s.db.Set(formatKey(), []byte("1"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, fs, 0)
+	defer s.Close()
+	_, err := s.get(formatKey(), func(value []byte) error {
+		if string(value) != strconv.Itoa(storeFormat) {
+			t.Errorf("format %s, want %d", value, storeFormat)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	fs := vfs.NewMem()
 	s := openTest(t, fs, 0)
 	if _, err := Open("store", Options{FS: fs, Extract: testExtract}); !errors.Is(err, ErrLocked) {
 		t.Errorf("opening twice: %v", err)
 	}
-	if err := s.db.Set(formatKey(), []byte("2"), nil); err != nil {
+	if err := s.db.Set(formatKey(), []byte(strconv.Itoa(storeFormat+1)), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

@@ -31,8 +31,13 @@ const (
 	tagVersion  = 'v'
 )
 
-// storeFormat is the newest layout that this code reads.
-const storeFormat = 1
+// storeFormat is the layout that this code writes, and the newest that it
+// reads. A folder of an older one is raised when it is opened; what is in it
+// stays as it is.
+//
+//	1  bodies are S2
+//	2  bodies may be S2 with a dictionary
+const storeFormat = 2
 
 // segmentBits is the size of a segment: the docs that share their upper bits.
 const segmentBits = 16

@@ -108,7 +108,8 @@ func (s *Store) start() (err error) {
 	return nil
 }
 
-// checkFormat refuses a folder of a newer layout and marks a new one.
+// checkFormat refuses a folder of a newer layout, and marks a new one and one
+// of an older layout.
 func (s *Store) checkFormat() error {
 	var text string
 	found, err := s.get(formatKey(), func(value []byte) error {
@@ -118,8 +119,9 @@ func (s *Store) checkFormat() error {
 	if err != nil {
 		return err
 	}
+	mark := func() error { return s.db.Set(formatKey(), strconv.AppendInt(nil, storeFormat, 10), lsm.Sync) }
 	if !found {
-		return s.db.Set(formatKey(), strconv.AppendInt(nil, storeFormat, 10), lsm.Sync)
+		return mark()
 	}
 	version, err := strconv.Atoi(text)
 	if err != nil {
@@ -127,6 +129,9 @@ func (s *Store) checkFormat() error {
 	}
 	if version > storeFormat {
 		return fmt.Errorf("%w: it has format %d, this program reads up to %d", ErrNewer, version, storeFormat)
+	}
+	if version < storeFormat {
+		return mark()
 	}
 	return nil
 }

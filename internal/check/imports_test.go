@@ -50,11 +50,12 @@ var imports = map[string][]string{
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "synth", "load", "validate"},
 
 	// Test suites and tools that packages' tests use.
-	"internal/check":    {},
-	"internal/endtoend": {},
-	"kv/kvtest":         {"kv"},
-	"store/storetest":   {"fhir", "definition", "search", "store"},
-	"search/searchtest": {"fhir", "definition", "search"},
+	"internal/check":       {},
+	"internal/endtoend":    {},
+	"kv/kvtest":            {"kv"},
+	"pebble/internal/dict": {"fhir", "synth"},
+	"store/storetest":      {"fhir", "definition", "search", "store"},
+	"search/searchtest":    {"fhir", "definition", "search"},
 }
 
 func TestImportsFollowTheTable(t *testing.T) {

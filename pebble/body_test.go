@@ -1,0 +1,90 @@
+package pebble
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/s2"
+)
+
+const observation = `{"resourceType":"Observation","id":"a8d3","status":"final","category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"vital-signs"}]}],"subject":{"reference":"Patient/1"}}`
+
+// A dictionary that changed would make every body packed with it unreadable.
+func TestDictionaryIsTheOneThatBodiesWerePackedWith(t *testing.T) {
+	const want = "263e93b1b63db89dc7d4531178c180d051186bf63f8a0c570c89754b0f081f6a"
+	sum := sha256.Sum256(dictionaryFile)
+	if got := hex.EncodeToString(sum[:]); got != want {
+		t.Errorf("dictionary.bin is %s, bodies were packed with %s", got, want)
+	}
+}
+
+func TestPackThenUnpack(t *testing.T) {
+	noise := make([]byte, 4096)
+	for i, x := 0, uint32(1); i < len(noise); i++ {
+		x = x*1664525 + 1013904223
+		noise[i] = byte(x >> 24)
+	}
+	tests := []struct {
+		name  string
+		json  string
+		codec codec
+	}{
+		{"empty", "", codecNone},
+		{"small", `{"resourceType":"Basic"}`, codecNone},
+		{"usual", observation, codecS2Dictionary1},
+		{"incompressible", string(noise), codecNone},
+		{"just in reach of the dictionary", strings.Repeat(observation, maxDictionary)[:maxDictionary-1], codecS2Dictionary1},
+		{"large", strings.Repeat(observation, maxDictionary)[:maxDictionary], codecS2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, packed := pack([]byte(tt.json))
+			if c != tt.codec {
+				t.Errorf("codec %d, want %d", c, tt.codec)
+			}
+			json, err := unpack(c, packed)
+			if err != nil || string(json) != tt.json {
+				t.Errorf("%d bytes became %d, %v", len(tt.json), len(json), err)
+			}
+		})
+	}
+}
+
+func TestDictionaryHelps(t *testing.T) {
+	_, packed := pack([]byte(observation))
+	if plain := s2.Encode(nil, []byte(observation)); len(packed) > len(plain)/2 {
+		t.Errorf("%d bytes with the dictionary, %d without", len(packed), len(plain))
+	}
+}
+
+func TestUnpackReadsOlderBodies(t *testing.T) {
+	json, err := unpack(codecS2, s2.Encode(nil, []byte(observation)))
+	if err != nil || string(json) != observation {
+		t.Errorf("%q, %v", json, err)
+	}
+}
+
+func TestUnpackRefusesDamage(t *testing.T) {
+	_, packed := pack([]byte(observation))
+	for _, c := range []codec{codecS2, codecS2Dictionary1, 7} {
+		if _, err := unpack(c, packed[:len(packed)/2]); !errors.Is(err, errRecord) {
+			t.Errorf("codec %d: %v, want a damaged record", c, err)
+		}
+	}
+}
+
+func FuzzPack(f *testing.F) {
+	f.Add([]byte(observation))
+	f.Add(dictionaryFile[len(dictionaryFile)-300:])
+	f.Fuzz(func(t *testing.T, json []byte) {
+		c, packed := pack(json)
+		back, err := unpack(c, packed)
+		if err != nil || !bytes.Equal(back, json) {
+			t.Errorf("%q became %q, %v", json, back, err)
+		}
+	})
+}
