@@ -79,6 +79,11 @@ func (x *indexer) unwrap(n fhir.Node) fhir.Node {
 
 var indexers = sync.Pool{New: func() any { return new(indexer) }}
 
+// EntriesVersion numbers the ways of making entries. It grows whenever Extract
+// gives other entries for the same resource: what an older version stored must
+// then be indexed again before it is searched.
+const EntriesVersion = 2
+
 // Extract returns every entry of a resource under an id, sorted by parameter
 // ordinal, then by key, without duplicates. base is the data store's base URL:
 // absolute references below it are indexed as relative ones. The id that the

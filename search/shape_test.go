@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
 )
 
@@ -89,6 +91,48 @@ func TestOffers(t *testing.T) {
 		resourceType, code, _ := strings.Cut(name, ".")
 		if got := r4(t).Offers(resourceType, code); got != want {
 			t.Errorf("%s is offered: %v", name, got)
+		}
+	}
+}
+
+// A caller may know value sets that the definitions do not.
+func TestValueSetsOfTheCaller(t *testing.T) {
+	o := candidate(t, r4(t), `{"resourceType":"Observation","id":"o","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"1-1"}]}}`)
+	sets := map[string]*definition.ValueSet{
+		"http://example.org/vs": {Codes: map[string]map[string]bool{"http://loinc.org": {"1-1": true, "2-2": true}}},
+		"ValueSet/other":        {Codes: map[string]map[string]bool{"http://snomed.info/sct": {"1-1": true}}},
+		"http://example.org/op": {Open: []string{"http://loinc.org"}},
+	}
+	opt := search.Options{ValueSets: func(url string) (*definition.ValueSet, error) {
+		if url == "http://example.org/hidden" {
+			return nil, fhir.Errorf(fhir.KindForbidden, "the value set is not for you")
+		}
+		return sets[url], nil
+	}}
+	tests := []struct {
+		name, url, err string
+		want           bool
+	}{
+		{"code:in", "http://example.org/vs", "", true},
+		{"code:not-in", "http://example.org/vs", "", false},
+		{"code:in", "ValueSet/other", "", false},
+		{"code:not-in", "ValueSet/other", "", true},
+		{"code:in", "http://example.org/vs,ValueSet/other", "", true},
+		{"code:in", "http://example.org/op", "it takes in all of http://loinc.org", false},
+		{"code:in", "http://example.org/no", "is not known", false},
+		{"code:in", "http://example.org/hidden", "is not for you", false},
+	}
+	for _, tt := range tests {
+		q, err := r4(t).Parse([]string{"Observation"}, []search.Pair{{Name: tt.name, Value: tt.url}}, opt)
+		switch {
+		case tt.err != "":
+			if err == nil || !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%s=%s: the error is %v; want %s", tt.name, tt.url, err, tt.err)
+			}
+		case err != nil:
+			t.Errorf("%s=%s: %v", tt.name, tt.url, err)
+		case search.Match(q.Plan.Parts[0].Where, o, nil) != tt.want:
+			t.Errorf("%s=%s: found is %v; want %v", tt.name, tt.url, !tt.want, tt.want)
 		}
 	}
 }
