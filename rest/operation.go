@@ -26,7 +26,9 @@ type operation struct {
 	// definition is the canonical URL of an OperationDefinition that is not
 	// one of R4's own.
 	definition string
-	serve      func(w http.ResponseWriter, r *request, in *arguments) error
+	// ownBody is set where serve reads the body itself.
+	ownBody bool
+	serve   func(w http.ResponseWriter, r *request, in *arguments) error
 }
 
 // operations is every operation that is offered; each is in a file of its own.
@@ -36,6 +38,7 @@ func operations() []operation {
 		docrefOperation(),
 		documentOperation(),
 		encounterEverythingOperation(),
+		graphqlOperation(),
 		groupEverythingOperation(),
 		lastnOperation(),
 		matchOperation(),
@@ -98,7 +101,7 @@ func (r *request) routeOperation() error {
 		return fhir.Errorf(fhir.KindMethodNotAllowed, "$%s cannot be called by %s; allowed are %s", o.code, r.method, o.methods())
 	}
 	r.serve = func(w http.ResponseWriter, r *request) error {
-		in, err := r.readArguments()
+		in, err := r.readArguments(o.ownBody)
 		if err != nil {
 			return err
 		}
@@ -166,10 +169,10 @@ type arguments struct {
 	body *fhir.Tree
 }
 
-// readArguments reads the query and the body of a call.
-func (r *request) readArguments() (*arguments, error) {
+// readArguments reads the query and, unless ownBody is set, the body of a call.
+func (r *request) readArguments(ownBody bool) (*arguments, error) {
 	in := &arguments{r: r, pairs: without(r.query, "_format", "_pretty")}
-	if r.method != http.MethodPost || r.http.ContentLength == 0 {
+	if r.method != http.MethodPost || r.http.ContentLength == 0 || ownBody {
 		return in, nil
 	}
 	if requireForm(r.header.Get("Content-Type")) == nil {

@@ -175,6 +175,9 @@ func (c *conversation) soundness(res reply) (problems []string) {
 		}
 		return problems
 	}
+	if bytes.HasPrefix(res.body, []byte(`{"data":`)) || bytes.HasPrefix(res.body, []byte(`{"errors":`)) {
+		return problems // an answer of $graphql, which is no resource
+	}
 	tree, err := c.parse(res.body)
 	if err != nil {
 		return append(problems, "the body is not FHIR: "+err.Error())
