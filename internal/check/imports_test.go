@@ -28,9 +28,10 @@ var imports = map[string][]string{
 	"synth":    {"fhir"},
 
 	"validate": {"fhir", "definition", "fhirpath"},
-	"search":   {"fhir", "definition", "fhirpath", "search/filter", "ucum"},
+	"search":   {"fhir", "definition", "fhirpath", "search/filter", "search/geo", "ucum"},
 
 	"search/filter": {"fhir"},
+	"search/geo":    {},
 
 	"patch": {"fhir", "definition", "fhirpath"},
 	"store": {"fhir", "definition", "search"},
