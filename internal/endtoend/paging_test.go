@@ -28,10 +28,9 @@ func TestPagesShowTheFirstPagesTime(t *testing.T) {
 	log := &versionLog{registry: s.Registry(), base: s.Base()}
 	log.wait = sync.NewCond(&log.mu)
 	log.fill(t, s)
-	stop := make(chan struct{})
 	var group sync.WaitGroup
 	for c := range 4 {
-		group.Go(func() { log.write(t, s, c, stop) })
+		group.Go(func() { log.write(t, s, c) })
 	}
 	var walks []pageWalk
 	for _, url := range []string{
@@ -43,7 +42,7 @@ func TestPagesShowTheFirstPagesTime(t *testing.T) {
 	} {
 		walks = append(walks, log.walk(t, s, url))
 	}
-	close(stop)
+	log.stop()
 	group.Wait()
 	for _, w := range walks {
 		w.check(t, log)
@@ -59,7 +58,10 @@ type versionLog struct {
 	wait *sync.Cond
 	// versions are all that was acknowledged, in no order.
 	versions []logged
-	err      error
+	// allowed is how many versions there may be: clients do not write without
+	// end where pages are slow. It is negative when they are to stop.
+	allowed int
+	err     error
 }
 
 type logged struct {
@@ -111,16 +113,11 @@ func (l *versionLog) put(t *testing.T, s *datastore.Store, text string) datastor
 	return writeOf(tree)
 }
 
-// write commits at random until stop is closed: half of it are updates, of
+// write commits at random until stop: half of it are updates, of
 // which most change what is searched for and sorted by.
-func (l *versionLog) write(t *testing.T, s *datastore.Store, client int, stop chan struct{}) {
+func (l *versionLog) write(t *testing.T, s *datastore.Store, client int) {
 	random := rand.New(rand.NewPCG(2, uint64(client)))
-	for i := 0; ; i++ {
-		select {
-		case <-stop:
-			return
-		default:
-		}
+	for i := 0; l.mayWrite(); i++ {
 		id := fmt.Sprintf("p%d", random.IntN(pagedPatients))
 		var op datastore.Op
 		switch random.IntN(4) {
@@ -138,12 +135,32 @@ func (l *versionLog) write(t *testing.T, s *datastore.Store, client int, stop ch
 	}
 }
 
-// advance waits until n more versions are committed.
-func (l *versionLog) advance(t *testing.T, n int) {
+// mayWrite waits until another version is allowed; it is false after stop.
+func (l *versionLog) mayWrite() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.allowed >= 0 && len(l.versions) >= l.allowed {
+		l.wait.Wait()
+	}
+	return l.allowed >= 0 && l.err == nil
+}
+
+func (l *versionLog) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.allowed = -1
+	l.wait.Broadcast()
+}
+
+// advance allows some more versions and waits for the first of them; the
+// others come while the next page is read.
+func (l *versionLog) advance(t *testing.T) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for until := len(l.versions) + n; len(l.versions) < until; l.wait.Wait() {
+	l.allowed = len(l.versions) + 60
+	l.wait.Broadcast()
+	for until := len(l.versions) + 5; len(l.versions) < until; l.wait.Wait() {
 		if l.err != nil {
 			t.Fatal(l.err)
 		}
@@ -182,7 +199,7 @@ func (l *versionLog) walk(t *testing.T, s *datastore.Store, url string) pageWalk
 			t.Errorf("%s: the pages do not end", url)
 			break
 		}
-		l.advance(t, 5)
+		l.advance(t)
 	}
 	return w
 }
