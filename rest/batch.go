@@ -87,7 +87,7 @@ func (e *entry) run() {
 			e.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if e.req.method == http.MethodGet {
+	if e.req.method == http.MethodGet || e.req.operation != "" {
 		e.read()
 		return
 	}

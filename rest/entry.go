@@ -77,9 +77,10 @@ func (r *request) readEntry(e *entry, node fhir.Node) error {
 		return err
 	}
 	if e.req.operation != "" {
-		if e.req.method != http.MethodGet {
-			return fhir.Errorf(fhir.KindNotSupported, "an operation by POST cannot be an entry; call %s by itself", url).At("request")
+		if o, err := e.req.findOperation(); err != nil || o.ownBody && e.req.method == http.MethodPost {
+			return fhir.Errorf(fhir.KindNotSupported, "%s %s cannot be an entry; call it by itself", method, url).At("request")
 		}
+		e.req.tree = node.Child("resource").Detach()
 		return nil
 	}
 	return e.readOp(node)

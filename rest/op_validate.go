@@ -14,7 +14,7 @@ import (
 // it finds. http://hl7.org/fhir/R4/resource-operation-validate.html
 func validateOperation() operation {
 	return operation{
-		code: "validate", levels: []level{levelType, levelInstance},
+		code: "validate", levels: []level{levelType, levelInstance}, judges: true,
 		serve: func(w http.ResponseWriter, r *request, in *arguments) error {
 			issues, err := r.validate(in)
 			if err != nil {
@@ -37,6 +37,13 @@ func (r *request) validate(in *arguments) ([]fhir.Issue, error) {
 	mode := in.text("mode")
 	if !slices.Contains([]string{"", "create", "update", "delete", "profile"}, mode) {
 		return nil, invalidParameter("mode", "%q is not one of create, update, delete and profile", mode)
+	}
+	var broken *fhir.Error
+	if errors.As(in.broken, &broken) && broken.Kind == fhir.KindInvalid {
+		return broken.Issues, nil
+	}
+	if in.broken != nil {
+		return nil, in.broken
 	}
 	tree := in.resource("resource")
 	if r.level == levelInstance && (tree == nil || mode == "delete") {

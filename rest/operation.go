@@ -28,7 +28,10 @@ type operation struct {
 	definition string
 	// ownBody is set where serve reads the body itself.
 	ownBody bool
-	serve   func(w http.ResponseWriter, r *request, in *arguments) error
+	// judges is set where a body that does not parse is for the operation to
+	// answer, as arguments.broken.
+	judges bool
+	serve  func(w http.ResponseWriter, r *request, in *arguments) error
 }
 
 // operations is every operation that is offered; each is in a file of its own.
@@ -102,8 +105,11 @@ func (r *request) routeOperation() error {
 	}
 	r.serve = func(w http.ResponseWriter, r *request) error {
 		in, err := r.readArguments(o.ownBody)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case in.broken != nil && !o.judges:
+			return in.broken
 		}
 		return o.serve(w, r, in)
 	}
@@ -167,12 +173,17 @@ type arguments struct {
 	parameters fhir.Node
 	// body is a resource of another type that was sent as it is.
 	body *fhir.Tree
+	// broken is why the body cannot be parsed.
+	broken error
 }
 
 // readArguments reads the query and, unless ownBody is set, the body of a call.
 func (r *request) readArguments(ownBody bool) (*arguments, error) {
 	in := &arguments{r: r, pairs: without(r.query, "_format", "_pretty")}
-	if r.method != http.MethodPost || r.http.ContentLength == 0 || ownBody {
+	if r.tree != nil {
+		in.take(r.tree)
+	}
+	if r.method != http.MethodPost || r.http == nil || r.http.ContentLength == 0 || ownBody {
 		return in, nil
 	}
 	if requireForm(r.header.Get("Content-Type")) == nil {
@@ -186,7 +197,8 @@ func (r *request) readArguments(ownBody bool) (*arguments, error) {
 	}
 	tree, err := r.parse(src)
 	if err != nil {
-		return nil, err
+		in.broken = err
+		return in, nil
 	}
 	in.take(tree)
 	return in, nil

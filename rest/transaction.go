@@ -56,6 +56,9 @@ func (r *request) transaction(w http.ResponseWriter, entries []*entry) error {
 		if e.err != nil {
 			return atEntry(e.err, e.index)
 		}
+		if e.req.operation != "" && e.req.method != http.MethodGet {
+			return atEntry(fhir.Errorf(fhir.KindNotSupported, "$%s by POST cannot be part of a transaction; call it by itself, or in a batch", e.req.operation), e.index)
+		}
 	}
 	ordered := inPhases(entries)
 	writes := slices.IndexFunc(ordered, func(e *entry) bool { return e.req.method == http.MethodGet })
