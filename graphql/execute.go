@@ -125,7 +125,7 @@ func (x *execution) field(out *output, t thing, key string, u *use, in flattened
 		items = items[:1]
 	}
 	list := u.list && !u.first
-	if list && len(items) == 0 && u.kind != fieldProperty && u.kind != fieldExtra && !u.flatten {
+	if list && len(items) == 0 && u.kind != fieldProperty && u.kind != fieldExtra && !u.flatten && !u.singleton {
 		out.slot(key + in.suffix).list = true // a search that found nothing is an empty list
 	}
 	for i, it := range items {

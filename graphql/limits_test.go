@@ -228,3 +228,27 @@ func TestCancel(t *testing.T) {
 		t.Errorf("%s %v", response.Data, response.Errors)
 	}
 }
+
+// BenchmarkExecute asks for 100 patients with their observations: 301
+// resources and searches.
+func BenchmarkExecute(b *testing.B) {
+	s := newStore(b)
+	put(b, s, people(100))
+	for b.Loop() {
+		response := ask(b, s, graphql.Request{Query: `{PatientList(active: "true") { id name { family } ObservationList(_reference: subject) { id status code { text } } }}`})
+		if len(response.Errors) > 0 {
+			b.Fatal(response.Errors[0])
+		}
+	}
+}
+
+// BenchmarkRead asks for one resource.
+func BenchmarkRead(b *testing.B) {
+	s := newStore(b)
+	put(b, s, people(1))
+	for b.Loop() {
+		if response := ask(b, s, graphql.Request{Query: `{Patient(id: p00) { id name { family } }}`}); len(response.Errors) > 0 {
+			b.Fatal(response.Errors[0])
+		}
+	}
+}

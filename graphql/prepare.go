@@ -74,12 +74,8 @@ func (x *execution) prepare(f *ast.Field, on object) (*selected, *Error) {
 	if s.args, err = x.schema.readArguments(x.doc, on, found, f.Arguments, f.Position); err != nil {
 		return nil, err
 	}
-	if types, ok := s.args[argumentType]; ok && s.kind == fieldResolve {
-		for _, name := range types.texts {
-			if x.schema.set.Schema.Resource(name) == nil {
-				return nil, errorAt(types.at, "%q is not an R4 resource type", name)
-			}
-		}
+	if err := x.checkNames(s); err != nil {
+		return nil, err
 	}
 	if err := x.readDirectives(s); err != nil {
 		return nil, err
@@ -90,6 +86,25 @@ func (x *execution) prepare(f *ast.Field, on object) (*selected, *Error) {
 		}
 	}
 	return s, nil
+}
+
+// checkNames checks the arguments that name a resource type or a search
+// parameter.
+func (x *execution) checkNames(s *selected) *Error {
+	switch {
+	case s.kind == fieldResolve:
+		types := s.args[argumentType]
+		for _, name := range types.texts {
+			if x.schema.set.Schema.Resource(name) == nil {
+				return errorAt(types.at, "%q is not an R4 resource type", name)
+			}
+		}
+	case s.reverse && x.schema.reverseCode(s, s.on.typ) == "":
+		reference := s.args[argumentReference]
+		return errorAt(reference.at, "%s: %q is not a search parameter of %s for references to %s; there are %s", argumentReference,
+			reference.text(), s.resource.Name, s.on.typ.Name, strings.Join(x.schema.references(s.resource, s.on.typ), ", "))
+	}
+	return nil
 }
 
 // exampleField is a field to show as an example.

@@ -96,26 +96,21 @@ func (x *execution) pairs(t thing, u *use) (*datastore.View, []search.Pair, erro
 	if e.id == "" {
 		return nil, nil, fhir.Errorf(fhir.KindInvalid, "%s is for resources that are stored by themselves; this one is inside another", u.name)
 	}
-	code, err := x.reverseCode(e, u)
-	if err != nil {
-		return nil, nil, err
-	}
-	self := search.Pair{Name: code, Value: e.node.Type().Name + "/" + e.id}
+	self := search.Pair{Name: x.schema.reverseCode(u.selected, e.node.Type()), Value: e.node.Type().Name + "/" + e.id}
 	return e.view, append([]search.Pair{self}, pairs...), nil
 }
 
-// reverseCode is the search parameter that _reference names.
+// reverseCode is the search parameter that _reference names, "" where it is
+// none for references to the target.
 // http://hl7.org/fhir/R4/graphql.html#reverse
-func (x *execution) reverseCode(e element, u *use) (string, error) {
+func (s *schema) reverseCode(u *selected, target *fhir.Type) string {
 	name := u.args[argumentReference].text()
-	codes := x.schema.references(u.resource, e.node.Type())
-	for _, code := range codes {
+	for _, code := range s.references(u.resource, target) {
 		if code == name || strings.ReplaceAll(code, "-", "_") == name {
-			return code, nil
+			return code
 		}
 	}
-	return "", fhir.Errorf(fhir.KindInvalid, "_reference: %s is not a search parameter of %s for references to %s; there are %s",
-		name, u.resource.Name, e.node.Type().Name, strings.Join(codes, ", "))
+	return ""
 }
 
 func argumentNames(args map[string]given) []string {
