@@ -231,6 +231,8 @@ func FuzzParse(f *testing.F) {
 		f.Add("Observation", raw)
 		f.Add("Patient", raw)
 	}
+	f.Add("Location", "near=1%7C2%7C3%7Ckm,-90%7C180&near:missing=true&_list=a")
+	f.Add("ValueSet", "url:below=http://a.b/c&url:above=http://a.b/c/d&_elements=url&_summary=true&_include:iterate=*")
 	r := r4(f)
 	tree, err := fhir.Parse(r.Definitions.Schema, []byte(`{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"a","code":"b"}]},
 		"subject":{"reference":"Patient/1/_history/2"},"effectivePeriod":{"start":"2020"},"valueQuantity":{"value":-5.4,"unit":"mg","code":"mg"}}`), fhir.DefaultLimits)
@@ -247,7 +249,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for _, types := range [][]string{{resourceType}, {"Observation", resourceType}} {
-			q, err := r.Parse(types, pairs, search.Options{Base: base})
+			q, err := r.Parse(types, pairs, search.Options{Base: base, Shaping: true, Iterate: true})
 			if err != nil {
 				if fhir.KindOf(err) == fhir.KindInternal {
 					t.Fatalf("%s?%s: an error that is not for the caller: %v", resourceType, raw, err)
