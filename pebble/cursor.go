@@ -202,6 +202,7 @@ func (t *terms) keysOf(ctx context.Context, param uint16, span search.Span, set 
 		return err
 	}
 	var key []byte
+	var g gather
 	for n := 0; ; n++ {
 		if n%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
@@ -211,7 +212,7 @@ func (t *terms) keysOf(ctx context.Context, param uint16, span search.Span, set 
 			return nil
 		}
 		key = append(key[:0], next...)
-		var g gather
+		g.reset()
 		if err := w.take(key, &g); err != nil {
 			return err
 		}

@@ -51,6 +51,9 @@ func (o *Options) setDefaults() {
 	if o.byEntries == 0 {
 		o.byEntries = defaultByEntries
 	}
+	if o.walkSteps == 0 {
+		o.walkSteps = defaultWalkSteps
+	}
 }
 
 // engineOptions tunes the engine. Memtables are small because only versions

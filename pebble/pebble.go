@@ -44,9 +44,12 @@ type Options struct {
 	// written to a file; 0 is a segment, 65,536.
 	SealDocs int
 
-	// byEntries is up to how many resources a sort or a reverse chain reads
-	// for their entries. For more, it walks the index. Tests change it.
+	// byEntries is up to how many resources a reverse chain reads for their
+	// entries. For more, it walks the index. Tests change it.
 	byEntries int
+	// walkSteps is how many keys a sort walks rather than read one resource.
+	// Tests change it.
+	walkSteps int
 }
 
 // Defaults of Options.
@@ -54,6 +57,7 @@ const (
 	DefaultRetention  = 15 * time.Minute
 	DefaultCacheBytes = 64 << 20
 	defaultByEntries  = 256
+	defaultWalkSteps  = 256
 )
 
 // maxHeadBytes seals a head early where its terms are large.

@@ -77,6 +77,8 @@ type gather struct {
 	// last is the segment that was added to last: postings come in runs.
 	last   *gathered
 	lastAt uint16
+	// spare is a list to use again.
+	spare *gathered
 }
 
 // gathered is a gather's share of one segment: a list until it grows too long.
@@ -94,11 +96,22 @@ func (g *gather) segment(at uint16) *gathered {
 	}
 	s := g.segments[at]
 	if s == nil {
-		s = &gathered{}
+		if s, g.spare = g.spare, nil; s == nil {
+			s = &gathered{}
+		}
 		g.segments[at] = s
 	}
 	g.last, g.lastAt = s, at
 	return s
+}
+
+// reset empties a gather for the next union.
+func (g *gather) reset() {
+	if g.last != nil && g.last.words == nil {
+		g.spare, g.last.lows = g.last, g.last.lows[:0]
+	}
+	g.last = nil
+	clear(g.segments)
 }
 
 // add adds the docs of a container.
@@ -156,13 +169,8 @@ func (s *gathered) spill() {
 // bitmap is the union.
 func (g *gather) bitmap() *roaring.Bitmap {
 	result := roaring.New()
-	order := make([]uint16, 0, len(g.segments))
-	for at := range g.segments {
-		order = append(order, at)
-	}
-	slices.Sort(order)
 	var docs []uint32
-	for _, at := range order {
+	for _, at := range g.order() {
 		s, base := g.segments[at], uint32(at)<<segmentBits
 		if s.words != nil {
 			dense := roaring.FromDense(s.words[:], false)
@@ -179,24 +187,48 @@ func (g *gather) bitmap() *roaring.Bitmap {
 	return result
 }
 
+// order is the segments, ascending.
+func (g *gather) order() []uint16 {
+	order := make([]uint16, 0, len(g.segments))
+	for at := range g.segments {
+		order = append(order, at)
+	}
+	slices.Sort(order)
+	return order
+}
+
 // among returns, in order, up to n of the docs that are in set.
 func (g *gather) among(set *roaring.Bitmap, n int) []doc {
-	var docs []doc
-	if len(g.segments) == 1 && g.last.words == nil {
-		slices.Sort(g.last.lows)
-		last := -1
-		for _, low := range g.last.lows {
-			d := doc(g.lastAt)<<segmentBits | doc(low)
-			if int(low) != last && len(docs) < n && set.Contains(uint32(d)) {
-				docs = append(docs, d)
-			}
-			last = int(low)
+	for _, s := range g.segments {
+		if s.words != nil {
+			found := g.bitmap()
+			found.And(set)
+			return firstDocs(found, n)
 		}
-		return docs
 	}
-	found := g.bitmap()
-	found.And(set)
-	return firstDocs(found, n)
+	if len(g.segments) == 1 {
+		return g.last.among(nil, g.lastAt, set, n)
+	}
+	var docs []doc
+	for _, at := range g.order() {
+		docs = g.segments[at].among(docs, at, set, n)
+	}
+	return docs
+}
+
+// among appends the docs of a list that are in set, as long as there are fewer
+// than n.
+func (s *gathered) among(docs []doc, segment uint16, set *roaring.Bitmap, n int) []doc {
+	slices.Sort(s.lows)
+	last := -1
+	for _, low := range s.lows {
+		d := doc(segment)<<segmentBits | doc(low)
+		if int(low) != last && len(docs) < n && set.Contains(uint32(d)) {
+			docs = append(docs, d)
+		}
+		last = int(low)
+	}
+	return docs
 }
 
 // firstDocs are the first n docs of a set.

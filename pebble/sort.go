@@ -14,6 +14,10 @@ import (
 	"github.com/tarnhealth/tarn/store"
 )
 
+// fewRows is up to how many docs are read to be sorted, where a walk would cost
+// more to begin.
+const fewRows = 4
+
 // ordered returns the first n docs of a set in order. It may change the set.
 func (e *evaluation) ordered(set *roaring.Bitmap, sort []search.SortKey, n int) ([]doc, error) {
 	size := int(set.GetCardinality())
@@ -22,7 +26,7 @@ func (e *evaluation) ordered(set *roaring.Bitmap, sort []search.SortKey, n int) 
 		return nil, nil
 	case size == 1 || byT(sort):
 		return pageByT(set, sort, 0, n), nil
-	case size <= e.store.opt.byEntries, sort[0].ID:
+	case size <= fewRows, sort[0].ID:
 		return e.sortRows(set, sort, n)
 	}
 	return e.walkInOrder(set, sort, n)
@@ -30,6 +34,11 @@ func (e *evaluation) ordered(set *roaring.Bitmap, sort []search.SortKey, n int) 
 
 // walkInOrder walks the keys of the first sort key until n docs are found.
 // Docs with the same key go by the other sort keys, docs without one come last.
+//
+// A set that has a share of everything fills a page soon, however many keys
+// there are. One that is small may lie behind all others; so when the walk has
+// cost as much as reading the set would, what is left is read. It is what
+// comes behind the keys that were walked.
 func (e *evaluation) walkInOrder(set *roaring.Bitmap, sort []search.SortKey, n int) (docs []doc, err error) {
 	left := set.Clone()
 	w := &walk{desc: sort[0].Desc}
@@ -44,17 +53,23 @@ func (e *evaluation) walkInOrder(set *roaring.Bitmap, sort []search.SortKey, n i
 		}
 	}
 	var key []byte
-	for steps := 0; len(docs) < n && !left.IsEmpty(); steps++ {
+	var g gather
+	count := int(left.GetCardinality())
+	for steps := 0; len(docs) < n && count > 0; steps++ {
 		if steps%1024 == 0 && e.ctx.Err() != nil {
 			return nil, e.ctx.Err()
 		}
 		next := w.key()
+		if next != nil && steps/e.store.opt.walkSteps >= count {
+			rest, err := e.sortRows(left, sort, n-len(docs))
+			return append(docs, rest...), err
+		}
 		if next == nil {
 			rest, err := e.ordered(left, sort[1:], n-len(docs))
 			return append(docs, rest...), err
 		}
 		key = append(key[:0], next...)
-		var g gather
+		g.reset()
 		if err := w.take(key, &g); err != nil {
 			return nil, err
 		}
@@ -67,6 +82,7 @@ func (e *evaluation) walkInOrder(set *roaring.Bitmap, sort []search.SortKey, n i
 			group.Add(uint32(d))
 		}
 		left.AndNot(group)
+		count -= len(tied)
 		if tied, err = e.ordered(group, sort[1:], n-len(docs)); err != nil {
 			return nil, err
 		}

@@ -14,13 +14,13 @@ import (
 type storeDisk struct {
 	fs  vfs.FS
 	dir string
-	// seal and byEntries are in Options.
-	seal, byEntries int
+	// seal, byEntries and walkSteps are in Options.
+	seal, byEntries, walkSteps int
 }
 
 func (d storeDisk) Open(t *testing.T, opt storetest.Options) store.Store {
 	t.Helper()
-	s, err := Open(d.dir, Options{FS: d.fs, Extract: opt.Extract, Now: opt.Now, Retention: opt.Retention, SealDocs: d.seal, byEntries: d.byEntries})
+	s, err := Open(d.dir, Options{FS: d.fs, Extract: opt.Extract, Now: opt.Now, Retention: opt.Retention, SealDocs: d.seal, byEntries: d.byEntries, walkSteps: d.walkSteps})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func (d storeDisk) Crash(t *testing.T) storetest.Disk {
 // TestStore runs the suite in memory: sealing rarely, and all the time with
 // every sort and reverse chain by the index.
 func TestStore(t *testing.T) {
-	for name, disk := range map[string]storeDisk{"head": {}, "seals": {seal: 7, byEntries: 1}} {
+	for name, disk := range map[string]storeDisk{"head": {walkSteps: 1}, "seals": {seal: 7, byEntries: 1}} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Test(t, func(*testing.T) storetest.Disk {
 				disk.fs, disk.dir = vfs.NewCrashableMem(), "store"
