@@ -180,7 +180,7 @@ func (p *parser) mend(f *frame, key string) string {
 			names = append(names, prop.JSON)
 		}
 	}
-	return didYouMean(nearest(bare, names))
+	return didYouMean(Nearest(bare, names))
 }
 
 // formNames lists some of a choice element's keys.
@@ -204,42 +204,4 @@ func didYouMean(name string) string {
 		return ""
 	}
 	return fmt.Sprintf("; did you mean %q?", name)
-}
-
-// nearest is the name closest to what was written, "" where none is close.
-func nearest(written string, names []string) string {
-	if len(written) > 64 {
-		return ""
-	}
-	best, distance := "", 1+min(2, len(written)/3)
-	for _, name := range names {
-		if strings.EqualFold(name, written) {
-			return name
-		}
-		if d := editDistance(written, name); d < distance {
-			best, distance = name, d
-		}
-	}
-	return best
-}
-
-// editDistance is the Levenshtein distance of two names, in bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

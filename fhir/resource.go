@@ -87,7 +87,7 @@ func (p *parser) namedType(f *frame) (*Type, bool) {
 		return t, true
 	}
 	p.issueAt(at, p.resourcePath(f), "value", "%s is not a resource type of FHIR %s%s",
-		quoteKey(name), p.schema.Release, didYouMean(nearest(string(name), p.resourceNames())))
+		quoteKey(name), p.schema.Release, didYouMean(Nearest(string(name), p.resourceNames())))
 	return nil, true
 }
 

@@ -172,7 +172,7 @@ func (r *xmlReader) resourceTag() *Type {
 		r.issue(tag.start, "structure", `<%s> is in %s; write <%s xmlns="%s">`, name, spaceName(tag.space), name, fhirSpace)
 		return nil
 	}
-	guess := nearest(name, (&parser{schema: r.schema}).resourceNames())
+	guess := Nearest(name, (&parser{schema: r.schema}).resourceNames())
 	r.issue(tag.start, "value", "<%s> is not a resource type of FHIR %s%s", name, r.schema.Release, didYouMean(guess))
 	return nil
 }

@@ -123,7 +123,7 @@ func mendElement(t *Type, name string) string {
 			}
 		}
 	}
-	return didYouMean(nearest(name, names))
+	return didYouMean(Nearest(name, names))
 }
 
 // unknownAttribute records an attribute that the type does not have.

@@ -114,7 +114,7 @@ func TestNearest(t *testing.T) {
 		"Pateint": "Patient", "patients": "Patient", "OBSERVATION": "Observation", "Practicioner": "Practitioner",
 		"Persons": "Person", "X": "", "Xyzzy": "", "favicon.ico": "",
 	} {
-		if got := nearest(name, types); got != want {
+		if got := fhir.Nearest(name, types); got != want {
 			t.Errorf("nearest to %s is %q, want %q", name, got, want)
 		}
 	}

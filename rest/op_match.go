@@ -275,7 +275,7 @@ func namePoints(a, b []string, full, near int) int {
 			switch {
 			case x == y:
 				return full
-			case strings.HasPrefix(x, y), strings.HasPrefix(y, x), len(x) > 3 && len(x) < 64 && len(y) < 64 && editDistance(x, y) == 1:
+			case strings.HasPrefix(x, y), strings.HasPrefix(y, x), len(x) > 3 && len(x) < 64 && len(y) < 64 && fhir.EditDistance(x, y) == 1:
 				best = near
 			}
 		}

@@ -138,7 +138,7 @@ func (r *request) findOperation() (*operation, error) {
 		return nil, fhir.Errorf(fhir.KindNotFound, "$%s is not offered on %s; call it as %s", r.operation, r.resourceType, strings.Join(elsewhere, " or "))
 	}
 	hint := ""
-	if near := nearest(r.operation, codes); near != "" {
+	if near := fhir.Nearest(r.operation, codes); near != "" {
 		hint = "; did you mean $" + near + "?"
 	}
 	return nil, fhir.Errorf(fhir.KindNotFound, "the operation $%s is not offered here; [base]/metadata lists what is%s", r.operation, hint)

@@ -233,7 +233,7 @@ func (r *request) unknownType(name string) error {
 			names = append(names, t.Name)
 		}
 	}
-	if near := nearest(name, names); near != "" {
+	if near := fhir.Nearest(name, names); near != "" {
 		return fhir.Errorf(fhir.KindNotFound, "%q is not an R4 resource type; did you mean %s?", name, near)
 	}
 	return fhir.Errorf(fhir.KindNotFound, "%q is not an R4 resource type; [base]/metadata lists them", name)

@@ -36,13 +36,16 @@ func (r *Registry) unknown(resourceType, code string) *fhir.Error {
 // nearest are up to three names that differ from name by few letters, or that
 // begin with it, the nearest first.
 func nearest(name string, names []string) []string {
+	if len(name) > 100 {
+		return nil // longer than any parameter's
+	}
 	type scored struct {
 		name     string
 		distance int
 	}
 	var near []scored
 	for _, n := range names {
-		d := distance(strings.ToLower(name), strings.ToLower(n))
+		d := fhir.EditDistance(strings.ToLower(name), strings.ToLower(n))
 		if len(name) >= 3 && strings.HasPrefix(n, name) {
 			d = min(d, 1)
 		}
@@ -56,32 +59,6 @@ func nearest(name string, names []string) []string {
 		out = append(out, s.name)
 	}
 	return out
-}
-
-// distance is the number of bytes to insert, remove or replace to get from a
-// to b. Names longer than any parameter's are far from all.
-func distance(a, b string) int {
-	if len(a) > 100 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			above := row[j+1]
-			if a[i] == b[j] {
-				row[j+1] = diagonal
-			} else {
-				row[j+1] = 1 + min(diagonal, above, row[j])
-			}
-			diagonal = above
-		}
-	}
-	return row[len(b)]
 }
 
 func sortedSet(s []string) []string {
