@@ -48,6 +48,9 @@ const (
 // client waiting for the deletion sees it.
 const keepDeleted = 7 * 24 * time.Hour
 
+// ErrIncomplete says that records of the catalog are missing.
+var ErrIncomplete = errors.New("datastore: the catalog is incomplete")
+
 // A Backend opens the storage of data stores. Package pebble has one.
 type Backend interface {
 	// Records holds the server's own records.
@@ -58,6 +61,8 @@ type Backend interface {
 	// RemoveStore deletes the storage of a closed data store; a missing one
 	// is no error.
 	RemoveStore(ctx context.Context, id string) error
+	// Stores lists the ids of the data stores that have storage.
+	Stores(ctx context.Context) ([]string, error)
 	Close() error
 }
 
@@ -129,6 +134,9 @@ func (c *Catalog) openAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.checkKnown(ctx, records); err != nil {
+		return err
+	}
 	for _, r := range records {
 		switch r.Status {
 		case StatusActive:
@@ -140,6 +148,22 @@ func (c *Catalog) openAll(ctx context.Context) error {
 		}
 		if err != nil {
 			return fmt.Errorf("data store %s: %w", r.ID, err)
+		}
+	}
+	return nil
+}
+
+// checkKnown refuses storage that the catalog does not know: a record is
+// written before storage is made and kept until it is gone, so the catalog has
+// lost records, and going on would put a new data store over an old one.
+func (c *Catalog) checkKnown(ctx context.Context, records []Record) error {
+	ids, err := c.opt.Backend.Stores(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if !slices.ContainsFunc(records, func(r Record) bool { return r.ID == id && r.Status != StatusDeleted }) {
+			return fmt.Errorf("%w: there is storage of a data store %q, which the catalog does not know; restore the folder from a backup, or move that storage away", ErrIncomplete, id)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package datastore_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -468,5 +469,29 @@ func TestMetaOfTheVersionAlone(t *testing.T) {
 	}
 	if ids := find(t, s, "Patient", "family=long"); len(ids) != 1 {
 		t.Errorf("after reopening found %v", ids)
+	}
+}
+
+// TestLostCatalogIsRefused: storage without a record is not written over.
+func TestLostCatalogIsRefused(t *testing.T) {
+	fs := vfs.NewMem()
+	c := openCatalog(t, fs)
+	if _, err := c.Create(ctx, "kept", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := fs.RemoveAll("data/system"); err != nil {
+		t.Fatal(err)
+	}
+	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
+	_, err = datastore.Open(ctx, datastore.Options{Backend: folder, BaseURL: "http://example.org"})
+	if !errors.Is(err, datastore.ErrIncomplete) || !strings.Contains(err.Error(), `"kept"`) {
+		t.Errorf("opened, or %v; want %v", err, datastore.ErrIncomplete)
 	}
 }

@@ -94,6 +94,15 @@ func (f *Folder) RemoveStore(_ context.Context, id string) error {
 	return syncDir(f.opt.FS, filepath.Dir(dir))
 }
 
+// Stores lists the ids of the data stores that have storage.
+func (f *Folder) Stores(context.Context) ([]string, error) {
+	ids, err := f.opt.FS.List(filepath.Join(f.dir, "stores"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return ids, err
+}
+
 // Close closes the records. The data stores are closed by their owner.
 func (f *Folder) Close() error { return f.records.Close() }
 

@@ -145,7 +145,7 @@ func refusal(dir string, err error) error {
 		text = fmt.Sprintf("the data folder %s is in use by another tarn; stop that one, or choose another folder with --data", dir)
 	case errors.Is(err, pebble.ErrNewer):
 		text = fmt.Sprintf("the data folder %s was written by a newer version of tarn than this one (%s); start that version, or choose another folder with --data", dir, Version())
-	case errors.Is(err, pebble.ErrDamaged):
+	case errors.Is(err, pebble.ErrDamaged), errors.Is(err, datastore.ErrIncomplete):
 		text = fmt.Sprintf("the data folder %s is damaged (%v); nothing was changed: restore it from a backup, or choose another folder with --data", dir, err)
 	case errors.Is(err, fs.ErrPermission):
 		text = fmt.Sprintf("the data folder %s may not be written by this user (%v); give it to the user, or choose another with --data", dir, err)
