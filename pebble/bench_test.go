@@ -158,6 +158,34 @@ func BenchmarkPack(b *testing.B) {
 	}
 }
 
+// BenchmarkHead adds the population's terms to a head.
+func BenchmarkHead(b *testing.B) {
+	ops, _ := benchOps(b)
+	numbers := map[string]uint16{}
+	var lists [][]term
+	total := 0
+	for i := range ops {
+		var list []term
+		for _, e := range ops[i].Entries {
+			number, ok := numbers[e.Param.Key()]
+			if !ok {
+				number = uint16(len(numbers) + 1)
+				numbers[e.Param.Key()] = number
+			}
+			list = append(list, term{number, e.Key})
+		}
+		lists, total = append(lists, list), total+len(list)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		h := newHead(1)
+		for i := range lists {
+			h.add(doc(i+1), lists[i])
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*total), "ns/term")
+}
+
 // BenchmarkEngine writes batches of the same bytes to the engine alone: what a
 // commit cannot be faster than.
 func BenchmarkEngine(b *testing.B) {

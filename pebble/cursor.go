@@ -180,7 +180,7 @@ func (c *headCursor) key() []byte {
 }
 
 func (c *headCursor) take(g *gather) error {
-	g.addDocs(c.it.Item().docs)
+	g.addDocs(c.it.Item().docs())
 	if c.desc {
 		c.ok = c.it.Prev()
 	} else {

@@ -51,7 +51,7 @@ func (t *terms) gather(g *gather, param uint16, span search.Span, test func([]by
 		}
 		err := p.scan(span, func(found posting) error {
 			if test == nil || test(found.key) {
-				g.addDocs(found.docs)
+				g.addDocs(found.docs())
 			}
 			return nil
 		})

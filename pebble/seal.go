@@ -182,7 +182,7 @@ type termRun struct {
 }
 
 func (r *termRun) write(param uint16, p posting) error {
-	for docs := p.docs; len(docs) > 0; {
+	for docs := p.docs(); len(docs) > 0; {
 		segment := docs[0].segment()
 		n := 1
 		for n < len(docs) && docs[n].segment() == segment {
