@@ -68,6 +68,8 @@ func (f *Folder) OpenStore(_ context.Context, id string, registry *search.Regist
 		Now:        f.opt.Now,
 		CacheBytes: f.opt.CacheBytes,
 		Retention:  f.opt.Retention,
+
+		EntriesVersion: search.EntriesVersion,
 		Extract: func(v store.Version) ([]search.Entry, error) {
 			c, err := candidate(v)
 			if err != nil {

@@ -14,6 +14,7 @@ import (
 //	i param key segment      container: docs that have the key
 //	j                        seal record
 //	m "format"               the format's version, decimal
+//	m "entries"              number of the way entries were made in, decimal
 //	p name                   param number (2 bytes) of a search.Param's Key
 //	r type 0 id              doc and header of the newest version
 //	v doc                    header, type, id

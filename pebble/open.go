@@ -82,6 +82,9 @@ func (s *Store) start() (err error) {
 	if err := s.checkFormat(); err != nil {
 		return err
 	}
+	if err := s.checkEntries(); err != nil {
+		return err
+	}
 	if s.params, err = loadParams(s.db); err != nil {
 		return err
 	}

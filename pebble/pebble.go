@@ -30,6 +30,10 @@ type Options struct {
 	// recent versions is kept in memory and made anew from the bodies when a
 	// folder is opened.
 	Extract func(v store.Version) ([]search.Entry, error)
+	// EntriesVersion numbers the way that Extract makes entries. The index of
+	// a folder that was written with another number is made anew when the
+	// folder is opened.
+	EntriesVersion int
 	// Parse reads a resource, its version's meta included, for Terms.Recheck.
 	// Without it, searches with a Recheck fail.
 	Parse func(json []byte) (*fhir.Tree, error)

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// replayChunk is how many versions are read back at a time.
-	replayChunk = 4096
+	// replayDocs is how many versions are read back at a time.
+	replayDocs = 4096
 	// maxReplayLives bounds how many sealed versions Open looks at again to
 	// make views of before possible.
 	maxReplayLives = 200_000
@@ -30,24 +30,41 @@ type replayed struct {
 // replay makes in memory what is not sealed, and the lifetimes that recent
 // views need.
 func (s *Store) replay(sealed doc) error {
+	for first := sealed + 1; first <= s.last; first += replayDocs {
+		chunk := make([]replayed, min(replayDocs, s.last-first+1))
+		s.readBack(first, chunk)
+		if err := s.replayChunk(first, chunk); err != nil {
+			return err
+		}
+	}
+	s.now.Store(uint32(s.last))
+	s.live.at = s.last
+	return s.replayLives(sealed)
+}
+
+// replayChunk shows versions. The numbers of their params are durable before:
+// a head may be sealed as soon as it is shown.
+func (s *Store) replayChunk(first doc, chunk []replayed) error {
 	batch := s.db.NewBatch()
 	numbers := numbering{params: s.params, batch: batch}
-	for first := sealed + 1; first <= s.last; first += replayChunk {
-		chunk := make([]replayed, min(replayChunk, s.last-first+1))
-		s.readBack(first, chunk)
-		for i := range chunk {
-			if err := s.replayDoc(first+doc(i), &chunk[i], &numbers); err != nil {
-				return fmt.Errorf("version %d: %w", first+doc(i), err)
-			}
+	terms := make([][]term, len(chunk))
+	for i := range chunk {
+		r, err := &chunk[i], error(nil)
+		if err = r.err; err == nil {
+			terms[i], err = numbers.terms(r.resourceType, r.header.deleted(), r.entries)
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("version %d: %w", first+doc(i), err), batch.Close())
 		}
 	}
 	if err := batch.Commit(lsm.Sync); err != nil {
 		return err
 	}
 	numbers.publish()
-	s.now.Store(uint32(s.last))
-	s.live.at = s.last
-	return s.replayLives(sealed)
+	for i := range chunk {
+		s.replayDoc(first+doc(i), &chunk[i], terms[i])
+	}
+	return nil
 }
 
 // readBack extracts the versions from first on, on all processors.
@@ -77,19 +94,11 @@ func (s *Store) readBackDoc(d doc) (r replayed) {
 	return r
 }
 
-func (s *Store) replayDoc(d doc, r *replayed, numbers *numbering) error {
-	if r.err != nil {
-		return r.err
-	}
+func (s *Store) replayDoc(d doc, r *replayed, terms []term) {
 	s.lastMicros = r.header.micros
-	terms, err := numbers.terms(r.resourceType, r.header.deleted(), r.entries)
-	if err != nil {
-		return err
-	}
 	w := written{doc: d, prev: r.header.prev, terms: terms, resourceType: r.resourceType, change: r.header.change()}
 	s.show(&w)
 	s.live.publish([]written{w}, d)
-	return nil
 }
 
 // replayLives reads, newest first, the sealed versions that a view within the
