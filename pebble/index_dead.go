@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 
@@ -87,30 +88,65 @@ func (s *segmentLife) alive(low uint16, at doc) bool {
 	return chunk != nil && doc(chunk.ends[low%chunkDocs].Load()) > at
 }
 
+// fewDocs is up to how many docs of a segment are looked at one by one.
+const fewDocs = 128
+
 // visible narrows a set to what a view at the time at shows.
 func (l *lifetimes) visible(set *roaring.Bitmap, at doc) {
 	set.RemoveRange(uint64(at)+1, 1<<32)
 	var gone []uint32
+	dense := roaring.New()
 	for it := set.Iterator(); it.HasNext(); {
-		d := doc(it.PeekNext())
-		s := l.segments[d.segment()].Load()
-		end := uint32(d) | (1<<segmentBits - 1)
-		if s == nil {
-			if end == 1<<32-1 {
-				break
+		segment := doc(it.PeekNext()).segment()
+		start := uint64(segment) << segmentBits
+		end := start + 1<<segmentBits
+		if s := l.segments[segment].Load(); s != nil {
+			if set.CardinalityInRange(start, end) > fewDocs {
+				dense.Or(s.gone(segment, at))
+			} else {
+				for it.HasNext() && uint64(it.PeekNext()) < end {
+					if d := it.Next(); !s.alive(uint16(d), at) {
+						gone = append(gone, d)
+					}
+				}
 			}
-			it.AdvanceIfNeeded(end + 1)
-			continue
 		}
-		for it.HasNext() && it.PeekNext() <= end {
-			if d := it.Next(); !s.alive(uint16(d), at) {
-				gone = append(gone, d)
-			}
+		if end > 1<<32-1 {
+			break
 		}
+		it.AdvanceIfNeeded(uint32(end))
 	}
 	if len(gone) > 0 {
-		set.AndNot(roaring.BitmapOf(gone...))
+		dense.AddMany(gone)
 	}
+	if !dense.IsEmpty() {
+		set.AndNot(dense)
+	}
+}
+
+// gone is the docs of a segment that were superseded at the time at.
+func (s *segmentLife) gone(segment uint16, at doc) *roaring.Bitmap {
+	var words [bitmapWords]uint64
+	for i := range words {
+		words[i] = s.dead[i].Load()
+	}
+	const chunkWords = chunkDocs / 64
+	for i := range s.chunks {
+		// Chunks come behind the words: who sees a bit finds its end.
+		chunk := s.chunks[i].Load()
+		if chunk == nil || doc(chunk.newest.Load()) <= at {
+			continue
+		}
+		for j := i * chunkWords; j < (i+1)*chunkWords; j++ {
+			for w := words[j]; w != 0; w &= w - 1 {
+				bit := bits.TrailingZeros64(w)
+				if doc(chunk.ends[(j*64+bit)%chunkDocs].Load()) > at {
+					words[j] &^= 1 << bit
+				}
+			}
+		}
+	}
+	return roaring.AddOffset64(roaring.FromDense(words[:], false), int64(segment)<<segmentBits)
 }
 
 // forget drops the chunks that only views before oldest need.
