@@ -25,17 +25,24 @@ func (s *Store) checkEntries() error {
 	if err != nil || found && have == want {
 		return err
 	}
+	if !found {
+		sealed, _, err := s.readSeal()
+		if err != nil || sealed == 0 { // a new folder: there is no index to drop
+			return errors.Join(err, s.db.Set(entriesKey(), []byte(want), lsm.Sync))
+		}
+	}
+	// From tagDead to tagSeal: what seals write and nothing else. The flush
+	// takes that range out of the engine's memory, where it would make it
+	// rotate its log at each seal.
 	batch := s.db.NewBatch()
-	// From tagDead to tagSeal: what seals write and nothing else.
 	err = errors.Join(
 		batch.DeleteRange([]byte{tagDead}, []byte{tagSeal + 1}, nil),
 		batch.Set(entriesKey(), []byte(want), nil),
-		batch.Commit(lsm.Sync))
+		batch.Commit(lsm.Sync),
+		s.db.Flush())
 	if err != nil {
 		return fmt.Errorf("dropping the index: %w", err)
 	}
-	if found {
-		slog.Info("the search index is made anew", "entries", want, "were", have)
-	}
+	slog.Info("the search index is made anew", "entries", want, "were", have)
 	return nil
 }
