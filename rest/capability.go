@@ -266,12 +266,16 @@ func searchable(s *datastore.Store) (params map[string][]*definition.SearchParam
 	return params, referrers
 }
 
-// resultParams are the parameters that say what an answer holds.
+// resultParams are the parameters that say what an answer holds, and those that
+// hold for every type without a definition of their own.
 // http://hl7.org/fhir/R4/search.html#result
 var resultParams = []capabilityParam{
 	{Name: "_count", Type: "number", Documentation: "matches on a page, 0 to 1000; 0 asks for the total only"},
 	{Name: "_elements", Type: "string", Documentation: "names of top-level elements; also of read, vread and history"},
+	{Name: "_filter", Type: "special", Documentation: "an expression over the search parameters of the type"},
+	{Name: "_has", Type: "string", Documentation: "_has:Type:reference:parameter, also nested: resources that are referred to"},
 	{Name: "_include", Type: "string", Documentation: "Source:parameter, Source:parameter:Target, Source:* or *; with :iterate also of what includes add"},
+	{Name: "_list", Type: "string", Documentation: "the id of a List: resources that it holds"},
 	{Name: "_revinclude", Type: "string", Documentation: "as _include"},
 	{Name: "_sort", Type: "string", Documentation: "search parameters, with - before one for descending order"},
 	{Name: "_summary", Type: "string", Documentation: "true, text, data, count or false; also of read, vread and history, count excepted"},

@@ -88,7 +88,7 @@ func (c *conversation) step(t *testing.T, name, ask, want string) {
 	problems = append(problems, c.matchBody(res.body, strings.TrimSpace(body))...)
 	problems = append(problems, c.soundness(res)...)
 	if len(problems) > 0 {
-		t.Fatalf("%s:\n  %s\n--- got %d %v\n%s", name, strings.Join(problems, "\n  "), res.status, res.header, res.body)
+		t.Fatalf("%s:\n  %s\n--- got %d %v\n%.4000s", name, strings.Join(problems, "\n  "), res.status, res.header, res.body)
 	}
 }
 
