@@ -158,3 +158,22 @@ func TestStoragePageHasEveryIndex(t *testing.T) {
 		}
 	}
 }
+
+// TestDependenciesAreListed asks for a line in docs/dependencies.md for every
+// module that the code imports itself.
+func TestDependenciesAreListed(t *testing.T) {
+	page, listed := read(t, "docs/dependencies.md"), 0
+	for line := range strings.Lines(read(t, "go.mod")) {
+		fields := strings.Fields(line)
+		if len(fields) != 2 || !strings.Contains(fields[0], ".") {
+			continue // of other lines, or an indirect dependency
+		}
+		listed++
+		if !strings.Contains(page, "`"+fields[0]+"`") {
+			t.Errorf("docs/dependencies.md does not say what %s is for", fields[0])
+		}
+	}
+	if listed < 10 {
+		t.Errorf("only %d dependencies found in go.mod", listed)
+	}
+}
