@@ -93,6 +93,7 @@ func TestRelocate(t *testing.T) {
 func TestAtEntry(t *testing.T) {
 	for at, want := range map[string]string{
 		"": "Bundle.entry[3].request", "request.url": "Bundle.entry[3].request.url", "resource": "Bundle.entry[3].resource",
+		"Patient.name[0].given": "Bundle.entry[3].resource.name[0].given", "Patient": "Bundle.entry[3].resource",
 		"http.If-Match": "Bundle.entry[3].request", "Bundle.entry[3].fullUrl": "Bundle.entry[3].fullUrl",
 	} {
 		var e *fhir.Error

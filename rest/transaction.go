@@ -167,8 +167,9 @@ func atEntry(err error, index int) error {
 		case strings.HasPrefix(*x, "Bundle.entry["):
 		case *x == "" || strings.HasPrefix(*x, "http."):
 			*x = at + ".request"
-		default:
-			*x = at
+		default: // an element of the entry's resource: "Patient.name[0]"
+			_, below, _ := strings.Cut(*x, ".")
+			*x = strings.TrimSuffix(at+".resource."+below, ".")
 		}
 	}
 	return located
