@@ -30,8 +30,9 @@ const bytesPerNode = 24
 // (RFC 8259, UTF-8), that every key is a property of its type and occurs once,
 // and that every value has the JSON form of its type
 // (http://hl7.org/fhir/R4/json.html). The error is an *Error of KindInvalid
-// whose issues have the FHIRPath location, line and column, or of KindTooLarge
-// for a limit. A syntax error is one issue of severity fatal; structural
+// whose issues have the FHIRPath location, line and column, too deep nesting
+// among them, or of KindTooLarge where there are too many values.
+// A syntax error is one issue of severity fatal; structural
 // errors are collected, up to 50. src must not change while the tree is in use.
 func Parse(schema *Schema, src []byte, limits Limits) (*Tree, error) {
 	if uint64(len(src)) > math.MaxUint32-8 {
