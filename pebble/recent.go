@@ -69,20 +69,20 @@ func (s *Store) changed(c store.Condition) (bool, error) {
 	if c.T < r.floor.t() {
 		return true, nil
 	}
-	needs := inspect(c.Part.Where)
+	needs := c.Needs()
 	for d := doc(c.T) + 1; d <= r.last; d++ {
 		candidate := &r.ring[d%recentDocs].candidate
 		switch {
-		case needs.joins[candidate.Type]:
+		case needs.Joins[candidate.Type]:
 			return true, nil
 		case candidate.Type != c.Part.Type:
 			continue
 		case c.Part.Where == nil:
 			return true, nil
-		case len(needs.joins) > 0:
+		case len(needs.Joins) > 0:
 			return true, nil
 		}
-		match, err := s.matches(c.Part.Where, d, needs.tree)
+		match, err := s.matches(c.Part.Where, d, needs.Tree)
 		if match || err != nil {
 			return match, err
 		}
@@ -108,40 +108,4 @@ func (s *Store) matches(where search.Node, d doc, tree bool) (bool, error) {
 		}
 	}
 	return search.Match(where, &candidate, nil), nil
-}
-
-// needs is what evaluating a node takes beside a candidate's entries.
-type needs struct {
-	tree bool
-	// joins are the types that Chain and Has look at.
-	joins map[string]bool
-}
-
-func inspect(n search.Node) (found needs) {
-	found.joins = map[string]bool{}
-	found.walk(n)
-	return found
-}
-
-func (f *needs) walk(n search.Node) {
-	switch n := n.(type) {
-	case search.Terms:
-		f.tree = f.tree || n.Recheck != nil
-	case search.And:
-		for _, n := range n {
-			f.walk(n)
-		}
-	case search.Or:
-		for _, n := range n {
-			f.walk(n)
-		}
-	case search.Not:
-		f.walk(n.Node)
-	case search.Chain:
-		f.joins[n.Target] = true
-		f.walk(n.Where)
-	case search.Has:
-		f.joins[n.Param.Type] = true
-		f.walk(n.Where)
-	}
 }
