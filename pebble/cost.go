@@ -77,6 +77,7 @@ func (e *evaluation) costTerms(n search.Terms, choice bool) (int, error) {
 // probe counts the docs of a key, giving up after a few lists.
 func (t *terms) probe(param uint16, key []byte) (int, error) {
 	n := 0
+	t.keys++
 	for _, h := range t.heads {
 		if p := h.param(param); p != nil {
 			n += len(p.get(key))

@@ -212,6 +212,7 @@ func (t *terms) keysOf(ctx context.Context, param uint16, span search.Span, set 
 			return nil
 		}
 		key = append(key[:0], next...)
+		t.keys++
 		g.reset()
 		if err := w.take(key, &g); err != nil {
 			return err

@@ -14,6 +14,8 @@ import (
 type terms struct {
 	store *Store
 	heads []*head
+	// keys counts the keys that were looked up or passed.
+	keys int
 }
 
 // terms must take the heads before it reads files: a head is let go of only
@@ -50,6 +52,7 @@ func (t *terms) gather(g *gather, param uint16, span search.Span, test func([]by
 			continue
 		}
 		err := p.scan(span, func(found posting) error {
+			t.keys++
 			if test == nil || test(found.key) {
 				g.addDocs(found.docs())
 			}
@@ -64,6 +67,7 @@ func (t *terms) gather(g *gather, param uint16, span search.Span, test func([]by
 
 // gatherKey adds the docs of one key.
 func (t *terms) gatherKey(g *gather, param uint16, key []byte, only *segmentSet) error {
+	t.keys++
 	for _, h := range t.heads {
 		if p := h.param(param); p != nil {
 			g.addDocs(p.get(key))
@@ -121,6 +125,7 @@ func (t *terms) gatherSpan(g *gather, param uint16, span search.Span, test func(
 			if span.To != nil && bytes.Compare(key, span.To) >= 0 {
 				break
 			}
+			t.keys++
 			last = append(last[:0], key...)
 			passed = bytes.Compare(key, span.From) >= 0 && (test == nil || test(key))
 		}

@@ -4,6 +4,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
 )
 
 // chain finds the docs that refer to a resource for which the inner condition
@@ -11,6 +12,7 @@ import (
 func (e *evaluation) chain(n search.Chain, within *roaring.Bitmap) (*roaring.Bitmap, error) {
 	number, ok := e.store.params.number(n.Param)
 	if !ok {
+		e.trace.Note(store.NotIndexed)
 		return roaring.New(), nil
 	}
 	inner, err := e.part(search.Part{Type: n.Target, Where: n.Where})
@@ -39,6 +41,7 @@ func (e *evaluation) chain(n search.Chain, within *roaring.Bitmap) (*roaring.Bit
 func (e *evaluation) has(resourceType string, n search.Has) (*roaring.Bitmap, error) {
 	number, ok := e.store.params.number(n.Param)
 	if !ok {
+		e.trace.Note(store.NotIndexed)
 		return roaring.New(), nil
 	}
 	inner, err := e.part(search.Part{Type: n.Param.Type, Where: n.Where})
@@ -51,6 +54,7 @@ func (e *evaluation) has(resourceType string, n search.Has) (*roaring.Bitmap, er
 		if !ok || target != resourceType {
 			return nil
 		}
+		e.terms.keys++
 		c, err := e.store.currentAt(target, id, e.at)
 		if err == nil && c.doc != 0 && !c.deleted() {
 			set.Add(uint32(c.doc))
@@ -58,8 +62,10 @@ func (e *evaluation) has(resourceType string, n search.Has) (*roaring.Bitmap, er
 		return err
 	}
 	if int(inner.GetCardinality()) <= e.store.opt.byEntries {
+		e.trace.Note("by what the matches of the inner search hold")
 		return set, e.eachKey(inner, n.Param, add)
 	}
+	e.trace.Note("walk of the keys")
 	err = e.terms.keysOf(e.ctx, number, search.Prefix([]byte(resourceType+"/")), inner, add)
 	return set, err
 }

@@ -19,6 +19,7 @@ func (v *view) Search(ctx context.Context, plan search.Plan, page store.Page) (s
 	}
 	defer v.store.users.leave()
 	e := v.evaluation(ctx)
+	e.trace = store.NewTrace(page, &e.terms.keys)
 	set, err := e.plan(plan)
 	if err != nil {
 		return store.Result{}, err
@@ -27,11 +28,13 @@ func (v *view) Search(ctx context.Context, plan search.Plan, page store.Page) (s
 	if page.Total {
 		total = int(set.GetCardinality())
 	}
+	sorting := e.trace.BeginSort(set)
 	docs, next, err := e.page(set, plan.Sort, page)
 	if err != nil {
 		return store.Result{}, err
 	}
-	return store.Result{Matches: v.versions(ctx, docs), Len: len(docs), Total: total, Next: next}, nil
+	sorting.EndSort(page, next, len(docs))
+	return store.Result{Matches: v.versions(ctx, docs), Len: len(docs), Total: total, Next: next, Explanation: e.trace.Steps()}, nil
 }
 
 // Count implements store.View.
@@ -78,6 +81,7 @@ func (e *evaluation) page(set *roaring.Bitmap, sort []search.SortKey, page store
 		return nil, nil, err
 	}
 	if byT(sort) {
+		e.trace.Note("by time")
 		docs := pageByT(set, sort, doc(after), page.Limit+1)
 		if len(docs) <= page.Limit {
 			return docs, nil, nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
 )
 
 // An evaluation turns the conditions of a plan into sets of docs, at one time.
@@ -20,6 +21,8 @@ type evaluation struct {
 	store *Store
 	terms *terms
 	at    doc
+	// trace is nil where nothing is to be explained.
+	trace *store.Trace
 }
 
 func (v *view) evaluation(ctx context.Context) *evaluation {
@@ -45,11 +48,15 @@ func (e *evaluation) plan(p search.Plan) (*roaring.Bitmap, error) {
 
 // part returns the docs that match a part and are visible.
 func (e *evaluation) part(p search.Part) (*roaring.Bitmap, error) {
+	part := e.trace.Begin(p.Type, "conditions, then visibility")
 	set, err := e.node(p.Type, p.Where, nil)
 	if err != nil {
 		return nil, err
 	}
+	visible := e.trace.Begin("visible", "without deletions and what was superseded by then")
 	e.store.lives.visible(set, e.at)
+	visible.End(set)
+	part.End(set)
 	return set, nil
 }
 
@@ -60,14 +67,21 @@ func (e *evaluation) node(resourceType string, n search.Node, within *roaring.Bi
 	if err := e.ctx.Err(); err != nil {
 		return nil, err
 	}
+	step := e.trace.BeginNode(resourceType, n)
 	if within != nil && within.IsEmpty() {
+		e.trace.Note("skipped: nothing was left to narrow down")
+		step.End(within)
 		return roaring.New(), nil
 	}
 	set, err := e.evaluate(resourceType, n, within)
-	if err == nil && within != nil {
+	if err != nil {
+		return nil, err
+	}
+	if within != nil {
 		set.And(within)
 	}
-	return set, err
+	step.End(set)
+	return set, nil
 }
 
 func (e *evaluation) evaluate(resourceType string, n search.Node, within *roaring.Bitmap) (*roaring.Bitmap, error) {
@@ -105,6 +119,7 @@ func (e *evaluation) all(resourceType string, within *roaring.Bitmap) (*roaring.
 func (e *evaluation) match(n search.Terms, within *roaring.Bitmap) (*roaring.Bitmap, error) {
 	number, ok := e.store.params.number(n.Param)
 	if !ok {
+		e.trace.Note(store.NotIndexed)
 		return roaring.New(), nil
 	}
 	set, err := e.terms.union(number, n.Spans, n.Test, within)
@@ -163,6 +178,7 @@ func (s *Store) parse(json []byte) (*fhir.Tree, error) {
 func (e *evaluation) ids(resourceType string, ids []string) (*roaring.Bitmap, error) {
 	set := roaring.New()
 	for _, id := range ids {
+		e.terms.keys++
 		c, err := e.store.currentAt(resourceType, id, e.at)
 		if err != nil {
 			return nil, err

@@ -26,9 +26,14 @@ func (e *evaluation) ordered(set *roaring.Bitmap, sort []search.SortKey, n int) 
 		return nil, nil
 	case size == 1 || byT(sort):
 		return pageByT(set, sort, 0, n), nil
-	case size <= fewRows, sort[0].ID:
+	case sort[0].ID:
+		e.trace.Note("read of the ids")
+		return e.sortRows(set, sort, n)
+	case size <= fewRows:
+		e.trace.Note("read of the few")
 		return e.sortRows(set, sort, n)
 	}
+	e.trace.Note("walk of the index")
 	return e.walkInOrder(set, sort, n)
 }
 
@@ -61,6 +66,7 @@ func (e *evaluation) walkInOrder(set *roaring.Bitmap, sort []search.SortKey, n i
 		}
 		next := w.key()
 		if next != nil && steps/e.store.opt.walkSteps >= count {
+			e.trace.Note("read of the rest")
 			rest, err := e.sortRows(left, sort, n-len(docs))
 			return append(docs, rest...), err
 		}
@@ -70,6 +76,7 @@ func (e *evaluation) walkInOrder(set *roaring.Bitmap, sort []search.SortKey, n i
 		}
 		key = append(key[:0], next...)
 		g.reset()
+		e.terms.keys++
 		if err := w.take(key, &g); err != nil {
 			return nil, err
 		}

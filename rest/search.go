@@ -83,6 +83,9 @@ func (r *request) searchWithin(w http.ResponseWriter, types []string, pairs []se
 	var token string
 	var err error
 	pairs, token = takePage(pairs)
+	if pairs, p.explained, err = r.takeExplain(pairs); err != nil {
+		return err
+	}
 	p.query, err = r.store.Registry().Parse(types, pairs, search.Options{
 		Base: r.store.Base(), Lenient: r.prefer.lenient, Shaping: true, Iterate: true,
 	})
@@ -113,6 +116,8 @@ type searchPage struct {
 	token string // "" for the first page
 	t     store.T
 	after []byte
+	// explained asks for the steps of the search.
+	explained bool
 }
 
 // start finds where the page begins.
@@ -135,7 +140,7 @@ func (p *searchPage) write(w http.ResponseWriter, view *datastore.View) error {
 	if p.query.Count == 0 {
 		return p.writeCount(w, view)
 	}
-	page := store.Page{After: p.after, Limit: p.query.Count, Total: p.query.Total != search.TotalNone}
+	page := store.Page{After: p.after, Limit: p.query.Count, Total: p.query.Total != search.TotalNone, Explain: p.explained}
 	result, err := view.Search(p.r.ctx, p.query, page)
 	if err != nil {
 		return err
@@ -146,6 +151,9 @@ func (p *searchPage) write(w http.ResponseWriter, view *datastore.View) error {
 		b.total(result.Total)
 	}
 	b.links(p.links(view.T(), result.Next)...)
+	if err := p.explain(b, result); err != nil {
+		return err
+	}
 	if err := p.entries(b, view, result); err != nil {
 		return err
 	}
@@ -155,14 +163,17 @@ func (p *searchPage) write(w http.ResponseWriter, view *datastore.View) error {
 
 // writeCount answers _count=0: the total alone.
 func (p *searchPage) writeCount(w http.ResponseWriter, view *datastore.View) error {
-	n, err := view.Count(p.r.ctx, p.query)
+	result, err := p.count(view)
 	if err != nil {
 		return err
 	}
 	b := p.r.newBundle(w, "searchset")
 	defer b.free()
-	b.total(n)
+	b.total(result.Total)
 	b.links(p.links(0, nil)...)
+	if err := p.explain(b, result); err != nil {
+		return err
+	}
 	if len(p.query.Warnings) > 0 {
 		if err := b.outcomeEntry(p.query.Warnings); err != nil {
 			return err
@@ -170,6 +181,15 @@ func (p *searchPage) writeCount(w http.ResponseWriter, view *datastore.View) err
 	}
 	b.endEntries()
 	return b.close()
+}
+
+// count finds the total, by a search where that is to be explained.
+func (p *searchPage) count(view *datastore.View) (store.Result, error) {
+	if p.explained {
+		return view.Search(p.r.ctx, p.query, store.Page{Total: true, Explain: true})
+	}
+	n, err := view.Count(p.r.ctx, p.query)
+	return store.Result{Total: n}, err
 }
 
 func (p *searchPage) links(t store.T, next []byte) []bundleLink {

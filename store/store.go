@@ -137,6 +137,8 @@ type Page struct {
 	Limit int
 	// Total asks for Result.Total.
 	Total bool
+	// Explain asks for Result.Explanation.
+	Explain bool
 }
 
 // A Result is one page of matches.
@@ -150,6 +152,9 @@ type Result struct {
 	Total int
 	// Next is where the next page begins; nil at the end.
 	Next []byte
+	// Explanation is how the page was found, where asked for; otherwise nil.
+	// A backend that has nothing to tell may leave it nil.
+	Explanation []Step
 }
 
 // Errors that callers tell apart.
