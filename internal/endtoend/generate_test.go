@@ -18,9 +18,39 @@ type query struct {
 	url string // "Patient?name=x", of several types "Patient,Group?…"
 	// seed is the resource that the search was made from.
 	seed *search.Candidate
-	// found is set where the specification says that the seed is a match.
-	found bool
+	// says is what the specification says of the seed.
+	says verdict
 }
+
+// A verdict is whether a condition holds for the resource that it was made
+// from. Of two conditions both hold with the lesser, and one with the greater.
+type verdict int8
+
+const (
+	miss   verdict = -1 // it does not
+	unsure verdict = 0
+	hit    verdict = 1
+)
+
+func verdictOf(hits bool) verdict {
+	if hits {
+		return hit
+	}
+	return unsure
+}
+
+// A condition is one parameter of a query.
+type condition struct {
+	name string
+	// values are the alternatives, escaped.
+	values []string
+	says   verdict
+	// param is the parameter of the searched type that is looked at, nil for
+	// those that look elsewhere.
+	param *search.Param
+}
+
+func (c *condition) String() string { return pair(c.name, c.values...) }
 
 // A generator makes random searches on a population from its own values.
 type generator struct {
@@ -31,16 +61,20 @@ type generator struct {
 	params map[string][]*search.Param
 	// incoming are the reference parameters that refer to a type.
 	incoming map[string][]*search.Param
+	// referrers are what refers to a resource, by "Type/id".
+	referrers map[string][]link
 }
 
 func newGenerator(p *population, random *rand.Rand) *generator {
 	g := &generator{
 		population: p, writer: newWriter(random, p.store.Registry(), p.store.Base()),
 		params: map[string][]*search.Param{}, incoming: map[string][]*search.Param{},
+		referrers: map[string][]link{},
 	}
 	for _, t := range p.types {
 		g.learn(t)
 	}
+	g.learnReferrers()
 	return g
 }
 
@@ -76,6 +110,9 @@ func inOrder[V any](params map[*search.Param]V) []*search.Param {
 // resource chooses a type, then a resource of it, so that rare types come up
 // as often as others; every second time among the types that are many.
 func (g *generator) resource() *search.Candidate {
+	if len(g.byType["Location"]) > 0 && g.chance(20) {
+		return g.another("Location") // the only ones with "near"
+	}
 	if g.chance(2) {
 		return g.all[g.random.IntN(len(g.all))]
 	}
@@ -106,18 +143,21 @@ func paramsOf(c *search.Candidate) []*search.Param {
 // query makes one search.
 func (g *generator) query() query {
 	seed := g.resource()
-	q := query{seed: seed, found: true}
-	var pairs []string
-	for range 1 + g.random.IntN(3) {
-		pair, hits := g.condition(seed)
-		pairs = append(pairs, pair)
-		q.found = q.found && hits
+	q := query{seed: seed, says: hit}
+	conditions := make([]condition, 1+g.random.IntN(3))
+	for i := range conditions {
+		conditions[i] = g.condition(seed, 0)
 	}
 	types := seed.Type
 	if g.chance(20) {
-		types, pairs, q.found = g.severalTypes(seed)
+		types, conditions = g.severalTypes(seed)
 	}
-	pairs = append(pairs, g.results(types)...)
+	var pairs []string
+	for _, c := range conditions {
+		pairs = append(pairs, c.String())
+		q.says = min(q.says, c.says)
+	}
+	pairs = append(pairs, g.results(types, conditions)...)
 	q.url = types + "?" + strings.Join(pairs, "&")
 	return q
 }
@@ -127,47 +167,79 @@ func pair(name string, values ...string) string {
 	return name + "=" + url.QueryEscape(strings.Join(values, ","))
 }
 
-// condition makes a parameter with its value; hits is set where the seed must
-// fulfil it.
-func (g *generator) condition(seed *search.Candidate) (text string, hits bool) {
-	params := paramsOf(seed)
-	switch n := g.random.IntN(20); {
-	case n == 0:
-		return g.id(seed)
-	case n == 1:
-		return pair("_lastUpdated", g.prefixed(g.instant(seed), false).text), false
-	case n < 6:
-		if text, hits, ok := g.chain(seed); ok {
-			return text, hits
-		}
-	case n < 8:
-		// A parameter that others of the type have, maybe not this one.
-		if all := g.params[seed.Type]; len(all) > 0 {
-			p := all[g.random.IntN(len(all))]
-			values, _ := g.values(p, g.another(seed.Type))
-			return pair(p.Code, values...), false
-		}
+// condition makes a parameter with its values. depth counts the references
+// that were followed to the seed.
+func (g *generator) condition(seed *search.Candidate, depth int) condition {
+	forms := g.forms(depth)
+	if seed.Type == "Location" {
+		forms = append(forms, g.near, g.near, g.near, g.near)
 	}
+	if c, ok := forms[g.random.IntN(len(forms))](seed, depth); ok {
+		return c
+	}
+	return g.id(seed)
+}
+
+type form = func(seed *search.Candidate, depth int) (c condition, ok bool)
+
+// forms are the kinds of conditions, each as often as it should come up.
+func (g *generator) forms(depth int) []form {
+	forms := []form{
+		g.own, g.own, g.own, g.own, g.own, g.own, g.others, g.others, g.updated, g.ownID,
+		g.modified, g.modified, g.modified, g.modified, g.modified, g.list, g.near,
+	}
+	if depth < maxSteps {
+		forms = append(forms, g.chain, g.chain, g.chain, g.has, g.has, g.has)
+	}
+	if depth == 0 {
+		forms = append(forms, g.filter, g.filter, g.filter)
+	}
+	return forms
+}
+
+// own is a parameter that the seed has a value of.
+func (g *generator) own(seed *search.Candidate, _ int) (condition, bool) {
+	params := paramsOf(seed)
 	if len(params) == 0 {
-		return g.id(seed)
+		return condition{}, false
 	}
 	p := params[g.random.IntN(len(params))]
 	values, hits := g.values(p, seed)
-	return pair(p.Code, values...), hits
+	return condition{p.Code, values, verdictOf(hits), p}, true
 }
+
+// others is a parameter that others of the type have, maybe not this one.
+func (g *generator) others(seed *search.Candidate, _ int) (condition, bool) {
+	all := g.params[seed.Type]
+	if len(all) == 0 {
+		return condition{}, false
+	}
+	p := all[g.random.IntN(len(all))]
+	values, _ := g.values(p, g.another(seed.Type))
+	return condition{p.Code, values, unsure, p}, true
+}
+
+func (g *generator) updated(seed *search.Candidate, _ int) (condition, bool) {
+	return condition{name: "_lastUpdated", values: []string{g.prefixed(g.instant(seed), false).text}}, true
+}
+
+func (g *generator) ownID(seed *search.Candidate, _ int) (condition, bool) { return g.id(seed), true }
 
 // instant is when the seed was written, to the minute, second or whole.
 func (g *generator) instant(seed *search.Candidate) string {
 	return seed.LastUpdated.Format(g.oneOf("2006-01-02T15:04Z", "2006-01-02T15:04:05Z", fhir.TimeLayout))
 }
 
-func (g *generator) id(seed *search.Candidate) (text string, hits bool) {
+func (g *generator) id(seed *search.Candidate) condition {
 	ids := []string{seed.ID}
 	for g.chance(2) {
 		ids = append(ids, g.oneOf("no-such-id", g.another(seed.Type).ID, g.all[g.random.IntN(len(g.all))].ID))
 	}
 	g.shuffle(ids)
-	return pair("_id", ids...), true
+	if g.chance(8) {
+		return condition{name: "_id:not", values: ids, says: miss}
+	}
+	return condition{name: "_id", values: ids, says: hit}
 }
 
 func (g *generator) shuffle(list []string) {
@@ -222,61 +294,26 @@ func (g *generator) miss(def *definition.SearchParameter) string {
 
 func escapeSeparators(text string) string { return strings.ReplaceAll(text, "$", `\$`) }
 
-// chain makes a condition on a resource that the seed refers to.
-func (g *generator) chain(seed *search.Candidate) (text string, hits, ok bool) {
-	type link struct {
-		param  *search.Param
-		target *search.Candidate
-	}
-	var links []link
-	for _, e := range seed.Entries {
-		if e.Param.Def == nil || e.Param.Def.Type != definition.ParamReference {
-			continue
-		}
-		targetType, id, _ := search.ParseReferenceKey(e.Key)
-		target := g.byID[targetType+"/"+id]
-		allowed := len(e.Param.Def.Target) == 0 || slices.Contains(e.Param.Def.Target, targetType)
-		if target != nil && allowed && len(paramsOf(target)) > 0 {
-			links = append(links, link{e.Param, target})
-		}
-	}
-	if len(links) == 0 {
-		return "", false, false
-	}
-	l := links[g.random.IntN(len(links))]
-	params := paramsOf(l.target)
-	p := params[g.random.IntN(len(params))]
-	values, hits := g.values(p, l.target)
-	head := l.param.Code
-	if g.chance(2) {
-		head += ":" + l.target.Type
-	}
-	if g.chance(8) {
-		return pair(head+"._id", l.target.ID, "no-such-id"), true, true
-	}
-	return pair(head+"."+p.Code, values...), hits, true
-}
-
 // severalTypes turns to a search of several types by what all of them have.
-func (g *generator) severalTypes(seed *search.Candidate) (types string, pairs []string, hits bool) {
+func (g *generator) severalTypes(seed *search.Candidate) (types string, conditions []condition) {
 	list := []string{seed.Type}
 	for len(list) < 3 {
 		if t := g.types[g.random.IntN(len(g.types))]; !slices.Contains(list, t) {
 			list = append(list, t)
 		}
 	}
-	text, hits := g.id(seed)
+	c := g.id(seed)
 	if !g.chance(3) {
-		text, hits = pair("_lastUpdated", g.prefixed(g.instant(seed), false).text), false
+		c, _ = g.updated(seed, 0)
 	}
-	return strings.Join(list, ","), []string{text}, hits
+	return strings.Join(list, ","), []condition{c}
 }
 
 // results makes the parameters that say what the answer holds.
-func (g *generator) results(types string) []string {
+func (g *generator) results(types string, conditions []condition) []string {
 	pairs := []string{fmt.Sprintf("_count=%d", 1+g.random.IntN(50))}
 	if g.chance(2) {
-		pairs = append(pairs, pair("_sort", g.sortKeys(types)...))
+		pairs = append(pairs, pair("_sort", g.sortKeys(types, conditions)...))
 	}
 	if strings.Contains(types, ",") {
 		if g.chance(2) {
@@ -300,7 +337,8 @@ func (g *generator) results(types string) []string {
 
 func (g *generator) iterate() string { return g.oneOf("", "", ":iterate") }
 
-func (g *generator) sortKeys(types string) []string {
+// sortKeys takes, every second time, what the conditions are on.
+func (g *generator) sortKeys(types string, conditions []condition) []string {
 	codes := []string{"_id", "_lastUpdated"}
 	if !strings.Contains(types, ",") {
 		for _, p := range g.params[types] {
@@ -308,6 +346,15 @@ func (g *generator) sortKeys(types string) []string {
 				codes = append(codes, p.Code)
 			}
 		}
+	}
+	var on []string
+	for _, c := range conditions {
+		if c.param != nil && slices.Contains(codes, c.param.Code) {
+			on = append(on, c.param.Code)
+		}
+	}
+	if len(on) > 0 && g.chance(2) {
+		codes = on
 	}
 	keys := make([]string, 1+g.random.IntN(2))
 	for i := range keys {

@@ -10,12 +10,14 @@ import (
 
 // prefixes with, for a query made from the whole of a value, whether it finds
 // the value again.
-var prefixes = []struct {
-	text string
-	hits bool
-}{
+var prefixes = []prefixText{
 	{"", true}, {"", true}, {"eq", true}, {"ne", false}, {"gt", false}, {"lt", false},
 	{"ge", true}, {"le", true}, {"sa", false}, {"eb", false}, {"ap", true},
+}
+
+type prefixText struct {
+	text string
+	hits bool
 }
 
 // prefixed puts a random prefix before the text of a value. whole says that
@@ -149,9 +151,60 @@ func (w *writer) quantity(n fhir.Node) (operand, bool) {
 	if !value.Exists() || !value.HasValue() {
 		return operand{}, false
 	}
+	if others := conversions[code]; system == ucum && len(others) > 0 && w.chance(2) {
+		return w.converted(value.Text(), others[w.random.IntN(len(others))]), true
+	}
 	o := w.decimal(value.Text())
 	o.text += w.unit(system, code, unit)
 	return o, true
+}
+
+const ucum = "http://unitsofmeasure.org"
+
+// A conversion is another unit for the same quantity, of which there are
+// 10^shift as many.
+type conversion struct {
+	code  string
+	shift int
+}
+
+var conversions = map[string][]conversion{
+	"g":         {{"mg", 3}, {"kg", -3}, {"ug", 6}},
+	"mg":        {{"g", -3}, {"ug", 3}, {"cg", -1}},
+	"kg":        {{"g", 3}, {"mg", 6}},
+	"pg":        {{"ng", -3}, {"fg", 3}},
+	"cm":        {{"mm", 1}, {"m", -2}, {"10.mm", 0}},
+	"mm":        {{"cm", -1}, {"m", -3}},
+	"m":         {{"cm", 2}, {"km", -3}},
+	"mL":        {{"L", -3}, {"cm3", 0}, {"l", -3}},
+	"L":         {{"mL", 3}, {"dm3", 0}},
+	"fL":        {{"um3", 0}, {"pL", -3}},
+	"mg/dL":     {{"g/L", -2}, {"mg/L", 1}, {"g/dL", -3}},
+	"g/dL":      {{"g/L", 1}, {"mg/mL", 1}, {"kg/m3", 1}},
+	"mmol/L":    {{"umol/L", 3}, {"mol/m3", 0}, {"mol/L", -3}},
+	"kg/m2":     {{"g/cm2", -1}, {"g/m2", 3}},
+	"mm[Hg]":    {{"cm[Hg]", -1}, {"m[Hg]", -3}},
+	"10*3/uL":   {{"10*9/L", 0}, {"/nL", 0}},
+	"10*6/uL":   {{"10*12/L", 0}, {"/pL", 0}},
+	"mL/min":    {{"L/min", -3}},
+	"%":         {{"10*-2", 0}, {"1", -2}},
+	"mg/kg":     {{"ug/g", 0}},
+	"ng/mL":     {{"ug/L", 0}, {"pg/mL", 3}},
+	"10*3/mm3":  {{"10*9/L", 0}},
+	"meq/L":     {{"eq/m3", 0}},
+	"mL/min/m2": {{"L/min/m2", -3}},
+}
+
+// converted writes a number in another unit, with the digits it has.
+func (w *writer) converted(number string, to conversion) operand {
+	if to.shift != 0 && !strings.ContainsAny(number, "eE") {
+		number += "e" + strconv.Itoa(to.shift)
+	} else if to.shift != 0 {
+		return operand{"ne0", false}
+	}
+	o := w.prefixed(number, true)
+	o.text += "|" + ucum + "|" + escape(to.code)
+	return o
 }
 
 // unit writes what follows the number: nothing, or one of the forms that the
