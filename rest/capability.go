@@ -272,6 +272,7 @@ func searchable(s *datastore.Store) (params map[string][]*definition.SearchParam
 var resultParams = []capabilityParam{
 	{Name: "_count", Type: "number", Documentation: "matches on a page, 0 to 1000; 0 asks for the total only"},
 	{Name: "_elements", Type: "string", Documentation: "names of top-level elements; also of read, vread and history"},
+	{Name: "_explain", Type: "token", Documentation: "true: how the search was answered, step by step, as the first entry; also the header X-Explain"},
 	{Name: "_filter", Type: "special", Documentation: "an expression over the search parameters of the type"},
 	{Name: "_has", Type: "string", Documentation: "_has:Type:reference:parameter, also nested: resources that are referred to"},
 	{Name: "_include", Type: "string", Documentation: "Source:parameter, Source:parameter:Target, Source:* or *; with :iterate also of what includes add"},
