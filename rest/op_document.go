@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
+	"slices"
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
@@ -78,7 +79,7 @@ func (r *request) document() ([]store.Version, error) {
 		}
 		for _, ref := range r.references(tree.Root()) {
 			key := ref.Type + "/" + ref.ID
-			if seen[key] || i > 0 && !contains(supporting, ref.Type) {
+			if seen[key] || i > 0 && !slices.Contains(supporting, ref.Type) {
 				continue
 			}
 			seen[key] = true

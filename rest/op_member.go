@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/tarnhealth/tarn/authz"
@@ -188,7 +189,7 @@ func (r *request) member(in *arguments, reference, identifier string, types ...s
 	defer done()
 	if n := in.node(reference); n.Exists() {
 		ref := fhir.ParseReference(n.Child("value").TextOf("reference"), r.store.Base())
-		if ref.Kind != fhir.RefRelative || !contains(types, ref.Type) {
+		if ref.Kind != fhir.RefRelative || !slices.Contains(types, ref.Type) {
 			return "", invalidParameter(reference, "it must be a valueReference to a %s of this data store", strings.Join(types, " or "))
 		}
 		if _, ok, err := r.readReferred(view, ref); err != nil || !ok {

@@ -227,12 +227,12 @@ func (in *arguments) only(names ...string) error {
 		return fhir.Errorf(fhir.KindInvalid, "%s has no parameter %q; it has %s", in.r.interaction, name, strings.Join(names, ", "))
 	}
 	for _, p := range in.pairs {
-		if !contains(names, p.Name) {
+		if !slices.Contains(names, p.Name) {
 			return unknown(p.Name)
 		}
 	}
 	for p := range in.parameters.Each("parameter") {
-		if name := p.TextOf("name"); !contains(names, name) {
+		if name := p.TextOf("name"); !slices.Contains(names, name) {
 			return unknown(name)
 		}
 	}

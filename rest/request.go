@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/tarnhealth/tarn/authz"
@@ -66,20 +67,11 @@ func (r *request) url(path string) string {
 func without(pairs []search.Pair, names ...string) []search.Pair {
 	kept := make([]search.Pair, 0, len(pairs))
 	for _, p := range pairs {
-		if !contains(names, p.Name) {
+		if !slices.Contains(names, p.Name) {
 			kept = append(kept, p)
 		}
 	}
 	return kept
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // resource reads the submitted resource, which must be of the URL's type.

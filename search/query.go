@@ -2,6 +2,7 @@ package search
 
 import (
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/tarnhealth/tarn/definition"
@@ -92,11 +93,11 @@ func Pairs(raw string) ([]Pair, error) {
 	var pairs []Pair
 	for len(raw) > 0 {
 		var part string
-		part, raw = cut(raw, '&')
+		part, raw, _ = strings.Cut(raw, "&")
 		if part == "" {
 			continue
 		}
-		name, value := cut(part, '=')
+		name, value, _ := strings.Cut(part, "=")
 		n, err := url.QueryUnescape(name)
 		if err == nil {
 			value, err = url.QueryUnescape(value)
@@ -107,13 +108,4 @@ func Pairs(raw string) ([]Pair, error) {
 		pairs = append(pairs, Pair{n, value})
 	}
 	return pairs, nil
-}
-
-func cut(s string, sep byte) (before, after string) {
-	for i := range len(s) {
-		if s[i] == sep {
-			return s[:i], s[i+1:]
-		}
-	}
-	return s, ""
 }
