@@ -40,6 +40,19 @@ type Store interface {
 	Load(ctx context.Context, ops []Op) ([]Version, error)
 	// Changes yields the versions after t, oldest first, up to now.
 	Changes(ctx context.Context, after T) iter.Seq2[Version, error]
+	// Erase removes versions for good, from every view, open ones included:
+	// bodies, entries, and their places in histories. It returns how many
+	// versions are gone once that is durable. All erasures happen, or none.
+	// The T of what is gone is not used again.
+	Erase(ctx context.Context, erasures []Erasure) (int, error)
+	// Index adds entries to the versions that are stored when it is called;
+	// those of later commits are in their ops. Reads and writes go on
+	// meanwhile. What is found by the new entries before Index returns is not
+	// complete. It may be called again after it failed, or was cut off.
+	Index(ctx context.Context, w Indexing) error
+	// Unindex forgets every entry of some parameters, named by their
+	// search.Param.Key. New entries of them may not come afterwards.
+	Unindex(ctx context.Context, keys []string) error
 	// Close waits for running commits and closes the files.
 	Close() error
 }
@@ -115,6 +128,26 @@ type Op struct {
 type Condition struct {
 	Part search.Part
 	T    T
+}
+
+// An Erasure names what Erase removes. A missing resource or version is
+// ErrNotFound inside an OpError.
+type Erasure struct {
+	Type, ID string
+	// Number is one version, which must not be the current one (ErrVersion);
+	// 0 is the whole resource with all its versions, after which it is as if
+	// it had never been.
+	Number uint64
+}
+
+// An Indexing is the work of Index.
+type Indexing struct {
+	// Entries returns the entries to add to a version. Those that the version
+	// has already may be among them. It is called from several goroutines.
+	Entries func(v Version) ([]search.Entry, error)
+	// Progress, where not nil, is told from time to time how many versions of
+	// how many have been looked at.
+	Progress func(done, total int)
 }
 
 // A History asks for versions, newest first.

@@ -42,10 +42,17 @@ var imports = map[string][]string{
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 
-	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "search", "store", "datastore", "authz", "graphql"},
+	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "search", "store", "datastore", "authz", "graphql", "job"},
 	"load": {"fhir"},
 
-	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "synth"},
+	"crypt": {},
+	"page":  {},
+	"job":   {"kv"},
+	"token": {"kv", "crypt"},
+	"login": {"kv", "crypt", "page"},
+	"smart": {"fhir", "kv", "definition", "search", "store", "authz", "crypt", "token", "login", "page", "datastore"},
+
+	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "synth", "job", "crypt", "token", "login", "smart", "page"},
 
 	"cmd/tarn": {"fhir", "server", "load", "synth", "datastore"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "synth", "load", "validate"},
