@@ -11,6 +11,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/pebble/record"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -20,7 +21,7 @@ import (
 type Folder struct {
 	dir     string
 	opt     FolderOptions
-	records *KV
+	records *record.DB
 }
 
 // FolderOptions for OpenFolder. Every field has a default.
@@ -47,7 +48,7 @@ func OpenFolder(dir string, opt FolderOptions) (*Folder, error) {
 	if err := makeDir(opt.FS, dir); err != nil {
 		return nil, err
 	}
-	records, err := OpenKV(filepath.Join(dir, "system"), KVOptions{FS: opt.FS, Now: opt.Now})
+	records, err := record.Open(filepath.Join(dir, "system"), record.Options{FS: opt.FS, Now: opt.Now})
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,18 @@ import (
 	lsm "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tarnhealth/tarn/pebble/internal/engine"
+)
+
+// Reasons not to open a folder.
+var (
+	// ErrLocked: a running process has the folder open.
+	ErrLocked = engine.ErrLocked
+	// ErrNewer: a newer version of the program wrote the folder.
+	ErrNewer = engine.ErrNewer
+	// ErrDamaged: files are missing or do not hold what they should.
+	ErrDamaged = engine.ErrDamaged
 )
 
 // Open opens a folder, making it where it is not there. A folder that another
@@ -22,12 +34,12 @@ func Open(dir string, opt Options) (*Store, error) {
 	opt.setDefaults()
 	db, err := lsm.Open(dir, engineOptions(&opt))
 	if err != nil {
-		return nil, openError(dir, opt.FS, err)
+		return nil, engine.OpenError(dir, opt.FS, err)
 	}
 	s := &Store{opt: opt, dir: dir, db: db,
 		queue: make(chan *request, 256), finish: make(chan *group), finished: make(chan struct{})}
 	if err := s.start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("pebble: %s: %w", dir, damaged(err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("pebble: %s: %w", dir, engine.Damaged(err)), db.Close())
 	}
 	return s, nil
 }
@@ -61,8 +73,8 @@ func (o *Options) setDefaults() {
 func engineOptions(opt *Options) *lsm.Options {
 	o := &lsm.Options{
 		FS:                          opt.FS,
-		Logger:                      engineLog{},
-		EventListener:               engineEvents(),
+		Logger:                      engine.Log{},
+		EventListener:               engine.Events(),
 		CacheSize:                   opt.CacheBytes,
 		MemTableSize:                16 << 20,
 		MemTableStopWritesThreshold: 4,

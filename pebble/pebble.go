@@ -1,5 +1,6 @@
-// Package pebble owns the embedded backend: resources (Store) and records (KV)
-// in folders of their own, each one instance of the Pebble key-value engine.
+// Package pebble owns the embedded backend: resources (Store) in folders of
+// their own, each one instance of the Pebble key-value engine, and the data
+// folder (Folder) that holds them beside the records (pebble/record).
 // docs/storage.md describes the layout, docs/decisions/0002-embedded-layout.md
 // says why.
 //

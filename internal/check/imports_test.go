@@ -37,7 +37,10 @@ var imports = map[string][]string{
 	"store": {"fhir", "definition", "search"},
 	"authz": {"fhir", "definition", "search"},
 
-	"pebble":    {"fhir", "search", "store", "kv"},
+	"pebble":                 {"fhir", "search", "store", "kv", "pebble/record", "pebble/internal/engine"},
+	"pebble/record":          {"kv", "pebble/internal/engine"},
+	"pebble/internal/engine": {},
+
 	"datastore": {"fhir", "kv", "definition", "fhirpath", "validate", "search", "store", "authz"},
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},

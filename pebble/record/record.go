@@ -1,4 +1,9 @@
-package pebble
+// Package record owns the embedded backend of kv: records in a folder of their
+// own, one instance of the Pebble key-value engine.
+//
+// It leaves to others: what the records mean (their owners), and resources
+// (pebble).
+package record
 
 import (
 	"bytes"
@@ -14,40 +19,41 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/pebble/internal/engine"
 )
 
-// The key space of a KV. Every key begins with one of these bytes.
+// The key space of a DB. Every key begins with one of these bytes.
 //
 //	f                    the format's version, decimal
 //	r key                expiry (8 bytes, Unix nanoseconds, 0: never), value
 //	x expiry key         empty: the record may be removed at expiry
 const (
-	kvFormat = 'f'
-	kvRecord = 'r'
-	kvExpiry = 'x'
+	tagFormat = 'f'
+	tagRecord = 'r'
+	tagExpiry = 'x'
 )
 
-// kvVersion is the newest layout that this code reads.
-const kvVersion = 1
+// formatVersion is the newest layout that this code reads.
+const formatVersion = 1
 
-// kvSweep is how many expired records one Update removes beside its own work.
+// sweepRecords is how many expired records one Update removes beside its own work.
 // It is more than one, so that the queue shrinks while records are added.
-const kvSweep = 32
+const sweepRecords = 32
 
-// KVOptions for OpenKV. The zero value is right outside tests.
-type KVOptions struct {
+// Options for Open. The zero value is right outside tests.
+type Options struct {
 	// FS is the file system; nil is the operating system's.
 	FS vfs.FS
 	// Now is the clock that records expire by; nil is time.Now.
 	Now func() time.Time
 }
 
-// A KV is a kv.DB in a folder of its own. Updates run one at a time, their
+// A DB is a kv.DB in a folder of its own. Updates run one at a time, their
 // fsyncs are shared. An Update inside an Update waits for itself: don't.
 //
 // Expired records are invisible at once; each Update removes some of them, and
 // opening removes all.
-type KV struct {
+type DB struct {
 	db  *lsm.DB
 	now func() time.Time
 	// writer is held by the Update that is running.
@@ -60,39 +66,57 @@ type KV struct {
 	open sync.WaitGroup
 }
 
-var _ kv.DB = (*KV)(nil)
+var _ kv.DB = (*DB)(nil)
 
-// OpenKV opens the records in dir, making it where it is not there. It fails
-// with ErrLocked, ErrNewer or ErrDamaged where the folder is not to be opened.
-func OpenKV(dir string, opt KVOptions) (*KV, error) {
+// Open opens the records in dir, making it where it is not there. It fails
+// with pebble.ErrLocked, ErrNewer or ErrDamaged where the folder is not to be
+// opened.
+func Open(dir string, opt Options) (*DB, error) {
 	if opt.FS == nil {
 		opt.FS = vfs.Default
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	db, err := openKVFolder(dir, opt.FS)
+	db, err := openEngine(dir, opt.FS)
 	if err != nil {
 		return nil, err
 	}
-	k := &KV{db: db, now: opt.Now, writer: make(chan struct{}, 1)}
-	if err := k.prepare(dir); err != nil {
-		return nil, errors.Join(damaged(err), db.Close())
+	d := &DB{db: db, now: opt.Now, writer: make(chan struct{}, 1)}
+	if err := d.prepare(dir); err != nil {
+		return nil, errors.Join(engine.Damaged(err), db.Close())
 	}
-	return k, nil
+	return d, nil
+}
+
+// memTable is small: the records are few, and every data folder has one.
+const memTable = 4 << 20
+
+func openEngine(dir string, disk vfs.FS) (*lsm.DB, error) {
+	db, err := lsm.Open(dir, &lsm.Options{
+		FS:                 disk,
+		Logger:             engine.Log{},
+		EventListener:      engine.Events(),
+		MemTableSize:       memTable,
+		FormatMajorVersion: lsm.FormatValueSeparation,
+	})
+	if err != nil {
+		return nil, engine.OpenError(dir, disk, err)
+	}
+	return db, nil
 }
 
 // prepare checks the format and removes what expired while the folder was
 // closed, so that secrets do not outlive their time on disk.
-func (k *KV) prepare(dir string) error {
-	if err := k.checkFormat(dir); err != nil {
+func (d *DB) prepare(dir string) error {
+	if err := d.checkFormat(dir); err != nil {
 		return err
 	}
 	for {
 		removed := 0
-		err := k.Update(context.Background(), func(tx kv.Tx) error {
+		err := d.Update(context.Background(), func(tx kv.Tx) error {
 			var err error
-			removed, err = tx.(*kvTx).sweep(1000)
+			removed, err = tx.(*transaction).sweep(1000)
 			return err
 		})
 		if err != nil || removed == 0 {
@@ -101,34 +125,34 @@ func (k *KV) prepare(dir string) error {
 	}
 }
 
-func (k *KV) checkFormat(dir string) error {
-	value, closer, err := k.db.Get([]byte{kvFormat})
+func (d *DB) checkFormat(dir string) error {
+	value, closer, err := d.db.Get([]byte{tagFormat})
 	if errors.Is(err, lsm.ErrNotFound) {
-		return k.db.Set([]byte{kvFormat}, fmt.Appendf(nil, "%d", kvVersion), lsm.Sync)
+		return d.db.Set([]byte{tagFormat}, fmt.Appendf(nil, "%d", formatVersion), lsm.Sync)
 	}
 	if err != nil {
-		return openError(dir, vfs.Default, err)
+		return engine.OpenError(dir, vfs.Default, err)
 	}
 	defer closer.Close()
 	version := 0
 	if _, err := fmt.Sscanf(string(value), "%d", &version); err != nil || version < 1 {
-		return fmt.Errorf("%w: %s: the format's version is %q", ErrDamaged, dir, value)
+		return fmt.Errorf("%w: %s: the format's version is %q", engine.ErrDamaged, dir, value)
 	}
-	if version > kvVersion {
-		return fmt.Errorf("%w: %s has record format %d, this program reads up to %d", ErrNewer, dir, version, kvVersion)
+	if version > formatVersion {
+		return fmt.Errorf("%w: %s has record format %d, this program reads up to %d", engine.ErrNewer, dir, version, formatVersion)
 	}
 	return nil
 }
 
 // View implements kv.DB on a snapshot.
-func (k *KV) View(ctx context.Context, fn func(kv.Tx) error) error {
-	if err := k.enter(ctx); err != nil {
+func (d *DB) View(ctx context.Context, fn func(kv.Tx) error) error {
+	if err := d.enter(ctx); err != nil {
 		return err
 	}
-	defer k.open.Done()
-	snapshot := k.db.NewSnapshot()
+	defer d.open.Done()
+	snapshot := d.db.NewSnapshot()
 	defer snapshot.Close()
-	tx := &kvTx{read: snapshot, now: k.now()}
+	tx := &transaction{read: snapshot, now: d.now()}
 	defer tx.end()
 	return fn(tx)
 }
@@ -136,35 +160,35 @@ func (k *KV) View(ctx context.Context, fn func(kv.Tx) error) error {
 // Update implements kv.DB. The lock is free again before the fsync, so that
 // waiting updates share one: later writes follow in the same log, and none is
 // durable without those before it.
-func (k *KV) Update(ctx context.Context, fn func(kv.Tx) error) error {
-	if err := k.enter(ctx); err != nil {
+func (d *DB) Update(ctx context.Context, fn func(kv.Tx) error) error {
+	if err := d.enter(ctx); err != nil {
 		return err
 	}
-	defer k.open.Done()
-	batch, err := k.apply(ctx, fn)
+	defer d.open.Done()
+	batch, err := d.apply(ctx, fn)
 	if batch == nil || err != nil {
 		return err
 	}
 	if err := batch.SyncWait(); err != nil {
-		return k.fail(err)
+		return d.fail(err)
 	}
 	return batch.Close()
 }
 
 // apply runs fn alone and writes what it wrote, without waiting for the disk.
 // It returns nil where there was nothing to write.
-func (k *KV) apply(ctx context.Context, fn func(kv.Tx) error) (*lsm.Batch, error) {
+func (d *DB) apply(ctx context.Context, fn func(kv.Tx) error) (*lsm.Batch, error) {
 	select {
-	case k.writer <- struct{}{}:
+	case d.writer <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	defer func() { <-k.writer }()
-	if err := k.failure(); err != nil {
+	defer func() { <-d.writer }()
+	if err := d.failure(); err != nil {
 		return nil, err
 	}
-	batch := k.db.NewIndexedBatch()
-	tx := &kvTx{read: batch, batch: batch, now: k.now()}
+	batch := d.db.NewIndexedBatch()
+	tx := &transaction{read: batch, batch: batch, now: d.now()}
 	defer tx.end()
 	if err := fn(tx); err != nil {
 		return nil, errors.Join(err, batch.Close())
@@ -172,79 +196,79 @@ func (k *KV) apply(ctx context.Context, fn func(kv.Tx) error) (*lsm.Batch, error
 	if batch.Empty() {
 		return nil, batch.Close()
 	}
-	if _, err := tx.sweep(kvSweep); err != nil {
+	if _, err := tx.sweep(sweepRecords); err != nil {
 		return nil, errors.Join(err, batch.Close())
 	}
-	return batch, k.write(batch)
+	return batch, d.write(batch)
 }
 
 // write hands a batch to the engine, which panics where its log is broken.
-func (k *KV) write(batch *lsm.Batch) (err error) {
+func (d *DB) write(batch *lsm.Batch) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = k.fail(fmt.Errorf("%v", p))
+			err = d.fail(fmt.Errorf("%v", p))
 		}
 	}()
-	if err := k.db.ApplyNoSyncWait(batch, lsm.Sync); err != nil {
-		return k.fail(err)
+	if err := d.db.ApplyNoSyncWait(batch, lsm.Sync); err != nil {
+		return d.fail(err)
 	}
 	return nil
 }
 
 // Close waits for running views and updates.
-func (k *KV) Close() error {
-	k.mu.Lock()
-	if k.closed {
-		k.mu.Unlock()
+func (d *DB) Close() error {
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
 		return kv.ErrClosed
 	}
-	k.closed = true
-	k.mu.Unlock()
-	k.open.Wait()
-	return k.db.Close()
+	d.closed = true
+	d.mu.Unlock()
+	d.open.Wait()
+	return d.db.Close()
 }
 
-func (k *KV) enter(ctx context.Context) error {
+func (d *DB) enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.closed {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
 		return kv.ErrClosed
 	}
-	k.open.Add(1)
+	d.open.Add(1)
 	return nil
 }
 
 // fail remembers that the log is broken: what was written after that may be
 // lost, so nothing more is taken until the folder is opened again.
-func (k *KV) fail(err error) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.failed == nil {
-		k.failed = fmt.Errorf("pebble: a write failed, the records must be opened again: %w", err)
+func (d *DB) fail(err error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failed == nil {
+		d.failed = fmt.Errorf("pebble: a write failed, the records must be opened again: %w", err)
 	}
-	return k.failed
+	return d.failed
 }
 
-func (k *KV) failure() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.failed
+func (d *DB) failure() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failed
 }
 
-// A kvTx is one transaction; batch is nil in a view.
-type kvTx struct {
+// A transaction is a kv.Tx; batch is nil in a view.
+type transaction struct {
 	read  lsm.Reader
 	batch *lsm.Batch
 	now   time.Time
 	ended bool
 }
 
-func (tx *kvTx) end() { tx.ended = true }
+func (tx *transaction) end() { tx.ended = true }
 
-func (tx *kvTx) Get(key []byte) ([]byte, error) {
+func (tx *transaction) Get(key []byte) ([]byte, error) {
 	if tx.ended {
 		return nil, kv.ErrClosed
 	}
@@ -266,7 +290,7 @@ func (tx *kvTx) Get(key []byte) ([]byte, error) {
 	return bytes.Clone(value), nil
 }
 
-func (tx *kvTx) Set(key, value []byte, expires time.Time) error {
+func (tx *transaction) Set(key, value []byte, expires time.Time) error {
 	if err := tx.writable(); err != nil {
 		return err
 	}
@@ -282,14 +306,14 @@ func (tx *kvTx) Set(key, value []byte, expires time.Time) error {
 
 // Delete leaves the record's place in the expiry queue: the sweep finds it
 // pointing nowhere.
-func (tx *kvTx) Delete(key []byte) error {
+func (tx *transaction) Delete(key []byte) error {
 	if err := tx.writable(); err != nil {
 		return err
 	}
 	return tx.batch.Delete(recordKey(key), nil)
 }
 
-func (tx *kvTx) Scan(from, to []byte) iter.Seq2[kv.Record, error] {
+func (tx *transaction) Scan(from, to []byte) iter.Seq2[kv.Record, error] {
 	return func(yield func(kv.Record, error) bool) {
 		if tx.ended {
 			yield(kv.Record{}, kv.ErrClosed)
@@ -302,8 +326,8 @@ func (tx *kvTx) Scan(from, to []byte) iter.Seq2[kv.Record, error] {
 }
 
 // scan returns an error only where yield wants more.
-func (tx *kvTx) scan(from, to []byte, yield func(kv.Record, error) bool) error {
-	upper := []byte{kvRecord + 1}
+func (tx *transaction) scan(from, to []byte, yield func(kv.Record, error) bool) error {
+	upper := []byte{tagRecord + 1}
 	if to != nil {
 		upper = recordKey(to)
 	}
@@ -331,9 +355,9 @@ func (tx *kvTx) scan(from, to []byte, yield func(kv.Record, error) bool) error {
 
 // sweep removes up to limit records whose time is over, and says how many
 // places of the queue it took.
-func (tx *kvTx) sweep(limit int) (int, error) {
-	until := binary.BigEndian.AppendUint64([]byte{kvExpiry}, uint64(max(tx.now.UnixNano(), 0)+1))
-	it, err := tx.batch.NewIter(&lsm.IterOptions{LowerBound: []byte{kvExpiry}, UpperBound: until})
+func (tx *transaction) sweep(limit int) (int, error) {
+	until := binary.BigEndian.AppendUint64([]byte{tagExpiry}, uint64(max(tx.now.UnixNano(), 0)+1))
+	it, err := tx.batch.NewIter(&lsm.IterOptions{LowerBound: []byte{tagExpiry}, UpperBound: until})
 	if err != nil {
 		return 0, err
 	}
@@ -354,7 +378,7 @@ func (tx *kvTx) sweep(limit int) (int, error) {
 
 // expire takes one place of the queue, and the record with it unless the
 // record was written again with another expiry.
-func (tx *kvTx) expire(place []byte) error {
+func (tx *transaction) expire(place []byte) error {
 	key := place[9:]
 	stored, closer, err := tx.batch.Get(recordKey(key))
 	if err != nil && !errors.Is(err, lsm.ErrNotFound) {
@@ -374,7 +398,7 @@ func (tx *kvTx) expire(place []byte) error {
 	return tx.batch.Delete(place, nil)
 }
 
-func (tx *kvTx) writable() error {
+func (tx *transaction) writable() error {
 	if tx.ended {
 		return kv.ErrClosed
 	}
@@ -386,19 +410,19 @@ func (tx *kvTx) writable() error {
 
 // open splits a stored value and says whether it has not expired. The whole
 // transaction has one now, so that it never sees a record vanish.
-func (tx *kvTx) open(stored []byte) (value []byte, live bool, err error) {
+func (tx *transaction) open(stored []byte) (value []byte, live bool, err error) {
 	if len(stored) < 8 {
-		return nil, false, fmt.Errorf("%w: a record of %d bytes has no header", ErrDamaged, len(stored))
+		return nil, false, fmt.Errorf("%w: a record of %d bytes has no header", engine.ErrDamaged, len(stored))
 	}
 	expires := int64(binary.BigEndian.Uint64(stored))
 	return stored[8:], expires == 0 || tx.now.UnixNano() < expires, nil
 }
 
 func recordKey(key []byte) []byte {
-	return append([]byte{kvRecord}, key...)
+	return append([]byte{tagRecord}, key...)
 }
 
 func expiryKey(header, key []byte) []byte {
-	b := append([]byte{kvExpiry}, header...)
+	b := append([]byte{tagExpiry}, header...)
 	return append(b, key...)
 }

@@ -1,4 +1,4 @@
-package pebble
+package record
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/kv/kvtest"
+	"github.com/tarnhealth/tarn/pebble/internal/engine"
 )
 
 // A memDisk is a kvtest.Disk in memory.
@@ -23,7 +24,7 @@ type memDisk struct{ fs *vfs.MemFS }
 
 func (d memDisk) Open(t *testing.T, now func() time.Time) kv.DB {
 	t.Helper()
-	db, err := OpenKV("kv", KVOptions{FS: d.fs, Now: now})
+	db, err := Open("kv", Options{FS: d.fs, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,24 +35,24 @@ func (d memDisk) Crash(t *testing.T) kvtest.Disk {
 	return memDisk{d.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(3, 4))})}
 }
 
-func TestKV(t *testing.T) {
+func TestDB(t *testing.T) {
 	kvtest.Test(t, func(t *testing.T) kvtest.Disk { return memDisk{vfs.NewCrashableMem()} })
 }
 
-func openKVDir(t *testing.T, dir string) *KV {
+func openDir(t *testing.T, dir string) *DB {
 	t.Helper()
-	k, err := OpenKV(dir, KVOptions{})
+	k, err := Open(dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return k
 }
 
-// TestKVExpiredLeavesNothing looks below the interface: after the sweep
+// TestExpiredLeavesNothing looks below the interface: after the sweep
 // neither records nor queue are left.
-func TestKVExpiredLeavesNothing(t *testing.T) {
+func TestExpiredLeavesNothing(t *testing.T) {
 	now := time.Unix(1000, 0)
-	k, err := OpenKV("kv", KVOptions{FS: vfs.NewMem(), Now: func() time.Time { return now }})
+	k, err := Open("kv", Options{FS: vfs.NewMem(), Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +67,7 @@ func TestKVExpiredLeavesNothing(t *testing.T) {
 		}
 	}
 	now = now.Add(time.Hour)
-	for range 100/kvSweep + 1 {
+	for range 100/sweepRecords + 1 {
 		if err := k.Update(context.Background(), func(tx kv.Tx) error { return table.Put(tx, "one", 1, time.Time{}) }); err != nil {
 			t.Fatal(err)
 		}
@@ -85,40 +86,40 @@ func TestKVExpiredLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestOpenKVTwice(t *testing.T) {
+func TestOpenTwice(t *testing.T) {
 	dir := t.TempDir()
-	k := openKVDir(t, dir)
-	if _, err := OpenKV(dir, KVOptions{}); !errors.Is(err, ErrLocked) {
-		t.Errorf("second open: %v, want ErrLocked", err)
+	k := openDir(t, dir)
+	if _, err := Open(dir, Options{}); !errors.Is(err, engine.ErrLocked) {
+		t.Errorf("second open: %v, want engine.ErrLocked", err)
 	}
 	if err := k.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := openKVDir(t, dir).Close(); err != nil {
+	if err := openDir(t, dir).Close(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestOpenKVNewer(t *testing.T) {
+func TestOpenNewer(t *testing.T) {
 	dir := t.TempDir()
-	k := openKVDir(t, dir)
-	if err := k.db.Set([]byte{kvFormat}, []byte("2"), lsm.Sync); err != nil {
+	k := openDir(t, dir)
+	if err := k.db.Set([]byte{tagFormat}, []byte("2"), lsm.Sync); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenKV(dir, KVOptions{}); !errors.Is(err, ErrNewer) {
-		t.Errorf("a newer record format: %v, want ErrNewer", err)
+	if _, err := Open(dir, Options{}); !errors.Is(err, engine.ErrNewer) {
+		t.Errorf("a newer record format: %v, want engine.ErrNewer", err)
 	}
 
 	dir = t.TempDir()
-	if err := openKVDir(t, dir).Close(); err != nil {
+	if err := openDir(t, dir).Close(); err != nil {
 		t.Fatal(err)
 	}
 	rename(t, dir, "marker.format-version.*", "marker.format-version.999999.999")
-	if _, err := OpenKV(dir, KVOptions{}); !errors.Is(err, ErrNewer) {
-		t.Errorf("a newer engine format: %v, want ErrNewer", err)
+	if _, err := Open(dir, Options{}); !errors.Is(err, engine.ErrNewer) {
+		t.Errorf("a newer engine format: %v, want engine.ErrNewer", err)
 	}
 }
 
@@ -133,7 +134,7 @@ func rename(t *testing.T, dir, pattern, to string) {
 	}
 }
 
-func TestOpenKVDamaged(t *testing.T) {
+func TestOpenDamaged(t *testing.T) {
 	for _, c := range []struct {
 		pattern string
 		damage  func(t *testing.T, name string) error
@@ -143,7 +144,7 @@ func TestOpenKVDamaged(t *testing.T) {
 		{"*.sst", func(t *testing.T, name string) error { return os.Remove(name) }},
 	} {
 		dir := t.TempDir()
-		k := openKVDir(t, dir)
+		k := openDir(t, dir)
 		table := kv.NewTable[int]("t")
 		if err := k.Update(context.Background(), func(tx kv.Tx) error { return table.Put(tx, "a", 1, time.Time{}) }); err != nil {
 			t.Fatal(err)
@@ -160,8 +161,8 @@ func TestOpenKVDamaged(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if k, err := OpenKV(dir, KVOptions{}); !errors.Is(err, ErrDamaged) {
-			t.Errorf("%s damaged: %v, want ErrDamaged", c.pattern, err)
+		if k, err := Open(dir, Options{}); !errors.Is(err, engine.ErrDamaged) {
+			t.Errorf("%s damaged: %v, want engine.ErrDamaged", c.pattern, err)
 			if k != nil {
 				k.Close()
 			}
@@ -169,9 +170,9 @@ func TestOpenKVDamaged(t *testing.T) {
 	}
 }
 
-// TestKVFailedSync fails one fsync of the log: that update and all later ones
+// TestFailedSync fails one fsync of the log: that update and all later ones
 // must say so, and what was acknowledged before must be there after opening.
-func TestKVFailedSync(t *testing.T) {
+func TestFailedSync(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	failing := errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
 		switch op.Kind {
@@ -180,7 +181,7 @@ func TestKVFailedSync(t *testing.T) {
 		}
 		return nil
 	})}
-	k, err := OpenKV("kv", KVOptions{FS: errorfs.Wrap(mem, &failing)})
+	k, err := Open("kv", Options{FS: errorfs.Wrap(mem, &failing)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +202,7 @@ func TestKVFailedSync(t *testing.T) {
 	if err := put("after"); err == nil {
 		t.Error("an update after the failure is acknowledged")
 	}
-	again, err := OpenKV("kv", KVOptions{FS: mem.CrashClone(vfs.CrashCloneCfg{})})
+	again, err := Open("kv", Options{FS: mem.CrashClone(vfs.CrashCloneCfg{})})
 	if err != nil {
 		t.Fatal(err)
 	}

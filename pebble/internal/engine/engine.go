@@ -1,4 +1,8 @@
-package pebble
+// Package engine owns what every folder with an engine in it has in common: the
+// reasons not to open one, and what the engine tells the log.
+//
+// It leaves to others: what is in the folder (pebble, pebble/record).
+package engine
 
 import (
 	"errors"
@@ -21,25 +25,8 @@ var (
 	ErrDamaged = errors.New("pebble: the folder is damaged")
 )
 
-// kvMemTable is small: the records are few, and every data folder has one.
-const kvMemTable = 4 << 20
-
-func openKVFolder(dir string, disk vfs.FS) (*lsm.DB, error) {
-	db, err := lsm.Open(dir, &lsm.Options{
-		FS:                 disk,
-		Logger:             engineLog{},
-		EventListener:      engineEvents(),
-		MemTableSize:       kvMemTable,
-		FormatMajorVersion: lsm.FormatValueSeparation,
-	})
-	if err != nil {
-		return nil, openError(dir, disk, err)
-	}
-	return db, nil
-}
-
-// openError says which of the reasons the engine had not to open dir.
-func openError(dir string, disk vfs.FS, err error) error {
+// OpenError says which of the reasons the engine had not to open dir.
+func OpenError(dir string, disk vfs.FS, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("pebble: %s cannot be opened: %w", dir, err)
@@ -54,9 +41,9 @@ func openError(dir string, disk vfs.FS, err error) error {
 	return fmt.Errorf("pebble: %s cannot be opened: %w", dir, err)
 }
 
-// damaged marks an error of reading what an open engine holds as ErrDamaged
+// Damaged marks an error of reading what an open engine holds as ErrDamaged
 // where that is its reason.
-func damaged(err error) error {
+func Damaged(err error) error {
 	if lsm.IsCorruptionError(err) && !errors.Is(err, ErrDamaged) {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
@@ -72,24 +59,27 @@ func locked(dir string, disk vfs.FS) bool {
 	return lock.Close() != nil
 }
 
-// engineEvents keeps the engine from giving up where a block does not have its
+// Events keeps the engine from giving up where a block does not have its
 // checksum: the call that read the block fails, which is enough.
-func engineEvents() *lsm.EventListener {
+func Events() *lsm.EventListener {
 	return &lsm.EventListener{DataCorruption: func(info lsm.DataCorruptionInfo) {
 		slog.Error("the data folder is damaged", "file", info.Path, "error", info.Details.Error())
 	}}
 }
 
-// engineLog passes on what an operator must see. The engine never returns from
+// Log passes on what an operator must see. The engine never returns from
 // Fatalf alive: a broken log or manifest must not be written on.
-type engineLog struct{}
+type Log struct{}
 
-func (engineLog) Infof(string, ...any) {}
+// Infof drops what is of no use to an operator.
+func (Log) Infof(string, ...any) {}
 
-func (engineLog) Errorf(format string, args ...any) {
+// Errorf logs an error.
+func (Log) Errorf(format string, args ...any) {
 	slog.Error("storage engine", "error", fmt.Sprintf(format, args...))
 }
 
-func (engineLog) Fatalf(format string, args ...any) {
+// Fatalf panics: callers on the way of a write turn that into an error.
+func (Log) Fatalf(format string, args ...any) {
 	panic("pebble: " + fmt.Sprintf(format, args...))
 }
