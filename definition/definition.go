@@ -69,6 +69,23 @@ type SearchParameter struct {
 	Description string
 	// Ordinal numbers the parameters of a set from 0 without gaps.
 	Ordinal int
+	// Bases are the resource types that the parameter of a data store applies
+	// to, Base among them; nil for the parameters of a release.
+	Bases []string
+	// Rules are what a data store's parameter demands of searches; nil for
+	// nothing.
+	Rules *Rules
+}
+
+// Rules say what a search may do with a parameter.
+// http://hl7.org/fhir/R4/searchparameter-definitions.html#SearchParameter.multipleOr
+type Rules struct {
+	// SingleOr allows one value only where the parameter stands, SingleAnd
+	// one occurrence in a search.
+	SingleOr, SingleAnd bool
+	// Comparators ("eq", "gt"), Modifiers ("exact", "type") and Chains (codes
+	// of parameters of what is referred to) are what is allowed; nil for all.
+	Comparators, Modifiers, Chains []string
 }
 
 // A Component is one part of a composite parameter.

@@ -25,6 +25,8 @@ type Expr struct {
 	source string
 	root   evaluator
 	direct direct // nil where the expression needs a machine
+	schema *fhir.Schema
+	types  typeSet // of the nodes selected, nil where not known
 }
 
 // Env is what an evaluation knows besides its focus.
@@ -76,17 +78,24 @@ func Compile(schema *fhir.Schema, expression string, options ...Option) (*Expr, 
 		}
 		c.this = family(schema, t)
 	}
-	root, _, err := c.compile(tree)
+	root, types, err := c.compile(tree)
 	if err != nil {
 		return nil, err
 	}
-	e := &Expr{source: expression, root: root}
+	e := &Expr{source: expression, root: root, schema: schema, types: types}
 	e.direct, _ = asDirect(root)
 	return e, nil
 }
 
 // String is the source of the expression.
 func (e *Expr) String() string { return e.source }
+
+// Types are the types that the nodes selected may have. known is false where
+// that cannot be told, as of what functions and operators make.
+func (e *Expr) Types() (types []*fhir.Type, known bool) {
+	e.types.each(e.schema, func(t *fhir.Type) { types = append(types, t) })
+	return types, e.types != nil
+}
 
 // Nodes evaluates the expression with focus as context and returns the tree
 // nodes selected, in order. Selected values that are not tree nodes (the

@@ -47,6 +47,14 @@ type chainLink struct {
 	depth      int
 }
 
+// next is the code of the parameter that comes next.
+func (l *chainLink) next() string {
+	if i := strings.IndexAny(l.rest, ".:"); i >= 0 {
+		return l.rest[:i]
+	}
+	return l.rest
+}
+
 // follow makes the Chain for one step, with the condition that read gives for
 // a target.
 func (p *parser) follow(resourceType string, link chainLink, read func(target string) (Node, *fhir.Error)) (Node, *fhir.Error) {
@@ -57,6 +65,9 @@ func (p *parser) follow(resourceType string, link chainLink, read func(target st
 	}
 	if param.Def.Type != definition.ParamReference {
 		return nil, unknownParam("%s of %s is of type %s; only a reference can be followed by a chain", code, resourceType, typeNames[param.Def.Type])
+	}
+	if next := link.next(); !param.allowsChain(next) {
+		return nil, unknownParam("%s of %s cannot be followed to %s, by its definition (chain)", code, resourceType, next)
 	}
 	chain := func(target string) (Node, *fhir.Error) {
 		if err := p.join(param.Code+"."+link.rest, link.depth); err != nil {
@@ -82,10 +93,7 @@ func (p *parser) follow(resourceType string, link chainLink, read func(target st
 // it can be read for none, the error is that of a target which has the
 // parameter.
 func (p *parser) followAny(param *Param, targets []string, link chainLink, chain func(target string) (Node, *fhir.Error)) (Node, *fhir.Error) {
-	next := link.rest
-	if i := strings.IndexAny(next, ".:"); i >= 0 {
-		next = next[:i]
-	}
+	next := link.next()
 	var or Or
 	var first *fhir.Error
 	for _, t := range targets {

@@ -38,12 +38,16 @@ var always = interval{math.MinInt64, math.MaxInt64}
 
 func (dateKind) index(x *indexer, n fhir.Node) {
 	if i, ok := x.interval(n); ok {
-		x.keys = appendInterval(x.keys, dateByStart, i.lo, i.hi)
+		x.period(i)
+	}
+}
+
+func (x *indexer) period(i interval) {
+	x.keys = appendInterval(x.keys, dateByStart, i.lo, i.hi)
+	x.end()
+	if !x.part && i.long() {
+		x.keys = appendInterval(x.keys, dateByEnd, i.hi, i.lo)
 		x.end()
-		if !x.part && i.long() {
-			x.keys = appendInterval(x.keys, dateByEnd, i.hi, i.lo)
-			x.end()
-		}
 	}
 }
 

@@ -3,6 +3,7 @@ package search
 import (
 	"bytes"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/tarnhealth/tarn/definition"
@@ -42,10 +43,20 @@ type Param struct {
 	bare bool
 	// presence is the parameter's key of MarkPresent.
 	presence []byte
+	// generation is that of a custom parameter; building is set while it
+	// cannot be searched.
+	generation int
+	building   bool
 }
 
-// Key names the parameter for storage: "Patient.birthdate".
-func (p *Param) Key() string { return p.Type + "." + p.Code }
+// Key names the parameter for storage: "Patient.birthdate"; a custom one with
+// its generation, "Patient.nickname@3".
+func (p *Param) Key() string {
+	if p.Def == nil || p.Def.Bases == nil {
+		return p.Type + "." + p.Code
+	}
+	return p.Type + "." + p.Code + "@" + strconv.Itoa(p.generation)
+}
 
 // An Entry is one indexed value of a resource.
 type Entry struct {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/fhirpath"
 )
@@ -107,9 +108,18 @@ func (r *Registry) Extract(tree *fhir.Tree, id, base string) ([]Entry, error) {
 	}
 	x.param = of.typ
 	x.end()
-	x.presence(of.present)
+	if len(of.custom) == 0 {
+		x.presence(of.present)
+	}
 	for i := range of.marks {
 		x.mark(&of.marks[i], id)
+	}
+	if len(of.custom) > 0 {
+		x.custom(of.custom, root, &present)
+		first := len(x.spans)
+		x.presence(of.present)
+		x.sort(first)
+		slices.SortStableFunc(x.spans, func(a, b keySpan) int { return cmp.Compare(a.param, b.param) })
 	}
 	if x.err != nil {
 		return nil, x.err
@@ -149,12 +159,30 @@ func (x *indexer) indexComputed(p *Param, root fhir.Node) {
 		x.err = err
 	}
 	for _, item := range items {
-		if b, ok := item.Bool(); ok {
-			text := "false"
-			if b {
-				text = "true"
-			}
-			x.token(nil, []byte(text))
+		switch item.Kind() {
+		case fhirpath.KindNode:
+			p.kind.index(x, x.unwrap(item.Node()))
+		case fhirpath.KindReference, fhirpath.KindType, fhirpath.KindQuantity, fhirpath.KindTime:
+		default:
+			x.computed(p.Def.Type, []byte(item.Text()))
+		}
+	}
+}
+
+// computed adds the keys of a value that an expression made.
+func (x *indexer) computed(of definition.ParamType, text []byte) {
+	switch of {
+	case definition.ParamToken:
+		x.token(nil, text)
+	case definition.ParamString:
+		x.text(text)
+	case definition.ParamURI:
+		x.uri(text)
+	case definition.ParamNumber:
+		x.decimal(text)
+	case definition.ParamDate:
+		if i, ok := parseInterval(text); ok {
+			x.period(i)
 		}
 	}
 }

@@ -115,6 +115,12 @@ func (p *parser) filterTest(resourceType, code string, t *filter.Test) (Node, *f
 	if err != nil {
 		return nil, err
 	}
+	if err := p.checkRules(param, []string{filterValue(param, t)}); err != nil {
+		return nil, err
+	}
+	if _, ok := modifierCodes[t.Op]; (ok || t.Op == "in") && !param.allowsModifier(t.Op, false) {
+		return nil, unknownParam("%s does not take the comparison %s, by its definition (modifier)", code, t.Op)
+	}
 	for _, op := range filterOps[t.Op] {
 		if op.types == nil || slices.Contains(op.types, param.Def.Type) {
 			return op.read(p, param, t)

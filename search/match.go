@@ -48,8 +48,13 @@ func Match(n Node, c *Candidate, lookup func(resourceType, id string) []*Candida
 	return false
 }
 
-// of are the candidate's entries of one parameter.
+// of are the candidate's entries of one parameter. Those of a custom one may
+// have been made by another registry than the one that p is of.
 func (c *Candidate) of(p *Param) []Entry {
+	if p.Def != nil && p.Def.Bases != nil {
+		key := p.Key()
+		return slices.DeleteFunc(slices.Clone(c.Entries), func(e Entry) bool { return e.Param.Key() != key })
+	}
 	from, _ := slices.BinarySearchFunc(c.Entries, p.Ordinal, func(e Entry, ordinal int) int { return cmp.Compare(e.Param.Ordinal, ordinal) })
 	to := from
 	for to < len(c.Entries) && c.Entries[to].Param.Ordinal == p.Ordinal {

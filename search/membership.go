@@ -45,5 +45,5 @@ func (r *Registry) Offers(resourceType, code string) bool {
 		return r.byType[resourceType] != nil
 	}
 	p := r.Param(resourceType, code)
-	return p != nil && p.Def != nil
+	return p != nil && p.Def != nil && !p.building
 }

@@ -63,7 +63,11 @@ func negated(read reader) reader {
 // read tells those that the standard has from others.
 func (p *parser) modified(param *Param, name string, values []string) (Node, *fhir.Error) {
 	known, ok := modifiers[name]
-	if p.registry.byType[name] != nil {
+	isType := p.registry.byType[name] != nil
+	if !param.allowsModifier(name, isType) {
+		return nil, unknownParam("%s does not take the modifier :%s, by its definition", param.Code, name)
+	}
+	if isType {
 		return p.typedReference(param, name, values)
 	}
 	if !ok {

@@ -24,8 +24,10 @@ func (numberKind) index(x *indexer, n fhir.Node) {
 }
 
 // number adds the key of a primitive number, where it is there.
-func (x *indexer) number(n fhir.Node) {
-	if k, ok := appendNumber(x.keys, textOf(n)); ok {
+func (x *indexer) number(n fhir.Node) { x.decimal(textOf(n)) }
+
+func (x *indexer) decimal(text []byte) {
+	if k, ok := appendNumber(x.keys, text); ok {
 		x.keys = k
 		x.end()
 	}

@@ -28,6 +28,10 @@ type parser struct {
 	// joins counts what MaxJoins limits.
 	joins int
 	seen  map[string]bool
+	// current is the place of the pair being read; first has those of the
+	// parameters with rules.
+	current int
+	first   map[*Param]int
 }
 
 // Parse reads a search on one resource type, or on several: types has the one
@@ -45,7 +49,7 @@ func (r *Registry) Parse(types []string, pairs []Pair, opt Options) (*Query, err
 	if len(pairs) > MaxParameters {
 		return nil, fhir.Errorf(fhir.KindTooCostly, "the search has %d parameters; at most %d are allowed", len(pairs), MaxParameters)
 	}
-	p := &parser{registry: r, types: types, opt: opt, query: &Query{Count: DefaultCount}, seen: map[string]bool{}}
+	p := &parser{registry: r, types: types, opt: opt, query: &Query{Count: DefaultCount}, seen: map[string]bool{}, first: map[*Param]int{}}
 	for _, t := range types {
 		if r.byType[t] == nil {
 			return nil, fhir.Errorf(fhir.KindNotFound, "%s is not a resource type", t)
@@ -55,7 +59,8 @@ func (r *Registry) Parse(types []string, pairs []Pair, opt Options) (*Query, err
 		return nil, err
 	}
 	p.where = make([]And, len(p.types))
-	for _, pair := range pairs {
+	for i, pair := range pairs {
+		p.current = i
 		if err := p.pair(pair); err != nil {
 			return nil, err
 		}
@@ -183,6 +188,9 @@ func (p *parser) node(resourceType, name string, values []string, depth int) (No
 	if err != nil {
 		return nil, err
 	}
+	if err := p.checkRules(param, values); err != nil {
+		return nil, err
+	}
 	if hasModifier {
 		return p.modified(param, modifier, values)
 	}
@@ -255,6 +263,9 @@ func (p *parser) updated(values []string) (Node, *fhir.Error) {
 // param finds an offered parameter of a type.
 func (p *parser) param(resourceType, code string) (*Param, *fhir.Error) {
 	if param := p.registry.byType[resourceType][code]; param != nil && param.Def != nil {
+		if param.building {
+			return nil, unknownParam("the parameter %s of %s is being indexed; it can be searched when that is done", code, resourceType)
+		}
 		return param, nil
 	}
 	if reason := p.registry.notOffered(resourceType, code); reason != "" {

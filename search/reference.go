@@ -156,6 +156,8 @@ func (referenceKind) query(o *operand) (condition, error) {
 		return condition{}, fhir.Errorf(fhir.KindInvalid, "%q is not a reference that can be searched for", o.value)
 	case len(q.id) > 0 && o.registry.Definitions.Schema.Resource(string(q.typ)) == nil:
 		return condition{}, fhir.Errorf(fhir.KindInvalid, "%q in %q is not a resource type", q.typ, o.value)
+	case len(q.id) > 0 && o.param.Def.Bases != nil && !slices.Contains(o.registry.targets(o.param), string(q.typ)):
+		return condition{}, unknownParam("%s does not refer to %s, by its definition (target), but to %s", o.param.Code, q.typ, strings.Join(o.param.Def.Target, ", "))
 	case len(q.canonical) > 0:
 		return condition{spans: []Span{Exactly(appendCapped(nil, q.canonical, uriMax))}}, nil
 	}

@@ -42,6 +42,8 @@ type resourceParams struct {
 	// present is the mark MarkPresent.
 	present *Param
 	marks   []compartmentMark
+	// custom are the data store's own parameters.
+	custom []*Param
 }
 
 // A compartmentMark puts resources into compartments.

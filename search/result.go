@@ -297,7 +297,7 @@ func (p *parser) includeOf(pair Pair) (Include, *fhir.Error) {
 func (r *Registry) references(resourceType string) []*Param {
 	var params []*Param
 	for _, code := range slices.Sorted(maps.Keys(r.byType[resourceType])) {
-		if p := r.byType[resourceType][code]; p.Def != nil && p.Def.Type == definition.ParamReference {
+		if p := r.byType[resourceType][code]; p.Def != nil && p.Def.Type == definition.ParamReference && !p.building {
 			params = append(params, p)
 		}
 	}

@@ -21,17 +21,20 @@ type stringKind struct{}
 const stringMax = 120
 
 func (stringKind) index(x *indexer, n fhir.Node) {
-	eachString(x, n, func(text []byte) {
-		start := len(x.keys)
-		if k := appendFolded(x.keys, text); len(k) > start {
-			x.keys = append(k[:start+runeCut(k[start:], stringMax)], 0)
-			x.end()
-		}
-		if !x.part && len(text) > 0 {
-			x.keys = appendExact(x.keys, text)
-			x.end()
-		}
-	})
+	eachString(x, n, x.text)
+}
+
+// text adds the keys of a string.
+func (x *indexer) text(text []byte) {
+	start := len(x.keys)
+	if k := appendFolded(x.keys, text); len(k) > start {
+		x.keys = append(k[:start+runeCut(k[start:], stringMax)], 0)
+		x.end()
+	}
+	if !x.part && len(text) > 0 {
+		x.keys = appendExact(x.keys, text)
+		x.end()
+	}
 }
 
 // appendExact appends the key of :exact. Texts that are canonically equivalent

@@ -28,8 +28,9 @@ var imports = map[string][]string{
 	"synth":    {"fhir"},
 
 	"validate": {"fhir", "definition", "fhirpath"},
-	"search":   {"fhir", "definition", "fhirpath", "search/filter", "search/geo", "ucum"},
+	"search":   {"fhir", "definition", "fhirpath", "search/define", "search/filter", "search/geo", "ucum"},
 
+	"search/define": {"fhir", "definition", "fhirpath"},
 	"search/filter": {"fhir"},
 	"search/geo":    {},
 

@@ -15,6 +15,13 @@
 //	load 2024-01-01T00:00:00Z         resources, one on a line, stored in
 //	{"resourceType":"Patient",…}      this order at the given time
 //
+//	define 1                          custom search parameters of that
+//	{"resourceType":"SearchParam…     generation, in place of those with the
+//	                                  same URL; "define 1 building" while
+//	                                  they cannot be searched. "error: …"
+//	                                  instead is what the refusal of the one
+//	                                  definition above it must hold
+//
 //	query Patient?name=peter          a search, and the ids found, in order;
 //	p1 p2                             "none" where there are none
 //
@@ -33,11 +40,15 @@ package searchtest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -79,7 +90,7 @@ func Scripts(t *testing.T, registry *search.Registry, fsys fs.FS, open func(t *t
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := runner{t: t, name: name, registry: registry, backend: open(t), now: time.Now}
+			r := runner{t: t, name: name, registry: registry, base: registry, custom: map[string]search.Custom{}, backend: open(t), now: time.Now}
 			for _, b := range blocks(data) {
 				if err := r.run(b); err != nil {
 					t.Errorf("%s:%d: %s: %v", name, b.line, b.head, err)
@@ -124,6 +135,9 @@ type runner struct {
 	registry *search.Registry
 	backend  Backend
 	now      func() time.Time
+	// base is the registry without custom parameters, by URL.
+	base   *search.Registry
+	custom map[string]search.Custom
 	// full is set for a caller that follows all that a query may ask for.
 	full bool
 }
@@ -140,6 +154,8 @@ func (r *runner) run(b block) error {
 		return err
 	case "load":
 		return r.load(rest, b.body)
+	case "define":
+		return r.define(rest, b.body)
 	case "query", "lenient":
 		want, err := expectation(b.body)
 		if err != nil {
@@ -148,6 +164,62 @@ func (r *runner) run(b block) error {
 		return r.query(rest, verb == "lenient", want)
 	}
 	return fmt.Errorf("unknown command %q", verb)
+}
+
+func (r *runner) define(how string, lines []string) error {
+	number, building, _ := strings.Cut(how, " ")
+	generation, err := strconv.Atoi(number)
+	if err != nil {
+		return err
+	}
+	var refused error
+	for _, line := range lines {
+		if text, ok := strings.CutPrefix(line, "error: "); ok {
+			if refused == nil || !strings.Contains(refused.Error()+refusedAt(refused), text) {
+				return fmt.Errorf("the definition gives the error %v; want %q", refused, text)
+			}
+			refused = nil
+			continue
+		}
+		if refused != nil {
+			return refused
+		}
+		tree, err := fhir.Parse(r.base.Definitions.Schema, []byte(line), fhir.DefaultLimits)
+		if err != nil {
+			return fmt.Errorf("%s: %w", line, err)
+		}
+		def, err := r.registry.ReadDefinition(tree)
+		if refused = err; err != nil {
+			continue
+		}
+		r.custom[def.URL] = search.Custom{Def: def, Generation: generation, Building: building == "building"}
+		if err := r.withCustom(); err != nil {
+			return err
+		}
+	}
+	return refused
+}
+
+// refusedAt are the places of an error's issues.
+func refusedAt(err error) string {
+	var text strings.Builder
+	var e *fhir.Error
+	if errors.As(err, &e) {
+		for _, issue := range e.Issues {
+			text.WriteString("\n" + issue.Expression + ": " + issue.Diagnostics)
+		}
+	}
+	return text.String()
+}
+
+// withCustom adds the parameters in order of their URLs, composites last.
+func (r *runner) withCustom() error {
+	all := slices.SortedFunc(maps.Values(r.custom), func(a, b search.Custom) int {
+		return cmp.Or(cmp.Compare(len(a.Def.Component), len(b.Def.Component)), cmp.Compare(a.Def.URL, b.Def.URL))
+	})
+	var err error
+	r.registry, err = r.base.With(all)
+	return err
 }
 
 func (r *runner) load(at string, lines []string) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"os"
-	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,43 +46,6 @@ func TestTableIsCurrent(t *testing.T) {
 	}
 	if got, want := decoded.Definitions, 1397; got != want { // 1,400 less three examples
 		t.Errorf("%d SearchParameter definitions, want %d", got, want)
-	}
-}
-
-func TestSplitUnion(t *testing.T) {
-	for _, test := range []struct {
-		expression string
-		want       []string
-	}{
-		{"", nil},
-		{"Patient.name", []string{"Patient.name"}},
-		{"A.x | (B.y as date)|C.z", []string{"A.x", "(B.y as date)", "C.z"}},
-		{"(A.x | A.y).z | B.x", []string{"(A.x | A.y).z", "B.x"}},
-		{"A.where(x='a|b') | B.x", []string{"A.where(x='a|b')", "B.x"}},
-	} {
-		if got := splitUnion(test.expression); !slices.Equal(got, test.want) {
-			t.Errorf("splitUnion(%q) = %q, want %q", test.expression, got, test.want)
-		}
-	}
-}
-
-func TestApplies(t *testing.T) {
-	p := &packer{resources: []string{"Observation", "Patient", "PatientX"}}
-	for _, test := range []struct {
-		part string
-		want bool
-	}{
-		{"Patient.name", true},
-		{"(Patient.deceased as dateTime)", true},
-		{"Resource.id", true},
-		{"DomainResource.text", true},
-		{"name", true},
-		{"PatientX.name", false},
-		{"(Observation.value as Quantity)", false},
-	} {
-		if got := p.applies(test.part, "Patient"); got != test.want {
-			t.Errorf("applies(%q, Patient) = %v, want %v", test.part, got, test.want)
-		}
 	}
 }
 

@@ -77,55 +77,16 @@ func (p *packer) param(d searchParameter, base string) (table.Param, error) {
 	if paramTypes[d.Type] == 0 {
 		return table.Param{}, fmt.Errorf("%s: type %q is not known", d.URL, d.Type)
 	}
-	var parts []string
-	for _, part := range splitUnion(d.Expression) {
-		if p.applies(part, base) {
-			parts = append(parts, part)
-		}
-	}
-	if d.Expression != "" && len(parts) == 0 {
+	expression := definition.PartsFor(d.Expression, base, func(name string) bool { return slices.Contains(p.resources, name) })
+	if d.Expression != "" && expression == "" {
 		return table.Param{}, fmt.Errorf("%s: no part of %q applies to %s", d.URL, d.Expression, base)
 	}
 	return table.Param{
 		Code: d.Code, Base: base, URL: d.URL, Type: int(paramTypes[d.Type]),
-		Expression:  strings.Join(parts, " | "),
+		Expression:  expression,
 		Targets:     p.targetList(d.Target),
 		Description: describe(d.Description, base),
 	}, nil
-}
-
-// splitUnion splits an expression at the "|" outside brackets and strings.
-func splitUnion(expression string) []string {
-	var parts []string
-	depth, start, quoted := 0, 0, false
-	for i := 0; i < len(expression); i++ {
-		switch c := expression[i]; {
-		case c == '\'':
-			quoted = !quoted
-		case quoted:
-		case c == '(':
-			depth++
-		case c == ')':
-			depth--
-		case c == '|' && depth == 0:
-			parts = append(parts, strings.TrimSpace(expression[start:i]))
-			start = i + 1
-		}
-	}
-	if last := strings.TrimSpace(expression[start:]); last != "" {
-		parts = append(parts, last)
-	}
-	return parts
-}
-
-// applies reports whether one part of an expression can select something in
-// a resource of the base type: it names that type, a more general one, or none.
-func (p *packer) applies(part, base string) bool {
-	word := strings.TrimLeft(part, "( ")
-	if end := strings.IndexFunc(word, func(r rune) bool { return r != '_' && (r < 'A' || r > 'z') }); end >= 0 {
-		word = word[:end]
-	}
-	return word == base || !slices.Contains(p.resources, word)
 }
 
 var markdownLink = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
