@@ -1,6 +1,9 @@
 package authz
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/tarnhealth/tarn/search"
 )
 
@@ -83,38 +86,104 @@ type Scopes struct {
 	order []string
 }
 
-// A Dropped is a part of a scope text that means nothing here.
-type Dropped struct {
-	Scope string
-	// Reason says why, in a sentence without a full stop.
-	Reason string
-}
-
-// MaxScopeText is the length of the longest scope text, in bytes.
-const MaxScopeText = 16 << 10
-
-// ParseScopes reads the scopes of a text, separated by spaces. Those that are
-// not understood are left out, never widened, and told in dropped. registry says
-// which resource types and parameters there are.
-func ParseScopes(text string, registry *search.Registry) (s Scopes, dropped []Dropped) {
-	return Scopes{}, nil
-}
-
 // String is the scope as it is written in a scope text.
-func (s Scope) String() string { return "" }
+func (s Scope) String() string {
+	var b strings.Builder
+	b.WriteString(s.Level.String() + "/" + s.Type + ".")
+	if word := v1Words[s.Actions]; s.V1 && word != "" && len(s.Query) == 0 {
+		b.WriteString(word)
+		return b.String()
+	}
+	b.WriteString(s.Actions.String())
+	if len(s.Query) > 0 {
+		b.WriteString("?" + s.queryText())
+	}
+	return b.String()
+}
 
-// String is the scopes as they were asked for, in that order.
-func (s Scopes) String() string { return "" }
+// v1Words are what version 1 can say.
+var v1Words = map[Actions]string{ActionsRead: "read", ActionsWrite: "write", ActionsAll: "*"}
+
+// queryText is Query as it was spelt, or in a spelling of its own.
+func (s Scope) queryText() string {
+	if pairs, err := search.Pairs(s.query); err == nil && slices.Equal(pairs, s.Query) {
+		return s.query
+	}
+	parts := make([]string, len(s.Query))
+	for i, p := range s.Query {
+		parts[i] = escapeQuery(p.Name, "=") + "=" + escapeQuery(p.Value, "")
+	}
+	return strings.Join(parts, "&")
+}
+
+// escapeQuery escapes what has a meaning in a query or may not stand in a scope
+// (RFC 6749 section 3.3).
+func escapeQuery(text, more string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(text) {
+		if c := text[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"\\%&+"+more, c) >= 0 {
+			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// A flag is a scope that is one word.
+type flag struct {
+	name string
+	of   func(s *Scopes) *bool
+}
+
+// flags are in the order that String has them in where none was asked for.
+var flags = []flag{
+	{"launch", func(s *Scopes) *bool { return &s.Launch }},
+	{"launch/patient", func(s *Scopes) *bool { return &s.LaunchPatient }},
+	{"launch/encounter", func(s *Scopes) *bool { return &s.LaunchEncounter }},
+	{"openid", func(s *Scopes) *bool { return &s.OpenID }},
+	{"fhirUser", func(s *Scopes) *bool { return &s.FHIRUser }},
+	{"profile", func(s *Scopes) *bool { return &s.Profile }},
+	{"email", func(s *Scopes) *bool { return &s.Email }},
+	{"offline_access", func(s *Scopes) *bool { return &s.Offline }},
+	{"online_access", func(s *Scopes) *bool { return &s.Online }},
+}
+
+// words are the scopes one by one, in no order that was asked for.
+func (s Scopes) words() []string {
+	var words []string
+	for _, f := range flags {
+		if *f.of(&s) {
+			words = append(words, f.name)
+		}
+	}
+	for _, r := range s.Resources {
+		words = append(words, r.String())
+	}
+	return words
+}
+
+// String is the scopes as they were asked for, in that order; those that were
+// not asked for in so many words follow.
+func (s Scopes) String() string {
+	left := s.words()
+	words := make([]string, 0, len(left))
+	for _, asked := range s.order {
+		if i := slices.Index(left, asked); i >= 0 {
+			words = append(words, asked)
+			left = slices.Delete(left, i, i+1)
+		}
+	}
+	return strings.Join(append(words, left...), " ")
+}
 
 // Empty reports whether there is no scope at all.
-func (s Scopes) Empty() bool { return false }
+func (s Scopes) Empty() bool { return len(s.words()) == 0 }
 
-// Narrow returns what of s is also in allowed. A resource scope becomes one
-// for each allowed scope that it shares something with, and stays in the form it
-// was asked for where that can say it. Levels do not mix: user/*.rs does not
-// allow patient/*.rs.
-func (s Scopes) Narrow(allowed Scopes) Scopes { return Scopes{} }
-
-// Without returns s less the scopes for which drop holds, as when a user unticks
-// them.
-func (s Scopes) Without(drop func(Scope) bool) Scopes { return s }
+// Without returns s less the resource scopes for which drop holds, as when a
+// user unticks them.
+func (s Scopes) Without(drop func(Scope) bool) Scopes {
+	s.Resources = slices.DeleteFunc(slices.Clone(s.Resources), drop)
+	return s
+}
