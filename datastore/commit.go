@@ -41,6 +41,11 @@ type Op struct {
 	// used before stores nothing and comes to what the first one came to. The
 	// same key with another resource is an error.
 	Key string
+	// NewID, where not "", is the id of the resource that the op makes, where it
+	// makes one under an id of the server's choice. It must never have been
+	// used. By it a caller can tell, after a crash too, whether the op was
+	// carried out.
+	NewID string
 	// FullURL is the Bundle entry's, "" outside a transaction.
 	FullURL string
 	// Level says how strictly Resource is validated.
@@ -149,13 +154,21 @@ func (c *commit) check(i int) error {
 	}
 	switch op.Interaction {
 	case authz.Create:
-		if c.ids[i] = c.store.newID(); op.Key != "" {
+		if c.ids[i] = c.idFor(op); op.Key != "" {
 			c.ids[i] = c.store.keyedID(op.Type, op.Key)
 		}
 	case authz.Update:
 		return checkUpdateID(op)
 	}
 	return nil
+}
+
+// idFor is the id of a resource that an op may make.
+func (c *commit) idFor(op *Op) string {
+	if op.NewID != "" {
+		return op.NewID
+	}
+	return c.store.newID()
 }
 
 func checkUpdateID(op *Op) error {
@@ -239,6 +252,8 @@ func (x *expansion) refused(places []int, err error) error {
 		return x.commit.locate(i, fhir.Errorf(fhir.KindInvalid, "a transaction may write %s/%s only once", x.steps[i].op.Type, x.steps[i].op.ID))
 	case errors.Is(err, store.ErrVersion) && op.IfMatch != "":
 		return x.commit.locate(i, versionMismatch(op))
+	case errors.Is(err, store.ErrExists) && op.NewID != "" && x.steps[i].op.ID == op.NewID:
+		return x.commit.locate(i, fhir.Errorf(fhir.KindConflict, "%s/%s was made already: this request was carried out before", op.Type, op.NewID))
 	case errors.Is(err, store.ErrExists) && op.IfNoneMatch:
 		return x.commit.locate(i, fhir.Errorf(fhir.KindPrecondition, "%s/%s exists, and If-None-Match: * asks that it does not", op.Type, op.ID))
 	}

@@ -78,6 +78,7 @@ func (x *expansion) expandOp(ctx context.Context, i int) error {
 	switch op.Interaction {
 	case authz.Create:
 		st.op.Kind, st.op.ID = store.OpCreate, x.commit.ids[i]
+		st.op.IfAbsent = op.NewID != ""
 	case authz.Update, authz.Patch:
 		st.op.Kind = store.OpUpdate
 	case authz.Delete:
@@ -179,9 +180,9 @@ func (x *expansion) conditionalUpdate(i int, matches []store.Version) error {
 	default:
 		st.op.Kind = store.OpCreate
 		if x.commit.ids[i] == "" {
-			x.commit.ids[i] = x.commit.store.newID()
+			x.commit.ids[i] = x.commit.idFor(op)
 		}
-		st.op.ID = x.commit.ids[i]
+		st.op.ID, st.op.IfAbsent = x.commit.ids[i], op.NewID != ""
 	}
 	return nil
 }
