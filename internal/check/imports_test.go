@@ -28,11 +28,14 @@ var imports = map[string][]string{
 	"synth":    {"fhir"},
 
 	"validate": {"fhir", "definition", "fhirpath"},
-	"search":   {"fhir", "definition", "fhirpath", "search/define", "search/filter", "search/geo", "ucum"},
+	"search":   {"fhir", "definition", "fhirpath", "search/chars", "search/decimal", "search/define", "search/filter", "search/fulltext", "search/geo", "ucum"},
 
-	"search/define": {"fhir", "definition", "fhirpath"},
-	"search/filter": {"fhir"},
-	"search/geo":    {},
+	"search/chars":    {},
+	"search/decimal":  {"fhir"},
+	"search/define":   {"fhir", "definition", "fhirpath"},
+	"search/filter":   {"fhir"},
+	"search/fulltext": {"fhir", "search/chars"},
+	"search/geo":      {},
 
 	"patch": {"fhir", "definition", "fhirpath"},
 	"store": {"fhir", "definition", "search"},
@@ -62,6 +65,7 @@ var imports = map[string][]string{
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "synth", "load", "validate"},
 
 	// Test suites and tools that packages' tests use.
+	"internal/browser":     {},
 	"internal/check":       {},
 	"internal/endtoend":    {},
 	"kv/kvtest":            {"kv"},

@@ -1,0 +1,6 @@
+// Package browser tests sign-in and the launch of SMART apps in a real browser:
+// headless Chromium, the npm package fhirclient as the app, accessibility rules
+// on each page, and an OpenID Connect provider of another maker upstream.
+//
+// setup.sh installs what it needs; without it the tests are skipped, saying so.
+package browser
