@@ -5,6 +5,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/fhirpath"
+	"github.com/tarnhealth/tarn/search/chars"
 )
 
 // compositeKind: for each value that the composite's expression selects, a key
@@ -82,7 +83,7 @@ func (compositeKind) sorted() Span { return everything }
 func (compositeKind) size(b []byte) int { return len(b) }
 
 func (compositeKind) query(o *operand) (condition, error) {
-	parts := split(o.value, '$')
+	parts := chars.Split(o.value, '$')
 	components := o.param.components
 	if len(parts) != len(components) {
 		return condition{}, fhir.Errorf(fhir.KindInvalid, "%q has %d parts; %s takes %d, with a $ between them", o.value, len(parts), o.param.Code, len(components))

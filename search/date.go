@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/chars"
 )
 
 // dateKind: a date's key is the interval that the value covers, from its
@@ -120,138 +121,19 @@ func timingInterval(n fhir.Node) (all interval, ok bool) {
 }
 
 // parseInterval reads a date, dateTime or instant of any precision from the
-// year to fractions of a second: YYYY[-MM[-DD[Thh:mm[:ss[.f…]][Z|±hh:mm]]]].
+// year to fractions of a second.
 func parseInterval(s []byte) (interval, bool) {
-	p := dateParser{rest: s, ok: true}
-	year := p.number(4)
-	month, day := 1, 1
-	if p.next('-') {
-		month = p.number(2)
-		if p.next('-') {
-			day = p.number(2)
-			if p.next('T') {
-				return p.clock(year, month, day)
-			}
-			return p.day(year, month, day, 0, 0, 1)
-		}
-		return p.day(year, month, day, 0, 1, 0)
-	}
-	return p.day(year, month, day, 1, 0, 0)
-}
-
-type dateParser struct {
-	rest []byte
-	ok   bool
-}
-
-func (p *dateParser) next(c byte) bool {
-	if len(p.rest) > 0 && p.rest[0] == c {
-		p.rest = p.rest[1:]
-		return true
-	}
-	return false
-}
-
-func (p *dateParser) number(digits int) int {
-	if len(p.rest) < digits {
-		p.ok = false
-		return 0
-	}
-	n := 0
-	for _, c := range p.rest[:digits] {
-		if c < '0' || c > '9' {
-			p.ok = false
-		}
-		n = n*10 + int(c-'0')
-	}
-	p.rest = p.rest[digits:]
-	return n
-}
-
-// day ends the parsing of a value that has no time of day.
-func (p *dateParser) day(year, month, day, years, months, days int) (interval, bool) {
-	if !p.ok || len(p.rest) > 0 || !validDay(year, month, day) {
+	if len(s) == 0 {
 		return interval{}, false
 	}
-	lo := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
-	return interval{lo.UnixMicro(), lo.AddDate(years, months, days).UnixMicro()}, true
-}
-
-func validDay(year, month, day int) bool {
-	if year < 1 || month < 1 || month > 12 || day < 1 || day > 31 {
-		return false
-	}
-	return day <= 28 || time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC).Day() == day
-}
-
-func (p *dateParser) clock(year, month, day int) (interval, bool) {
-	hour := p.number(2)
-	if !p.next(':') {
-		return interval{}, false
-	}
-	minute, second := p.number(2), 0
-	fraction, width := int64(0), int64(60e6)
-	if p.next(':') {
-		second, width = p.number(2), 1e6
-		if p.next('.') {
-			fraction, width = p.fraction()
-		}
-	}
-	zone := p.zone()
-	// 60 is allowed for leap seconds; 24:00 is not a time in FHIR.
-	if !p.ok || len(p.rest) > 0 || !validDay(year, month, day) || hour > 23 || minute > 59 || second > 60 {
-		return interval{}, false
-	}
-	lo := time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC).UnixMicro()
-	lo += fraction - int64(zone)*60e6
-	return interval{lo, lo + width}, true
-}
-
-// fraction reads the digits after the second's point: their value and that of
-// a unit of the last one, in microseconds. Digits after the sixth are dropped.
-func (p *dateParser) fraction() (fraction, width int64) {
-	width = 1e6
-	n := 0
-	for len(p.rest) > 0 && p.rest[0] >= '0' && p.rest[0] <= '9' {
-		if n < 6 {
-			width /= 10
-			fraction += int64(p.rest[0]-'0') * width
-		}
-		p.rest = p.rest[1:]
-		n++
-	}
-	p.ok = p.ok && n > 0
-	return fraction, width
-}
-
-// zone reads the time zone: its minutes east of UTC.
-func (p *dateParser) zone() int {
-	if len(p.rest) == 0 || p.next('Z') {
-		return 0
-	}
-	sign := 1
-	if p.rest[0] == '-' {
-		sign = -1
-	} else if p.rest[0] != '+' {
-		p.ok = false
-		return 0
-	}
-	p.rest = p.rest[1:]
-	hours := p.number(2)
-	if !p.next(':') {
-		p.ok = false
-	}
-	minutes := p.number(2)
-	if hours > 14 || minutes > 59 {
-		p.ok = false
-	}
-	return sign * (hours*60 + minutes)
+	i, err := fhir.ParseDateTime(string(s))
+	return interval{i.Lo, i.Hi}, err == nil
 }
 
 // operandInterval reads a query's date and widens it for the prefix ap. In a
 // form or query string the + of a time zone may have become a space.
 func operandInterval(value string, now func() time.Time) (prefix, interval, error) {
-	p, text, err := cutPrefix(unescape(value))
+	p, text, err := cutPrefix(chars.Unescape(value))
 	if err != nil {
 		return 0, interval{}, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/chars"
 	"github.com/tarnhealth/tarn/search/filter"
 )
 
@@ -208,7 +209,7 @@ func filterNotIn(p *parser, param *Param, t *filter.Test) (Node, *fhir.Error) {
 
 // filterEqual looks for a whole text, without case and accents.
 func filterEqual(p *parser, param *Param, t *filter.Test) (Node, *fhir.Error) {
-	key := append(appendFolded(nil, []byte(t.Value)), 0)
+	key := append(chars.AppendFolded(nil, []byte(t.Value)), 0)
 	if len(key) == 1 || isCut(key) {
 		return filterText(bytes.Equal)(p, param, t)
 	}
@@ -229,7 +230,7 @@ func filterText(compare func(text, value []byte) bool) func(p *parser, param *Pa
 				value := []byte(o.value)
 				return []condition{{spans: []Span{everything}, test: func(key []byte) bool { return compare(key[:len(key)-1], value) }}}, nil
 			}
-			value := appendFolded(nil, []byte(o.value))
+			value := chars.AppendFolded(nil, []byte(o.value))
 			if len(value) == 0 {
 				return nil, fhir.Errorf(fhir.KindInvalid, "%q has no character to search for", o.value)
 			}

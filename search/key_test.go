@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tarnhealth/tarn/search/decimal"
 	"pgregory.net/rapid"
 )
 
@@ -26,8 +27,8 @@ func rat(t interface{ Fatalf(string, ...any) }, text string) *big.Rat {
 func TestNumberKeyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := numberText().Draw(t, "a"), numberText().Draw(t, "b")
-		ka, ok := appendNumber(nil, []byte(a))
-		kb, ok2 := appendNumber(nil, []byte(b))
+		ka, ok := decimal.Append(nil, []byte(a))
+		kb, ok2 := decimal.Append(nil, []byte(b))
 		if !ok || !ok2 {
 			t.Fatalf("%q or %q was not read", a, b)
 		}
@@ -37,7 +38,7 @@ func TestNumberKeyOrder(t *testing.T) {
 		if !bytes.Equal(ka, kb) && bytes.HasPrefix(kb, ka) {
 			t.Fatalf("the key of %s begins that of %s", a, b)
 		}
-		if n := numberSize(append(bytes.Clone(ka), kb...)); n != len(ka) {
+		if n := decimal.Size(append(bytes.Clone(ka), kb...)); n != len(ka) {
 			t.Fatalf("the key %x of %s is said to have %d bytes", ka, a, n)
 		}
 	})
@@ -45,7 +46,7 @@ func TestNumberKeyOrder(t *testing.T) {
 
 func TestNumberKeyRefuses(t *testing.T) {
 	for _, text := range []string{"", "-", ".5", "abc", "1e", "1e+", "1.2.3", "0x10", "1 "} {
-		if k, ok := appendNumber([]byte("x"), []byte(text)); ok || string(k) != "x" {
+		if k, ok := decimal.Append([]byte("x"), []byte(text)); ok || string(k) != "x" {
 			t.Errorf("%q was read as a number: %x", text, k)
 		}
 	}
@@ -62,14 +63,14 @@ func TestNumberBounds(t *testing.T) {
 		{"5.4e-3", "0.00535", "0.00545"},
 	}
 	for _, tt := range tests {
-		d, err := parseDecimal(tt.text)
+		d, err := decimal.Parse(tt.text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		lo, hi := d.bounds()
-		wantLo, _ := appendNumber(nil, []byte(tt.lo))
-		wantHi, _ := appendNumber(nil, []byte(tt.hi))
-		if !bytes.Equal(lo.key(), wantLo) || !bytes.Equal(hi.key(), wantHi) {
+		lo, hi := d.Bounds()
+		wantLo, _ := decimal.Append(nil, []byte(tt.lo))
+		wantHi, _ := decimal.Append(nil, []byte(tt.hi))
+		if !bytes.Equal(lo.Key(), wantLo) || !bytes.Equal(hi.Key(), wantHi) {
 			t.Errorf("%s means [%v, %v); want [%s, %s)", tt.text, lo, hi, tt.lo, tt.hi)
 		}
 	}
@@ -79,20 +80,20 @@ func TestNumberBounds(t *testing.T) {
 func TestNumberSpans(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q, v := numberText().Draw(t, "query"), numberText().Draw(t, "value")
-		d, err := parseDecimal(q)
+		d, err := decimal.Parse(q)
 		if err != nil {
 			t.Fatal(err)
 		}
-		key, _ := appendNumber(nil, []byte(v))
+		key, _ := decimal.Append(nil, []byte(v))
 		order := rat(t, v).Cmp(rat(t, q))
 		want := map[prefix]bool{prefixGt: order > 0, prefixSa: order > 0, prefixGe: order >= 0,
 			prefixLt: order < 0, prefixEb: order < 0, prefixLe: order <= 0}
 		for p, w := range want {
-			if got := inSpans(d.spans(p), key); got != w {
+			if got := inSpans(numberSpans(d, p), key); got != w {
 				t.Fatalf("%s %s%s is %v", v, prefixes[p], q, got)
 			}
 		}
-		if inSpans(d.spans(prefixEq), key) == inSpans(d.spans(prefixNe), key) {
+		if inSpans(numberSpans(d, prefixEq), key) == inSpans(numberSpans(d, prefixNe), key) {
 			t.Fatalf("%s is both or neither of eq%s and ne%s", v, q, q)
 		}
 	})
@@ -181,69 +182,6 @@ func TestParseInterval(t *testing.T) {
 		if got, ok := parseInterval([]byte(text)); ok {
 			t.Errorf("%q was read as %v", text, got)
 		}
-	}
-}
-
-func TestFold(t *testing.T) {
-	tests := []struct{ in, want string }{
-		{"Peter  James ", "peter james"},
-		{" \t\n", ""},
-		{"MÜLLER", "muller"},
-		{"Mu\u0308ller", "muller"},
-		{"Ærøskøbing", "ærøskøbing"},
-		{"a\u00a0b", "a b"},
-		{"İstanbul", "istanbul"},
-		{"a\x00b\x1f", "ab"},
-		{"日本", "日本"},
-	}
-	for _, tt := range tests {
-		if got := string(appendFolded([]byte("x"), []byte(tt.in))); got != "x"+tt.want {
-			t.Errorf("%q folds to %q; want %q", tt.in, got[1:], tt.want)
-		}
-	}
-}
-
-// Folding twice must change nothing, and both ways of folding must agree.
-func TestFoldIsStable(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		text := []byte(rapid.String().Draw(t, "text"))
-		once := appendFolded(nil, text)
-		if twice := appendFolded(nil, once); !bytes.Equal(once, twice) {
-			t.Fatalf("%q folds to %q and then to %q", text, once, twice)
-		}
-		if slow := appendFoldedSlow(nil, text); !bytes.Equal(once, slow) {
-			t.Fatalf("%q folds to %q, the slow way to %q", text, once, slow)
-		}
-	})
-}
-
-func TestCapped(t *testing.T) {
-	long := strings.Repeat("é", 100)
-	a, b := appendCapped(nil, []byte(long+"a"), 101), appendCapped(nil, []byte(long+"b"), 101)
-	if bytes.Equal(a, b) || len(a) != 100+1+16+1 || bytes.IndexByte(a, 0) != len(a)-1 {
-		t.Errorf("keys of long texts: %q and %q", a, b)
-	}
-}
-
-func TestSplit(t *testing.T) {
-	tests := []struct {
-		value string
-		want  []string
-	}{
-		{"a", []string{"a"}},
-		{"a,b", []string{"a", "b"}},
-		{`a\,b,c`, []string{`a\,b`, "c"}},
-		{`a\\,b`, []string{`a\\`, "b"}},
-		{`a\`, []string{`a\`}},
-		{",", []string{"", ""}},
-	}
-	for _, tt := range tests {
-		if got := split(tt.value, ','); !slices.Equal(got, tt.want) {
-			t.Errorf("%q splits into %q; want %q", tt.value, got, tt.want)
-		}
-	}
-	if got := unescape(`a\,b\$c\|d\\e\f\`); got != `a,b$c|d\e\f\` {
-		t.Errorf("unescape gives %q", got)
 	}
 }
 

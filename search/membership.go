@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/chars"
 )
 
 const paramList = "_list"
@@ -17,7 +18,7 @@ func (p *parser) list(values []string) (Node, *fhir.Error) {
 		if strings.HasPrefix(v, "$") {
 			return nil, fhir.Errorf(fhir.KindNotSupported, "the list %s is not offered: _list takes the ids of List resources", v)
 		}
-		ids[i] = strings.TrimPrefix(unescape(v), "List/")
+		ids[i] = strings.TrimPrefix(chars.Unescape(v), "List/")
 		if !isID([]byte(ids[i])) {
 			return nil, fhir.Errorf(fhir.KindInvalid, "the value %q of _list is not the id of a List", v)
 		}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/chars"
+	"github.com/tarnhealth/tarn/search/decimal"
 	"github.com/tarnhealth/tarn/search/geo"
 	"github.com/tarnhealth/tarn/ucum"
 )
@@ -40,7 +42,7 @@ func (nearKind) index(x *indexer, n fhir.Node) {
 
 // degrees reads a latitude or longitude of at most max degrees either way.
 func degrees(text []byte, max float64) (float64, bool) {
-	if _, err := parseDecimal(string(text)); err != nil {
+	if _, err := decimal.Parse(string(text)); err != nil {
 		return 0, false
 	}
 	v, err := strconv.ParseFloat(string(text), 64)
@@ -72,7 +74,7 @@ func appendPlace(dst []byte, p geo.Place) []byte {
 
 // readCircle reads latitude|longitude[|distance[|unit]].
 func readCircle(value string) (c geo.Circle, err error) {
-	parts := split(value, '|')
+	parts := chars.Split(value, '|')
 	if len(parts) < 2 || len(parts) > 4 {
 		return c, fhir.Errorf(fhir.KindInvalid, "%q does not look like latitude|longitude|distance|unit, such as 52.37|4.89|10|km", value)
 	}
@@ -87,7 +89,7 @@ func readCircle(value string) (c geo.Circle, err error) {
 	if len(parts) > 2 && parts[2] != "" {
 		number = parts[2]
 		if len(parts) > 3 && parts[3] != "" {
-			unit = unescape(parts[3])
+			unit = chars.Unescape(parts[3])
 		}
 	}
 	c.Meters, err = meters(number, unit)
@@ -95,15 +97,15 @@ func readCircle(value string) (c geo.Circle, err error) {
 }
 
 func meters(number, unit string) (float64, error) {
-	d, err := parseDecimal(number)
-	if err != nil || d.unscaled.Sign() < 0 || max(d.exponent, -d.exponent) > maxUnitExponent {
+	d, err := decimal.Parse(number)
+	if err != nil || d.Unscaled.Sign() < 0 || max(d.Exponent, -d.Exponent) > maxUnitExponent {
 		return 0, fhir.Errorf(fhir.KindInvalid, "%q is not a distance, which is a number of at least 0", number)
 	}
 	u := ucum.Lookup([]byte(unit))
 	if u == nil || u.Base != "m" {
 		return 0, fhir.Errorf(fhir.KindInvalid, "%q is not a unit of distance; it takes UCUM's, such as km, m, [mi_i] and [ft_i]", unit)
 	}
-	digits, e := u.ToBase(d.unscaled, d.exponent)
+	digits, e := u.ToBase(d.Unscaled, d.Exponent)
 	if digits.Sign() == 0 {
 		return 0, nil
 	}

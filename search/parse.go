@@ -7,6 +7,7 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/chars"
 )
 
 // The limits of one search.
@@ -157,7 +158,7 @@ func (p *parser) reading(pair Pair) (func(resourceType string) (Node, *fhir.Erro
 // alternatives are the values between commas, the empty ones left out.
 func (p *parser) alternatives(pair Pair) ([]string, *fhir.Error) {
 	var values []string
-	for _, v := range split(pair.Value, ',') {
+	for _, v := range chars.Split(pair.Value, ',') {
 		if strings.Trim(v, "|$ ") != "" {
 			values = append(values, v)
 		}
@@ -238,7 +239,7 @@ func valueError(param *Param, err error) *fhir.Error {
 func idNode(values []string) (Node, *fhir.Error) {
 	ids := make([]string, len(values))
 	for i, v := range values {
-		if ids[i] = unescape(v); !isID([]byte(ids[i])) {
+		if ids[i] = chars.Unescape(v); !isID([]byte(ids[i])) {
 			return nil, fhir.Errorf(fhir.KindInvalid, "the value %q of _id is not a logical id: 1 to 64 letters, digits, - and .", v)
 		}
 	}

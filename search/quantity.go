@@ -7,6 +7,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/chars"
+	"github.com/tarnhealth/tarn/search/decimal"
 	"github.com/tarnhealth/tarn/ucum"
 )
 
@@ -47,11 +49,11 @@ func (quantityKind) index(x *indexer, n fhir.Node) {
 }
 
 func (x *indexer) quantity(number []byte, system uint64, code, unit []byte) {
-	k, ok := appendNumber(append(x.keys, quantityByNumber), number)
+	k, ok := decimal.Append(append(x.keys, quantityByNumber), number)
 	if !ok {
 		return
 	}
-	x.keys = appendCapped(appendCapped(appendHash(k, system), code, unitMax), unit, unitMax)
+	x.keys = chars.AppendCapped(chars.AppendCapped(appendHash(k, system), code, unitMax), unit, unitMax)
 	x.end()
 	if x.part || system == 0 || len(code) == 0 {
 		return
@@ -63,8 +65,8 @@ func (x *indexer) quantity(number []byte, system uint64, code, unit []byte) {
 		}
 		return
 	}
-	k = appendCapped(appendHash(append(x.keys, quantityByCode), system), code, unitMax)
-	x.keys, _ = appendNumber(k, number)
+	k = chars.AppendCapped(appendHash(append(x.keys, quantityByCode), system), code, unitMax)
+	x.keys, _ = decimal.Append(k, number)
 	x.end()
 }
 
@@ -88,51 +90,51 @@ const maxUnitExponent = 400
 // appendInBase appends the key of a number of units as one of base units.
 func appendInBase(dst []byte, u *ucum.Unit, number []byte) ([]byte, bool) {
 	if shift, ok := u.Shift(); ok {
-		return appendShifted(dst, number, shift)
+		return decimal.AppendShifted(dst, number, shift)
 	}
-	d, err := parseDecimal(string(number))
-	if err != nil || max(d.exponent, -d.exponent) > maxUnitExponent {
+	d, err := decimal.Parse(string(number))
+	if err != nil || max(d.Exponent, -d.Exponent) > maxUnitExponent {
 		return dst, false
 	}
 	return append(dst, inBase(u, d)...), true
 }
 
-func inBase(u *ucum.Unit, d decimal) []byte {
-	digits, e := u.ToBase(d.unscaled, d.exponent)
-	return decimal{digits, e}.key()
+func inBase(u *ucum.Unit, d decimal.Value) []byte {
+	digits, e := u.ToBase(d.Unscaled, d.Exponent)
+	return decimal.Value{Unscaled: digits, Exponent: e}.Key()
 }
 
 func (quantityKind) sorted() Span { return Prefix([]byte{quantityByNumber}) }
 
 func (quantityKind) size(b []byte) int {
-	n := 1 + numberSize(b[1:]) + hashSize
+	n := 1 + decimal.Size(b[1:]) + hashSize
 	n += bytes.IndexByte(b[n:], 0) + 1
 	return n + bytes.IndexByte(b[n:], 0) + 1
 }
 
 func (quantityKind) query(o *operand) (condition, error) {
-	parts := split(o.value, '|')
+	parts := chars.Split(o.value, '|')
 	if len(parts) != 1 && len(parts) != 3 {
 		return condition{}, fhir.Errorf(fhir.KindInvalid, "%q is not a quantity; a quantity looks like 5.4, 5.4|http://unitsofmeasure.org|mg or 5.4||mg", o.value)
 	}
-	p, text, err := cutPrefix(unescape(parts[0]))
+	p, text, err := cutPrefix(chars.Unescape(parts[0]))
 	if err != nil {
 		return condition{}, err
 	}
-	d, err := parseDecimal(text)
+	d, err := decimal.Parse(text)
 	if err != nil {
 		return condition{}, err
 	}
-	numbers := d.spans(p)
+	numbers := numberSpans(d, p)
 	var system, code []byte
 	if len(parts) == 3 {
-		system, code = []byte(unescape(parts[1])), []byte(unescape(parts[2]))
+		system, code = []byte(chars.Unescape(parts[1])), []byte(chars.Unescape(parts[2]))
 	}
 	if u := unitOf(hashSystem(system), code); u != nil {
 		return o.ofUnit(p, d, u)
 	}
 	if len(system) > 0 && len(code) > 0 && !o.part {
-		head := appendCapped(appendHash([]byte{quantityByCode}, hashSystem(system)), code, unitMax)
+		head := chars.AppendCapped(appendHash([]byte{quantityByCode}, hashSystem(system)), code, unitMax)
 		return condition{spans: within(head, numbers)}, nil
 	}
 	return condition{
@@ -142,26 +144,26 @@ func (quantityKind) query(o *operand) (condition, error) {
 }
 
 // ofUnit looks for quantities that can be converted to the unit.
-func (o *operand) ofUnit(p prefix, d decimal, u *ucum.Unit) (condition, error) {
-	if max(d.exponent, -d.exponent) > maxUnitExponent {
+func (o *operand) ofUnit(p prefix, d decimal.Value, u *ucum.Unit) (condition, error) {
+	if max(d.Exponent, -d.Exponent) > maxUnitExponent {
 		return condition{}, fhir.Errorf(fhir.KindInvalid, "the number in %q is too large or too small to be converted", o.value)
 	}
-	numbers := d.spansBy(p, func(d decimal) []byte { return inBase(u, d) })
+	numbers := spansBy(d, p, func(d decimal.Value) []byte { return inBase(u, d) })
 	if !o.part {
 		return condition{spans: within(appendBase(nil, u), numbers)}, nil
 	}
 	return condition{
 		spans: []Span{Prefix([]byte{quantityByNumber})},
 		test: func(key []byte) bool {
-			n := 1 + numberSize(key[1:])
+			n := 1 + decimal.Size(key[1:])
 			rest := key[n:]
 			code := rest[hashSize:]
 			v := unitOf(binary.BigEndian.Uint64(rest), code[:bytes.IndexByte(code, 0)])
 			if v == nil || v.Base != u.Base {
 				return false
 			}
-			d := numberOf(key[1:n])
-			return max(d.exponent, -d.exponent) <= maxUnitExponent && inSpans(numbers, inBase(v, d))
+			d := decimal.OfKey(key[1:n])
+			return max(d.Exponent, -d.Exponent) <= maxUnitExponent && inSpans(numbers, inBase(v, d))
 		},
 	}, nil
 }
@@ -188,9 +190,9 @@ func unitTest(system, code []byte) func(key []byte) bool {
 		return nil
 	}
 	hash := hashSystem(system)
-	want := appendCapped(nil, code, unitMax)
+	want := chars.AppendCapped(nil, code, unitMax)
 	return func(key []byte) bool {
-		rest := key[1+numberSize(key[1:]):]
+		rest := key[1+decimal.Size(key[1:]):]
 		if hash != 0 && binary.BigEndian.Uint64(rest) != hash {
 			return false
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/chars"
 )
 
 // referenceKind: a reference to a resource of this data store, relative or
@@ -61,7 +62,7 @@ func (x *indexer) reference(text []byte) {
 	x.keys = r.appendKey(x.keys)
 	x.end()
 	if len(r.canonical) > 0 {
-		x.keys = appendCapped(x.keys, r.canonical, uriMax)
+		x.keys = chars.AppendCapped(x.keys, r.canonical, uriMax)
 		x.end()
 	}
 }
@@ -84,7 +85,7 @@ func (r *reference) appendKey(dst []byte) []byte {
 	if len(r.id) > 0 {
 		return appendReferenceKey(dst, r.typ, r.id)
 	}
-	return appendCapped(dst, r.url, uriMax)
+	return chars.AppendCapped(dst, r.url, uriMax)
 }
 
 func appendReferenceKey(dst, typ, id []byte) []byte {
@@ -146,7 +147,7 @@ func (referenceKind) sorted() Span { return Span{From: []byte{' '}} }
 func (referenceKind) size(b []byte) int { return bytes.IndexByte(b, 0) + 1 }
 
 func (referenceKind) query(o *operand) (condition, error) {
-	text := unescape(o.value)
+	text := chars.Unescape(o.value)
 	if !strings.ContainsAny(text, "/:|") {
 		return o.targets(text)
 	}
@@ -159,7 +160,7 @@ func (referenceKind) query(o *operand) (condition, error) {
 	case len(q.id) > 0 && o.param.Def.Bases != nil && !slices.Contains(o.registry.targets(o.param), string(q.typ)):
 		return condition{}, unknownParam("%s does not refer to %s, by its definition (target), but to %s", o.param.Code, q.typ, strings.Join(o.param.Def.Target, ", "))
 	case len(q.canonical) > 0:
-		return condition{spans: []Span{Exactly(appendCapped(nil, q.canonical, uriMax))}}, nil
+		return condition{spans: []Span{Exactly(chars.AppendCapped(nil, q.canonical, uriMax))}}, nil
 	}
 	c := condition{spans: []Span{Exactly(q.appendKey(nil))}}
 	if len(q.version) > 0 {
@@ -189,7 +190,7 @@ func (referenceKind) identifier(o *operand) ([]condition, error) {
 
 // typed reads a value of :[type], an id or Type/id.
 func (referenceKind) typed(o *operand, resourceType string) ([]condition, error) {
-	id := strings.TrimPrefix(unescape(o.value), resourceType+"/")
+	id := strings.TrimPrefix(chars.Unescape(o.value), resourceType+"/")
 	if !isID([]byte(id)) {
 		return nil, fhir.Errorf(fhir.KindInvalid, "%q is not the id of a %s; with :%s a reference looks like 123 or %s/123", o.value, resourceType, resourceType, resourceType)
 	}

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/chars"
 )
 
 // stringKind: a string's key is its folded text (appendFolded), cut after
@@ -27,8 +28,8 @@ func (stringKind) index(x *indexer, n fhir.Node) {
 // text adds the keys of a string.
 func (x *indexer) text(text []byte) {
 	start := len(x.keys)
-	if k := appendFolded(x.keys, text); len(k) > start {
-		x.keys = append(k[:start+runeCut(k[start:], stringMax)], 0)
+	if k := chars.AppendFolded(x.keys, text); len(k) > start {
+		x.keys = append(k[:start+chars.Cut(k[start:], stringMax)], 0)
 		x.end()
 	}
 	if !x.part && len(text) > 0 {
@@ -70,14 +71,14 @@ func (stringKind) sorted() Span { return Span{From: []byte{1}} }
 func (stringKind) size(b []byte) int { return bytes.IndexByte(b, 0) + 1 }
 
 func (stringKind) query(o *operand) (condition, error) {
-	q := appendFolded(nil, []byte(unescape(o.value)))
+	q := chars.AppendFolded(nil, []byte(chars.Unescape(o.value)))
 	if len(q) == 0 {
 		return condition{}, fhir.Errorf(fhir.KindInvalid, "%q has no character to search for", o.value)
 	}
 	if len(q) <= stringMax {
 		return condition{spans: []Span{Prefix(q)}}, nil
 	}
-	key := append(bytes.Clone(q[:runeCut(q, stringMax)]), 0)
+	key := append(bytes.Clone(q[:chars.Cut(q, stringMax)]), 0)
 	return condition{
 		spans:   []Span{Exactly(key)},
 		recheck: o.anyString(func(text []byte) bool { return bytes.HasPrefix(text, q) }),
@@ -89,7 +90,7 @@ func (o *operand) anyString(f func(folded []byte) bool) func(c *Candidate) bool 
 	return func(c *Candidate) bool {
 		return o.registry.anyValue(c, o.param, func(x *indexer, n fhir.Node) (found bool) {
 			eachString(x, n, func(text []byte) {
-				found = found || f(appendFolded(nil, text))
+				found = found || f(chars.AppendFolded(nil, text))
 			})
 			return found
 		})
@@ -98,13 +99,13 @@ func (o *operand) anyString(f func(folded []byte) bool) func(c *Candidate) bool 
 
 // exact reads a value of :exact.
 func (stringKind) exact(o *operand) ([]condition, error) {
-	return []condition{{spans: []Span{Exactly(appendExact(nil, []byte(unescape(o.value))))}}}, nil
+	return []condition{{spans: []Span{Exactly(appendExact(nil, []byte(chars.Unescape(o.value))))}}}, nil
 }
 
 // contains reads a value of :contains: part of a key, or of the text that was
 // cut off from one.
 func (stringKind) contains(o *operand) ([]condition, error) {
-	q := appendFolded(nil, []byte(unescape(o.value)))
+	q := chars.AppendFolded(nil, []byte(chars.Unescape(o.value)))
 	if len(q) == 0 {
 		return nil, fhir.Errorf(fhir.KindInvalid, "%q has no character to search for", o.value)
 	}

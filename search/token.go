@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/chars"
 )
 
 // tokenKind: a code's key is the code, a zero byte and the hash of its system
@@ -68,10 +69,10 @@ func (x *indexer) tokenText(text []byte) {
 	}
 	k := append(x.keys, 0, tokenText)
 	start := len(k)
-	if k = appendFolded(k, text); len(k) == start {
+	if k = chars.AppendFolded(k, text); len(k) == start {
 		return
 	}
-	x.keys = append(k[:start+runeCut(k[start:], stringMax)], 0)
+	x.keys = append(k[:start+chars.Cut(k[start:], stringMax)], 0)
 	x.end()
 }
 
@@ -115,7 +116,7 @@ func (x *indexer) code(system uint64, code []byte) {
 // appendCode appends the key of a code in a system.
 func (r *Registry) appendCode(dst []byte, system uint64, code []byte) []byte {
 	if r.exact[system] {
-		dst = appendCapped(dst, code, codeMax)
+		dst = chars.AppendCapped(dst, code, codeMax)
 	} else {
 		dst = appendCappedLower(dst, code, codeMax)
 	}
@@ -124,9 +125,9 @@ func (r *Registry) appendCode(dst []byte, system uint64, code []byte) []byte {
 
 func appendCappedLower(dst, code []byte, max int) []byte {
 	if len(code) > max {
-		return appendCapped(dst, appendLower(nil, code), max)
+		return chars.AppendCapped(dst, chars.AppendLower(nil, code), max)
 	}
-	return append(appendLower(dst, code), 0)
+	return append(chars.AppendLower(dst, code), 0)
 }
 
 func appendSystem(dst []byte, system uint64) []byte {
@@ -139,14 +140,14 @@ func (tokenKind) sorted() Span { return Span{From: []byte{1}} }
 func (tokenKind) size(b []byte) int { return bytes.IndexByte(b, 0) + 1 + hashSize }
 
 func (tokenKind) query(o *operand) (condition, error) {
-	parts := split(o.value, '|')
+	parts := chars.Split(o.value, '|')
 	if len(parts) > 2 {
 		return condition{}, fhir.Errorf(fhir.KindInvalid, "%q has more than one |; a token looks like code, system|code, |code or system|", o.value)
 	}
 	if len(parts) == 1 {
-		return condition{spans: anySystem([]byte(unescape(parts[0])))}, nil
+		return condition{spans: anySystem([]byte(chars.Unescape(parts[0])))}, nil
 	}
-	system, code := []byte(unescape(parts[0])), []byte(unescape(parts[1]))
+	system, code := []byte(chars.Unescape(parts[0])), []byte(chars.Unescape(parts[1]))
 	switch {
 	case len(code) == 0 && len(system) == 0:
 		return condition{}, fhir.Errorf(fhir.KindInvalid, "%q has neither a system nor a code", o.value)
@@ -166,7 +167,7 @@ func (tokenKind) query(o *operand) (condition, error) {
 // spelling of the query: where case does not matter, and where it does.
 func anySystem(code []byte) []Span {
 	spans := []Span{Prefix(appendCappedLower(nil, code, codeMax))}
-	if exact := appendCapped(nil, code, codeMax); !bytes.Equal(exact, spans[0].From) {
+	if exact := chars.AppendCapped(nil, code, codeMax); !bytes.Equal(exact, spans[0].From) {
 		spans = append(spans, Prefix(exact))
 	}
 	return spans

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/chars"
 )
 
 // maxCodes is up to how many codes of a value set :in looks for.
@@ -14,7 +15,7 @@ const maxCodes = 10000
 // text reads a value of :text: the beginning of a text that goes with a code.
 func (tokenKind) text(o *operand) ([]condition, error) {
 	head := []byte{0, tokenText}
-	q := appendFolded(head, []byte(unescape(o.value)))
+	q := chars.AppendFolded(head, []byte(chars.Unescape(o.value)))
 	if len(q) == len(head) {
 		return nil, fhir.Errorf(fhir.KindInvalid, "%q has no character to search for", o.value)
 	}
@@ -27,17 +28,17 @@ func (tokenKind) text(o *operand) ([]condition, error) {
 // ofType reads a value of :of-type, system|code|value: the system and code of
 // an identifier's type, and its value.
 func (tokenKind) ofType(o *operand) ([]condition, error) {
-	parts := split(o.value, '|')
+	parts := chars.Split(o.value, '|')
 	if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
 		return nil, fhir.Errorf(fhir.KindInvalid, "%q does not look like system|code|value: the system and code of the identifier's type, and its value", o.value)
 	}
-	key := o.registry.appendTyped(nil, []byte(unescape(parts[0])), []byte(unescape(parts[1])), []byte(unescape(parts[2])))
+	key := o.registry.appendTyped(nil, []byte(chars.Unescape(parts[0])), []byte(chars.Unescape(parts[1])), []byte(chars.Unescape(parts[2])))
 	return []condition{{spans: []Span{Exactly(key)}}}, nil
 }
 
 // in reads a value of :in: a value set's URL.
 func (tokenKind) in(o *operand) ([]condition, error) {
-	set, err := o.valueSet(unescape(o.value))
+	set, err := o.valueSet(chars.Unescape(o.value))
 	if err != nil {
 		return nil, err
 	}

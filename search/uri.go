@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/chars"
 )
 
 // uriKind: a URI's key is its text and a zero byte; one longer than uriMax
@@ -31,7 +32,7 @@ func (uriKind) index(x *indexer, n fhir.Node) {
 
 func (x *indexer) uri(text []byte) {
 	if len(text) > 0 {
-		x.keys = appendCapped(x.keys, text, uriMax)
+		x.keys = chars.AppendCapped(x.keys, text, uriMax)
 		x.end()
 	}
 }
@@ -41,7 +42,7 @@ func (uriKind) sorted() Span { return everything }
 func (uriKind) size(b []byte) int { return bytes.IndexByte(b, 0) + 1 }
 
 func (uriKind) query(o *operand) (condition, error) {
-	return condition{spans: []Span{Exactly(appendCapped(nil, []byte(unescape(o.value)), uriMax))}}, nil
+	return condition{spans: []Span{Exactly(chars.AppendCapped(nil, []byte(chars.Unescape(o.value)), uriMax))}}, nil
 }
 
 // below reads a value of :below: the URL itself and those under it.
@@ -67,7 +68,7 @@ func (uriKind) above(o *operand) ([]condition, error) {
 	var spans []Span
 	for start := strings.Index(url, "://") + 3; len(url) > start; url = url[:max(strings.LastIndexByte(url, '/'), start)] {
 		for _, ending := range []string{"", "/"} {
-			spans = append(spans, Exactly(appendCapped(nil, []byte(url+ending), uriMax)))
+			spans = append(spans, Exactly(chars.AppendCapped(nil, []byte(url+ending), uriMax)))
 		}
 	}
 	return []condition{{spans: spans}}, nil
@@ -75,7 +76,7 @@ func (uriKind) above(o *operand) ([]condition, error) {
 
 // hierarchical is a query's URL without a / at its end.
 func hierarchical(o *operand) (string, error) {
-	url := strings.TrimRight(unescape(o.value), "/")
+	url := strings.TrimRight(chars.Unescape(o.value), "/")
 	if i := strings.Index(url, "://"); i < 1 || i+3 >= len(url) || len(url) > uriMax {
 		return "", fhir.Errorf(fhir.KindInvalid, "%q is not a URL with a path, such as http://example.org/fhir", o.value)
 	}
