@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -79,6 +80,11 @@ type Options struct {
 	// MaxIncludes is the greatest number of resources that includes add to
 	// one page of a search. 0 means 1,000.
 	MaxIncludes int
+	// Logger is told what goes wrong in the background; nil for slog.Default.
+	Logger *slog.Logger
+	// Retry is how long background work waits after a failure, at first; 0 is
+	// DefaultRetry.
+	Retry time.Duration
 }
 
 // A Catalog is the data stores of a server. It is safe for concurrent use.
@@ -108,6 +114,12 @@ func Open(ctx context.Context, opt Options) (*Catalog, error) {
 	}
 	if opt.MaxIncludes == 0 {
 		opt.MaxIncludes = 1000
+	}
+	if opt.Logger == nil {
+		opt.Logger = slog.Default()
+	}
+	if opt.Retry == 0 {
+		opt.Retry = DefaultRetry
 	}
 	registry, err := search.New(definition.R4())
 	if err != nil {
@@ -178,19 +190,27 @@ func (c *Catalog) open(ctx context.Context, r Record) error {
 	if err != nil {
 		return err
 	}
+	params := newSearchParams(c.registry, c.opt.Backend.Records(), r.ID, &c.opt)
+	if err := params.load(ctx); err != nil {
+		return err
+	}
 	base := strings.TrimSuffix(c.opt.BaseURL, "/") + "/datastore/" + r.ID + "/r4"
-	backend, err := c.opt.Backend.OpenStore(ctx, r.ID, c.registry, func(v store.Version) (*search.Candidate, error) {
-		return candidate(c.registry, base, v)
+	backend, err := c.opt.Backend.OpenStore(ctx, r.ID, params.now.Load().write, func(v store.Version) (*search.Candidate, error) {
+		return candidate(params.now.Load(), base, v)
 	})
 	if err != nil {
 		return err
 	}
+	s := &Store{
+		record: r, params: params, validator: c.validator, backend: backend,
+		pageKey: keys.PageKey, base: base, newID: c.opt.NewID, now: c.opt.Now, maxIncludes: c.opt.MaxIncludes,
+	}
+	if err := s.startParams(ctx); err != nil {
+		return errors.Join(err, backend.Close())
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stores[r.ID] = &Store{
-		record: r, registry: c.registry, validator: c.validator, backend: backend,
-		pageKey: keys.PageKey, base: base, newID: c.opt.NewID, maxIncludes: c.opt.MaxIncludes,
-	}
+	c.stores[r.ID] = s
 	return nil
 }
 
@@ -249,6 +269,9 @@ func (c *Catalog) put(ctx context.Context, r Record) error {
 // forget removes every trace of a data store.
 func (c *Catalog) forget(ctx context.Context, id string) error {
 	if err := c.opt.Backend.RemoveStore(ctx, id); err != nil {
+		return err
+	}
+	if err := newParamRecords(c.opt.Backend.Records(), id).remove(ctx); err != nil {
 		return err
 	}
 	return c.opt.Backend.Records().Update(ctx, func(tx kv.Tx) error {
@@ -320,6 +343,9 @@ func (c *Catalog) finishDelete(ctx context.Context, r Record) (Record, error) {
 	if err := c.opt.Backend.RemoveStore(ctx, r.ID); err != nil {
 		return r, err
 	}
+	if err := newParamRecords(c.opt.Backend.Records(), r.ID).remove(ctx); err != nil {
+		return r, err
+	}
 	r.Status, r.Deleted = StatusDeleted, c.opt.Now().UTC()
 	return r, c.put(ctx, r)
 }
@@ -332,6 +358,7 @@ func (c *Catalog) closeStore(id string) error {
 	if s == nil {
 		return nil
 	}
+	s.params.close()
 	return s.backend.Close()
 }
 

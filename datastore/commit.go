@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -85,6 +86,10 @@ func (s *Store) Commit(ctx context.Context, access authz.Access, ops []Op, entri
 		if err := c.check(i); err != nil {
 			return nil, c.locate(i, err)
 		}
+	}
+	if c.defines() {
+		s.params.defining.Lock()
+		defer s.params.defining.Unlock()
 	}
 	for n := range maxAttempts {
 		if n == freeAttempts {
@@ -188,9 +193,41 @@ func checkUpdateID(op *Op) error {
 	}
 }
 
+// defines reports whether an op is on a SearchParameter.
+func (c *commit) defines() bool {
+	return slices.ContainsFunc(c.ops, func(op Op) bool { return op.Type == searchParameter })
+}
+
 // attempt expands the ops at a view of now, and commits.
 func (c *commit) attempt(ctx context.Context) ([]Outcome, error) {
-	x := &expansion{commit: c, steps: make([]step, len(c.ops))}
+	outcomes, changes, err := c.attemptStored(ctx)
+	if err != nil || len(changes) == 0 {
+		return outcomes, err
+	}
+	versions := make([]store.Version, len(changes))
+	for i, change := range changes {
+		versions[i] = outcomes[change.op].Version
+	}
+	c.store.params.apply(ctx, changes, versions)
+	return outcomes, nil
+}
+
+// attemptStored is an attempt until it is stored. The search parameters do not
+// change meanwhile.
+func (c *commit) attemptStored(ctx context.Context) ([]Outcome, []change, error) {
+	c.store.params.epoch.RLock()
+	defer c.store.params.epoch.RUnlock()
+	x := &expansion{commit: c, steps: make([]step, len(c.ops)), params: c.store.params.now.Load()}
+	changes, err := x.make(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	outcomes, err := x.commitSteps(ctx)
+	return outcomes, changes, err
+}
+
+// make makes everything that is to be stored.
+func (x *expansion) make(ctx context.Context) ([]change, error) {
 	if err := x.expand(ctx); err != nil {
 		return nil, err
 	}
@@ -200,7 +237,7 @@ func (c *commit) attempt(ctx context.Context) ([]Outcome, error) {
 	if err := x.prepare(); err != nil {
 		return nil, err
 	}
-	return x.commitSteps(ctx)
+	return x.changes()
 }
 
 // commitSteps hands the steps that write to the backend.

@@ -23,6 +23,8 @@ type expansion struct {
 	commit *commit
 	view   store.View // open only while conditions are looked up
 	steps  []step
+	// params are the registries of the attempt.
+	params *registries
 }
 
 // A step is one op, expanded.
@@ -109,7 +111,7 @@ func (x *expansion) expandConditional(ctx context.Context, i int) error {
 			return nil
 		}
 	}
-	part, err := x.criteria(op.Type, op.Criteria)
+	part, err := x.criteria(ctx, op.Type, op.Criteria)
 	if err != nil {
 		return err
 	}
@@ -214,8 +216,8 @@ func (x *expansion) conditionalDelete(i int, matches []store.Version) {
 
 // criteria parses the search of a condition. Result parameters (_count,
 // _sort, _include …) have no place in it.
-func (x *expansion) criteria(resourceType string, pairs []search.Pair) (search.Part, error) {
-	q, err := x.commit.store.registry.Parse([]string{resourceType}, pairs, search.Options{Base: x.commit.store.base})
+func (x *expansion) criteria(ctx context.Context, resourceType string, pairs []search.Pair) (search.Part, error) {
+	q, err := x.commit.store.query(ctx, x.params, x.commit.access, []string{resourceType}, pairs, search.Options{})
 	if err != nil {
 		return search.Part{}, err
 	}
@@ -314,7 +316,7 @@ func (x *expansion) prepareStep(i int) error {
 	}
 	st.outcome.Issues = issues
 	st.op.Body = fhir.NewBody(st.tree.Root(), st.op.ID)
-	entries, err := s.registry.Extract(st.tree, st.op.ID, s.base)
+	entries, err := x.params.extract(st.tree, st.op.ID, s.base)
 	st.op.Entries = entries
 	return err
 }

@@ -125,7 +125,7 @@ func (v *View) referred(includes []search.Include, s store.Version) ([]search.Re
 				return nil, fmt.Errorf("stored version %s/%s/_history/%d: %w", s.Type, s.ID, s.Number, err)
 			}
 		}
-		more, err := v.store.registry.Included(inc, tree, v.store.base)
+		more, err := v.store.Registry().Included(inc, tree, v.store.base)
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
@@ -15,12 +16,13 @@ import (
 // A Store is one data store. It is safe for concurrent use.
 type Store struct {
 	record    Record
-	registry  *search.Registry
+	params    *searchParams
 	validator *validate.Validator
 	backend   store.Store
 	pageKey   []byte
 	base      string
 	newID     func() string
+	now       func() time.Time
 	// maxIncludes bounds what includes add to one page.
 	maxIncludes int
 	// contended is held by a commit that keeps losing to others.
@@ -31,10 +33,12 @@ type Store struct {
 func (s *Store) Record() Record { return s.record }
 
 // Definitions are the data store's FHIR definitions.
-func (s *Store) Definitions() *definition.Set { return s.registry.Definitions }
+func (s *Store) Definitions() *definition.Set { return s.params.base.Definitions }
 
-// Registry is the data store's compiled search parameters.
-func (s *Store) Registry() *search.Registry { return s.registry }
+// Registry is what the data store can be searched by now: the parameters of
+// its definitions, and those of its SearchParameter resources that are ready.
+// To read a query, use Query, which knows of more.
+func (s *Store) Registry() *search.Registry { return s.params.now.Load().query }
 
 // Base is the data store's base URL without a trailing slash.
 func (s *Store) Base() string { return s.base }
@@ -57,14 +61,14 @@ func (s *Store) Validate(tree *fhir.Tree) []fhir.Issue { return s.validator.Vali
 
 // candidate reads a stored version back into what search looks at. Backends
 // call it to rebuild an index and to recheck a match.
-func candidate(registry *search.Registry, base string, v store.Version) (*search.Candidate, error) {
+func candidate(params *registries, base string, v store.Version) (*search.Candidate, error) {
 	// The body alone may hold an empty meta, which is no valid resource.
 	src := v.Body.Append(nil, strconv.FormatUint(v.Number, 10), v.LastUpdated)
-	tree, err := fhir.Parse(registry.Definitions.Schema, src, fhir.DefaultLimits)
+	tree, err := fhir.Parse(params.query.Definitions.Schema, src, fhir.DefaultLimits)
 	if err != nil {
 		return nil, fmt.Errorf("stored version %s/%s/_history/%d: %w", v.Type, v.ID, v.Number, err)
 	}
-	entries, err := registry.Extract(tree, v.ID, base)
+	entries, err := params.extract(tree, v.ID, base)
 	if err != nil {
 		return nil, fmt.Errorf("stored version %s/%s/_history/%d: %w", v.Type, v.ID, v.Number, err)
 	}

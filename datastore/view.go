@@ -18,18 +18,23 @@ type View struct {
 	store  *Store
 	access authz.Access
 	view   store.View
+	turn   uint64 // of searchParams.views
 }
 
 // View opens the data store as of t (0: now) for one caller.
 func (s *Store) View(ctx context.Context, access authz.Access, t store.T) (*View, error) {
+	turn := s.params.views.enter()
 	v, err := s.backend.View(ctx, t)
+	if err != nil {
+		s.params.views.leave(turn)
+	}
 	if errors.Is(err, store.ErrExpired) {
 		return nil, fhir.Errorf(fhir.KindGone, "the page link has expired: the data as it was then is no longer kept; repeat the search from its first page")
 	}
 	if err != nil {
 		return nil, storeError(err)
 	}
-	return &View{store: s, access: access, view: v}, nil
+	return &View{store: s, access: access, view: v, turn: turn}, nil
 }
 
 // At opens the data store as of another time for the same caller. v stays
@@ -42,7 +47,10 @@ func (v *View) At(ctx context.Context, t store.T) (*View, error) {
 func (v *View) T() store.T { return v.view.T() }
 
 // Close frees the view.
-func (v *View) Close() { v.view.Close() }
+func (v *View) Close() {
+	v.view.Close()
+	v.store.params.views.leave(v.turn)
+}
 
 // Read returns the current version of a resource: KindNotFound where there is
 // none, KindGone where it is deleted.
@@ -110,6 +118,9 @@ func (v *View) Search(ctx context.Context, q *search.Query, page store.Page) (st
 			return store.Result{}, err
 		}
 	}
+	if err := v.store.params.offers(&q.Plan); err != nil {
+		return store.Result{}, err
+	}
 	r, err := v.view.Search(ctx, q.Plan, page)
 	if err != nil {
 		return r, storeError(err)
@@ -123,6 +134,9 @@ func (v *View) Count(ctx context.Context, q *search.Query) (int, error) {
 		if err := v.access.Check(authz.SearchType, part.Type); err != nil {
 			return 0, err
 		}
+	}
+	if err := v.store.params.offers(&q.Plan); err != nil {
+		return 0, err
 	}
 	n, err := v.view.Count(ctx, q.Plan)
 	if err != nil {
