@@ -2,121 +2,170 @@
 // machine in the same run, so that a figure is a ratio and not a property of
 // the machine that it was taken on.
 //
-//	go run ./bench                            every scenario, ten seconds each
-//	go run ./bench --scenario create,read     some of them
-//	go run ./bench --clients 64 --seconds 30 --patients 1000 --json
-//
 // It builds the tarn command, starts it on an empty folder and a loopback
-// port, and fills it with the built-in synthetic population. The load comes
-// from a lean HTTP client in this process; the server's CPU time is read from
-// the operating system.
+// port, and fills it with the built-in synthetic population or with files. The
+// load comes from a lean HTTP client in this process, whose own CPU time is
+// shown. The server's and the probe's are processes of their own; what the
+// server used is read from the operating system and from its /metrics.
+//
+// Each scenario is a file: crud.go, read.go, search.go … It leaves to others:
+// comparing two builds (bench/compare).
 package main
 
 import (
-	"encoding/json"
+	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
+	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
 // options are the command line.
 type options struct {
-	scenarios string
-	seconds   int
+	scenarios []string
+	length    time.Duration
 	clients   int
 	patients  int
+	sizes     []int // of growth
 	data      string
+	binary    string
+	temp      string
+	profile   string
 	json      bool
-	echo      bool
+	detail    bool
+	// here runs everything in this process, for tests.
+	here bool
 }
 
-// A result is one scenario's figures.
-type result struct {
-	Scenario   string  `json:"scenario"`
-	Throughput float64 `json:"throughput"`
-	Unit       string  `json:"unit"`
-	P50        float64 `json:"p50_ms"`
-	P95        float64 `json:"p95_ms"`
-	P99        float64 `json:"p99_ms"`
-	Limit      float64 `json:"limit"`
-	Ratio      float64 `json:"ratio"`
-	CPU        float64 `json:"cpu_us"`
-	RSS        float64 `json:"rss_mb"`
-	LimitIs    string  `json:"limit_is"`
-	Errors     int     `json:"errors"`
-}
-
-// scenarios in the order they run: later ones read what earlier ones loaded.
-var scenarios = []struct {
-	name string
-	run  func(*bench) (result, error)
-}{
-	{"bundle", runBundle},
-	{"create", runCreate},
-	{"read", runRead},
-	{"search", runSearch},
-}
+// Roles of bench's own processes.
+const (
+	roleProbe  = "probe"
+	roleLoad   = "load"
+	roleExport = "export"
+)
 
 func main() {
-	var opt options
-	flag.StringVar(&opt.scenarios, "scenario", "", "comma-separated scenarios: bundle, create, read, search (default all)")
-	flag.IntVar(&opt.seconds, "seconds", 10, "length of each timed part")
-	flag.IntVar(&opt.clients, "clients", 64, "concurrent clients")
-	flag.IntVar(&opt.patients, "patients", 200, "synthetic patients to load")
-	flag.StringVar(&opt.data, "data", "", "data folder (default a temporary one, removed at the end)")
-	flag.BoolVar(&opt.json, "json", false, "print one JSON object a line")
-	flag.BoolVar(&opt.echo, "echo", false, "serve as the HTTP echo probe (used by bench itself)")
-	flag.Parse()
-	if opt.echo {
-		serveEcho()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	err := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
 		return
+	case errors.Is(err, context.Canceled):
+		err = errors.New("stopped; everything it started and wrote is gone")
 	}
-	if err := run(opt); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	os.Exit(1)
 }
 
-func run(opt options) error {
-	wanted, err := choose(opt.scenarios)
-	if err != nil {
+// usageText is what --help shows before the flags.
+const usageText = `Measure a Tarn server and, in the same run, what the machine can do at most.
+
+Usage:
+  go run ./bench [flags]
+
+Examples:
+  # everything but growth, ten seconds for each timed part
+  go run ./bench
+
+  # some scenarios, with each kind of request of the mix by itself
+  go run ./bench --scenario crud,search --seconds 5 --detail
+
+  # Synthea files instead of the built-in population, one JSON object a line
+  go run ./bench --data ./synthea/bundles --json > figures.ndjson
+
+  # how cost grows with the data
+  go run ./bench --scenario growth --sizes 1000,10000
+
+  # where the time goes
+  go run ./bench --scenario search --profile bench/profiles
+  go tool pprof -top bench/profiles/search.cpu.pprof
+
+Scenarios:
+`
+
+func command(ctx context.Context, args []string, out, progress io.Writer) error {
+	var opt options
+	var names, sizes, role string
+	var seconds float64
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(progress)
+	flags.StringVar(&names, "scenario", "", "comma-separated `names` (default: all but growth)")
+	flags.Float64Var(&seconds, "seconds", 10, "length of each timed part")
+	flags.IntVar(&opt.clients, "clients", 0, "concurrent `clients` instead of each scenario's own number")
+	flags.IntVar(&opt.patients, "patients", 200, "synthetic patients to load, some 310 resources each")
+	flags.StringVar(&sizes, "sizes", "1000,10000,50000", "patients for growth; those that do not fit the disk are left out")
+	flags.StringVar(&opt.data, "data", "", "load the Synthea files (Bundles, NDJSON, gzip) below this `folder` instead of synthetic patients")
+	flags.StringVar(&opt.binary, "binary", "", "measure this tarn `file` instead of building one; leaves out what runs without a server")
+	flags.StringVar(&opt.temp, "temp", "", "`folder` for the data folders, removed at the end (default the system's)")
+	flags.StringVar(&opt.profile, "profile", "", "write CPU, alloc, block and mutex profiles of the server to this `folder`")
+	flags.BoolVar(&opt.json, "json", false, "print one JSON object a line")
+	flags.BoolVar(&opt.detail, "detail", false, "show each kind of request of a mix")
+	flags.StringVar(&role, "role", "", "used by bench itself")
+	flags.Usage = func() { printUsage(flags) }
+	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	b, err := start(opt)
-	if err != nil {
+	opt.length = time.Duration(seconds * float64(time.Second))
+	if role != "" {
+		return play(ctx, role, opt.temp, flags.Args(), out)
+	}
+	if err := opt.complete(names, sizes, flags.Args()); err != nil {
 		return err
 	}
-	defer b.stop()
-	if !opt.json {
-		fmt.Printf("%-8s %12s %-12s %8s %8s %8s %12s %6s %8s %7s %s\n", "scenario", "throughput", "unit", "p50 ms", "p95 ms", "p99 ms", "limit", "ratio", "cpu µs", "RSS MB", "limit is")
-	}
+	return run(ctx, opt, out, progress)
+}
+
+func printUsage(flags *flag.FlagSet) {
+	fmt.Fprint(flags.Output(), usageText)
 	for _, s := range scenarios {
-		if s.name != "bundle" && !slices.Contains(wanted, s.name) {
-			continue // bundle always runs: it loads the data
-		}
-		r, err := s.run(b)
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
-		r.Scenario = s.name
-		if r.Limit > 0 {
-			r.Ratio = r.Throughput / r.Limit
-		}
-		print(opt, r)
+		fmt.Fprintf(flags.Output(), "  %-11s %s\n", s.name, s.help)
 	}
-	return nil
+	fmt.Fprint(flags.Output(), "\nFlags:\n")
+	flags.PrintDefaults()
 }
 
+// complete checks the command line and fills in what follows from it.
+func (o *options) complete(names, sizes string, rest []string) (err error) {
+	switch {
+	case len(rest) > 0:
+		return fmt.Errorf("unexpected argument %q; see --help", rest[0])
+	case o.length <= 0 || o.length > time.Hour:
+		return errors.New("--seconds must be more than 0, and 3600 at most")
+	case o.patients < 1:
+		return errors.New("--patients must be 1 or more")
+	case o.clients < 0:
+		return errors.New("--clients must be 1 or more")
+	}
+	for text := range strings.SplitSeq(sizes, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return fmt.Errorf("--sizes: %q is no number of patients", text)
+		}
+		o.sizes = append(o.sizes, n)
+	}
+	o.scenarios, err = choose(names)
+	return err
+}
+
+// choose reads --scenario.
 func choose(list string) ([]string, error) {
-	var all []string
+	var all, usual []string
 	for _, s := range scenarios {
 		all = append(all, s.name)
+		if s.name != "growth" {
+			usual = append(usual, s.name)
+		}
 	}
 	if list == "" {
-		return all, nil
+		return usual, nil
 	}
 	wanted := strings.Split(list, ",")
 	for _, w := range wanted {
@@ -127,18 +176,49 @@ func choose(list string) ([]string, error) {
 	return wanted, nil
 }
 
-func print(opt options, r result) {
-	if opt.json {
-		line, _ := json.Marshal(r)
-		fmt.Println(string(line))
-		return
+func run(ctx context.Context, opt options, out, progress io.Writer) (err error) {
+	b, err := start(ctx, opt, out, progress)
+	if err != nil {
+		return err
 	}
-	fmt.Printf("%-8s %12.0f %-12s %8.2f %8.2f %8.2f %12.0f %6.2f %8.1f %7.0f %s\n",
-		r.Scenario, r.Throughput, r.Unit, r.P50, r.P95, r.P99, r.Limit, r.Ratio, r.CPU, r.RSS, r.LimitIs)
-	if r.Errors > 0 {
-		fmt.Printf("         %d requests failed\n", r.Errors)
+	defer func() { err = errors.Join(err, b.close()) }()
+	for _, s := range scenarios {
+		if !slices.Contains(opt.scenarios, s.name) {
+			continue
+		}
+		if err := s.run(ctx, b); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
 	}
+	return nil
 }
 
-// duration is the length of a timed part.
-func (o options) duration() time.Duration { return time.Duration(o.seconds) * time.Second }
+// A scenario measures one thing and prints its rows.
+type scenario struct {
+	name, help string
+	run        func(ctx context.Context, b *bench) error
+}
+
+// scenarios in the order they run: those that only read come before those that
+// write, and those that need the server stopped come last.
+var scenarios = []scenario{
+	{"read", "reads by id, random over all data, warm and from disk", runRead},
+	{"search", "a mix of 24 searches, 20 results and an exact total, 32 clients", runSearch},
+	{"chain", "chains, _has, includes, sorts by date, counts; a row for each", runChain},
+	{"everything", "$everything of random patients", runEverything},
+	{"crud", "create, read, update, delete of nine types, 16 and 64 clients", runCrud},
+	{"export", "the whole store to NDJSON files", runExport},
+	{"start", "start of the process to the first answer; idle memory", runStart},
+	{"bundle", "a transaction for each patient, 1 and 8 clients", runBundle},
+	{"import", "NDJSON into an empty and into a full store", runImport},
+	{"growth", "read, search, chain, crud and start at several sizes", runGrowth},
+}
+
+// clients is the number of clients that a scenario runs with: its own unless
+// the command line says otherwise.
+func (o *options) clientsOr(own ...int) []int {
+	if o.clients > 0 {
+		return []int{o.clients}
+	}
+	return own
+}

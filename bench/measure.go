@@ -1,119 +1,94 @@
 package main
 
 import (
-	"bytes"
-	"os"
-	"slices"
-	"strconv"
-	"sync"
-	"time"
+	"context"
+	"fmt"
 )
 
-// A timed part: what many clients did in a time.
-type timed struct {
-	latencies []time.Duration
-	elapsed   time.Duration
-	units     int // what the throughput counts
-	errors    int
-	cpu       time.Duration // of the server
+// A measurement is what a server used between two moments.
+type measurement struct {
+	in     *instance
+	before usage
+	counts counters
 }
 
-// load runs clients until the time is over. step does one request for client
-// number c, iteration i, and returns how many units it was worth.
-func load(addr string, clients int, length time.Duration, pid int, step func(conn *client, c, i int) (int, error)) (timed, error) {
-	var (
-		mu    sync.Mutex
-		all   timed
-		group sync.WaitGroup
-		first error
-	)
-	cpu := cpuTime(pid)
-	begin := time.Now()
-	for c := range clients {
-		group.Go(func() {
-			one, err := loadOne(addr, c, begin.Add(length), step)
-			mu.Lock()
-			defer mu.Unlock()
-			all.latencies = append(all.latencies, one.latencies...)
-			all.units += one.units
-			all.errors += one.errors
-			if first == nil {
-				first = err
-			}
-		})
-	}
-	group.Wait()
-	all.elapsed = time.Since(begin)
-	all.cpu = cpuTime(pid) - cpu
-	return all, first
-}
-
-func loadOne(addr string, c int, until time.Time, step func(conn *client, c, i int) (int, error)) (timed, error) {
-	var t timed
-	conn, err := dial(addr)
+// observe begins a measurement.
+func observe(in *instance) (*measurement, error) {
+	counts, err := scrape(in.addr)
 	if err != nil {
-		return t, err
+		return nil, err
 	}
-	defer conn.close()
-	for i := 0; time.Now().Before(until); i++ {
-		begin := time.Now()
-		n, err := step(conn, c, i)
-		if err != nil {
-			return t, err
-		}
-		t.latencies = append(t.latencies, time.Since(begin))
-		t.units += n
-		if n == 0 {
-			t.errors++
-		}
-	}
-	return t, nil
+	resetPeak(in.pid)
+	return &measurement{in: in, before: usageOf(in.pid), counts: counts}, nil
 }
 
-// rate is units per second.
-func (t timed) rate() float64 { return float64(t.units) / t.elapsed.Seconds() }
-
-// into fills a result's figures.
-func (t timed) into(r *result, pid int) {
-	slices.Sort(t.latencies)
-	at := func(p float64) float64 {
-		if len(t.latencies) == 0 {
-			return 0
-		}
-		return float64(t.latencies[int(p*float64(len(t.latencies)-1))]) / 1e6
-	}
-	r.Throughput, r.P50, r.P95, r.P99, r.Errors = t.rate(), at(.5), at(.95), at(.99), t.errors
-	if t.units > 0 {
-		r.CPU = float64(t.cpu.Microseconds()) / float64(t.units)
-	}
-	r.RSS = peakRSS(pid)
-}
-
-// cpuTime is the user and system time that a process has used. Linux only;
-// elsewhere 0.
-func cpuTime(pid int) time.Duration {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+// into ends the measurement and writes what one of n units took.
+func (m *measurement) into(r *result, n int) error {
+	after := usageOf(m.in.pid)
+	counts, err := scrape(m.in.addr)
 	if err != nil {
-		return 0
+		return err
 	}
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	user, _ := strconv.Atoi(string(fields[11]))
-	system, _ := strconv.Atoi(string(fields[12]))
-	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux port of Go
-	return time.Duration(user+system) * tick
+	r.CPU = per(float64((after.cpu - m.before.cpu).Microseconds()), n)
+	r.Written = per(float64(after.written-m.before.written), n)
+	r.Allocs = per(counts.allocs-m.counts.allocs, n)
+	r.AllocBytes = per(counts.allocBytes-m.counts.allocBytes, n)
+	r.RSS = peakRSS(m.in.pid)
+	return nil
 }
 
-// peakRSS is a process's greatest resident size in MB. Linux only; elsewhere 0.
-func peakRSS(pid int) float64 {
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+// measure runs work against a server, under profiling where asked for.
+func (b *bench) measure(ctx context.Context, name, unit string, in *instance, w work) (result, timed, error) {
+	r := result{Scenario: name, Unit: unit}
+	w.addr = in.addr
+	b.say("%s: %d clients, up to %s", name, w.clients, w.length)
+	m, err := observe(in)
 	if err != nil {
-		return 0
+		return r, timed{}, err
 	}
-	for line := range bytes.Lines(status) {
-		if bytes.HasPrefix(line, []byte("VmHWM:")) {
-			kb, _ := strconv.Atoi(string(bytes.Fields(line)[1]))
-			return float64(kb) / 1024
-		}
+	profiles := b.profile(ctx, name, in, w.length)
+	t, err := drive(ctx, w)
+	if err != nil {
+		return r, t, fmt.Errorf("%s: %w", name, err)
 	}
-	return 0
+	if err := m.into(&r, t.units); err != nil {
+		return r, t, err
+	}
+	r.fill(&t)
+	return r, t, <-profiles
 }
+
+// raw runs work against the probe and returns its rate.
+func (b *bench) raw(ctx context.Context, w work) (float64, error) {
+	w.addr = b.probe
+	w.length = b.seconds(.4)
+	t, err := drive(ctx, w)
+	if err == nil && t.failed > 0 {
+		err = fmt.Errorf("the probe failed: %s", t.failure)
+	}
+	return t.rate(), err
+}
+
+// answerLimit sets a result's limit to bare HTTP answers of the size that the
+// responses had; kind is a path of the probe. units is what one request was
+// worth.
+func (b *bench) answerLimit(ctx context.Context, r *result, t *timed, kind string, units float64) error {
+	size := t.size()
+	request := appendRequest(nil, "GET", fmt.Sprintf("/%s/%d", kind, size), nil)
+	rate, err := b.raw(ctx, work{clients: t.work.clients, step: func(u *user) (answer, error) {
+		status, body, err := u.send(request)
+		return expect(0, 1, 200, status, body), err
+	}})
+	what := "bare HTTP answers of %d bytes"
+	if kind == kindCold {
+		what = "HTTP answers of %d bytes, each after one uncached read of 4 KB"
+	}
+	r.limit(rate*units, what, size)
+	return err
+}
+
+// The probe's kinds of answers.
+const (
+	kindBytes = "bytes"
+	kindCold  = "cold"
+)

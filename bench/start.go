@@ -1,111 +1,123 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"syscall"
+	"strings"
 	"time"
 )
 
-// base is the path of the data store that is measured.
-const base = "/datastore/default/r4"
+// starts is how often a server is started.
+const starts = 5
 
-// A bench is a running server with its probes.
-type bench struct {
-	opt    options
-	dir    string // the data folder
-	temp   string // removed at the end
-	addr   string
-	server *exec.Cmd
-	echo   *exec.Cmd
-	probe  string // the echo's address
-	sample sample
-}
-
-// start builds tarn, starts it, and waits until it is ready.
-func start(opt options) (*bench, error) {
-	temp, err := os.MkdirTemp("", "tarn-bench-")
-	if err != nil {
-		return nil, err
-	}
-	b := &bench{opt: opt, temp: temp, dir: opt.data}
-	if b.dir == "" {
-		b.dir = filepath.Join(temp, "data")
-	}
-	if err := b.launch(); err != nil {
-		b.stop()
-		return nil, err
-	}
-	return b, nil
-}
-
-func (b *bench) launch() error {
-	binary := filepath.Join(b.temp, "tarn")
-	build := exec.Command("go", "build", "-o", binary, "github.com/tarnhealth/tarn/cmd/tarn")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %v\n%s", err, out)
-	}
-	addr, err := freeAddr()
+// runStart measures the time from the start of the process to the first
+// answered search, on an empty and on the filled store, and the memory of a
+// server that does nothing. The limit is the probe's process.
+func runStart(ctx context.Context, b *bench) error {
+	empty := b.newFolder()
+	defer os.RemoveAll(empty)
+	in, err := b.launch(ctx, empty) // makes the store
 	if err != nil {
 		return err
 	}
-	b.addr = addr
-	log, err := os.Create(filepath.Join(b.temp, "server.log"))
-	if err != nil {
+	if err := in.stop(); err != nil {
 		return err
 	}
-	b.server = exec.Command(binary, "serve", "--auth", "none", "--data", b.dir, "--listen", addr)
-	b.server.Stdout, b.server.Stderr = log, log
-	if err := b.server.Start(); err != nil {
+	if _, err := b.filled(ctx); err != nil {
 		return err
 	}
-	if err := b.waitReady(log.Name()); err != nil {
+	if err := b.stopMain(); err != nil {
 		return err
 	}
-	b.probe, b.echo, err = startEcho()
-	return err
-}
-
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
-
-func (b *bench) waitReady(log string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
-	defer cancel()
-	for ctx.Err() == nil {
-		resp, err := http.Get("http://" + b.addr + "/readyz")
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
+	for _, s := range []struct{ name, dir string }{{"start/empty", empty}, {"start/filled", b.mainDir()}} {
+		r, err := b.starts(ctx, s.name, s.dir)
+		if err != nil {
+			return err
 		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	text, _ := os.ReadFile(log)
-	return fmt.Errorf("the server did not become ready:\n%s", text)
-}
-
-func (b *bench) stop() {
-	for _, cmd := range []*exec.Cmd{b.server, b.echo} {
-		if cmd != nil && cmd.Process != nil {
-			_ = cmd.Process.Signal(syscall.SIGTERM)
-			_ = cmd.Wait()
+		if err := b.report.print(r); err != nil {
+			return err
 		}
 	}
-	os.RemoveAll(b.temp)
+	return nil
 }
 
-func (b *bench) pid() int { return b.server.Process.Pid }
+func (b *bench) starts(ctx context.Context, name, dir string) (result, error) {
+	r := result{Scenario: name, Unit: "starts/s"}
+	b.say("%s: %d times", name, starts)
+	var took []time.Duration
+	var total, cpu time.Duration
+	for range starts {
+		in, err := b.launch(ctx, dir)
+		if err != nil {
+			return r, err
+		}
+		took = append(took, in.ready)
+		total += in.ready
+		cpu += cpuTime(in.pid)
+		r.RSS = peakRSS(in.pid)
+		err = b.idle(ctx, in, &r)
+		if err := errors.Join(err, in.stop()); err != nil {
+			return r, err
+		}
+	}
+	r.P50, r.P95, r.P99 = percentiles(took)
+	r.Throughput = starts / total.Seconds()
+	r.CPU = float64(cpu.Microseconds()) / starts
+	raw, err := b.rawStart(ctx)
+	if raw > 0 {
+		r.limit(1/raw.Seconds(), "a process that does nothing but answer")
+	}
+	return r, err
+}
+
+// idle notes the memory of a server that has had time to settle.
+func (b *bench) idle(ctx context.Context, in *instance, r *result) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(b.seconds(.1)):
+	}
+	r.Note = fmt.Sprintf("idle RSS %.0f MB", nowRSS(in.pid))
+	return nil
+}
+
+// rawStart is the time from the start of a probe's process to its first
+// answer; 0 where there are no processes.
+func (b *bench) rawStart(ctx context.Context) (time.Duration, error) {
+	if b.self == "" {
+		return 0, nil
+	}
+	dir, err := os.MkdirTemp(b.temp, "probe-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	cmd := exec.CommandContext(ctx, b.self, "--role", roleProbe, "--temp", dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return 0, err
+	}
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return 0, err
+	}
+	conn, err := dial(strings.TrimSpace(line))
+	if err != nil {
+		return 0, err
+	}
+	defer conn.close()
+	_, _, err = conn.do("GET", "/"+kindBytes+"/1", nil)
+	return time.Since(begin), err
+}

@@ -103,6 +103,7 @@ func adminHandler(catalog *datastore.Catalog, log *slog.Logger) http.Handler {
 			answerAdmin(w, result, err, log)
 		})
 	}
+	mountProfiles(mux)
 	handle("GET /datastores", func(r *http.Request) (any, error) { return all.List(r.Context()) })
 	handle("GET /datastores/{id}", func(r *http.Request) (any, error) {
 		return all.Describe(r.Context(), r.PathValue("id"))

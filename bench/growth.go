@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// diskPerPatient is what a patient takes at most while a store is filled,
+// bytes.
+const diskPerPatient = 2 << 20
+
+// runGrowth measures the same at several sizes. Each row's note compares it
+// with the smallest size.
+func runGrowth(ctx context.Context, b *bench) error {
+	first := map[string]result{}
+	for _, patients := range b.opt.sizes {
+		if need := int64(patients) * diskPerPatient; freeDisk(b.temp) < need {
+			b.say("growth: %d patients are left out, for they may need %d GB of disk", patients, need>>30)
+			continue
+		}
+		if err := b.growth(ctx, patients, first); err != nil {
+			return fmt.Errorf("%d patients: %w", patients, err)
+		}
+	}
+	return nil
+}
+
+// growth measures one size with a server of its own.
+func (b *bench) growth(ctx context.Context, patients int, first map[string]result) (err error) {
+	g := *b
+	dir := b.newFolder()
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	in, err := b.launch(ctx, dir)
+	if err != nil {
+		return err
+	}
+	running := true
+	defer func() {
+		if running {
+			err = errors.Join(err, in.stop())
+		}
+	}()
+	prefix := fmt.Sprintf("growth/%d/", patients)
+	emit := func(r result) error {
+		name := r.Scenario[len(prefix):]
+		if one, known := first[name]; known {
+			r.Note = fmt.Sprintf("throughput %.2f ×, p99 %.2f ×, CPU %.2f × that of the smallest size", r.Throughput/one.Throughput, r.P99/max(one.P99, .001), r.CPU/max(one.CPU, .001))
+		} else {
+			first[name] = r
+		}
+		return b.report.print(r)
+	}
+	filling, err := g.growthFill(ctx, prefix, in, population{patients})
+	if err != nil {
+		return err
+	}
+	if err := emit(filling); err != nil {
+		return err
+	}
+	if err := g.growthLoad(ctx, prefix, in, emit); err != nil {
+		return err
+	}
+	running = false
+	if err := in.stop(); err != nil {
+		return err
+	}
+	r, err := g.starts(ctx, prefix+"start", dir)
+	if err != nil {
+		return err
+	}
+	return emit(r)
+}
+
+func (b *bench) growthFill(ctx context.Context, prefix string, in *instance, from source) (result, error) {
+	r := result{Scenario: prefix + "fill", Unit: "resources/s"}
+	m, err := observe(in)
+	if err != nil {
+		return r, err
+	}
+	made, f, err := b.fillAll(ctx, in, from)
+	if err != nil {
+		return r, err
+	}
+	b.sample = made
+	r.Throughput = float64(f.resources) / f.took.Seconds()
+	counts, err := scrape(in.addr)
+	if err != nil {
+		return r, err
+	}
+	r.Disk = per(counts.disk, int(counts.resources))
+	return r, m.into(&r, f.resources)
+}
+
+// growthLoad runs the timed parts of one size.
+func (b *bench) growthLoad(ctx context.Context, prefix string, in *instance, emit func(result) error) error {
+	parts := []func() (result, error){
+		func() (result, error) { return b.read(ctx, prefix+"read", in, b.opt.clientsOr(64)[0], kindBytes) },
+		func() (result, error) { return b.searchMix(ctx, prefix+"search", in, b.opt.clientsOr(32)[0]) },
+	}
+	for i := range chains {
+		parts = append(parts, func() (result, error) { return b.chain(ctx, prefix+"chain", in, i) })
+	}
+	parts = append(parts, func() (result, error) { return b.crud(ctx, prefix+"crud", in, b.opt.clientsOr(64)[0]) })
+	for _, run := range parts {
+		r, err := run()
+		if err != nil {
+			return err
+		}
+		if err := emit(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}

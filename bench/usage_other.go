@@ -1,0 +1,11 @@
+//go:build !unix
+
+package main
+
+import (
+	"math"
+	"time"
+)
+
+func ownCPU() time.Duration { return 0 }
+func freeDisk(string) int64 { return math.MaxInt64 }
