@@ -27,6 +27,9 @@ const (
 	HistoryOfAll  Interaction = "history-system"
 	SearchType    Interaction = "search-type"
 	SearchSystem  Interaction = "search-system"
+	// Erase removes resources or versions for good. It is not among FHIR's
+	// codes.
+	Erase Interaction = "erase"
 )
 
 // Access is what one caller may do. The zero Access may do nothing.
