@@ -53,8 +53,8 @@ func errorf(code, format string, args ...any) *Error {
 	return &Error{Code: code, Description: fmt.Sprintf(format, args...)}
 }
 
-// because records a cause and returns the error.
-func (e *Error) because(cause error) *Error {
+// because is the error with a cause.
+func (e Error) because(cause error) *Error {
 	e.Cause = cause
-	return e
+	return &e
 }
