@@ -124,12 +124,6 @@ type ValueSet struct {
 	Open []string
 }
 
-// A CodeSystem is what search needs to know of a code system.
-type CodeSystem struct {
-	URL           string
-	CaseSensitive bool
-}
-
 // SearchParameter returns a resource type's parameter, or nil.
 func (s *Set) SearchParameter(resourceType, code string) *SearchParameter {
 	return s.params[resourceType][code]

@@ -57,7 +57,10 @@ func build(t *table.Table) *Set {
 	}
 	systems := make([]CodeSystem, len(t.CodeSystems))
 	for i, c := range t.CodeSystems {
-		systems[i] = CodeSystem(c)
+		systems[i] = CodeSystem{URL: c.URL, CaseSensitive: c.CaseSensitive, Complete: c.Complete, Concepts: make([]Concept, len(c.Concepts))}
+		for j, x := range c.Concepts {
+			systems[i].Concepts[j] = Concept{Code: x.Code, Parents: x.Parents}
+		}
 		s.systems[c.URL] = &systems[i]
 	}
 	return s

@@ -96,9 +96,11 @@ var filterOps = map[string][]filterOp{
 	"ew": {{texts, filterText(bytes.HasSuffix)}},
 	"po": {{only(definition.ParamDate), filterPeriod(interval.overlaps)}},
 	"pr": {{nil, filterPresent}},
-	"in": {{only(definition.ParamToken), filterIn}},
+	"in": {{only(definition.ParamToken), filterBy(tokenKind{}.in)}},
 	"ni": {{only(definition.ParamToken), filterNotIn}},
 	"re": {{only(definition.ParamReference), filterCode}},
+	"ss": {{only(definition.ParamToken), filterBy(tokenKind{}.below)}},
+	"sb": {{only(definition.ParamToken), filterBy(tokenKind{}.above)}},
 }
 
 var (
@@ -126,9 +128,6 @@ func (p *parser) filterTest(resourceType, code string, t *filter.Test) (Node, *f
 		if op.types == nil || slices.Contains(op.types, param.Def.Type) {
 			return op.read(p, param, t)
 		}
-	}
-	if t.Op == "ss" || t.Op == "sb" {
-		return nil, fhir.Errorf(fhir.KindNotSupported, "the comparison %s is not offered yet: code systems have no known hierarchy", t.Op)
 	}
 	return nil, unknownParam("the comparison %s does not go with %s, which is of type %s", t.Op, code, typeNames[param.Def.Type])
 }
@@ -198,12 +197,15 @@ func filterPresent(p *parser, param *Param, t *filter.Test) (Node, *fhir.Error) 
 	return nil, fhir.Errorf(fhir.KindInvalid, "the value of pr is true or false, not %q", t.Value)
 }
 
-func filterIn(p *parser, param *Param, t *filter.Test) (Node, *fhir.Error) {
-	return each(tokenKind{}.in)(p, param, []string{t.Value})
+// filterBy reads a value as a modifier does.
+func filterBy(read func(o *operand) ([]condition, error)) func(p *parser, param *Param, t *filter.Test) (Node, *fhir.Error) {
+	return func(p *parser, param *Param, t *filter.Test) (Node, *fhir.Error) {
+		return each(read)(p, param, []string{filterValue(param, t)})
+	}
 }
 
 func filterNotIn(p *parser, param *Param, t *filter.Test) (Node, *fhir.Error) {
-	n, err := filterIn(p, param, t)
+	n, err := filterBy(tokenKind{}.in)(p, param, t)
 	return Not{n}, err
 }
 

@@ -13,23 +13,23 @@ import (
 type modifier struct {
 	// types are nil for all.
 	types []definition.ParamType
-	// read is nil for a modifier that is not offered for the type; see
-	// laterModifiers.
-	read func(p *parser, param *Param, values []string) (Node, *fhir.Error)
+	read  reader
 }
 
 // modifiers are those of R4. http://hl7.org/fhir/R4/search.html#modifiers
 var modifiers = map[string][]modifier{
-	"missing":    {{nil, (*parser).missing}},
-	"exact":      {{only(definition.ParamString), each(stringKind{}.exact)}},
-	"contains":   {{only(definition.ParamString), each(stringKind{}.contains)}},
-	"text":       {{only(definition.ParamToken), each(tokenKind{}.text)}},
-	"not":        {{only(definition.ParamToken), (*parser).not}},
-	"in":         {{only(definition.ParamToken), each(tokenKind{}.in)}},
-	"not-in":     {{only(definition.ParamToken), negated(each(tokenKind{}.in))}},
-	"of-type":    {{only(definition.ParamToken), each(tokenKind{}.ofType)}},
-	"above":      {{only(definition.ParamURI), each(uriKind{}.above)}, {only(definition.ParamToken, definition.ParamReference), nil}},
-	"below":      {{only(definition.ParamURI), each(uriKind{}.below)}, {only(definition.ParamToken, definition.ParamReference), nil}},
+	"missing":  {{nil, (*parser).missing}},
+	"exact":    {{only(definition.ParamString), each(stringKind{}.exact)}},
+	"contains": {{only(definition.ParamString), each(stringKind{}.contains)}},
+	"text":     {{only(definition.ParamToken), each(tokenKind{}.text)}},
+	"not":      {{only(definition.ParamToken), (*parser).not}},
+	"in":       {{only(definition.ParamToken), each(tokenKind{}.in)}},
+	"not-in":   {{only(definition.ParamToken), negated(each(tokenKind{}.in))}},
+	"of-type":  {{only(definition.ParamToken), each(tokenKind{}.ofType)}},
+	"above": {{only(definition.ParamURI), each(uriKind{}.above)}, {only(definition.ParamToken), each(tokenKind{}.above)},
+		{only(definition.ParamReference), hierarchy(true)}},
+	"below": {{only(definition.ParamURI), each(uriKind{}.below)}, {only(definition.ParamToken), each(tokenKind{}.below)},
+		{only(definition.ParamReference), hierarchy(false)}},
 	"identifier": {{only(definition.ParamReference), each(referenceKind{}.identifier)}},
 }
 
@@ -75,11 +75,7 @@ func (p *parser) modified(param *Param, name string, values []string) (Node, *fh
 			strings.Join(slices.Sorted(maps.Keys(modifiers)), ", :"))
 	}
 	for _, m := range known {
-		switch {
-		case len(m.types) > 0 && !slices.Contains(m.types, param.Def.Type):
-		case m.read == nil:
-			return nil, fhir.Errorf(fhir.KindNotSupported, "the modifier :%s of %s is not offered yet: %ss have no known hierarchy", name, param.Code, typeNames[param.Def.Type])
-		default:
+		if len(m.types) == 0 || slices.Contains(m.types, param.Def.Type) {
 			return m.read(p, param, values)
 		}
 	}

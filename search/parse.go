@@ -217,7 +217,10 @@ func (p *parser) terms(param *Param, values []string) (Node, *fhir.Error) {
 func (p *parser) anyValue(param *Param, values []string, read func(o *operand) ([]condition, error)) (Node, *fhir.Error) {
 	conditions := make([]condition, 0, len(values))
 	for _, v := range values {
-		o := operand{registry: p.registry, param: param, value: v, base: p.opt.Base, now: p.opt.Now, valueSets: p.opt.ValueSets}
+		o := operand{
+			registry: p.registry, param: param, value: v, base: p.opt.Base, now: p.opt.Now,
+			valueSets: p.opt.ValueSets, codeSystems: p.opt.CodeSystems,
+		}
 		c, err := read(&o)
 		if err != nil {
 			return nil, valueError(param, err)

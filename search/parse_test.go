@@ -50,7 +50,7 @@ func TestErrorsSayWhichParameter(t *testing.T) {
 		code        string
 	}{
 		{"foo", "x", fhir.KindInvalid, "not-supported"},
-		{"gender:below", "x", fhir.KindNotSupported, "not-supported"},
+		{"organization:below", "x", fhir.KindNotSupported, "not-supported"},
 		{"birthdate", "x", fhir.KindInvalid, "invalid"},
 		{"_summary", "true", fhir.KindNotSupported, "not-supported"},
 	}

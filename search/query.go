@@ -86,6 +86,14 @@ type Options struct {
 	// nil, or an error for the caller, for one that it does not have. It may
 	// be nil.
 	ValueSets func(url string) (*definition.ValueSet, error)
+	// CodeSystems finds the code systems for :above and :below that the
+	// definitions do not hold, likewise. Package terminology has both for
+	// stored resources.
+	CodeSystems func(url string) (*definition.CodeSystem, error)
+	// Expand is set by a caller that passes the plan through Expand before it
+	// searches. Without it :above and :below of references to resources are
+	// refused.
+	Expand bool
 }
 
 // Pairs splits a raw query string or form body into its pairs, in order.

@@ -1,7 +1,6 @@
 package search
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/tarnhealth/tarn/definition"
@@ -42,21 +41,103 @@ func (tokenKind) in(o *operand) ([]condition, error) {
 	if err != nil {
 		return nil, err
 	}
-	var spans []Span
+	var keys [][]byte
 	for system, codes := range set.Codes {
 		for code := range codes {
-			spans = append(spans, Exactly(o.registry.appendCode(nil, hashSystem([]byte(system)), []byte(code))))
-			if o.param.bare {
-				spans = append(spans, Exactly(o.registry.appendCode(nil, 0, []byte(code))))
+			keys = o.appendKeys(keys, system, code)
+		}
+	}
+	return o.anyKey(keys)
+}
+
+// appendKeys appends the keys of a code in a system: one, and for elements of
+// type code, which name no system, another.
+func (o *operand) appendKeys(keys [][]byte, system, code string) [][]byte {
+	keys = append(keys, o.registry.appendCode(nil, hashSystem([]byte(system)), []byte(code)))
+	if o.param.bare {
+		keys = append(keys, o.registry.appendCode(nil, 0, []byte(code)))
+	}
+	return keys
+}
+
+func (o *operand) anyKey(keys [][]byte) ([]condition, error) {
+	if len(keys) > maxCodes {
+		return nil, fhir.Errorf(fhir.KindTooCostly, "%s has %d codes; at most %d can be searched for", o.value, len(keys), maxCodes)
+	}
+	return []condition{{spans: Exact(keys)}}, nil
+}
+
+// above reads a value of :above: a code and all that subsume it.
+// http://hl7.org/fhir/R4/search.html#token
+func (tokenKind) above(o *operand) ([]condition, error) {
+	return o.related((*definition.CodeSystem).Above)
+}
+
+// below reads a value of :below: a code and all that it subsumes.
+func (tokenKind) below(o *operand) ([]condition, error) {
+	return o.related((*definition.CodeSystem).Below)
+}
+
+func (o *operand) related(which func(s *definition.CodeSystem, at int) []int) ([]condition, error) {
+	parts := chars.Split(o.value, '|')
+	if len(parts) > 2 || parts[len(parts)-1] == "" {
+		return nil, fhir.Errorf(fhir.KindInvalid, "%q does not look like system|code", o.value)
+	}
+	code := chars.Unescape(parts[len(parts)-1])
+	systems, err := o.systemsOf(parts[:len(parts)-1])
+	if err != nil {
+		return nil, err
+	}
+	var keys [][]byte
+	for _, s := range systems {
+		if at := s.Find(code); at >= 0 {
+			for _, i := range which(s, at) {
+				keys = o.appendKeys(keys, s.URL, s.Concepts[i].Code)
 			}
 		}
 	}
-	if len(spans) > maxCodes {
-		return nil, fhir.Errorf(fhir.KindTooCostly, "the value set %s has %d codes; at most %d can be searched for", o.value, len(spans), maxCodes)
+	if len(keys) == 0 {
+		return nil, fhir.Errorf(fhir.KindInvalid, "%q is not a code of %s", code, systems[0].URL)
 	}
-	slices.SortFunc(spans, func(a, b Span) int { return bytes.Compare(a.From, b.From) })
-	spans = slices.CompactFunc(spans, func(a, b Span) bool { return bytes.Equal(a.From, b.From) })
-	return []condition{{spans: spans}}, nil
+	return o.anyKey(keys)
+}
+
+// systemsOf are the code systems whose hierarchies a value is about: the one
+// that it names, or those that the parameter's elements have.
+func (o *operand) systemsOf(named []string) ([]*definition.CodeSystem, error) {
+	if len(named) > 0 && named[0] != "" {
+		s, err := o.codeSystem(chars.Unescape(named[0]))
+		return []*definition.CodeSystem{s}, err
+	}
+	var systems []*definition.CodeSystem
+	for s := range o.registry.Definitions.CodeSystems() {
+		if slices.Contains(o.param.implied, hashSystem([]byte(s.URL))) && len(s.Concepts) > 0 {
+			systems = append(systems, s)
+		}
+	}
+	if len(systems) == 0 {
+		return nil, fhir.Errorf(fhir.KindInvalid, "%q names no code system, which says what is above and below a code: write system|code", o.value)
+	}
+	return systems, nil
+}
+
+// codeSystem finds a code system of which the concepts are known: one of the
+// definitions, where they have all of them, or else a stored one.
+func (o *operand) codeSystem(url string) (*definition.CodeSystem, error) {
+	known := o.registry.Definitions.CodeSystem(url)
+	if (known == nil || !known.Complete) && o.codeSystems != nil {
+		stored, err := o.codeSystems(url)
+		if err != nil {
+			return nil, err
+		}
+		if stored != nil {
+			known = stored
+		}
+	}
+	if known == nil || len(known.Concepts) == 0 {
+		return nil, fhir.Errorf(fhir.KindInvalid, "the concepts of the code system %s are not known", url)
+	}
+	return known, nil
 }
 
 // valueSet finds a value set of which all codes are known.

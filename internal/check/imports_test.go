@@ -37,6 +37,8 @@ var imports = map[string][]string{
 	"search/fulltext": {"fhir", "search/chars"},
 	"search/geo":      {},
 
+	"search/terminology": {"fhir", "definition"},
+
 	"patch": {"fhir", "definition", "fhirpath"},
 	"store": {"fhir", "definition", "search"},
 	"authz": {"fhir", "definition", "search"},
@@ -71,7 +73,7 @@ var imports = map[string][]string{
 	"kv/kvtest":            {"kv"},
 	"pebble/internal/dict": {"fhir", "synth"},
 	"store/storetest":      {"fhir", "definition", "search", "store"},
-	"search/searchtest":    {"fhir", "definition", "search"},
+	"search/searchtest":    {"fhir", "definition", "search", "search/terminology"},
 }
 
 func TestImportsFollowTheTable(t *testing.T) {

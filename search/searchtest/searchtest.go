@@ -44,6 +44,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"maps"
 	"net/url"
 	"path"
@@ -55,6 +56,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/search/terminology"
 )
 
 // Base is the base URL of the data store that scripts are about.
@@ -90,7 +92,7 @@ func Scripts(t *testing.T, registry *search.Registry, fsys fs.FS, open func(t *t
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := runner{t: t, name: name, registry: registry, base: registry, custom: map[string]search.Custom{}, backend: open(t), now: time.Now}
+			r := runner{t: t, name: name, registry: registry, base: registry, custom: map[string]search.Custom{}, loaded: map[search.Reference]*fhir.Tree{}, backend: open(t), now: time.Now}
 			for _, b := range blocks(data) {
 				if err := r.run(b); err != nil {
 					t.Errorf("%s:%d: %s: %v", name, b.line, b.head, err)
@@ -138,6 +140,8 @@ type runner struct {
 	// base is the registry without custom parameters, by URL.
 	base   *search.Registry
 	custom map[string]search.Custom
+	// loaded are the resources, by type and id.
+	loaded map[search.Reference]*fhir.Tree
 	// full is set for a caller that follows all that a query may ask for.
 	full bool
 }
@@ -241,6 +245,7 @@ func (r *runner) load(at string, lines []string) error {
 			return fmt.Errorf("%s: %w", line, err)
 		}
 		resources[i] = res
+		r.loaded[search.Reference{Type: res.Type, ID: res.ID}] = tree
 	}
 	return r.backend.Load(resources)
 }
@@ -280,7 +285,11 @@ func (r *runner) query(text string, lenient bool, w want) error {
 	if err != nil {
 		return err
 	}
-	q, err := r.registry.Parse(strings.Split(types, ","), pairs, search.Options{Base: Base, Lenient: lenient, Now: r.now, Shaping: r.full, Iterate: r.full})
+	terms := terminology.Source{Definitions: r.registry.Definitions, Find: r.stored}
+	q, err := r.registry.Parse(strings.Split(types, ","), pairs, search.Options{
+		Base: Base, Lenient: lenient, Now: r.now, ValueSets: terms.ValueSet, CodeSystems: terms.CodeSystem,
+		Shaping: r.full, Iterate: r.full, Expand: r.full,
+	})
 	if w.err != "" {
 		if err == nil {
 			return fmt.Errorf("was accepted; want an error with %q", w.err)
@@ -296,7 +305,11 @@ func (r *runner) query(text string, lenient bool, w want) error {
 	if err := r.checkQuery(q, w); err != nil {
 		return err
 	}
-	found, err := r.backend.Search(q.Plan)
+	plan, err := search.Expand(q.Plan, finder{r})
+	if err != nil {
+		return err
+	}
+	found, err := r.backend.Search(plan)
 	if err != nil {
 		return err
 	}
@@ -304,6 +317,39 @@ func (r *runner) query(text string, lenient bool, w want) error {
 		return fmt.Errorf("found %s; want %s", got, w.found)
 	}
 	return nil
+}
+
+// stored finds a resource by its URL or its id.
+func (r *runner) stored(resourceType, url string) (*fhir.Tree, error) {
+	for ref, tree := range r.loaded {
+		if ref.Type == resourceType && (tree.Root().TextOf("url") == url || ref.Type+"/"+ref.ID == url) {
+			return tree, nil
+		}
+	}
+	return nil, nil
+}
+
+// A finder is the backend as what search.Expand looks into.
+type finder struct{ *runner }
+
+func (f finder) Count(plan search.Plan) (int, error) {
+	found, err := f.backend.Search(plan)
+	return len(found), err
+}
+
+func (f finder) Find(plan search.Plan) iter.Seq2[*search.Candidate, error] {
+	return func(yield func(*search.Candidate, error) bool) {
+		found, err := f.backend.Search(plan)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, ref := range found {
+			if !yield(&search.Candidate{Type: ref.Type, ID: ref.ID, Tree: f.loaded[ref]}, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (r *runner) checkQuery(q *search.Query, w want) error {

@@ -111,7 +111,53 @@ func (p *packer) packCodeSystems() error {
 	for _, url := range sortedKeys(all) {
 		// Where a definition is silent, codes are compared exactly.
 		sensitive := all[url].CaseSensitive == nil || *all[url].CaseSensitive
-		p.t.CodeSystems = append(p.t.CodeSystems, table.CodeSystem{URL: url, CaseSensitive: sensitive})
+		p.t.CodeSystems = append(p.t.CodeSystems, table.CodeSystem{
+			URL: url, CaseSensitive: sensitive, Complete: all[url].Content == "complete", Concepts: packConcepts(all[url]),
+		})
 	}
 	return nil
+}
+
+// packConcepts packs a code system's concepts, parents before what is nested in
+// them.
+func packConcepts(s codeSystem) []table.Concept {
+	var all []table.Concept
+	at := map[string]int{}
+	isA := s.HierarchyMeaning == "" || s.HierarchyMeaning == "is-a"
+	var add func(list []systemConcept, parent int)
+	add = func(list []systemConcept, parent int) {
+		for _, c := range list {
+			at[c.Code] = len(all)
+			x := table.Concept{Code: c.Code}
+			if isA && parent >= 0 {
+				x.Parents = []int{parent}
+			}
+			all = append(all, x)
+			add(c.Concept, at[c.Code])
+		}
+	}
+	add(s.Concept, -1)
+	link := func(child, parent string) {
+		c, ok := at[child]
+		p, ok2 := at[parent]
+		if ok && ok2 && !slices.Contains(all[c].Parents, p) {
+			all[c].Parents = append(all[c].Parents, p)
+		}
+	}
+	var properties func(list []systemConcept)
+	properties = func(list []systemConcept) {
+		for _, c := range list {
+			for _, p := range c.Property {
+				switch p.Code {
+				case "parent", "subsumedBy":
+					link(c.Code, p.ValueCode)
+				case "child":
+					link(p.ValueCode, c.Code)
+				}
+			}
+			properties(c.Concept)
+		}
+	}
+	properties(s.Concept)
+	return all
 }

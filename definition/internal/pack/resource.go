@@ -106,5 +106,13 @@ type concept struct {
 
 type codeSystem struct {
 	canonical
-	CaseSensitive *bool
+	CaseSensitive             *bool
+	Content, HierarchyMeaning string
+	Concept                   []systemConcept
+}
+
+type systemConcept struct {
+	Code     string
+	Property []struct{ Code, ValueCode string }
+	Concept  []systemConcept
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // magic opens every table; the digit is the version of the layout below.
-const magic = "tarn definitions 1\n"
+const magic = "tarn definitions 2\n"
 
 // A coder moves facts between a Table and bytes. Every layout function runs
 // in both directions, so the writer and the reader cannot disagree. A body is

@@ -93,5 +93,9 @@ func (c *coder) valueSet(v *ValueSet) {
 
 func (c *coder) codeSystem(s *CodeSystem) {
 	c.str(&s.URL)
-	c.flags(&s.CaseSensitive)
+	c.flags(&s.CaseSensitive, &s.Complete)
+	list(c, &s.Concepts, func(x *Concept) {
+		c.str(&x.Code)
+		list(c, &x.Parents, c.num)
+	})
 }

@@ -127,4 +127,13 @@ type System struct {
 type CodeSystem struct {
 	URL           string
 	CaseSensitive bool
+	// Complete is set where Concepts are all there are.
+	Complete bool
+	Concepts []Concept
+}
+
+// A Concept is one code, with the places of those that subsume it directly.
+type Concept struct {
+	Code    string
+	Parents []int
 }
