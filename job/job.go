@@ -40,10 +40,10 @@ type Job struct {
 	Inputs []string
 	State  State
 	// Checkpoint is what Lease.Save kept last; empty before.
-	Checkpoint json.RawMessage
+	Checkpoint json.RawMessage `json:",omitempty"`
 	Progress   Progress
 	// Result is what the handler returned; of a job that is Done.
-	Result json.RawMessage
+	Result json.RawMessage `json:",omitempty"`
 	// Error says why a job Failed. It may name what only operators may see.
 	Error string
 	// Cancelling is set where the job is to end without being done.

@@ -118,6 +118,9 @@ func TestInOrder(t *testing.T) {
 	var order []string
 	q, _ := w.queue(func(_ context.Context, l *job.Lease) (any, error) {
 		order = append(order, string(l.Job().Input))
+		if text := l.Job().Checkpoint; len(text) > 0 {
+			t.Errorf("a new job has the checkpoint %s", text)
+		}
 		return map[string]int{"n": len(order)}, nil
 	})
 	first := w.enqueue(q, job.Spec{Input: "a", Owner: "x", Scope: "s"})

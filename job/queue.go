@@ -118,12 +118,8 @@ func checkRoom(tx kv.Tx, s *Spec) error {
 
 // put stores a job, and whether it is open.
 func (q *Queue) put(tx kv.Tx, j *Job) error {
-	var expires time.Time
+	expires := q.Expires(j)
 	if j.State.Ended() {
-		if expires = j.Began; expires.IsZero() {
-			expires = j.Ended
-		}
-		expires = expires.Add(q.Keep)
 		if err := open.Delete(tx, openKey(j)); err != nil {
 			return err
 		}
@@ -131,6 +127,17 @@ func (q *Queue) put(tx kv.Tx, j *Job) error {
 		return err
 	}
 	return jobs.Put(tx, j.ID, *j, expires)
+}
+
+// Expires is when a job that has ended is gone; zero for one that has not.
+func (q *Queue) Expires(j *Job) time.Time {
+	switch {
+	case !j.State.Ended():
+		return time.Time{}
+	case j.Began.IsZero():
+		return j.Ended.Add(q.Keep)
+	}
+	return j.Began.Add(q.Keep)
 }
 
 // Get returns a job, or ErrNotFound.

@@ -21,6 +21,15 @@ const batchWriters = 16
 // batch carries out entries each by itself, in FHIR's order of phases.
 func (r *request) batch(w http.ResponseWriter, entries []*entry) error {
 	r.interaction = "batch"
+	if r.attempt != nil {
+		before, err := r.attempt.begin(r, entries)
+		if err == nil && before != nil {
+			err = r.resumeBatch(entries, before.T)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	for _, method := range phases {
 		r.runPhase(method, entries)
 	}
@@ -38,7 +47,7 @@ func (r *request) runPhase(method string, entries []*entry) {
 	var lanes [][]*entry
 	byResource := map[string]int{}
 	for _, e := range entries {
-		if e.err != nil || e.req.method != method {
+		if e.err != nil || e.recalled || e.req.method != method {
 			continue
 		}
 		key := e.lane()
@@ -56,6 +65,7 @@ func (r *request) runPhase(method string, entries []*entry) {
 			for lane := range work {
 				for _, e := range lane {
 					e.run()
+					e.req.attempt.count(1)
 				}
 			}
 		})
@@ -87,6 +97,9 @@ func (e *entry) run() {
 			e.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
+	if e.err = e.req.attempt.left(); e.err != nil {
+		return
+	}
 	if e.req.method == http.MethodGet || e.req.operation != "" {
 		e.read()
 		return
@@ -174,6 +187,12 @@ func (b *bundleWriter) replyEntry(p *reply) error {
 		b.buf = append(b.buf, p.resource...)
 		b.buf = append(b.buf, ',')
 	}
+	b.replyResponse(p)
+	return b.endEntry()
+}
+
+// replyResponse writes the member response.
+func (b *bundleWriter) replyResponse(p *reply) {
 	b.buf = append(b.buf, `"response":{"status":"`...)
 	b.buf = append(b.buf, statusLine(p.status)...)
 	b.buf = append(b.buf, '"')
@@ -185,7 +204,6 @@ func (b *bundleWriter) replyEntry(p *reply) error {
 		b.buf = append(b.buf, p.outcome...)
 	}
 	b.buf = append(b.buf, '}')
-	return b.endEntry()
 }
 
 func (b *bundleWriter) replyMember(name, value string) {

@@ -17,7 +17,9 @@ type entry struct {
 	req     *request
 	op      datastore.Op // of a write
 	err     error        // why the entry cannot be carried out
-	reply   reply
+	// recalled is set where an attempt before has carried the entry out.
+	recalled bool
+	reply    reply
 }
 
 // A reply is an entry's response.
@@ -72,6 +74,9 @@ func (r *request) readEntry(e *entry, node fhir.Node) error {
 	}
 	if e.req.level == levelSystem && e.req.method == http.MethodPost || e.req.level == levelTypeSearch || e.req.level == levelSystemSearch || e.req.level == levelCompartmentSearch {
 		return fhir.Errorf(fhir.KindInvalid, "%s %q cannot be an entry: no Bundle in a Bundle, and a search is a GET entry", method, url).At("request")
+	}
+	if e.req.level == levelAsync {
+		return fhir.Errorf(fhir.KindNotSupported, "%s %s cannot be an entry; ask for it by itself", method, url).At("request")
 	}
 	if err := e.req.route(); err != nil {
 		return err

@@ -41,6 +41,8 @@ func operations() []operation {
 		docrefOperation(),
 		documentOperation(),
 		encounterEverythingOperation(),
+		eraseOperation(),
+		expungeOperation(),
 		graphqlOperation(),
 		groupEverythingOperation(),
 		lastnOperation(),
@@ -51,6 +53,9 @@ func operations() []operation {
 		metaAddOperation(),
 		metaDeleteOperation(),
 		patientEverythingOperation(),
+		purgeOperation(),
+		reindexOperation(),
+		reindexStatusOperation(),
 		validateOperation(),
 	}
 }

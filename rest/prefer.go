@@ -10,6 +10,8 @@ type preference struct {
 	give returnPreference
 	// lenient makes a search leave out what it does not know.
 	lenient bool
+	// async asks that what takes long is answered later.
+	async bool
 }
 
 type returnPreference string
@@ -30,6 +32,8 @@ func parsePrefer(values []string) preference {
 			name, value, _ := strings.Cut(strings.TrimSpace(item), "=")
 			value = strings.Trim(strings.TrimSpace(value), `"`)
 			switch strings.ToLower(strings.TrimSpace(name)) {
+			case "respond-async":
+				p.async = true
 			case "return":
 				switch v := returnPreference(value); v {
 				case returnMinimal, returnRepresentation, returnOutcome:

@@ -32,6 +32,7 @@ type request struct {
 	method string // GET for a HEAD request too: the response drops the body
 	header http.Header
 	target
+	segments []string // of the path, below the base URL
 	rawQuery string
 	query    []search.Pair
 	format   format
@@ -41,6 +42,8 @@ type request struct {
 	tree *fhir.Tree
 	// view is what the reads of a transaction share.
 	view *datastore.View
+	// attempt is set where the request is a job.
+	attempt *attempt
 }
 
 // openView opens the data store as of t (0: now). done frees it.

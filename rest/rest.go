@@ -57,6 +57,8 @@ type Options struct {
 	Observe func(interaction string, status int, d time.Duration)
 	// Version is the software version that /metadata states.
 	Version string
+	// Async, if not nil, honours Prefer: respond-async.
+	Async *Async
 }
 
 // New returns the handler of the FHIR API.
@@ -73,7 +75,9 @@ func New(opt Options) http.Handler {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	return &handler{Options: opt, started: opt.Now().UTC(), routes: routes(), operations: operations(), capabilities: map[*datastore.Store]*capability{}}
+	h := &handler{Options: opt, started: opt.Now().UTC(), routes: routes(), operations: operations(), capabilities: map[*datastore.Store]*capability{}}
+	h.startAsync()
+	return h
 }
 
 type handler struct {
@@ -132,6 +136,9 @@ func (h *handler) serve(res *response, r *request) error {
 		if r.access, err = h.Authorize(r.http, r.store); err != nil {
 			return err
 		}
+	}
+	if r.asyncWanted() {
+		return r.answerLater(res)
 	}
 	return r.serve(res, r)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/job"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/rest"
 )
@@ -24,6 +25,7 @@ type server struct {
 	url     string
 	catalog *datastore.Catalog
 	clock   *clock
+	jobs    *job.Queue // run by runJobs
 
 	mu       sync.Mutex
 	observed []string // interactions
@@ -51,8 +53,14 @@ func (c *clock) advance(d time.Duration) {
 // newServer starts a server. Each change edits its options.
 func newServer(t testing.TB, changes ...func(*rest.Options)) *server {
 	t.Helper()
-	s := &server{clock: &clock{now: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)}}
-	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: vfs.NewMem(), Now: s.clock.Now})
+	return openServer(t, vfs.NewMem(), &clock{now: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)}, changes...)
+}
+
+// openServer starts a server on what a file system holds.
+func openServer(t testing.TB, disk vfs.FS, c *clock, changes ...func(*rest.Options)) *server {
+	t.Helper()
+	s := &server{clock: c}
+	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: disk, Now: s.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,11 +68,16 @@ func newServer(t testing.TB, changes ...func(*rest.Options)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.jobs = job.New(job.Options{
+		DB: folder.Records(), Now: s.clock.Now, Logger: slog.New(slog.DiscardHandler),
+		After: func(time.Duration) <-chan time.Time { return nil },
+	})
 	opt := rest.Options{
 		Stores:    s.catalog,
 		Authorize: func(*http.Request, *datastore.Store) (authz.Access, error) { return authz.Unrestricted(), nil },
 		Logger:    slog.New(slog.DiscardHandler),
 		Version:   "test",
+		Async:     &rest.Async{Jobs: s.jobs},
 		Observe: func(interaction string, _ int, _ time.Duration) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -83,6 +96,20 @@ func newServer(t testing.TB, changes ...func(*rest.Options)) *server {
 		}
 	})
 	return s
+}
+
+// runJobs carries out what was to be answered later.
+func (s *server) runJobs(t testing.TB) {
+	t.Helper()
+	for {
+		ran, err := s.jobs.RunNext(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ran {
+			return
+		}
+	}
 }
 
 func (s *server) create(t testing.TB, id string) *datastore.Store {

@@ -26,6 +26,7 @@ const (
 	levelVersion                        // [base]/Patient/1/_history/2
 	levelCompartment                    // [base]/Patient/1/Observation, [base]/Patient/1/*
 	levelCompartmentSearch              // [base]/Patient/1/Observation/_search
+	levelAsync                          // [base]/$async/{id}
 )
 
 // A serveFunc answers a routed request.
@@ -79,6 +80,9 @@ func routes() map[routeKey]interaction {
 
 		{levelCompartment, http.MethodGet}:        {string(authz.SearchType), searchCompartment},
 		{levelCompartmentSearch, http.MethodPost}: {string(authz.SearchType), searchCompartment},
+
+		{levelAsync, http.MethodGet}:    {"async-status", asyncStatus},
+		{levelAsync, http.MethodDelete}: {"async-cancel", asyncCancel},
 	}
 }
 
@@ -129,7 +133,11 @@ func (r *request) locate(parts []string) error {
 	if err != nil {
 		return err
 	}
-	r.query = pairs
+	r.query, r.segments = pairs, parts
+	if t, ok := asyncTarget(parts); ok {
+		r.target = t
+		return nil
+	}
 	parts, code, err := cutOperation(parts)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -65,7 +66,7 @@ func (r *request) transaction(w http.ResponseWriter, entries []*entry) error {
 	if writes < 0 {
 		writes = len(ordered)
 	}
-	if err := r.commit(ordered[:writes]); err != nil {
+	if err := r.commitOnce(ordered[:writes]); err != nil {
 		return err
 	}
 	if err := r.readTogether(ordered[writes:]); err != nil {
@@ -85,6 +86,25 @@ func inPhases(entries []*entry) []*entry {
 		}
 	}
 	return ordered
+}
+
+// commitOnce is commit, in a job at most once.
+func (r *request) commitOnce(entries []*entry) error {
+	if r.attempt == nil {
+		return r.commit(entries)
+	}
+	before, err := r.attempt.begin(r, entries)
+	if err != nil {
+		return err
+	}
+	if before != nil {
+		if carriedOut, err := r.resumeTransaction(entries, before.T); carriedOut || err != nil {
+			return err
+		}
+	}
+	// Cancelling comes too late from here on.
+	r.ctx = context.WithoutCancel(r.ctx)
+	return r.commit(entries)
 }
 
 func (r *request) commit(entries []*entry) error {
