@@ -6,10 +6,6 @@
 // answer (datastore).
 package authz
 
-import (
-	"github.com/tarnhealth/tarn/fhir"
-)
-
 // An Interaction is one kind of request, by its FHIR code.
 // http://hl7.org/fhir/R4/valueset-restful-interaction.html
 type Interaction string
@@ -32,20 +28,18 @@ const (
 	Erase Interaction = "erase"
 )
 
-// Access is what one caller may do. The zero Access may do nothing.
-type Access struct {
-	all bool
+// action is the letter of a scope that an interaction needs, 0 for one that no
+// scope allows.
+// https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html#scopes-for-requesting-fhir-resources
+func (i Interaction) action() Actions { return interactionActions[i] }
+
+var interactionActions = map[Interaction]Actions{
+	Create: ActionCreate,
+	Read:   ActionRead, VRead: ActionRead, HistoryOfOne: ActionRead,
+	Update: ActionUpdate, Patch: ActionUpdate,
+	Delete:     ActionDelete,
+	SearchType: ActionSearch, SearchSystem: ActionSearch, HistoryOfType: ActionSearch, HistoryOfAll: ActionSearch,
 }
 
-// Unrestricted may do everything. It is for servers without authorization,
-// which listen on loopback addresses only, and for Tarn's own work.
-func Unrestricted() Access { return Access{all: true} }
-
-// Check returns an error of KindForbidden where the interaction on the
-// resource type is not allowed at all.
-func (a Access) Check(i Interaction, resourceType string) error {
-	if a.all {
-		return nil
-	}
-	return fhir.Errorf(fhir.KindForbidden, "this caller may not use %s on %s", i, resourceType)
-}
+// writes reports whether an interaction changes anything.
+func (i Interaction) writes() bool { return i.action()&ActionsWrite != 0 }

@@ -1,0 +1,232 @@
+package authz
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+)
+
+// Access is what one caller may do in one data store. The zero Access may do
+// nothing. It is immutable and safe for concurrent use; making one costs more
+// than using it, so keep it for the requests of one token.
+//
+// How each interaction is enforced with it, beginning with Check always:
+//
+//	search, totals,       And(the search's condition, Filter(SearchType, type)),
+//	includes, chains,     for every type that is looked at on the way: the matches,
+//	_has, sort            what chains and _has lead through, what includes add
+//	search of all types   as above for each of Types(SearchSystem)
+//	read                  Allows(Read, the current version)
+//	vread                 Allows(VRead, that version)
+//	history of one        Allows(HistoryOfOne) of each version
+//	history of a type,    Allows(HistoryOfType or HistoryOfAll) of each version, of
+//	of all                the types of Types only
+//	create                Allows(Create, the submitted resource with its new id)
+//	update, patch         Allows(Update or Patch) of the stored resource and of the
+//	                      submitted or patched one, both; of the submitted one
+//	                      alone, where an update creates
+//	delete                Allows(Delete, the stored resource)
+//	conditional create,   as above, and the criteria as a search: a caller must
+//	update, patch, delete not learn of what it cannot find
+//
+// A deletion has no content to decide by: it is shown where the version before
+// it is. A Binary is decided by what its securityContext refers to; see
+// BySecurityContext.
+type Access struct {
+	all    bool
+	rights *rights
+}
+
+// Unrestricted may do everything. It is for servers without authorization,
+// which listen on loopback addresses only, and for Tarn's own work.
+func Unrestricted() Access { return Access{all: true} }
+
+// Exists reports whether the data store has a current resource of a type for
+// which a condition holds.
+type Exists = func(resourceType string, where search.Node) (bool, error)
+
+// Check returns an error of KindForbidden where the interaction on the
+// resource type is not allowed at all: for any resource of the type. An empty
+// type is for the interactions on all types, of which some must be allowed.
+func (a Access) Check(i Interaction, resourceType string) error {
+	if a.all {
+		return nil
+	}
+	if !a.rights.scoped(i, resourceType) {
+		return fhir.Errorf(fhir.KindForbidden, "the scopes of the token do not allow %s on %s", i, orAll(resourceType))
+	}
+	if resourceType == "" || a.BySecurityContext(i, resourceType) {
+		return nil
+	}
+	if _, ok := a.Filter(i, resourceType); !ok {
+		return fhir.Errorf(fhir.KindForbidden, "this caller may not use %s on %s", i, resourceType)
+	}
+	return nil
+}
+
+func orAll(resourceType string) string {
+	if resourceType == "" {
+		return "any type"
+	}
+	return resourceType
+}
+
+// Filter is the condition that resources of a type must meet for the
+// interaction, nil for all of them; ok is false where none may be touched.
+func (a Access) Filter(i Interaction, resourceType string) (where search.Node, ok bool) {
+	if a.all {
+		return nil, true
+	}
+	return a.rights.filter(i, resourceType)
+}
+
+// Types are the resource types that the interaction is allowed on, sorted.
+func (a Access) Types(i Interaction) []string { return a.rights.types(i, a.all) }
+
+// Allows reports whether the interaction is allowed on one resource, by Filter.
+// The candidate has its Tree. exists answers for the other resources that the
+// condition is about; with nil, a condition about others does not hold.
+func (a Access) Allows(i Interaction, c *search.Candidate, exists Exists) (bool, error) {
+	where, ok := a.Filter(i, c.Type)
+	if !ok || where == nil {
+		return ok, nil
+	}
+	return evaluate(where, c, exists)
+}
+
+// BySecurityContext reports whether resources of the type are accessible just
+// where the resource is that their securityContext refers to, for the same
+// interaction (Read, for a caller that only reads): Binary, for callers who do
+// not see everything. http://hl7.org/fhir/R4/binary.html#security
+func (a Access) BySecurityContext(i Interaction, resourceType string) bool {
+	if a.all || resourceType != "Binary" || !a.rights.scoped(i, resourceType) {
+		return false
+	}
+	_, ok := a.rights.filter(i, resourceType)
+	return !ok
+}
+
+// rights is a decision, taken apart only as far as it is asked for.
+type rights struct {
+	registry *search.Registry
+	caller   Caller
+	policy   Policy
+	// conditions are those of the caller's resource scopes, nil for none.
+	conditions []search.Node
+	// roles are the caller's; restricted is set where it has any.
+	roles      []compiledRole
+	restricted bool
+	// user confines the scopes of LevelUser, patient those of LevelPatient.
+	user, patient confinement
+
+	mu   sync.Mutex
+	memo map[memoKey]memoized
+}
+
+type memoKey struct {
+	interaction  Interaction
+	resourceType string
+}
+
+type memoized struct {
+	where search.Node
+	ok    bool
+}
+
+// scoped reports whether some scope has the letter for a type ("": any).
+func (r *rights) scoped(i Interaction, resourceType string) bool {
+	if r == nil {
+		return false
+	}
+	return slices.ContainsFunc(r.caller.Scopes.Resources, func(s Scope) bool {
+		return s.Actions&i.action() != 0 && (resourceType == "" || s.Type == "*" || s.Type == resourceType)
+	})
+}
+
+func (r *rights) types(i Interaction, all bool) []string {
+	var types []string
+	if r == nil {
+		return nil
+	}
+	for _, p := range r.registry.Params {
+		if p.Code != search.MarkType {
+			continue
+		}
+		if _, ok := r.filter(i, p.Type); ok || all {
+			types = append(types, p.Type)
+		}
+	}
+	slices.Sort(types)
+	return types
+}
+
+func (r *rights) filter(i Interaction, resourceType string) (search.Node, bool) {
+	if r == nil || i.action() == 0 || !offersType(r.registry, resourceType) {
+		return nil, false
+	}
+	key := memoKey{i, resourceType}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m, known := r.memo[key]
+	if !known {
+		m.where, m.ok = r.decide(i, resourceType)
+		r.memo[key] = m
+	}
+	return m.where, m.ok
+}
+
+// decide is the union over the scopes; within one, all of its conditions, those
+// of its level and those of the caller's roles hold.
+func (r *rights) decide(i Interaction, resourceType string) (search.Node, bool) {
+	if resourceType == auditType && (i.writes() || !r.has(RoleAuditor)) {
+		return nil, false
+	}
+	union := none
+	for level := LevelPatient; level <= LevelSystem; level++ {
+		asked := r.asked(level, i, resourceType)
+		if asked.ok {
+			union = union.or(asked.and(r.reach(level, i, resourceType)))
+		}
+	}
+	return union.where, union.ok
+}
+
+// auditType is never changed through a data store's API, and read by auditors
+// only.
+const auditType = "AuditEvent"
+
+// asked is the union of the scopes of a level.
+func (r *rights) asked(level Level, i Interaction, resourceType string) condition {
+	union := none
+	for n, s := range r.caller.Scopes.Resources {
+		if s.Level == level && s.Actions&i.action() != 0 && (s.Type == "*" || s.Type == resourceType) {
+			union = union.or(condition{r.conditions[n], true})
+		}
+	}
+	return union
+}
+
+// reach is what the caller may reach at a level, by whom it is and by its roles.
+func (r *rights) reach(level Level, i Interaction, resourceType string) condition {
+	within := always
+	switch level {
+	case LevelPatient:
+		within = r.patient.of(i, resourceType)
+	case LevelUser:
+		within = r.user.of(i, resourceType)
+	}
+	if !r.restricted {
+		return within
+	}
+	union := none
+	for _, role := range r.roles {
+		if rules := role.allows(i, resourceType); role.unconfined && level == LevelUser {
+			union = union.or(rules)
+		} else {
+			union = union.or(rules.and(within))
+		}
+	}
+	return union
+}
