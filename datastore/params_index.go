@@ -189,14 +189,19 @@ func (x *pass) build(c *custom, now time.Time) {
 }
 
 func (x *pass) rebuild(r *rebuild, now time.Time) {
-	param := x.registries.query.Param(r.Type, r.Code)
-	if param == nil {
+	found := false
+	for _, param := range x.registries.query.Params {
+		if param.Type == r.Type && (r.Code == allParams || r.Code == param.Code) {
+			x.keys[param.Key()] = true
+			found = true
+		}
+	}
+	if !found {
 		r.Finished = true // the parameter is gone
 		return
 	}
 	x.rebuilds[r.key()] = r
 	r.begin(now)
-	x.keys[param.Key()] = true
 	x.types[r.Type] = true
 }
 
