@@ -21,15 +21,13 @@ type flow struct {
 	ReturnTo   string   `json:"r"`
 	Hint       string   `json:"h,omitempty"`
 	FormAction []string `json:"f,omitempty"`
-	// Force asks even who is signed in.
-	Force bool `json:"a,omitempty"`
+	// After is the time that a sign-in must be after to do.
+	After time.Time `json:"a,omitzero"`
 	// UserID has proved AMR; Stamp is the user's then.
 	UserID   string   `json:"u,omitempty"`
 	AMR      []string `json:"m,omitempty"`
 	Stamp    int64    `json:"s,omitempty"`
 	Provider string   `json:"p,omitempty"`
-	// Change is set where a new password is asked for next.
-	Change bool `json:"c,omitempty"`
 	// Link is the user who adds an account at a provider.
 	Link string `json:"l,omitempty"`
 	// Ceremony is a WebAuthn challenge, and Secret a TOTP secret on offer.
@@ -47,6 +45,9 @@ const (
 	startTime = time.Hour
 	stepTime  = 10 * time.Minute
 	maxFlow   = 8 << 10
+	// maxReturn is the length of an address to return to. It must fit into a
+	// cookie with what is sealed beside it.
+	maxReturn = 1500
 )
 
 var errFlow = errors.New("login: the sign-in is over or began in another browser")
@@ -105,7 +106,7 @@ func (s *Service) once(r *http.Request, purpose, value string, expires time.Time
 // SignInRequest is what a package that needs somebody signed in asks for.
 type SignInRequest struct {
 	// ReturnTo is where the browser goes then: a path of this server, with its
-	// query. "" is /account.
+	// query, of 1,500 bytes at most. "" is /account.
 	ReturnTo string
 	// Hint is the name or e-mail address of who is expected (login_hint).
 	Hint string
@@ -128,7 +129,7 @@ func (s *Service) SignIn(w http.ResponseWriter, r *http.Request, q SignInRequest
 	if q.ReturnTo == "" {
 		q.ReturnTo = "/account"
 	}
-	if !localPath(q.ReturnTo) || len(q.ReturnTo) > maxFlow/2 {
+	if !localPath(q.ReturnTo) || len(q.ReturnTo) > maxReturn {
 		s.problem(w, r, http.StatusBadRequest, "error.flow")
 		return
 	}
@@ -137,15 +138,20 @@ func (s *Service) SignIn(w http.ResponseWriter, r *http.Request, q SignInRequest
 		s.broken(w, r, err)
 		return
 	}
-	if session != nil && !q.Force && (q.MaxAge <= 0 || s.cfg.Now().Sub(session.AuthTime) <= q.MaxAge) {
+	f := flow{ReturnTo: q.ReturnTo, FormAction: q.FormAction}
+	switch now := s.cfg.Now(); {
+	case q.Force:
+		f.After = now
+	case q.MaxAge > 0:
+		f.After = now.Add(-q.MaxAge - 1)
+	}
+	if session != nil && session.AuthTime.After(f.After) {
 		s.pages.Redirect(w, q.ReturnTo)
 		return
 	}
-	hint := q.Hint
-	if len(hint) > maxLogin || strings.ContainsFunc(hint, isControl) {
-		hint = ""
+	if len(q.Hint) <= maxLogin && !strings.ContainsFunc(q.Hint, isControl) {
+		f.Hint = q.Hint
 	}
-	f := flow{ReturnTo: q.ReturnTo, Hint: hint, FormAction: q.FormAction, Force: true}
 	text, err := s.seal(w, r, "start", f, startTime)
 	if err != nil {
 		s.broken(w, r, err)

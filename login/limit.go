@@ -87,7 +87,7 @@ type attempt struct {
 
 // errWait is for an attempt that comes too early.
 type errWait struct {
-	for_   time.Duration
+	left   time.Duration
 	locked bool // this failure, or one before, was the last that was allowed
 }
 
@@ -119,7 +119,7 @@ func (d *Directory) count(tx kv.Tx, key string, rule limitRule) (limitRecord, er
 	}
 	now := d.now().UTC()
 	if wait := rule.wait(n, now); wait > 0 {
-		return n, &errWait{for_: wait, locked: strings.HasPrefix(key, "user ")}
+		return n, &errWait{left: wait, locked: strings.HasPrefix(key, "user ")}
 	}
 	return n, limitTable.Put(tx, key, limitRecord{Failures: n.Failures + 1, Last: now}, now.Add(rule.forget))
 }

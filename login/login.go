@@ -53,6 +53,9 @@ type Config struct {
 	// Address is the network address of the client, which rate limits count
 	// by; nil takes it from the connection. Set it behind a reverse proxy.
 	Address func(*http.Request) string
+	// Apps is the path of the page where people see which applications have
+	// access; "" is none.
+	Apps string
 	// Event is told of each sign-in, sign-out and change of credentials, for
 	// the audit log; nil is nobody.
 	Event func(context.Context, Event)
@@ -60,7 +63,7 @@ type Config struct {
 
 // An Event is something to audit.
 type Event struct {
-	Kind      string // sign-in, sign-in-failed, locked, sign-out, password-changed, factor-added, factor-removed, linked, user-created
+	Kind      string // sign-in, sign-in-failed, locked, sign-out, password-changed, factor-added, factor-removed, linked, unlinked, user-created
 	UserID    string // "" where nobody is known by the name that was given
 	SessionID string
 	Provider  string   // upstream provider, "" where Tarn itself checked

@@ -1,12 +1,26 @@
 package login
 
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+)
+
 // A Provider is an upstream OpenID Connect provider that people can sign in
 // through: Okta, Entra ID, Google, Keycloak or any other.
 type Provider struct {
 	// ID is in addresses: small letters, digits and dashes. The redirect URI
 	// to register at the provider is BaseURL/login/callback/ID.
 	ID string
-	// Name is on the button.
+	// Name is on the button; "" is ID.
 	Name string
 	// Issuer has /.well-known/openid-configuration.
 	Issuer       string
@@ -23,9 +37,10 @@ type Provider struct {
 	Create bool
 }
 
-// ClaimMapping says which claims of an ID token a user's fields come from. A
-// dot goes into an object: "realm_access.roles". A field whose claim is "-"
-// stays as the directory has it.
+// ClaimMapping says which claims of an ID token or of userinfo a user's fields
+// come from. A dot goes into an object: "realm_access.roles". Name, user name
+// and e-mail address are taken when the user is made; fhirUser and roles at
+// each sign-in.
 type ClaimMapping struct {
 	Username string // "" is preferred_username, else email, else sub
 	Name     string // "" is name
@@ -34,8 +49,9 @@ type ClaimMapping struct {
 	// is the data store that it is of; "" is all ("*").
 	FHIRUser  string
 	DataStore string
-	// Roles names the claim with a list of strings; "" is none. RoleOf gives
-	// the roles that they stand for; others are left out.
+	// Roles names the claim with one or a list of strings; "" is none. RoleOf
+	// gives the roles that they stand for; others are left out. Roles of
+	// RoleOf that the claim does not give are taken away.
 	Roles  string
 	RoleOf map[string]string
 }
@@ -43,6 +59,155 @@ type ClaimMapping struct {
 // Providers lists the upstream providers, as configured.
 func (s *Service) Providers() []Provider { return s.cfg.Providers }
 
-type upstream struct{ Provider }
+// discoveryAge is how long a provider's metadata is believed.
+const discoveryAge = 24 * time.Hour
 
-func newUpstreams(cfg Config) (map[string]*upstream, error) { return nil, nil }
+// An upstream is a provider with what it says of itself.
+type upstream struct {
+	Provider
+	client   *http.Client
+	redirect string
+
+	mu    sync.Mutex
+	found *discovered
+}
+
+type discovered struct {
+	*oidc.Provider
+	names bool // it puts iss into its responses (RFC 9207)
+	at    time.Time
+}
+
+var providerID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+func newUpstreams(cfg Config) (map[string]*upstream, error) {
+	client := cfg.HTTP
+	if client == nil {
+		client = &http.Client{Timeout: 10 * time.Second}
+	}
+	all := map[string]*upstream{}
+	for i, p := range cfg.Providers {
+		if !providerID.MatchString(p.ID) || all[p.ID] != nil {
+			return nil, fmt.Errorf("login: provider %d has the id %q; it must be of small letters, digits and dashes, and no other's", i+1, p.ID)
+		}
+		if err := checkIssuer(p.Issuer); err != nil {
+			return nil, fmt.Errorf("login: provider %s: %w", p.ID, err)
+		}
+		if p.ClientID == "" {
+			return nil, fmt.Errorf("login: provider %s has no client id", p.ID)
+		}
+		if p.Scopes == nil {
+			p.Scopes = []string{"profile", "email"}
+		}
+		all[p.ID] = &upstream{Provider: p, client: client, redirect: cfg.BaseURL + "/login/callback/" + p.ID}
+	}
+	return all, nil
+}
+
+// checkIssuer takes https, and http on the machine itself.
+func checkIssuer(issuer string) error {
+	u, err := url.Parse(issuer)
+	if err == nil && u.Host != "" && u.RawQuery == "" && u.Fragment == "" {
+		ip, _ := netip.ParseAddr(u.Hostname())
+		if u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip.IsLoopback()) {
+			return nil
+		}
+	}
+	return fmt.Errorf("the issuer is %q; it must be an https address without query", issuer)
+}
+
+// discover reads what the provider says of itself, once a day.
+func (u *upstream) discover(ctx context.Context, now time.Time) (*discovered, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.found != nil && now.Sub(u.found.at) < discoveryAge {
+		return u.found, nil
+	}
+	p, err := oidc.NewProvider(oidc.ClientContext(ctx, u.client), u.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("login: provider %s: %w", u.ID, err)
+	}
+	var more struct {
+		Names bool `json:"authorization_response_iss_parameter_supported"`
+	}
+	if err := p.Claims(&more); err != nil {
+		return nil, fmt.Errorf("login: provider %s: %w", u.ID, err)
+	}
+	u.found = &discovered{Provider: p, names: more.Names, at: now}
+	return u.found, nil
+}
+
+func (u *upstream) config(p *discovered) *oauth2.Config {
+	return &oauth2.Config{
+		ClientID: u.ClientID, ClientSecret: u.ClientSecret, Endpoint: p.Endpoint(), RedirectURL: u.redirect,
+		Scopes: append([]string{oidc.ScopeOpenID}, u.Scopes...),
+	}
+}
+
+// claims are those of an ID token, with those of userinfo where it lacks some.
+type claims map[string]any
+
+// exchange turns a code into the claims of a verified ID token.
+func (u *upstream) exchange(ctx context.Context, p *discovered, code string, state *upstreamState, now func() time.Time) (claims, error) {
+	ctx = oidc.ClientContext(ctx, u.client)
+	token, err := u.config(p).Exchange(ctx, code, oauth2.VerifierOption(state.Verifier))
+	if err != nil {
+		return nil, err
+	}
+	raw, _ := token.Extra("id_token").(string)
+	id, err := p.VerifierContext(ctx, &oidc.Config{ClientID: u.ClientID, Now: now}).Verify(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	if id.Nonce != state.Nonce {
+		return nil, fmt.Errorf("the ID token has another nonce")
+	}
+	if id.AccessTokenHash != "" {
+		if err := id.VerifyAccessToken(token.AccessToken); err != nil {
+			return nil, err
+		}
+	}
+	c := claims{}
+	if err := id.Claims(&c); err != nil {
+		return nil, err
+	}
+	c["sub"] = id.Subject
+	if p.UserInfoEndpoint() == "" || u.complete(c) {
+		return c, nil
+	}
+	info, err := p.UserInfo(ctx, oauth2.StaticTokenSource(token))
+	if err != nil {
+		return nil, err
+	}
+	if info.Subject != id.Subject {
+		return nil, fmt.Errorf("userinfo is of another subject") // OpenID Connect Core section 5.3.2
+	}
+	more := claims{}
+	if err := info.Claims(&more); err != nil {
+		return nil, err
+	}
+	for name, value := range more {
+		if _, ok := c[name]; !ok {
+			c[name] = value
+		}
+	}
+	return c, nil
+}
+
+// complete reports whether claims have all that the mapping asks for.
+func (u *upstream) complete(c claims) bool {
+	m := u.Claims
+	for _, name := range []string{or(m.Username, "preferred_username"), or(m.Name, "name"), or(m.Email, "email"), m.FHIRUser, m.Roles} {
+		if name != "" && c.find(name) == nil {
+			return false
+		}
+	}
+	return true
+}
+
+func or(name, otherwise string) string {
+	if name == "" {
+		return otherwise
+	}
+	return name
+}

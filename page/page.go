@@ -49,7 +49,7 @@ type Set struct {
 }
 
 // New makes a Set of sources. Each has templates pages/NAME.html that define
-// "title" and "main" (files whose names start with _ are parts for all of
+// "title" and "main" (files whose names start with part- are for all of
 // them), and messages/LANGUAGE.json. New fails where a template does not
 // parse, or a message is not there in some language.
 func New(cfg Config, sources ...fs.FS) (*Set, error) {

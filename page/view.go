@@ -78,7 +78,7 @@ func (s *Set) parsePages(base *template.Template, files map[string]string) (map[
 		if err := s.texts.checkUses(name, text); err != nil {
 			return nil, err
 		}
-		if strings.HasPrefix(name, "_") {
+		if strings.HasPrefix(name, "part-") {
 			if _, err := base.Parse(text); err != nil {
 				return nil, fmt.Errorf("page: %s: %w", name, err)
 			}
@@ -86,7 +86,7 @@ func (s *Set) parsePages(base *template.Template, files map[string]string) (map[
 	}
 	pages := map[string]*template.Template{}
 	for name, text := range files {
-		if strings.HasPrefix(name, "_") {
+		if strings.HasPrefix(name, "part-") {
 			continue
 		}
 		t, err := base.Clone()
