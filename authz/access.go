@@ -93,7 +93,8 @@ func (a Access) Allows(i Interaction, c *search.Candidate, exists Exists) (bool,
 	if !ok || where == nil {
 		return ok, nil
 	}
-	return evaluate(where, c, exists)
+	ok, err := evaluate(where, c, exists)
+	return ok && err == nil, err
 }
 
 // BySecurityContext reports whether resources of the type are accessible just
