@@ -22,7 +22,7 @@ type Async struct {
 	Jobs *job.Queue
 	// Keep names the caller of an authorized request, and gives in grant what
 	// Restore later makes the same access of. Nobody else may fetch the
-	// answer. Nil where every request has the same access, and no name.
+	// answer.
 	Keep func(*http.Request, *datastore.Store) (caller string, grant []byte, err error)
 	// Restore makes the access of a request again, for its job. It may say no,
 	// where the caller has lost it meanwhile.
@@ -50,6 +50,9 @@ func (h *handler) startAsync() {
 		return
 	}
 	a := *h.Async
+	if a.Jobs == nil || a.Keep == nil || a.Restore == nil {
+		panic("rest: Async needs Jobs, Keep and Restore") // without them a job would have no access, or all
+	}
 	if a.MaxResult == 0 {
 		a.MaxResult = 256 << 20
 	}
@@ -119,7 +122,7 @@ func (r *request) answerLater(w http.ResponseWriter) error {
 		}
 		ask.Size, parts[asyncBody] = len(body), body
 	}
-	caller, grant, err := r.h.Async.caller(r)
+	caller, grant, err := r.h.Async.Keep(r.http, r.store)
 	if err != nil {
 		return err
 	}
@@ -136,14 +139,6 @@ func (r *request) answerLater(w http.ResponseWriter) error {
 	w.Header().Set("Content-Location", r.url(asyncSegment+"/"+j.ID))
 	w.Header().Set("Preference-Applied", "respond-async")
 	return r.writeOutcomeOf(w, http.StatusAccepted, "the request is accepted and will be carried out; ask for its answer at the Content-Location")
-}
-
-// caller names who asks, and what the access can be made of again.
-func (a *Async) caller(r *request) (name string, grant []byte, err error) {
-	if a.Keep == nil {
-		return "", nil, nil
-	}
-	return a.Keep(r.http, r.store)
 }
 
 // asyncScope names a data store so that another one made later under the same

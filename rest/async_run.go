@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/job"
 )
@@ -55,11 +54,8 @@ func (h *handler) serveAsync(w http.ResponseWriter, r *request, j *job.Job, ask 
 	if asyncScope(r.store) != j.Scope {
 		return fhir.Errorf(fhir.KindNotFound, "the data store of the request was deleted")
 	}
-	r.access = authz.Unrestricted()
-	if h.Async.Restore != nil {
-		if r.access, err = h.Async.Restore(r.ctx, r.store, ask.Grant); err != nil {
-			return err
-		}
+	if r.access, err = h.Async.Restore(r.ctx, r.store, ask.Grant); err != nil {
+		return err
 	}
 	var body io.Reader = http.NoBody
 	if ask.Size > 0 {

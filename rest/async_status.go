@@ -34,7 +34,7 @@ func (r *request) asyncJob() (job.Job, error) {
 	if r.h.Async == nil {
 		return job.Job{}, fhir.Errorf(fhir.KindNotFound, "this server answers every request at once")
 	}
-	caller, _, err := r.h.Async.caller(r)
+	caller, _, err := r.h.Async.Keep(r.http, r.store)
 	if err != nil {
 		return job.Job{}, err
 	}

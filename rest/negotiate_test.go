@@ -60,7 +60,7 @@ func TestParsePrefer(t *testing.T) {
 		{nil, preference{}},
 		{[]string{"return=minimal"}, preference{give: returnMinimal}},
 		{[]string{"return=minimal", "return=representation"}, preference{give: returnMinimal}},
-		{[]string{`respond-async, handling = lenient; return="OperationOutcome"`}, preference{give: returnOutcome, lenient: true}},
+		{[]string{`respond-async, handling = lenient; return="OperationOutcome"`}, preference{give: returnOutcome, lenient: true, async: true}},
 		{[]string{"handling=strict, handling=lenient"}, preference{}},
 		{[]string{"return=everything"}, preference{}},
 	} {

@@ -77,7 +77,13 @@ func openServer(t testing.TB, disk vfs.FS, c *clock, changes ...func(*rest.Optio
 		Authorize: func(*http.Request, *datastore.Store) (authz.Access, error) { return authz.Unrestricted(), nil },
 		Logger:    slog.New(slog.DiscardHandler),
 		Version:   "test",
-		Async:     &rest.Async{Jobs: s.jobs},
+		Async: &rest.Async{
+			Jobs: s.jobs,
+			Keep: func(*http.Request, *datastore.Store) (string, []byte, error) { return "", nil, nil },
+			Restore: func(context.Context, *datastore.Store, []byte) (authz.Access, error) {
+				return authz.Unrestricted(), nil
+			},
+		},
 		Observe: func(interaction string, _ int, _ time.Duration) {
 			s.mu.Lock()
 			defer s.mu.Unlock()

@@ -23,6 +23,7 @@ type folder struct {
 	storage *storage
 	catalog *datastore.Catalog
 	admin   *adminSocket
+	jobs    *jobs
 	// temporary folders are removed when they are closed.
 	temporary bool
 }
@@ -72,11 +73,15 @@ func ensureDefault(ctx context.Context, catalog *datastore.Catalog) error {
 	return nil
 }
 
-// Close closes the admin socket, the data stores and the files, in that order.
+// Close closes the admin socket, ends the jobs, and closes the data stores and
+// the files, in that order.
 func (f *folder) Close() error {
 	var errs []error
 	if f.admin != nil {
 		errs = append(errs, f.admin.Close())
+	}
+	if f.jobs != nil {
+		f.jobs.close()
 	}
 	switch {
 	case f.catalog != nil:

@@ -158,7 +158,8 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 		return f, err
 	}
 	s.metrics.registry.MustRegister(f.storage)
-	handler := s.api(f.catalog)
+	f.jobs = newJobs(f.storage.Records(), s.log)
+	handler := s.api(f.catalog, f.jobs)
 	if s.cfg.Demo {
 		if err := s.fillDemo(ctx, f); err != nil {
 			return f, fmt.Errorf("demo data: %w", err)
@@ -167,13 +168,14 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	if ctx.Err() != nil {
 		return f, nil // told to stop while starting: that is no failure
 	}
+	f.jobs.start()
 	s.fhir.Store(&handler)
 	close(s.ready)
 	s.log.Info("ready", "address", s.addr, "data", f.dir, "version", Version(), "took", time.Since(begin).Round(time.Millisecond))
 	return f, nil
 }
 
-func (s *Server) api(catalog *datastore.Catalog) http.Handler {
+func (s *Server) api(catalog *datastore.Catalog, background *jobs) http.Handler {
 	return rest.New(rest.Options{
 		Stores: catalog,
 		Authorize: func(*http.Request, *datastore.Store) (authz.Access, error) {
@@ -184,6 +186,7 @@ func (s *Server) api(catalog *datastore.Catalog) http.Handler {
 		Logger:     s.log,
 		Observe:    s.metrics.observe,
 		Version:    Version(),
+		Async:      background.async(),
 	})
 }
 
