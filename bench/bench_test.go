@@ -17,16 +17,21 @@ import (
 // TestScenarios runs every scenario for a moment, in this process, and looks
 // at everything but the time.
 func TestScenarios(t *testing.T) {
-	var out, progress bytes.Buffer
+	var out bytes.Buffer
+	began := time.Now()
+	progress := writerFunc(func(b []byte) (int, error) {
+		t.Logf("%6.2f s %s", time.Since(began).Seconds(), b)
+		return len(b), nil
+	})
 	opt := options{
-		length: 150 * time.Millisecond, patients: 2, sizes: []int{1, 2}, temp: t.TempDir(), clients: 3,
+		length: 30 * time.Millisecond, patients: 1, sizes: []int{1}, starts: 1, temp: t.TempDir(), clients: 3,
 		json: true, here: true,
 	}
 	for _, s := range scenarios {
 		opt.scenarios = append(opt.scenarios, s.name)
 	}
-	if err := run(t.Context(), opt, &out, &progress); err != nil {
-		t.Fatalf("%v\n%s", err, &progress)
+	if err := run(t.Context(), opt, &out, progress); err != nil {
+		t.Fatal(err)
 	}
 	seen := map[string]int{}
 	for line := range strings.Lines(out.String()) {

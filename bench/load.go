@@ -39,12 +39,9 @@ type work struct {
 	length  time.Duration
 	// parts name the kinds of steps.
 	parts []string
-	// step does one request. An error ends the run; errDone ends this client.
+	// step does one request. An error ends the run.
 	step func(u *user) (answer, error)
 }
-
-// errDone is returned by a step where there is nothing left to do.
-var errDone = errors.New("done")
 
 // A timed part is what the clients did in the time.
 type timed struct {
@@ -105,19 +102,15 @@ func (w *work) client(ctx context.Context, index int, until time.Time) (timed, e
 	defer stop()
 	defer conn.close()
 	u := &user{client: conn, index: index, rng: rand.New(rand.NewPCG(uint64(index), 1))}
-	for ; ; u.i++ {
-		begin := time.Now()
-		if begin.After(until) {
-			break
-		}
+	// At least one step, however short the time.
+	for begin := time.Now(); u.i == 0 || begin.Before(until); u.i++ {
 		a, err := w.step(u)
-		if errors.Is(err, errDone) {
-			break
-		}
 		if err != nil {
 			return t, explain(ctx, err)
 		}
-		t.latencies[a.part] = append(t.latencies[a.part], time.Since(begin))
+		end := time.Now()
+		t.latencies[a.part] = append(t.latencies[a.part], end.Sub(begin))
+		begin = end
 		t.units += a.units
 		if a.units == 0 {
 			t.fail(a.failure)

@@ -34,6 +34,7 @@ type options struct {
 	clients   int
 	patients  int
 	sizes     []int // of growth
+	starts    int   // how often a server is started
 	data      string
 	binary    string
 	temp      string
@@ -44,9 +45,13 @@ type options struct {
 	here bool
 }
 
+// usualStarts is how often the start of a server is measured.
+const usualStarts = 5
+
 // Roles of bench's own processes.
 const (
 	roleProbe  = "probe"
+	roleEvict  = "evict"
 	roleLoad   = "load"
 	roleExport = "export"
 )
@@ -113,6 +118,7 @@ func command(ctx context.Context, args []string, out, progress io.Writer) error 
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	opt.starts = usualStarts
 	opt.length = time.Duration(seconds * float64(time.Second))
 	if role != "" {
 		return play(ctx, role, opt.temp, flags.Args(), out)

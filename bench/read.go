@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"sync"
+	"os/exec"
 	"time"
 )
 
@@ -70,7 +70,10 @@ func (b *bench) coldRead(ctx context.Context) (result, error) {
 		return result{}, err
 	}
 	b.main = in
-	end := keepEvicting(in.dir)
+	end, err := b.keepEvicting(in.dir)
+	if err != nil {
+		return result{}, err
+	}
 	r, err := b.read(ctx, "read/cold", in, b.opt.clientsOr(64)[0], kindCold)
 	end()
 	if err != nil {
@@ -83,24 +86,33 @@ func (b *bench) coldRead(ctx context.Context) (result, error) {
 const evictEvery = 50 * time.Millisecond
 
 // keepEvicting drops the files below dir from the system's cache until the
-// function that it returns is called.
-func keepEvicting(dir string) (end func()) {
-	stop := make(chan struct{})
-	var group sync.WaitGroup
-	group.Go(func() {
-		tick := time.NewTicker(evictEvery)
-		defer tick.Stop()
-		for {
-			evict(dir)
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-			}
-		}
-	})
+// function that it returns is called. Where it can it does so in a process of
+// its own, for the time is not the load generator's.
+func (b *bench) keepEvicting(dir string) (end func(), err error) {
+	ctx, stop := context.WithCancel(context.Background())
+	if b.self == "" {
+		go evictUntil(ctx, dir)
+		return stop, nil
+	}
+	cmd := exec.CommandContext(ctx, b.self, "--role", roleEvict, "--temp", dir)
+	if err := cmd.Start(); err != nil {
+		stop()
+		return nil, err
+	}
 	return func() {
-		close(stop)
-		group.Wait()
+		stop()
+		_ = cmd.Wait() // it was killed
+	}, nil
+}
+
+func evictUntil(ctx context.Context, dir string) {
+	tick := time.NewTicker(evictEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		evict(dir)
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
 	}
 }

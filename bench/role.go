@@ -54,8 +54,12 @@ func (b *bench) role(ctx context.Context, role string, args ...string) (deed, er
 
 // play is the process's side of role.
 func play(ctx context.Context, role, temp string, args []string, out io.Writer) error {
-	if role == roleProbe {
+	switch role {
+	case roleProbe:
 		return serveProbe(temp)
+	case roleEvict:
+		evictUntil(ctx, temp)
+		return nil
 	}
 	d, err := deedOf(ctx, role, args)
 	if err != nil {

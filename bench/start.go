@@ -11,9 +11,6 @@ import (
 	"time"
 )
 
-// starts is how often a server is started.
-const starts = 5
-
 // runStart measures the time from the start of the process to the first
 // answered search, on an empty and on the filled store, and the memory of a
 // server that does nothing. The limit is the probe's process.
@@ -47,10 +44,10 @@ func runStart(ctx context.Context, b *bench) error {
 
 func (b *bench) starts(ctx context.Context, name, dir string) (result, error) {
 	r := result{Scenario: name, Unit: "starts/s"}
-	b.say("%s: %d times", name, starts)
+	b.say("%s: %d times", name, b.opt.starts)
 	var took []time.Duration
 	var total, cpu time.Duration
-	for range starts {
+	for range b.opt.starts {
 		in, err := b.launch(ctx, dir)
 		if err != nil {
 			return r, err
@@ -65,8 +62,8 @@ func (b *bench) starts(ctx context.Context, name, dir string) (result, error) {
 		}
 	}
 	r.P50, r.P95, r.P99 = percentiles(took)
-	r.Throughput = starts / total.Seconds()
-	r.CPU = float64(cpu.Microseconds()) / starts
+	r.Throughput = float64(b.opt.starts) / total.Seconds()
+	r.CPU = per(float64(cpu.Microseconds()), b.opt.starts)
 	raw, err := b.rawStart(ctx)
 	if raw > 0 {
 		r.limit(1/raw.Seconds(), "a process that does nothing but answer")

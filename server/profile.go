@@ -42,18 +42,20 @@ func mountProfiles(mux *http.ServeMux) {
 
 // mount adds a profile whose recording is switched on while it is asked for.
 func (p *profiler) mount(mux *http.ServeMux, kind string, record func(on bool)) {
-	change := func(by int) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.recording[kind] += by
-		record(p.recording[kind] > 0)
-	}
 	profile := pprof.Handler(kind)
 	mux.HandleFunc("GET /profile/"+kind, func(w http.ResponseWriter, r *http.Request) {
-		change(1)
-		defer change(-1)
+		p.change(kind, 1, record)
+		defer p.change(kind, -1, record)
 		profile.ServeHTTP(w, r)
 	})
+}
+
+// change counts one who asks, or one who is done.
+func (p *profiler) change(kind string, by int, record func(on bool)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.recording[kind] += by
+	record(p.recording[kind] > 0)
 }
 
 // choose is n where a recording is on, and 0, which ends it, where it is off.
