@@ -48,6 +48,9 @@ type searchParams struct {
 	pass *pass
 	// wake holds a token when there may be something to do.
 	wake chan struct{}
+	// rested is closed, and made anew, whenever the background work finds
+	// nothing to do.
+	rested chan struct{}
 
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -94,6 +97,7 @@ func newSearchParams(base *search.Registry, db kv.DB, storeID string, opt *Optio
 	p := &searchParams{
 		base: base, records: newParamRecords(db, storeID), log: opt.Logger.With("datastore", storeID), clock: opt.Now, retry: opt.Retry,
 		customs: map[string]*custom{}, rebuilds: map[string]*rebuild{}, wake: make(chan struct{}, 1),
+		rested: make(chan struct{}),
 	}
 	p.now.Store(&registries{query: base, write: base})
 	return p

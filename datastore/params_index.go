@@ -51,6 +51,10 @@ func (w *paramWork) run(ctx context.Context) {
 // rest waits until there may be something to do: for the time given, or where
 // that is 0 until it is woken. It reports whether ctx goes on.
 func (p *searchParams) rest(ctx context.Context, wait time.Duration) bool {
+	p.mu.Lock()
+	close(p.rested)
+	p.rested = make(chan struct{})
+	p.mu.Unlock()
 	var due <-chan time.Time
 	if wait > 0 {
 		timer := time.NewTimer(wait)

@@ -3,6 +3,7 @@ package datastore
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -209,4 +210,41 @@ func (p *searchParams) chooseNamed(w *Reindexing) ([]rebuild, error) {
 // indexed reports whether a parameter has entries.
 func indexed(p *search.Param) bool {
 	return p.Def != nil && p.Code != "_id" && p.Code != "_lastUpdated"
+}
+
+// WaitIndexed waits until no search parameter is being indexed or removed any
+// more. It fails where an attempt to do so has failed.
+func (s *Store) WaitIndexed(ctx context.Context) error {
+	for {
+		done, rested, err := s.params.settled()
+		if done || err != nil {
+			return err
+		}
+		select {
+		case <-rested:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// settled reports whether there is nothing to do; otherwise rested tells when
+// to look again.
+func (p *searchParams) settled() (done bool, rested <-chan struct{}, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	done = true
+	for _, c := range p.customs {
+		done = done && c.Next == nil && len(c.Drop) == 0
+		if c.Error != "" {
+			err = fmt.Errorf("SearchParameter/%s: %s", c.ID, c.Error)
+		}
+	}
+	for key, r := range p.rebuilds {
+		done = done && r.Finished
+		if r.Error != "" {
+			err = fmt.Errorf("%s: %s", key, r.Error)
+		}
+	}
+	return done, p.rested, err
 }

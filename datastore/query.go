@@ -10,6 +10,7 @@ import (
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/search/terminology"
 )
 
 // Query parses a search as one caller may make it: opt.Base is set, value sets
@@ -20,18 +21,24 @@ func (s *Store) Query(ctx context.Context, access authz.Access, types []string, 
 	return s.query(ctx, s.params.now.Load(), access, types, pairs, opt)
 }
 
+// Query parses a search as the view's caller may make it; see Store.Query.
+func (v *View) Query(ctx context.Context, types []string, pairs []search.Pair, opt search.Options) (*search.Query, error) {
+	return v.store.Query(ctx, v.access, types, pairs, opt)
+}
+
 func (s *Store) query(ctx context.Context, params *registries, access authz.Access, types []string, pairs []search.Pair, opt search.Options) (*search.Query, error) {
 	opt.Base = s.base
-	t := &terminology{ctx: ctx, store: s, access: access}
+	t := &finder{ctx: ctx, store: s, access: access}
 	defer t.close()
-	opt.ValueSets = func(url string) (*definition.ValueSet, error) { return t.valueSet(url, 0) }
+	known := &terminology.Source{Definitions: s.Definitions(), Find: t.find}
+	opt.ValueSets, opt.CodeSystems = known.ValueSet, known.CodeSystem
 	q, err := params.write.Parse(types, pairs, opt)
-	var known *fhir.Error
+	var refused *fhir.Error
 	switch {
 	case err == nil:
 		s.params.tellProgress(q.Warnings)
-	case errors.As(err, &known):
-		s.params.tellProgress(known.Issues)
+	case errors.As(err, &refused):
+		s.params.tellProgress(refused.Issues)
 	}
 	return q, err
 }

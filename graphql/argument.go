@@ -103,9 +103,9 @@ func (s *schema) searchArguments(f field) []argument {
 		return known
 	}
 	args := resultArguments(f)
-	params := s.set.SearchParameters(f.resource.Name)
-	for code, p := range params {
-		if s.registry.Param(f.resource.Name, code) == nil {
+	for _, param := range s.registry.Params {
+		code, p := param.Code, param.Def
+		if p == nil || param.Type != f.resource.Name {
 			continue
 		}
 		args = append(args, argument{

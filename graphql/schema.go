@@ -274,10 +274,11 @@ func (s *schema) references(source, target *fhir.Type) []string {
 	if source == nil {
 		return nil
 	}
-	for code, p := range s.set.SearchParameters(source.Name) {
-		if p.Type == definition.ParamReference && s.registry.Param(source.Name, code) != nil &&
+	for _, param := range s.registry.Params {
+		p := param.Def
+		if p != nil && param.Type == source.Name && p.Type == definition.ParamReference &&
 			(len(p.Target) == 0 || slices.Contains(p.Target, target.Name)) {
-			codes = append(codes, code)
+			codes = append(codes, p.Code)
 		}
 	}
 	slices.Sort(codes)

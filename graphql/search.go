@@ -71,7 +71,7 @@ func (x *execution) matches(view *datastore.View, result store.Result, u *use) (
 
 func (x *execution) parseSearch(resourceType string, pairs []search.Pair) (*search.Query, error) {
 	now := x.Now
-	return x.ds.Registry().Parse([]string{resourceType}, pairs, search.Options{Base: x.ds.Base(), Now: func() time.Time { return now }})
+	return x.view.Query(x.ctx, []string{resourceType}, pairs, search.Options{Now: func() time.Time { return now }})
 }
 
 // pairs is the search that a field's arguments ask for, and the view to

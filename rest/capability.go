@@ -11,12 +11,15 @@ import (
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
 )
 
 // A capability is a data store's CapabilityStatement, ready to send.
 type capability struct {
-	body []byte
-	etag string
+	// registry is the search parameters that it lists.
+	registry *search.Registry
+	body     []byte
+	etag     string
 }
 
 // readCapability answers GET [base]/metadata.
@@ -57,7 +60,8 @@ const maxCapabilities = 64
 func (h *handler) capability(s *datastore.Store) (*capability, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if c := h.capabilities[s]; c != nil {
+	registry := s.Registry()
+	if c := h.capabilities[s]; c != nil && c.registry == registry {
 		return c, nil
 	}
 	body, err := json.Marshal(h.describe(s))
@@ -65,7 +69,7 @@ func (h *handler) capability(s *datastore.Store) (*capability, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(body)
-	c := &capability{body: body, etag: `W/"` + hex.EncodeToString(sum[:8]) + `"`}
+	c := &capability{registry: registry, body: body, etag: `W/"` + hex.EncodeToString(sum[:8]) + `"`}
 	if len(h.capabilities) >= maxCapabilities {
 		clear(h.capabilities)
 	}
@@ -242,26 +246,24 @@ func (h *handler) describeResources(s *datastore.Store) []capabilityResource {
 // sorted, and by target the references that lead to it ("" for those to any).
 func searchable(s *datastore.Store) (params map[string][]*definition.SearchParameter, referrers map[string][]string) {
 	params, referrers = map[string][]*definition.SearchParameter{}, map[string][]string{}
-	for _, t := range s.Definitions().Schema.Types {
-		if t.Kind != fhir.KindResource {
+	for _, param := range s.Registry().Params {
+		p := param.Def
+		if p == nil {
+			continue // a mark
+		}
+		params[param.Type] = append(params[param.Type], p)
+		if p.Type != definition.ParamReference {
 			continue
 		}
-		for _, p := range s.Definitions().SearchParameters(t.Name) {
-			if s.Registry().Param(t.Name, p.Code) == nil {
-				continue
-			}
-			params[t.Name] = append(params[t.Name], p)
-			if p.Type != definition.ParamReference {
-				continue
-			}
-			if len(p.Target) == 0 {
-				referrers[""] = append(referrers[""], t.Name+":"+p.Code)
-			}
-			for _, to := range p.Target {
-				referrers[to] = append(referrers[to], t.Name+":"+p.Code)
-			}
+		if len(p.Target) == 0 {
+			referrers[""] = append(referrers[""], param.Type+":"+p.Code)
 		}
-		slices.SortFunc(params[t.Name], func(a, b *definition.SearchParameter) int { return strings.Compare(a.Code, b.Code) })
+		for _, to := range p.Target {
+			referrers[to] = append(referrers[to], param.Type+":"+p.Code)
+		}
+	}
+	for _, list := range params {
+		slices.SortFunc(list, func(a, b *definition.SearchParameter) int { return strings.Compare(a.Code, b.Code) })
 	}
 	return params, referrers
 }

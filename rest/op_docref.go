@@ -71,7 +71,7 @@ func (r *request) docrefQuery(in *arguments) (*search.Query, error) {
 	if end != "" {
 		pairs = append(pairs, search.Pair{Name: "period", Value: "le" + end})
 	}
-	query, err := r.store.Registry().Parse([]string{"DocumentReference"}, pairs, search.Options{Base: r.store.Base()})
+	query, err := r.parseSearch([]string{"DocumentReference"}, pairs, search.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -223,7 +223,7 @@ func (r *request) betweenDates(resourceType, start, end string) (search.Node, er
 	if code == "" || pairs == nil {
 		return nil, nil
 	}
-	query, err := r.store.Registry().Parse([]string{resourceType}, pairs, search.Options{Base: r.store.Base()})
+	query, err := r.parseSearch([]string{resourceType}, pairs, search.Options{})
 	if err != nil {
 		return nil, err
 	}

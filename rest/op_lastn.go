@@ -70,7 +70,7 @@ func (r *request) lastnQuery(in *arguments) (*search.Query, error) {
 		return nil, fhir.Errorf(fhir.KindInvalid, "$lastn needs the parameter category or code")
 	}
 	pairs = append(slices.Clip(pairs), search.Pair{Name: "_sort", Value: "-date"})
-	return r.store.Registry().Parse([]string{"Observation"}, pairs, search.Options{Base: r.store.Base(), Lenient: r.prefer.lenient})
+	return r.parseSearch([]string{"Observation"}, pairs, search.Options{Lenient: r.prefer.lenient})
 }
 
 // lastnMost is how many observations one call looks through.

@@ -123,7 +123,7 @@ func (r *request) match(asked fhir.Node) ([]scored, error) {
 // candidates finds patients by a query. Values that cannot be searched for,
 // such as an incomplete birth date, find nobody.
 func (r *request) candidates(view *datastore.View, pairs []search.Pair) ([]store.Version, error) {
-	query, err := r.store.Registry().Parse([]string{"Patient"}, pairs, search.Options{Base: r.store.Base()})
+	query, err := r.parseSearch([]string{"Patient"}, pairs, search.Options{})
 	if err != nil {
 		if fhir.KindOf(err) == fhir.KindInvalid {
 			return nil, nil

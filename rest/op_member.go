@@ -207,7 +207,7 @@ func (r *request) member(in *arguments, reference, identifier string, types ...s
 	token := escapeValue.Replace(n.TextOf("system")) + "|" + escapeValue.Replace(n.TextOf("value"))
 	var found []string
 	for _, t := range types {
-		query, err := r.store.Registry().Parse([]string{t}, []search.Pair{{Name: "identifier", Value: token}}, search.Options{Base: r.store.Base()})
+		query, err := r.parseSearch([]string{t}, []search.Pair{{Name: "identifier", Value: token}}, search.Options{})
 		if err != nil {
 			return "", err
 		}

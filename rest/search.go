@@ -76,6 +76,11 @@ func (r *request) search(w http.ResponseWriter, types []string, pairs []search.P
 	return r.searchWithin(w, types, pairs, r.resourceType, nil)
 }
 
+// parseSearch reads a query as the caller may make it.
+func (r *request) parseSearch(types []string, pairs []search.Pair, opt search.Options) (*search.Query, error) {
+	return r.store.Query(r.ctx, r.access, types, pairs, opt)
+}
+
 // searchWithin is a search at another path, of which narrow, where not nil,
 // adds a condition for each resource type.
 func (r *request) searchWithin(w http.ResponseWriter, types []string, pairs []search.Pair, path string, narrow func(resourceType string) search.Node) error {
@@ -86,9 +91,7 @@ func (r *request) searchWithin(w http.ResponseWriter, types []string, pairs []se
 	if pairs, p.explained, err = r.takeExplain(pairs); err != nil {
 		return err
 	}
-	p.query, err = r.store.Registry().Parse(types, pairs, search.Options{
-		Base: r.store.Base(), Lenient: r.prefer.lenient, Shaping: true, Iterate: true,
-	})
+	p.query, err = r.parseSearch(types, pairs, search.Options{Lenient: r.prefer.lenient, Shaping: true, Iterate: true})
 	if err != nil {
 		return err
 	}

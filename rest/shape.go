@@ -102,7 +102,7 @@ func (r *request) shape(types ...string) (*shape, error) {
 	if pairs == nil {
 		return nil, nil
 	}
-	q, err := r.store.Registry().Parse(types, pairs, search.Options{Base: r.store.Base(), Shaping: true})
+	q, err := r.parseSearch(types, pairs, search.Options{Shaping: true})
 	if err != nil {
 		return nil, err
 	}
