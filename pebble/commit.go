@@ -13,6 +13,9 @@ type request struct {
 	ops    []store.Op
 	packed []packedBody
 	load   bool
+	// alone is run where there are no ops: between commits, when those before
+	// are visible.
+	alone func() error
 	// answer has room for the one result.
 	answer chan result
 }
@@ -70,6 +73,18 @@ func (s *Store) submit(ctx context.Context, r *request) ([]store.Version, error)
 	return answer.versions, answer.err
 }
 
+// alone runs fn between two commits. Once it is queued it runs, whatever
+// becomes of ctx. The caller has entered.
+func (s *Store) alone(ctx context.Context, fn func() error) error {
+	r := &request{alone: fn, answer: make(chan result, 1)}
+	select {
+	case s.queue <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return (<-r.answer).err
+}
+
 // prepare does what needs no order: it packs bodies and, for a load, looks for
 // ops that change nothing.
 func (s *Store) prepare(r *request) error {
@@ -124,6 +139,9 @@ func (s *Store) same(op *store.Op) (doc, error) {
 		return 0, err
 	}
 	json, err := s.body(c.doc, c.codec)
+	if errors.Is(err, errErased) {
+		return 0, nil
+	}
 	if err != nil || string(json) != string(op.Body.JSON) {
 		return 0, err
 	}

@@ -31,6 +31,13 @@ func (l *live) publish(group []written, at doc) {
 	l.at = at
 }
 
+// add changes the number of resources of a type, at any time.
+func (l *live) add(resourceType string, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.counts[resourceType] += n
+}
+
 // count is the number of resources of a type where at is the newest time; ok
 // is false otherwise.
 func (l *live) count(resourceType string, at doc) (n int, ok bool) {
@@ -85,6 +92,9 @@ type Stats struct {
 	Live map[string]int
 	// Views is the number of open views.
 	Views int
+	// Scrubs is the number of key ranges whose files still hold bytes of what
+	// was erased, and are being written anew.
+	Scrubs int
 }
 
 // Stats returns the store's numbers, or the zero Stats after Close.
@@ -102,6 +112,7 @@ func (s *Store) Stats() Stats {
 		Seals:     s.stats.sealed.Load(),
 		DiskBytes: s.db.Metrics().DiskSpaceUsage(),
 		Live:      s.live.snapshot(),
+		Scrubs:    s.scrubs.left(),
 	}
 	for _, h := range s.index.Load().heads {
 		st.Unsealed += h.docs()

@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -171,6 +172,17 @@ func (h *head) grow(number uint16) *headParam {
 	list[number] = p
 	h.params.Store(&list)
 	return p
+}
+
+// drop forgets the terms of params. Their numbers may not come again.
+func (h *head) drop(numbers []uint16) {
+	list := slices.Clone(*h.params.Load())
+	for _, number := range numbers {
+		if int(number) < len(list) {
+			list[number] = nil
+		}
+	}
+	h.params.Store(&list)
 }
 
 func lessPosting(a, b posting) bool { return bytes.Compare(a.key, b.key) < 0 }

@@ -9,6 +9,15 @@ import (
 	"github.com/tarnhealth/tarn/store"
 )
 
+// opErased is the op of a version that was erased.
+const opErased store.OpKind = 0
+
+// stub is what is left of h when it is erased. Where the resource goes on, the
+// number of resources still counts what the version changed.
+func (h *header) stub(change int) header {
+	return header{prev: h.prev, micros: h.micros, codec: codec(change + 1)}
+}
+
 // A header is what the store keeps of a version beside its body.
 type header struct {
 	op store.OpKind
@@ -25,6 +34,10 @@ type header struct {
 	form   fhir.MetaForm
 }
 
+// erased is a stub: what is left of a version that was erased, so that the
+// docs have no gaps and the chain of a resource's versions none either. It has
+// micros and prev, and in place of a codec its change plus one.
+func (h *header) erased() bool       { return h.op == opErased }
 func (h *header) deleted() bool      { return h.op == store.OpDelete }
 func (h *header) updated() time.Time { return time.UnixMicro(h.micros).UTC() }
 func (h *header) body(json []byte) fhir.Body {

@@ -30,6 +30,9 @@ func (s *Store) walk(first, last doc, back bool, yield func(store.Version, error
 	}
 	for ok := begin(); ok; ok = next() {
 		v, err := s.walked(it)
+		if errors.Is(err, errErased) {
+			continue
+		}
 		if err != nil {
 			return errors.Join(err, it.Close())
 		}
@@ -93,10 +96,10 @@ func (v *view) instanceHistory(q store.History, first, last doc, yield func(stor
 	c, err := s.currentAt(q.Type, q.ID, last)
 	for err == nil && c.doc >= first {
 		version, err := s.withBody(c.doc, &c.header, q.Type, q.ID)
-		if err != nil {
+		if err != nil && !errors.Is(err, errErased) {
 			return err
 		}
-		if !yield(version, nil) {
+		if err == nil && !yield(version, nil) {
 			return nil
 		}
 		if c, err = s.before(c); err != nil {
@@ -126,6 +129,9 @@ func (v *view) typeHistory(resourceType string, first, last doc, yield func(stor
 		set.And(bounds)
 		for it := set.ReverseIterator(); it.HasNext(); {
 			version, err := v.store.version(doc(it.Next()))
+			if errors.Is(err, errErased) {
+				continue
+			}
 			if err != nil {
 				return err
 			}

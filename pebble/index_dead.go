@@ -67,6 +67,16 @@ func (l *lifetimes) supersede(d, by doc) {
 	l.soil([]uint16{d.segment()})
 }
 
+// erase takes docs out of every view for good. The caller is the goroutine that
+// marks.
+func (l *lifetimes) erase(d doc) {
+	s, low := l.grow(d.segment()), uint16(d)
+	if chunk := s.chunks[low>>chunkBits].Load(); chunk != nil {
+		chunk.ends[low%chunkDocs].Store(0)
+	}
+	s.dead[low/64].Or(1 << (low % 64))
+}
+
 // soil notes segments that must be saved.
 func (l *lifetimes) soil(segments []uint16) {
 	l.mu.Lock()
@@ -173,17 +183,26 @@ func (l *lifetimes) save(set func(key, value []byte) error) ([]uint16, error) {
 	l.dirty = nil
 	l.mu.Unlock()
 	for _, segment := range dirty {
-		s := l.segments[segment].Load()
-		var words [bitmapWords]uint64
-		for i := range words {
-			words[i] = s.dead[i].Load()
-		}
-		lows, _ := readContainer(nil, appendWords(nil, &words))
-		if err := set(deadKey(segment), appendContainer(nil, lows)); err != nil {
+		if err := set(deadKey(segment), l.container(segment, nil)); err != nil {
 			return dirty, err
 		}
 	}
 	return dirty, nil
+}
+
+// container is the docs of a segment that are superseded, and some more.
+func (l *lifetimes) container(segment uint16, more []doc) []byte {
+	var words [bitmapWords]uint64
+	if s := l.segments[segment].Load(); s != nil {
+		for i := range words {
+			words[i] = s.dead[i].Load()
+		}
+	}
+	for _, d := range more {
+		words[uint16(d)/64] |= 1 << (d % 64)
+	}
+	lows, _ := readContainer(nil, appendWords(nil, &words))
+	return appendContainer(nil, lows)
 }
 
 // load reads the bitmaps.

@@ -1,10 +1,12 @@
 package pebble
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -18,11 +20,19 @@ import (
 const markDeleted = "$deleted"
 
 // params numbers the search parameters: a number is given at first sight and
-// kept for ever. One goroutine assigns, any may look up.
+// kept until the parameter is forgotten; no other parameter gets it then. One goroutine assigns, any may look up.
 type params struct {
-	names atomic.Pointer[map[string]uint16]
-	// cache is names by *search.Param.
-	cache sync.Map
+	table atomic.Pointer[paramTable]
+	// last is the highest number given. It belongs to who assigns.
+	last int
+}
+
+// A paramTable is the numbers as they are at a time.
+type paramTable struct {
+	names map[string]uint16
+	// cache is names by *search.Param. Where a name goes, the next table has
+	// another one.
+	cache *sync.Map
 }
 
 func loadParams(db *lsm.DB) (*params, error) {
@@ -38,18 +48,42 @@ func loadParams(db *lsm.DB) (*params, error) {
 		names[string(it.Key()[1:])] = binary.BigEndian.Uint16(it.Value())
 	}
 	p := &params{}
-	p.names.Store(&names)
+	value, closer, err := db.Get(numbersKey())
+	if err == nil {
+		p.last, err = strconv.Atoi(string(value))
+		err = errors.Join(err, closer.Close())
+	}
+	if err != nil && !errors.Is(err, lsm.ErrNotFound) {
+		return nil, errors.Join(err, it.Close())
+	}
+	for _, number := range names {
+		p.last = max(p.last, int(number))
+	}
+	p.table.Store(&paramTable{names, &sync.Map{}})
 	return p, it.Close()
+}
+
+// numbersKey holds the highest number ever given, where names may not tell.
+func numbersKey() []byte { return []byte{tagMeta, 'n', 'u', 'm', 'b', 'e', 'r', 's'} }
+
+// given are the numbers that are in use.
+func (p *params) given() map[uint16]bool {
+	given := map[uint16]bool{}
+	for _, number := range p.table.Load().names {
+		given[number] = true
+	}
+	return given
 }
 
 // number is a parameter's number; ok is false where nothing was indexed under
 // it yet.
 func (p *params) number(param *search.Param) (n uint16, ok bool) {
-	if n, ok := p.cache.Load(param); ok {
+	t := p.table.Load()
+	if n, ok := t.cache.Load(param); ok {
 		return n.(uint16), true
 	}
-	if n, ok = p.named(param.Key()); ok {
-		p.cache.Store(param, n)
+	if n, ok = t.names[param.Key()]; ok {
+		t.cache.Store(param, n)
 	}
 	return n, ok
 }
@@ -60,8 +94,17 @@ func (p *params) mark(resourceType, code string) (n uint16, ok bool) {
 }
 
 func (p *params) named(name string) (n uint16, ok bool) {
-	n, ok = (*p.names.Load())[name]
+	n, ok = p.table.Load().names[name]
 	return n, ok
+}
+
+// forget takes names away.
+func (p *params) forget(gone []string) {
+	names := maps.Clone(p.table.Load().names)
+	for _, name := range gone {
+		delete(names, name)
+	}
+	p.table.Store(&paramTable{names, &sync.Map{}})
 }
 
 // A numbering assigns numbers inside one batch: others see them when the batch
@@ -90,7 +133,7 @@ func (n *numbering) named(name string) (uint16, error) {
 	if number, ok := n.fresh[name]; ok {
 		return number, nil
 	}
-	next := len(*n.params.names.Load()) + len(n.fresh) + 1
+	next := n.params.last + len(n.fresh) + 1
 	if next >= 1<<16 {
 		return 0, errors.New("pebble: more than 65,535 search parameters")
 	}
@@ -106,8 +149,80 @@ func (n *numbering) publish() {
 	if len(n.fresh) == 0 {
 		return
 	}
-	names := maps.Clone(*n.params.names.Load())
+	old := n.params.table.Load()
+	names := maps.Clone(old.names)
 	maps.Copy(names, n.fresh)
-	n.params.names.Store(&names)
+	n.params.last += len(n.fresh)
+	n.params.table.Store(&paramTable{names, old.cache})
 	n.fresh = nil
+}
+
+// assign gives parameters numbers, between commits.
+func (s *Store) assign(list []*search.Param) error {
+	batch := s.db.NewBatch()
+	numbers := numbering{params: s.params, batch: batch}
+	for _, p := range list {
+		if _, err := numbers.number(p); err != nil {
+			return errors.Join(err, batch.Close())
+		}
+	}
+	if err := s.failure.guard(func() error { return batch.Commit(lsm.Sync) }); err != nil {
+		return s.failure.set(err)
+	}
+	numbers.publish()
+	return batch.Close()
+}
+
+// Unindex implements store.Store. The names lose their numbers, so that what is
+// on its way with them is not found any more.
+func (s *Store) Unindex(ctx context.Context, keys []string) error {
+	if err := s.users.enter(); err != nil {
+		return err
+	}
+	defer s.users.leave()
+	return s.alone(ctx, func() error { return s.unindex(keys) })
+}
+
+func (s *Store) unindex(keys []string) error {
+	if err := s.sealed(); err != nil {
+		return err
+	}
+	s.files.Lock()
+	defer s.files.Unlock()
+	var numbers []uint16
+	err := s.scrubs.plan(func(record func(keyRanges) []byte) error {
+		batch := s.db.NewBatch()
+		var ranges keyRanges
+		for _, key := range keys {
+			number, ok := s.params.named(key)
+			if !ok {
+				continue
+			}
+			numbers = append(numbers, number)
+			lower, upper := termBounds(number)
+			ranges = append(ranges, keyRange{lower, upper})
+			if err := errors.Join(batch.Delete(paramKey(key), nil), batch.DeleteRange(lower, upper, nil)); err != nil {
+				return errors.Join(err, batch.Close())
+			}
+		}
+		if len(numbers) == 0 {
+			return batch.Close()
+		}
+		last := strconv.AppendInt(nil, int64(s.params.last), 10)
+		if err := errors.Join(batch.Set(numbersKey(), last, nil), batch.Set(scrubKey(), record(ranges), nil)); err != nil {
+			return errors.Join(err, batch.Close())
+		}
+		if err := s.failure.guard(func() error { return batch.Commit(lsm.Sync) }); err != nil {
+			return s.failure.set(err)
+		}
+		return batch.Close()
+	})
+	if err != nil {
+		return err
+	}
+	s.params.forget(keys)
+	for _, h := range s.index.Load().heads {
+		h.drop(numbers)
+	}
+	return nil
 }

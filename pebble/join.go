@@ -1,6 +1,8 @@
 package pebble
 
 import (
+	"errors"
+
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/tarnhealth/tarn/search"
@@ -25,9 +27,12 @@ func (e *evaluation) chain(n search.Chain, within *roaring.Bitmap) (*roaring.Bit
 		if err := e.ctx.Err(); err != nil {
 			return nil, err
 		}
-		_, resourceType, id, err := e.store.header(doc(it.Next()))
+		h, resourceType, id, err := e.store.header(doc(it.Next()))
 		if err != nil {
 			return nil, err
+		}
+		if h.erased() {
+			continue
 		}
 		if err := e.terms.gatherKey(&g, number, search.ReferenceKey(resourceType, id), only); err != nil {
 			return nil, err
@@ -77,6 +82,9 @@ func (e *evaluation) eachKey(set *roaring.Bitmap, p *search.Param, fn func(key [
 			return err
 		}
 		v, err := e.store.version(doc(it.Next()))
+		if errors.Is(err, errErased) {
+			continue
+		}
 		if err != nil {
 			return err
 		}

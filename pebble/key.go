@@ -15,6 +15,8 @@ import (
 //	j                        seal record
 //	m "format"               the format's version, decimal
 //	m "entries"              number of the way entries were made in, decimal
+//	m "numbers"              highest param number ever given, decimal, once one was taken away
+//	m "scrub"                key ranges whose erased bytes are still in files
 //	p name                   param number (2 bytes) of a search.Param's Key
 //	r type 0 id              doc and header of the newest version
 //	v doc                    header, type, id
@@ -38,7 +40,8 @@ const (
 //
 //	1  bodies are S2
 //	2  bodies may be S2 with a dictionary
-const storeFormat = 2
+//	3  versions may be erased
+const storeFormat = 3
 
 // segmentBits is the size of a segment: the docs that share their upper bits.
 const segmentBits = 16

@@ -121,6 +121,10 @@ func (s *Store) start() (err error) {
 		return err
 	}
 	s.recent.reset(s.last)
+	if err := s.scrubbing(); err != nil {
+		s.seals.wait()
+		return err
+	}
 	go s.write()
 	go s.finisher()
 	return nil

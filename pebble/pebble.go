@@ -92,6 +92,12 @@ type Store struct {
 	finish   chan *group
 	finished chan struct{}
 	seals    sealer
+	// files is held while lists in files are read to be written anew: by
+	// sealing, indexing and erasing.
+	files sync.Mutex
+	// indexing is what Index calls that run have to know of erasures.
+	indexing indexing
+	scrubs   scrubber
 	failure  failure
 	stats    counters
 
@@ -164,6 +170,7 @@ func (s *Store) Close() error {
 	close(s.queue)
 	<-s.finished
 	s.seals.wait()
+	s.scrubs.wait()
 	var err error
 	if s.failure.get() == nil {
 		err = s.sealAll()
@@ -202,6 +209,16 @@ func (u *users) leave() {
 	if u.n--; u.n == 0 && u.closed {
 		close(u.idle)
 	}
+}
+
+// closing is ErrClosed once close was called: what takes long ends early.
+func (u *users) closing() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed {
+		return store.ErrClosed
+	}
+	return nil
 }
 
 // close refuses new calls and waits for the running ones. It reports false

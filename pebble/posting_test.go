@@ -108,7 +108,7 @@ func TestWalk(t *testing.T) {
 		h.add(d, []term{{5, key}, {6, []byte{9}}})
 		switch d {
 		case 150:
-			if err := s.seal(seal{h, tally{}}); err != nil {
+			if err := s.seal(seal{head: h, counts: tally{}}); err != nil {
 				t.Fatal(err)
 			}
 		case 220:

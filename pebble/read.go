@@ -35,7 +35,11 @@ func (s *Store) current(resourceType, id string) (c current, err error) {
 	return c, err
 }
 
-// header reads a version that must exist.
+// errErased is met where a version is erased while a reader is on its way to
+// it. It goes on as if the version had never been.
+var errErased = errors.New("pebble: the version is erased")
+
+// header reads a version that must exist; it may be erased.
 func (s *Store) header(d doc) (h header, resourceType, id string, err error) {
 	found, err := s.get(docKey(tagVersion, d), func(value []byte) (err error) {
 		h, resourceType, id, err = readVersion(value)
@@ -54,9 +58,21 @@ func (s *Store) body(d doc, c codec) (json []byte, err error) {
 		return err
 	})
 	if err == nil && !found {
-		err = fmt.Errorf("%w: body %d is missing", errRecord, d)
+		err = s.missing(d)
 	}
 	return json, err
+}
+
+// missing says why a version has no body.
+func (s *Store) missing(d doc) error {
+	h, _, _, err := s.header(d)
+	switch {
+	case err != nil:
+		return err
+	case h.erased():
+		return errErased
+	}
+	return fmt.Errorf("%w: body %d is missing", errRecord, d)
 }
 
 // version reads a version with its body.
@@ -69,6 +85,9 @@ func (s *Store) version(d doc) (store.Version, error) {
 }
 
 func (s *Store) withBody(d doc, h *header, resourceType, id string) (store.Version, error) {
+	if h.erased() {
+		return store.Version{}, errErased
+	}
 	if h.deleted() {
 		return makeVersion(d, h, resourceType, id, nil), nil
 	}
@@ -91,11 +110,13 @@ func (s *Store) currentAt(resourceType, id string, at doc) (current, error) {
 
 // before is the version before c; its doc is 0 where c is the first.
 func (s *Store) before(c current) (current, error) {
-	if c.prev == 0 {
-		return current{}, nil
+	for c.prev != 0 {
+		h, _, _, err := s.header(c.prev)
+		if c = (current{c.prev, h}); err != nil || !c.erased() {
+			return c, err
+		}
 	}
-	h, _, _, err := s.header(c.prev)
-	return current{c.prev, h}, err
+	return current{}, nil
 }
 
 // docsBefore is the newest doc up to last that was written before a time, in

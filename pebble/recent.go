@@ -53,6 +53,13 @@ func (r *recent) add(c *current, op *store.Op) {
 	r.unsettled = append(r.unsettled, c.doc)
 }
 
+// forget makes a version one that no condition asks about.
+func (r *recent) forget(d doc) {
+	if d > r.floor && d <= r.last {
+		r.ring[d%recentDocs] = recentDoc{}
+	}
+}
+
 // settle lets go of the bodies that can be read from the engine now.
 func (r *recent) settle() {
 	for _, d := range r.unsettled {

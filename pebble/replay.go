@@ -23,8 +23,10 @@ const (
 type replayed struct {
 	header       header
 	resourceType string
-	entries      []search.Entry
-	err          error
+	// prev is the version that this one took the place of.
+	prev    doc
+	entries []search.Entry
+	err     error
 }
 
 // replay makes in memory what is not sealed, and the lifetimes that recent
@@ -50,7 +52,7 @@ func (s *Store) replayChunk(first doc, chunk []replayed) error {
 	terms := make([][]term, len(chunk))
 	for i := range chunk {
 		r, err := &chunk[i], error(nil)
-		if err = r.err; err == nil {
+		if err = r.err; err == nil && !r.header.erased() {
 			terms[i], err = numbers.terms(r.resourceType, r.header.deleted(), r.entries)
 		}
 		if err != nil {
@@ -69,12 +71,17 @@ func (s *Store) replayChunk(first doc, chunk []replayed) error {
 
 // readBack extracts the versions from first on, on all processors.
 func (s *Store) readBack(first doc, chunk []replayed) {
+	s.eachOf(len(chunk), func(i int) { chunk[i] = s.readBackDoc(first + doc(i)) })
+}
+
+// eachOf calls fn for 0 to n-1, on all processors.
+func (s *Store) eachOf(n int, fn func(i int)) {
 	var wg sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)
 	for w := range workers {
 		wg.Go(func() {
-			for i := w; i < len(chunk); i += workers {
-				chunk[i] = s.readBackDoc(first + doc(i))
+			for i := w; i < n; i += workers {
+				fn(i)
 			}
 		})
 	}
@@ -83,7 +90,10 @@ func (s *Store) readBack(first doc, chunk []replayed) {
 
 func (s *Store) readBackDoc(d doc) (r replayed) {
 	var id string
-	if r.header, r.resourceType, id, r.err = s.header(d); r.err != nil || r.header.deleted() {
+	if r.header, r.resourceType, id, r.err = s.header(d); r.err == nil {
+		r.prev, r.err = s.superseded(&r.header)
+	}
+	if r.err != nil || r.header.deleted() || r.header.erased() {
 		return r
 	}
 	v, err := s.withBody(d, &r.header, r.resourceType, id)
@@ -94,9 +104,19 @@ func (s *Store) readBackDoc(d doc) (r replayed) {
 	return r
 }
 
+// superseded is the version that one with header h took the place of, 0 for
+// none. One that was erased took no place.
+func (s *Store) superseded(h *header) (doc, error) {
+	if h.erased() {
+		return 0, nil
+	}
+	c, err := s.before(current{header: *h})
+	return c.doc, err
+}
+
 func (s *Store) replayDoc(d doc, r *replayed, terms []term) {
 	s.lastMicros = r.header.micros
-	w := written{doc: d, prev: r.header.prev, terms: terms, resourceType: r.resourceType, change: r.header.change()}
+	w := written{doc: d, prev: r.prev, terms: terms, resourceType: r.resourceType, change: r.header.change()}
 	s.show(&w)
 	s.live.publish([]written{w}, d)
 }
@@ -119,8 +139,12 @@ func (s *Store) replayLives(sealed doc) error {
 		if h.micros < oldest {
 			break
 		}
-		if h.prev != 0 {
-			s.lives.supersede(h.prev, docOf(it.Key()))
+		prev, err := s.superseded(&h)
+		if err != nil {
+			return errors.Join(err, it.Close())
+		}
+		if prev != 0 {
+			s.lives.supersede(prev, docOf(it.Key()))
 		}
 		floor = docOf(it.Key()) - 1
 	}

@@ -3,6 +3,7 @@ package pebble
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"iter"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -60,6 +61,9 @@ func (v *view) versions(ctx context.Context, docs []doc) iter.Seq2[store.Version
 	return v.store.sequence(ctx, func(yield func(store.Version, error) bool) error {
 		for _, d := range docs {
 			version, err := v.store.version(d)
+			if errors.Is(err, errErased) {
+				continue
+			}
 			if err != nil {
 				return err
 			}

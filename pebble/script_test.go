@@ -3,7 +3,9 @@ package pebble
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,6 +38,9 @@ func TestSearchScripts(t *testing.T) {
 type scripted struct {
 	store *Store
 	now   time.Time
+	// entries are what versions were stored with, by T: a script may define
+	// parameters as it goes.
+	entries sync.Map
 }
 
 func newScripted(t *testing.T, registry *search.Registry, seal int) *scripted {
@@ -45,14 +50,11 @@ func newScripted(t *testing.T, registry *search.Registry, seal int) *scripted {
 	}
 	opt := Options{FS: vfs.NewMem(), SealDocs: seal, Parse: parse, Now: func() time.Time { return s.now }}
 	opt.Extract = func(v store.Version) ([]search.Entry, error) {
-		if v.Deleted() {
-			return nil, nil
+		entries, ok := s.entries.Load(v.T)
+		if !ok {
+			return nil, fmt.Errorf("version %d was not loaded", v.T)
 		}
-		tree, err := parse(v.Body.Append(nil, "1", v.LastUpdated))
-		if err != nil {
-			return nil, err
-		}
-		return registry.Extract(tree, v.ID, searchtest.Base)
+		return entries.([]search.Entry), nil
 	}
 	var err error
 	if s.store, err = Open("store", opt); err != nil {
@@ -72,9 +74,11 @@ func (s *scripted) Load(resources []searchtest.Resource) error {
 		body := fhir.NewBody(r.Tree.Root(), r.ID)
 		body.JSON = bytes.Clone(body.JSON)
 		op := store.Op{Kind: store.OpUpdate, Type: r.Type, ID: r.ID, Body: body, Entries: r.Entries}
-		if _, err := s.store.Commit(context.Background(), []store.Op{op}); err != nil {
+		versions, err := s.store.Commit(context.Background(), []store.Op{op})
+		if err != nil {
 			return err
 		}
+		s.entries.Store(versions[0].T, r.Entries)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -22,6 +23,9 @@ func (t tally) clone() tally { return maps.Clone(t) }
 type seal struct {
 	head   *head
 	counts tally
+	// done, where not nil, is closed when the seals before it are done; there
+	// is no head.
+	done chan struct{}
 }
 
 // A sealer writes full heads to files, one at a time. Everything here but the
@@ -40,6 +44,10 @@ func (q *sealer) start(s *Store) {
 	go func() {
 		defer close(q.done)
 		for job := range q.work {
+			if job.done != nil {
+				close(job.done)
+				continue
+			}
 			if s.failure.get() != nil {
 				continue
 			}
@@ -86,17 +94,33 @@ func (s *Store) rotate(first doc) *head {
 	h := newHead(first)
 	s.index.Store(&index{heads: append(slices.Clone(old.heads), h)})
 	s.seals.mu.Unlock()
-	s.seals.work <- seal{old.head(), s.seals.counts.clone()}
+	s.seals.work <- seal{head: old.head(), counts: s.seals.counts.clone()}
 	// Forgetting only saves memory: where it fails, the next one makes up.
 	_ = s.forget()
 	return h
+}
+
+// sealNow seals what is visible. It belongs to the finisher.
+func (s *Store) sealNow() error {
+	if !s.index.Load().head().empty() {
+		s.rotate(doc(s.now.Load()) + 1)
+	}
+	return s.sealed()
+}
+
+// sealed waits for the seals that are queued.
+func (s *Store) sealed() error {
+	done := make(chan struct{})
+	s.seals.work <- seal{done: done}
+	<-done
+	return s.failure.get()
 }
 
 // sealAll seals what is left when no goroutine runs any more.
 func (s *Store) sealAll() error {
 	for _, h := range s.index.Load().heads {
 		if !h.empty() {
-			if err := s.failure.guard(func() error { return s.seal(seal{h, s.seals.counts}) }); err != nil {
+			if err := s.failure.guard(func() error { return s.seal(seal{head: h, counts: s.seals.counts}) }); err != nil {
 				return err
 			}
 		}
@@ -108,6 +132,8 @@ func (s *Store) sealAll() error {
 // and then lets go of it. Readers that still hold the head find its docs twice,
 // which makes no difference to a union.
 func (s *Store) seal(job seal) error {
+	s.files.Lock()
+	defer s.files.Unlock()
 	path := s.opt.FS.PathJoin(s.dir, "seal.tmp")
 	segments, err := s.writeRun(path, job)
 	if err == nil {
@@ -128,16 +154,24 @@ func (s *Store) seal(job seal) error {
 	return nil
 }
 
-// writeRun writes one sorted run: superseded docs, terms, seal record.
-func (s *Store) writeRun(path string, job seal) ([]uint16, error) {
+// newRun begins a file of sorted records that the engine can take over.
+func (s *Store) newRun(path string) (*sstable.Writer, error) {
 	file, err := s.opt.FS.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return nil, err
 	}
 	options := engineOptions(&s.opt)
 	options.EnsureDefaults()
-	w := sstable.NewWriter(objstorageprovider.NewFileWritable(file),
-		options.MakeWriterOptions(len(options.Levels)-1, s.db.TableFormat()))
+	return sstable.NewWriter(objstorageprovider.NewFileWritable(file),
+		options.MakeWriterOptions(len(options.Levels)-1, s.db.TableFormat())), nil
+}
+
+// writeRun writes one sorted run: superseded docs, terms, seal record.
+func (s *Store) writeRun(path string, job seal) ([]uint16, error) {
+	w, err := s.newRun(path)
+	if err != nil {
+		return nil, err
+	}
 	segments, err := s.lives.save(func(key, value []byte) error { return w.Set(key, value) })
 	if err == nil {
 		err = s.writeTerms(w, job.head)
@@ -148,18 +182,40 @@ func (s *Store) writeRun(path string, job seal) ([]uint16, error) {
 	return segments, errors.Join(err, w.Close())
 }
 
-func (s *Store) writeTerms(w *sstable.Writer, h *head) (err error) {
+func (s *Store) writeTerms(w *sstable.Writer, h *head) error {
 	run := termRun{store: s, w: w}
 	if uint16(h.first) != 0 {
 		// An earlier seal may have written a part of this segment.
 		run.partial, run.started = h.first.segment(), h.first > 1
 	}
+	return run.writeHead(h)
+}
+
+// mergeTerms adds the terms of a head to the files, but for docs in without.
+// The docs may be there already, and docs behind them.
+func (s *Store) mergeTerms(h *head, without *roaring.Bitmap) error {
+	path := s.opt.FS.PathJoin(s.dir, "index.tmp")
+	w, err := s.newRun(path)
+	if err != nil {
+		return err
+	}
+	run := termRun{store: s, w: w, merge: true, without: without, given: s.params.given()}
+	if err = errors.Join(run.writeHead(h), w.Close()); err != nil {
+		return err
+	}
+	if run.n == 0 {
+		return s.opt.FS.Remove(path)
+	}
+	return s.db.Ingest(context.Background(), []string{path})
+}
+
+func (r *termRun) writeHead(h *head) (err error) {
 	for number, p := range *h.params.Load() {
-		if p == nil {
+		if p == nil || r.given != nil && !r.given[uint16(number)] {
 			continue
 		}
 		p.snapshot().Scan(func(found posting) bool {
-			err = run.write(uint16(number), found)
+			err = r.write(uint16(number), found)
 			return err == nil
 		})
 		if err != nil {
@@ -176,6 +232,15 @@ type termRun struct {
 	// partial is the segment that an earlier seal began, where started is set.
 	partial uint16
 	started bool
+	// merge is set where any list may be in the files already, with docs above
+	// those of the head.
+	merge bool
+	// without, where not nil, are docs to leave out.
+	without *roaring.Bitmap
+	// given, where not nil, are the params that were not forgotten meanwhile.
+	given map[uint16]bool
+	// n is the number of lists written.
+	n int
 
 	key, value []byte
 	lows       []uint16
@@ -198,7 +263,7 @@ func (r *termRun) write(param uint16, p posting) error {
 
 func (r *termRun) writeSegment(key []byte, segment uint16, docs []doc) error {
 	r.key, r.lows = key, r.lows[:0]
-	if r.started && segment == r.partial {
+	if r.merge || r.started && segment == r.partial {
 		_, err := r.store.get(key, func(value []byte) (err error) {
 			r.lows, err = readContainer(r.lows, value)
 			return err
@@ -207,9 +272,20 @@ func (r *termRun) writeSegment(key []byte, segment uint16, docs []doc) error {
 			return err
 		}
 	}
+	before := len(r.lows)
 	for _, d := range docs {
-		r.lows = append(r.lows, uint16(d))
+		if r.without == nil || !r.without.Contains(uint32(d)) {
+			r.lows = append(r.lows, uint16(d))
+		}
 	}
+	if len(r.lows) == before {
+		return nil
+	}
+	if r.merge {
+		slices.Sort(r.lows)
+		r.lows = slices.Compact(r.lows)
+	}
+	r.n++
 	r.value = appendContainer(r.value[:0], r.lows)
 	return r.w.Set(key, r.value)
 }

@@ -142,6 +142,9 @@ func (e *evaluation) recheck(set *roaring.Bitmap, passes func(*search.Candidate)
 			return nil, err
 		}
 		c, err := e.store.candidate(d)
+		if errors.Is(err, errErased) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -113,6 +113,9 @@ func (e *evaluation) sortRows(set *roaring.Bitmap, sort []search.SortKey, n int)
 			return nil, err
 		}
 		r, err := e.row(doc(it.Next()), sort)
+		if errors.Is(err, errErased) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -130,7 +133,10 @@ func (e *evaluation) row(d doc, sort []search.SortKey) (row, error) {
 	r := row{doc: d}
 	bodies := slices.ContainsFunc(sort, func(k search.SortKey) bool { return k.Params != nil })
 	if !bodies {
-		_, _, id, err := e.store.header(d)
+		h, _, id, err := e.store.header(d)
+		if err == nil && h.erased() {
+			err = errErased
+		}
 		r.id = id
 		return r, err
 	}

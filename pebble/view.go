@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sync"
 	"time"
@@ -40,19 +41,25 @@ func (v *view) read(ctx context.Context, resourceType, id string, wanted func(*c
 		return store.Version{}, err
 	}
 	defer s.users.leave()
-	c, err := s.currentAt(resourceType, id, v.at)
-	for err == nil && c.doc != 0 && !wanted(&c) {
-		if err = ctx.Err(); err == nil {
-			c, err = s.before(c)
+	for {
+		c, err := s.currentAt(resourceType, id, v.at)
+		for err == nil && c.doc != 0 && !wanted(&c) {
+			if err = ctx.Err(); err == nil {
+				c, err = s.before(c)
+			}
 		}
+		if err != nil {
+			return store.Version{}, err
+		}
+		if c.doc == 0 {
+			return store.Version{}, store.ErrNotFound
+		}
+		version, err := s.withBody(c.doc, &c.header, resourceType, id)
+		if !errors.Is(err, errErased) {
+			return version, err
+		}
+		// The version was erased since its header was read: look again.
 	}
-	if err != nil {
-		return store.Version{}, err
-	}
-	if c.doc == 0 {
-		return store.Version{}, store.ErrNotFound
-	}
-	return s.withBody(c.doc, &c.header, resourceType, id)
 }
 
 func (v *view) History(ctx context.Context, q store.History) iter.Seq2[store.Version, error] {
@@ -126,10 +133,22 @@ func (s *Store) forget() error {
 	if err := s.raiseFloor(doc(s.now.Load())); err != nil {
 		return err
 	}
-	oldest := s.pins.floor
-	for at := range s.pins.open {
+	s.lives.forget(s.pins.oldest())
+	return nil
+}
+
+// oldest is the oldest time that a view is at or may be opened at.
+func (s *Store) oldest() (doc, error) {
+	s.pins.mu.Lock()
+	defer s.pins.mu.Unlock()
+	err := s.raiseFloor(doc(s.now.Load()))
+	return s.pins.oldest(), err
+}
+
+func (p *pins) oldest() doc {
+	oldest := p.floor
+	for at := range p.open {
 		oldest = min(oldest, at)
 	}
-	s.lives.forget(oldest)
-	return nil
+	return oldest
 }

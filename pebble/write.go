@@ -20,6 +20,9 @@ type group struct {
 	numbers numbering
 	// currents are the newest versions of what the group wrote.
 	currents map[resource]current
+	// done is closed when the finisher has run the one request, which is
+	// alone; nil for a group of commits.
+	done chan struct{}
 }
 
 // written is a version that finisher makes visible.
@@ -44,25 +47,58 @@ const (
 // one gathers.
 func (s *Store) write() {
 	defer close(s.finish)
-	for first := range s.queue {
-		g := s.newGroup()
-		ops, bytes := s.take(g, first)
-	gather:
-		for ops < maxGroupOps && bytes < maxGroupBytes {
-			select {
-			case r, ok := <-s.queue:
-				if !ok {
-					break gather
-				}
-				n, b := s.take(g, r)
-				ops, bytes = ops+n, bytes+b
-			default:
-				break gather
+	for r := range s.queue {
+		for r != nil {
+			if r.alone != nil {
+				s.hold(r)
+				break
 			}
+			g, next := s.gather(r)
+			s.apply(g)
+			s.finish <- g
+			r = next
 		}
-		s.apply(g)
-		s.finish <- g
 	}
+}
+
+// gather makes a group of the commits that wait. The request that ended it
+// because it runs alone comes next.
+func (s *Store) gather(first *request) (g *group, next *request) {
+	g = s.newGroup()
+	ops, bytes := s.take(g, first)
+	for ops < maxGroupOps && bytes < maxGroupBytes {
+		select {
+		case r, ok := <-s.queue:
+			if !ok || r.alone != nil {
+				return g, r
+			}
+			n, b := s.take(g, r)
+			ops, bytes = ops+n, bytes+b
+		default:
+			return g, nil
+		}
+	}
+	return g, nil
+}
+
+// hold lets the finisher run a request when all before it is visible, and
+// stages nothing meanwhile.
+func (s *Store) hold(r *request) {
+	g := &group{requests: []*request{r}, done: make(chan struct{})}
+	s.finish <- g
+	<-g.done
+}
+
+// runAlone runs the request of hold in the finisher: what writer and finisher
+// own is its own.
+func (s *Store) runAlone(g *group) {
+	r := g.requests[0]
+	err := s.failure.get()
+	if err == nil {
+		err = r.alone()
+	}
+	r.answer <- result{err: err}
+	close(g.done)
 }
 
 func (s *Store) newGroup() *group {
@@ -236,6 +272,8 @@ func (s *Store) indexOp(g *group, op *store.Op, c *current) error {
 // change is what a version adds to the number of resources.
 func (h *header) change() int {
 	switch {
+	case h.erased():
+		return int(h.codec) - 1
 	case h.deleted():
 		return -1
 	case h.born:
@@ -295,6 +333,10 @@ func (g groupState) Changed(c store.Condition) (bool, error) { return g.store.ch
 func (s *Store) finisher() {
 	defer close(s.finished)
 	for g := range s.finish {
+		if g.done != nil {
+			s.runAlone(g)
+			continue
+		}
 		if len(g.written) > 0 {
 			started := time.Now()
 			if err := s.sync(g); err != nil {

@@ -58,6 +58,12 @@ func Test(t *testing.T, disk func(t *testing.T) Disk) {
 		{"Concurrent", testConcurrent},
 		{"Close", testClose},
 		{"Crash", testCrash},
+		{"Erase", testErase},
+		{"EraseNewest", testEraseNewest},
+		{"EraseRefuses", testEraseRefuses},
+		{"EraseModel", testEraseModel},
+		{"EraseConcurrent", testEraseConcurrent},
+		{"EraseCrash", testEraseCrash},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, disk(t)) })
 	}

@@ -1,0 +1,229 @@
+package pebble
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	lsm "github.com/cockroachdb/pebble/v2"
+)
+
+// A scrubber makes the engine write anew the files that hold bytes of what was
+// erased, in the background. What is still to do is a record of the store, so
+// that it goes on when the folder is opened again.
+type scrubber struct {
+	mu sync.Mutex
+	// pending are in the record; those of an erasure are behind those before.
+	pending keyRanges
+	running bool
+	// start is called, holding mu, when there is something to do.
+	start func()
+	stop  context.CancelFunc
+	done  sync.WaitGroup
+}
+
+// scrubKey holds the ranges.
+func scrubKey() []byte { return []byte{tagMeta, 's', 'c', 'r', 'u', 'b'} }
+
+// maxScrubRanges is how many ranges an erasure may leave. Of more, those of
+// records of one kind are made one.
+const maxScrubRanges = 256
+
+// scrubbing reads the record and goes on with it.
+func (s *Store) scrubbing() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	q := &s.scrubs
+	q.stop = cancel
+	q.start = func() { q.done.Go(func() { s.scrub(ctx) }) }
+	_, err := s.get(scrubKey(), func(value []byte) (err error) {
+		q.pending, err = readRanges(value)
+		return err
+	})
+	if len(q.pending) > 0 {
+		q.running = true
+		q.start()
+	}
+	return err
+}
+
+// plan calls commit, which writes the record for old and new ranges together
+// with what makes the new ones necessary.
+func (q *scrubber) plan(commit func(record func(keyRanges) []byte) error) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	pending := q.pending
+	err := commit(func(more keyRanges) []byte {
+		pending = slices.Concat(q.pending, more.reduce(maxScrubRanges))
+		return appendRanges(nil, pending)
+	})
+	if err != nil {
+		return err
+	}
+	if q.pending = pending; !q.running && len(pending) > 0 {
+		q.running = true
+		q.start()
+	}
+	return nil
+}
+
+// wait ends the goroutine, at a place where it can go on later.
+func (q *scrubber) wait() {
+	q.stop()
+	q.done.Wait()
+}
+
+// left is how many ranges are to be scrubbed.
+func (q *scrubber) left() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.pending)
+}
+
+// scrub works until nothing is pending.
+func (s *Store) scrub(ctx context.Context) {
+	for {
+		ranges := s.scrubs.next()
+		if len(ranges) == 0 {
+			return
+		}
+		err := s.failure.guard(func() error { return s.compact(ctx, ranges) })
+		if err == nil {
+			err = s.scrubbed(len(ranges))
+		}
+		if err != nil {
+			if ctx.Err() == nil {
+				slog.Error("what was erased is still in the data folder's files", "error", err)
+			}
+			s.scrubs.mu.Lock()
+			s.scrubs.running = false
+			s.scrubs.mu.Unlock()
+			return
+		}
+	}
+}
+
+// next are the ranges to scrub now; none end the goroutine.
+func (q *scrubber) next() keyRanges {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.pending) == 0 {
+		q.running = false
+	}
+	return slices.Clone(q.pending)
+}
+
+// compact rewrites ranges from the engine's memory down to its last level.
+func (s *Store) compact(ctx context.Context, ranges keyRanges) error {
+	for _, r := range ranges.reduce(maxScrubRanges) {
+		if err := s.db.Compact(ctx, r.from, r.to, false); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scrubbed takes the first n ranges off the record.
+func (s *Store) scrubbed(n int) error {
+	q := &s.scrubs
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	rest := q.pending[n:]
+	err := s.failure.guard(func() error {
+		if len(rest) == 0 {
+			return s.db.Delete(scrubKey(), lsm.Sync)
+		}
+		return s.db.Set(scrubKey(), appendRanges(nil, rest), lsm.Sync)
+	})
+	if err == nil {
+		q.pending = rest
+	}
+	return err
+}
+
+// keyRanges are ranges of keys with their bounds.
+type keyRanges []keyRange
+
+type keyRange struct{ from, to []byte }
+
+// add adds a range, as a part of the last one where that is near.
+func (r *keyRanges) add(from, to []byte) {
+	if n := len(*r); n > 0 && near((*r)[n-1].from, from) {
+		last := &(*r)[n-1]
+		if bytes.Compare(to, last.to) > 0 {
+			last.to = to
+		}
+		return
+	}
+	*r = append(*r, keyRange{from, to})
+}
+
+// key adds one key. Keys in order make few ranges.
+func (r *keyRanges) key(key []byte) { r.add(key, append(slices.Clone(key), 0)) }
+
+// near reports whether keys are likely to be in the same few files: terms of
+// one param, versions of a 16th of a segment, resources.
+func near(a, b []byte) bool {
+	if a[0] != b[0] {
+		return false
+	}
+	switch a[0] {
+	case tagTerm:
+		return a[1] == b[1] && a[2] == b[2]
+	case tagBody, tagVersion:
+		return docOf(a)>>chunkBits == docOf(b)>>chunkBits
+	}
+	return true
+}
+
+// reduce returns the ranges in order, those that meet as one, and those of
+// records of one kind as one where there are more than most.
+func (r keyRanges) reduce(most int) keyRanges {
+	ordered := slices.Clone(r)
+	slices.SortFunc(ordered, func(a, b keyRange) int { return bytes.Compare(a.from, b.from) })
+	joined := ordered.join(func(last, next keyRange) bool { return bytes.Compare(next.from, last.to) <= 0 })
+	if len(joined) > most {
+		joined = joined.join(func(last, next keyRange) bool { return last.from[0] == next.from[0] })
+	}
+	return joined
+}
+
+func (r keyRanges) join(one func(last, next keyRange) bool) (joined keyRanges) {
+	for _, next := range r {
+		if n := len(joined); n > 0 && one(joined[n-1], next) {
+			if bytes.Compare(next.to, joined[n-1].to) > 0 {
+				joined[n-1].to = next.to
+			}
+			continue
+		}
+		joined = append(joined, next)
+	}
+	return joined
+}
+
+func appendRanges(b []byte, ranges keyRanges) []byte {
+	for _, r := range ranges {
+		for _, bound := range [][]byte{r.from, r.to} {
+			b = binary.AppendUvarint(b, uint64(len(bound)))
+			b = append(b, bound...)
+		}
+	}
+	return b
+}
+
+func readRanges(b []byte) (ranges keyRanges, err error) {
+	d := decoder{b: slices.Clone(b)}
+	for len(d.b) > 0 && !d.bad {
+		ranges = append(ranges, keyRange{from: d.bytes(d.uvarint()), to: d.bytes(d.uvarint())})
+	}
+	if d.bad || slices.ContainsFunc(ranges, func(r keyRange) bool { return bytes.Compare(r.from, r.to) >= 0 }) {
+		return nil, fmt.Errorf("%w: what is to be scrubbed", errRecord)
+	}
+	return ranges, nil
+}
