@@ -66,6 +66,8 @@ var imports = map[string][]string{
 	"cmd/tarn": {"fhir", "server", "load", "synth", "datastore"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "synth", "load", "validate"},
 
+	"bench/compare": {},
+
 	// Test suites and tools that packages' tests use.
 	"internal/browser":     {},
 	"internal/check":       {},
