@@ -66,14 +66,13 @@ type world struct {
 
 func newWorld(t *testing.T, change ...func(*Config)) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, fs: vfs.NewMem(), log: &bytes.Buffer{}}
+	w := &world{t: t, clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, fs: vfs.NewCrashableMem(), log: &bytes.Buffer{}}
 	box, err := crypt.NewBox(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.box = box
 	w.openDB()
-	t.Cleanup(func() { _ = w.db.Close() })
 	w.serve(change...)
 	return w
 }
@@ -85,6 +84,7 @@ func (w *world) openDB() {
 		w.t.Fatal(err)
 	}
 	w.db = db
+	w.t.Cleanup(func() { _ = db.Close() })
 }
 
 // serve makes a service on the database, as another process would.

@@ -136,13 +136,14 @@ func checkPassword(password string, u *User) error {
 	return nil
 }
 
-// isCommon reports whether a password is one of the first that are tried: of
-// the list, a short piece again and again, or a walk along the keys.
+// isCommon reports whether a password is one of the first that are tried: a
+// word of the list, with or without digits and signs at the end; a short piece
+// again and again; or a walk along the keys.
 func isCommon(password string) bool {
 	folded := strings.ToLower(prepare(password))
-	plain := strings.Map(leet, folded)
-	for _, p := range []string{folded, plain, strings.TrimRight(plain, "0123456789!.?*-_")} {
-		if common[p] || isRepeated(p) || isWalk(p) {
+	trimmed := strings.TrimRight(folded, "0123456789!.?*-_#$@")
+	for _, p := range []string{folded, trimmed, strings.Map(leet, folded), strings.Map(leet, trimmed)} {
+		if common[p] || len(p) >= 8 && (isRepeated(p) || isWalk(p)) {
 			return true
 		}
 	}
@@ -152,7 +153,7 @@ func isCommon(password string) bool {
 // leet undoes the usual swaps of letters.
 func leet(r rune) rune {
 	if i := strings.IndexRune("@$0134578", r); i >= 0 {
-		return rune("asoieasttb"[i])
+		return rune("asoieastb"[i])
 	}
 	return r
 }
@@ -176,7 +177,7 @@ var walks = []string{
 
 func isWalk(text string) bool {
 	for _, w := range walks {
-		if len(text) > 3 && (strings.Contains(w, text) || strings.Contains(reversed(w), text)) {
+		if strings.Contains(w, text) || strings.Contains(reversed(w), text) {
 			return true
 		}
 	}
