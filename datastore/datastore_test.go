@@ -93,12 +93,18 @@ func find(t *testing.T, s *datastore.Store, resourceType, query string) []string
 	if err != nil {
 		t.Fatal(err)
 	}
+	return found(t, s, q)
+}
+
+// found are the ids of a query's first page.
+func found(t *testing.T, s *datastore.Store, q *search.Query) []string {
+	t.Helper()
 	view, err := s.View(ctx, authz.Unrestricted(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer view.Close()
-	r, err := view.Search(ctx, q, store.Page{Limit: 100})
+	r, err := view.Search(ctx, q, store.Page{Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,6 +88,7 @@ func (p *purge) run(ctx context.Context) error {
 
 func (p *purge) ofType(ctx context.Context, resourceType string, where search.Node) error {
 	batch := p.batch()
+	whole := map[string]bool{}
 	err := p.matches(ctx, search.Plan{Parts: []search.Part{{Type: resourceType, Where: where}}}, func(v *store.Version) error {
 		if v.Type == "Patient" && v.ID == p.id {
 			return nil
@@ -96,13 +97,13 @@ func (p *purge) ofType(ctx context.Context, resourceType string, where search.No
 			p.keep(v)
 			return err
 		}
+		whole[v.ID] = true
 		batch.add(store.Erasure{Type: v.Type, ID: v.ID})
 		return nil
 	}, batch.flush)
 	if err != nil || p.walked {
 		return err
 	}
-	whole := map[string]bool{}
 	return batch.walk(ctx, store.History{Type: resourceType}, func(v *store.Version, current bool) error {
 		return p.past(ctx, batch, v, current, whole)
 	})
@@ -117,7 +118,7 @@ func (p *purge) keep(v *store.Version) {
 
 // past takes a version that is not shown any more: of a deleted resource that
 // was in the compartment all versions, of another only those that were. whole
-// are the ids of the former.
+// are the ids of what is erased whole.
 func (p *purge) past(ctx context.Context, batch *batcher, v *store.Version, current bool, whole map[string]bool) error {
 	last := *v
 	switch {

@@ -47,7 +47,7 @@ var imports = map[string][]string{
 	"pebble/record":          {"kv", "pebble/internal/engine"},
 	"pebble/internal/engine": {},
 
-	"datastore": {"fhir", "kv", "definition", "fhirpath", "validate", "search", "store", "authz"},
+	"datastore": {"fhir", "kv", "definition", "fhirpath", "validate", "search", "search/terminology", "store", "authz"},
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 
