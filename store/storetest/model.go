@@ -13,7 +13,11 @@ import (
 )
 
 // A model is every version that a store should have, in order of T.
-type model struct{ versions []store.Version }
+type model struct {
+	versions []store.Version
+	// extract is what searches go by; nil is that of the fabricated resources.
+	extract func(store.Version) ([]search.Entry, error)
+}
 
 // add records what a commit returned. Versions that are known are left out: a
 // delete or a load may return them.
@@ -51,12 +55,16 @@ func (m *model) candidates(t *testing.T, at store.T) (all []*search.Candidate, v
 		}
 	}
 	versions = map[*search.Candidate]*store.Version{}
+	entriesOf := m.extract
+	if entriesOf == nil {
+		entriesOf = extract
+	}
 	for i := range m.versions {
 		v := &m.versions[i]
 		if v.T > at || v.Deleted() || newest[v.Type+"/"+v.ID] != i {
 			continue
 		}
-		entries, err := extract(*v)
+		entries, err := entriesOf(*v)
 		if err != nil {
 			t.Fatal(err)
 		}

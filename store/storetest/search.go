@@ -17,6 +17,8 @@ type scribe struct {
 	clock *clock
 	store store.Store
 	model model
+	// change, where not nil, changes each op before it is written.
+	change func(store.Op) store.Op
 }
 
 func newScribe(seed uint64, s store.Store, c *clock) *scribe {
@@ -60,6 +62,9 @@ func (s *scribe) write(t *testing.T, times int) {
 		var ops []store.Op
 		for range 1 + s.rand.IntN(4) {
 			o := s.op()
+			if s.change != nil {
+				o = s.change(o)
+			}
 			if !slices.ContainsFunc(ops, func(p store.Op) bool { return p.Type == o.Type && p.ID == o.ID }) {
 				ops = append(ops, o)
 			}

@@ -64,6 +64,10 @@ func Test(t *testing.T, disk func(t *testing.T) Disk) {
 		{"EraseModel", testEraseModel},
 		{"EraseConcurrent", testEraseConcurrent},
 		{"EraseCrash", testEraseCrash},
+		{"Index", testIndex},
+		{"IndexFails", testIndexFails},
+		{"IndexConcurrent", testIndexConcurrent},
+		{"IndexCrash", testIndexCrash},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, disk(t)) })
 	}
