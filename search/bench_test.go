@@ -6,7 +6,9 @@ import (
 	"os"
 	"testing"
 
+	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
 )
 
 // synthea reads up to n resources of a type.
@@ -35,12 +37,22 @@ func synthea(b *testing.B, resourceType string, n int) []*fhir.Tree {
 	return trees
 }
 
-func BenchmarkExtract(b *testing.B) {
-	r := r4(b)
+func BenchmarkExtract(b *testing.B) { benchmarkExtract(b, r4(b)) }
+
+// BenchmarkExtractContent says what indexing _content costs.
+func BenchmarkExtractContent(b *testing.B) {
+	r, err := search.New(definition.R4(), search.WithContent(true))
+	if err != nil {
+		b.Fatal(err)
+	}
+	benchmarkExtract(b, r)
+}
+
+func benchmarkExtract(b *testing.B, r *search.Registry) {
 	for _, resourceType := range []string{"Patient", "Observation", "Condition", "Encounter", "Claim", "ExplanationOfBenefit"} {
 		b.Run(resourceType, func(b *testing.B) {
 			trees := synthea(b, resourceType, 500)
-			bytes, entries := 0, 0
+			bytes, entries, keys := 0, 0, 0
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				tree := trees[i%len(trees)]
@@ -50,9 +62,13 @@ func BenchmarkExtract(b *testing.B) {
 				}
 				bytes += len(tree.Source)
 				entries += len(es)
+				for _, e := range es {
+					keys += len(e.Key)
+				}
 			}
 			b.SetBytes(int64(bytes / b.N))
 			b.ReportMetric(float64(entries)/float64(b.N), "entries/op")
+			b.ReportMetric(float64(keys)/float64(b.N), "keybytes/op")
 		})
 	}
 }

@@ -30,6 +30,8 @@ type Param struct {
 	expr *fhirpath.Expr
 	// computed is set where expr makes a boolean instead of selecting one.
 	computed bool
+	// words is set for _text and _content, which have no expression.
+	words bool
 	// needs, where not empty, are sets of the resource's elements of which each
 	// must have a member present for expr to select anything.
 	needs []elementSet

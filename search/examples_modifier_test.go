@@ -56,7 +56,7 @@ func TestExamplesModifiers(t *testing.T) {
 // resource has.
 func textQueries(t *testing.T, r *search.Registry, def *definition.SearchParameter, root fhir.Node) map[string]string {
 	queries := map[string]string{}
-	if def.Type != definition.ParamString && def.Type != definition.ParamToken {
+	if def.Expression == "" || def.Type != definition.ParamString && def.Type != definition.ParamToken {
 		return nil
 	}
 	expr, err := fhirpath.Compile(r.Definitions.Schema, def.Expression)

@@ -83,7 +83,7 @@ var indexers = sync.Pool{New: func() any { return new(indexer) }}
 // EntriesVersion numbers the ways of making entries. It grows whenever Extract
 // gives other entries for the same resource: what an older version stored must
 // then be indexed again before it is searched.
-const EntriesVersion = 2
+const EntriesVersion = 3
 
 // Extract returns every entry of a resource under an id, sorted by parameter
 // ordinal, then by key, without duplicates. base is the data store's base URL:
@@ -114,6 +114,9 @@ func (r *Registry) Extract(tree *fhir.Tree, id, base string) ([]Entry, error) {
 	for i := range of.marks {
 		x.mark(&of.marks[i], id)
 	}
+	if of.contained != nil {
+		x.contained(of.contained, root)
+	}
 	if len(of.custom) > 0 {
 		x.custom(of.custom, root, &present)
 		first := len(x.spans)
@@ -132,9 +135,12 @@ func (x *indexer) index(p *Param, root fhir.Node) {
 	x.param = p
 	x.some = false
 	first := len(x.spans)
-	if p.computed {
+	switch {
+	case p.words:
+		x.words(p, root)
+	case p.computed:
 		x.indexComputed(p, root)
-	} else {
+	default:
 		x.values(p.expr, p.kind, root)
 	}
 	if len(x.spans) > first || x.some {

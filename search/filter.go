@@ -118,6 +118,9 @@ func (p *parser) filterTest(resourceType, code string, t *filter.Test) (Node, *f
 	if err != nil {
 		return nil, err
 	}
+	if param.words && t.Op != "pr" {
+		return nil, unknownParam("the comparison %s does not go with %s, which takes pr in a filter", t.Op, code)
+	}
 	if err := p.checkRules(param, []string{filterValue(param, t)}); err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package search
 
 import (
-	"iter"
 	"slices"
 	"strings"
 
@@ -12,132 +11,17 @@ import (
 // A Hierarchy holds if Param refers to a resource of type By.Type that is one
 // of IDs or below one: reached from it through By, which refers to what is
 // above (Location.partof); or, with Above, to one of IDs or what is above it.
-// No backend evaluates it: Expand replaces it.
+// No backend evaluates it:
+// Expand of package lookup replaces it.
 type Hierarchy struct {
 	Param, By *Param
 	IDs       []string
 	Above     bool
-	// up are the ids that a resource of type By.Type refers to by By.
-	up func(tree *fhir.Tree) []string
+	// Up are the ids that a resource of type By.Type refers to by By.
+	Up func(tree *fhir.Tree) []string
 }
 
 func (Hierarchy) isNode() {}
-
-// MaxHierarchy is how many resources a Hierarchy may lead to.
-const MaxHierarchy = 10000
-
-// A Finder answers plans as of one moment; the view of a store is one.
-type Finder interface {
-	// Count is the number of matches of a plan.
-	Count(plan Plan) (int, error)
-	// Find yields the matches of a plan in its order: Type, ID and Tree of
-	// each.
-	Find(plan Plan) iter.Seq2[*Candidate, error]
-}
-
-// Expand replaces the conditions of a plan that no backend evaluates by such
-// as all do, with what f finds for them. The moment of f must be that of the
-// search: then the pages of a search expand alike. A plan that has none of
-// them is returned as it is.
-func Expand(plan Plan, f Finder) (Plan, error) {
-	parts := slices.Clone(plan.Parts)
-	for i := range parts {
-		n, err := expand(parts[i].Where, f)
-		if err != nil {
-			return plan, err
-		}
-		parts[i].Where = n
-	}
-	plan.Parts = parts
-	return plan, nil
-}
-
-func expand(n Node, f Finder) (out Node, err error) {
-	switch n := n.(type) {
-	case And:
-		nodes, err := expandAll(n, f)
-		return And(nodes), err
-	case Or:
-		nodes, err := expandAll(n, f)
-		return Or(nodes), err
-	case Not:
-		n.Node, err = expand(n.Node, f)
-		return n, err
-	case Chain:
-		n.Where, err = expand(n.Where, f)
-		return n, err
-	case Has:
-		n.Where, err = expand(n.Where, f)
-		return n, err
-	case Hierarchy:
-		return n.expand(f)
-	}
-	return n, nil
-}
-
-func expandAll(nodes []Node, f Finder) ([]Node, error) {
-	out := make([]Node, len(nodes))
-	for i, n := range nodes {
-		var err error
-		if out[i], err = expand(n, f); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// expand walks the hierarchy, one level at a time.
-func (n Hierarchy) expand(f Finder) (Node, error) {
-	ids := slices.Clone(n.IDs)
-	seen := map[string]bool{}
-	for _, id := range ids {
-		seen[id] = true
-	}
-	for level := ids; len(level) > 0; {
-		var next []string
-		for c, err := range f.Find(Plan{Parts: []Part{n.level(level)}}) {
-			if err != nil {
-				return nil, err
-			}
-			for _, id := range n.reached(c) {
-				if !seen[id] {
-					seen[id] = true
-					next = append(next, id)
-				}
-			}
-		}
-		if ids = append(ids, next...); len(ids) > MaxHierarchy {
-			return nil, fhir.Errorf(fhir.KindTooCostly, "more than %d resources of type %s are in this hierarchy", MaxHierarchy, n.By.Type)
-		}
-		level = next
-	}
-	return Terms{Param: n.Param, Spans: references(n.By.Type, ids)}, nil
-}
-
-// references are the spans of references to resources of a type.
-func references(resourceType string, ids []string) []Span {
-	keys := make([][]byte, len(ids))
-	for i, id := range ids {
-		keys[i] = ReferenceKey(resourceType, id)
-	}
-	return Exact(keys)
-}
-
-// level is the search for the resources whose references, or that themselves,
-// are the next level.
-func (n *Hierarchy) level(ids []string) Part {
-	if n.Above {
-		return Part{Type: n.By.Type, Where: IDs{IDs: sortedSet(slices.Clone(ids))}}
-	}
-	return Part{Type: n.By.Type, Where: Terms{Param: n.By, Spans: references(n.By.Type, ids)}}
-}
-
-func (n *Hierarchy) reached(c *Candidate) []string {
-	if n.Above {
-		return n.up(c.Tree)
-	}
-	return []string{c.ID}
-}
 
 // parents are the ids of what a resource is part of, by a parameter.
 func (p *parser) parents(by *Param) func(tree *fhir.Tree) []string {
@@ -205,7 +89,7 @@ func (p *parser) hierarchical(param *Param, value string, above bool) (Node, *fh
 	var or Or
 	for _, t := range targets {
 		if by := p.registry.hierarchyOf(t); by != nil {
-			or = append(or, Hierarchy{Param: param, By: by, IDs: []string{id}, Above: above, up: p.parents(by)})
+			or = append(or, Hierarchy{Param: param, By: by, IDs: []string{id}, Above: above, Up: p.parents(by)})
 		}
 	}
 	switch len(or) {

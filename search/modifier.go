@@ -7,6 +7,7 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/fulltext"
 )
 
 // A modifier is a way to read the values of parameters of some types.
@@ -67,6 +68,9 @@ func (p *parser) modified(param *Param, name string, values []string) (Node, *fh
 	if !param.allowsModifier(name, isType) {
 		return nil, unknownParam("%s does not take the modifier :%s, by its definition", param.Code, name)
 	}
+	if param.words && name != "missing" {
+		return nil, unknownParam("the modifier :%s does not go with %s, which takes :missing", name, param.Code)
+	}
 	if isType {
 		return p.typedReference(param, name, values)
 	}
@@ -106,7 +110,10 @@ func (p *parser) missing(param *Param, values []string) (Node, *fhir.Error) {
 		}
 		return And{}, nil
 	}
-	present := Terms{Param: p.registry.Param(param.Type, MarkPresent), Spans: []Span{Exactly(param.presence)}}
+	var present Node = Terms{Param: p.registry.Param(param.Type, MarkPresent), Spans: []Span{Exactly(param.presence)}}
+	if param.words && !p.registry.indexes(param) {
+		present = p.registry.readAll(param, func(d *fulltext.Document) bool { return d.Len() > 0 })
+	}
 	if missing {
 		return Not{present}, nil
 	}

@@ -33,7 +33,7 @@ func TestNeedsLoseNothing(t *testing.T) {
 		present := presentIn(root)
 		for _, p := range r.resources[root.Type().Index].params {
 			switch {
-			case p.kind == nil:
+			case p.kind == nil, p.words:
 			case p.mayHaveValues(&present):
 				indexed++
 			default:

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -33,6 +34,8 @@ type parser struct {
 	// parameters with rules.
 	current int
 	first   map[*Param]int
+	// insideAsked is set where _contained asks for what is inside resources.
+	insideAsked bool
 }
 
 // Parse reads a search on one resource type, or on several: types has the one
@@ -60,27 +63,42 @@ func (r *Registry) Parse(types []string, pairs []Pair, opt Options) (*Query, err
 		return nil, err
 	}
 	p.where = make([]And, len(p.types))
+	p.insideAsked = opt.Contained && slices.ContainsFunc(pairs, func(pair Pair) bool {
+		return pair.Name == "_contained" && pair.Value != "false" && pair.Value != ""
+	})
 	for i, pair := range pairs {
 		p.current = i
 		if err := p.pair(pair); err != nil {
 			return nil, err
 		}
 	}
-	if err := p.checkShape(); err != nil {
-		return nil, err
+	for _, check := range []func(*parser) error{(*parser).checkShape, (*parser).checkOrder, (*parser).checkContained} {
+		if err := check(p); err != nil {
+			return nil, err
+		}
 	}
+	p.query.Plan.Parts = p.parts()
+	return p.query, nil
+}
+
+// parts are the plan's: one for each type, and those for what is contained.
+func (p *parser) parts() []Part {
+	parts := make([]Part, len(p.types))
 	for i, t := range p.types {
-		part := Part{Type: t}
+		parts[i].Type = t
 		switch len(p.where[i]) {
 		case 0:
 		case 1:
-			part.Where = p.where[i][0]
+			parts[i].Where = p.where[i][0]
 		default:
-			part.Where = p.where[i]
+			parts[i].Where = p.where[i]
 		}
-		p.query.Plan.Parts = append(p.query.Plan.Parts, part)
 	}
-	return p.query, nil
+	if p.query.Contained == ContainedFalse {
+		return parts
+	}
+	p.query.inside = func(c *Candidate) []fhir.Node { return p.registry.insideMatches(c, parts, p.opt.Base) }
+	return p.inside(parts)
 }
 
 // pair reads one parameter and decides what an error of it means.
@@ -130,6 +148,9 @@ func (p *parser) warn(name, format string, args ...any) {
 
 // condition adds what a search parameter demands to every part of the plan.
 func (p *parser) condition(pair Pair) *fhir.Error {
+	if err := p.followsNothing(pair); err != nil {
+		return err
+	}
 	read, err := p.reading(pair)
 	if err != nil {
 		return err
@@ -191,6 +212,9 @@ func (p *parser) node(resourceType, name string, values []string, depth int) (No
 	}
 	if err := p.checkRules(param, values); err != nil {
 		return nil, err
+	}
+	if param.words && !hasModifier {
+		return p.fulltext(param, values, depth)
 	}
 	if hasModifier {
 		return p.modified(param, modifier, values)
@@ -296,10 +320,8 @@ func (r *Registry) notOffered(resourceType, code string) string {
 
 // refusedParams are parameters of every resource that are not offered yet.
 var refusedParams = map[string]string{
-	"_content": "search in the whole text is not offered yet",
-	"_text":    "search in the narrative is not offered yet",
-	"_filter":  "it stands by itself, without a modifier and outside of chains",
-	"_has":     "a reverse chain looks like _has:Observation:patient:code",
-	"_list":    "it takes no modifier and is no part of a _filter",
-	"_query":   "named queries are not offered yet",
+	"_filter": "it stands by itself, without a modifier and outside of chains",
+	"_has":    "a reverse chain looks like _has:Observation:patient:code",
+	"_list":   "it takes no modifier and is no part of a _filter",
+	"_query":  "named queries are not offered yet",
 }

@@ -39,6 +39,19 @@ type Query struct {
 	// Element.Name has them; empty for all. At most one of the two is set.
 	Summary  SummaryMode
 	Elements []string
+	// Relevance are the phrases by which _text and _content rank matches; nil
+	// where there are none, or where _sort asks for another order. A caller
+	// ranks them with Rank of package lookup.
+	Relevance []Relevance
+	// MaxResults is how many matches all pages together have at most; 0 for
+	// any number.
+	MaxResults int
+	// Contained says whether matches are resources, resources inside others,
+	// or both; ContainedType, for those inside others, what the answer shows.
+	Contained     ContainedMode
+	ContainedType ContainedType
+	// inside finds the matches inside a resource.
+	inside func(c *Candidate) []fhir.Node
 	// Self are the parameters that were honoured, for the self link, in the
 	// client's order and spelling.
 	Self []Pair
@@ -90,10 +103,18 @@ type Options struct {
 	// definitions do not hold, likewise. Package terminology has both for
 	// stored resources.
 	CodeSystems func(url string) (*definition.CodeSystem, error)
-	// Expand is set by a caller that passes the plan through Expand before it
-	// searches. Without it :above and :below of references to resources are
+	// Expand is set by a caller that passes the plan through Expand of
+	// package lookup before it searches. Without it :above and :below of references to resources are
 	// refused.
 	Expand bool
+	// Rank is set by a caller that follows Query.Relevance. Without it
+	// _sort=_score is refused, and matches of _text and _content come in
+	// order of time.
+	Rank bool
+	// MaxResults is set by a caller that follows Query.MaxResults, Contained
+	// by one that follows Query.Contained and Query.ContainedType. Without
+	// them the parameters are refused.
+	MaxResults, Contained bool
 }
 
 // Pairs splits a raw query string or form body into its pairs, in order.

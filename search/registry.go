@@ -33,6 +33,8 @@ type Registry struct {
 	exact map[uint64]bool
 	// allTypes are the names of all resource types, sorted.
 	allTypes []string
+	// content is set where the words of _content are indexed.
+	content bool
 }
 
 // resourceParams are one resource type's parameters and marks, by Ordinal.
@@ -42,6 +44,8 @@ type resourceParams struct {
 	// present is the mark MarkPresent.
 	present *Param
 	marks   []compartmentMark
+	// contained is the mark MarkContained, nil where nothing can be inside.
+	contained *Param
 	// custom are the data store's own parameters.
 	custom []*Param
 }
@@ -67,6 +71,8 @@ type compartmentMark struct {
 //	                     resource, the patient itself included; the key is
 //	                     ReferenceKey("Patient", id). Likewise for the other
 //	                     compartments.
+//	$contained           one entry for each type of resource inside it; see
+//	                     MarkContained
 //
 // A resource type that can never be in a compartment has no mark for it.
 const (
@@ -87,7 +93,7 @@ const (
 
 // New compiles every search parameter of a set. An expression that does not
 // compile is an error that names the parameter.
-func New(set *definition.Set) (*Registry, error) {
+func New(set *definition.Set, options ...Option) (*Registry, error) {
 	schema := set.Schema
 	r := &Registry{
 		Definitions: set,
@@ -96,6 +102,9 @@ func New(set *definition.Set) (*Registry, error) {
 		valueTypes:  valueTypesOf(schema),
 		systems:     impliedSystems(set),
 		exact:       exactSystems(set),
+	}
+	for _, option := range options {
+		option(r)
 	}
 	for _, t := range schema.Types {
 		if t.Kind == fhir.KindResource {
@@ -132,6 +141,9 @@ func (r *Registry) addType(t *fhir.Type) error {
 			return err
 		}
 	}
+	if t.Element("contained") != nil {
+		of.contained = r.add(&Param{Type: t.Name, Code: MarkContained})
+	}
 	r.resources[t.Index] = of
 	return nil
 }
@@ -148,6 +160,9 @@ func (r *Registry) compile(def *definition.SearchParameter, resourceType string)
 	p := &Param{Def: def, Type: resourceType, Code: def.Code, presence: append([]byte(def.Code), 0)}
 	if def.Code == paramID || def.Code == paramLastUpdated {
 		return p, nil
+	}
+	if def.Code == paramText || def.Code == paramContent {
+		return r.compileText(p, r.Definitions.Schema.Type(resourceType)), nil
 	}
 	if p.kind = kinds[def.Type]; def.URL == nearURL {
 		p.kind = nearKind{}

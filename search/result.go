@@ -27,10 +27,10 @@ var resultParams = map[string]func(p *parser, pair Pair) *fhir.Error{
 	"_pretty":             ignored,
 	"_summary":            (*parser).summary,
 	"_elements":           (*parser).elements,
-	"_contained":          resultRefused,
-	"_containedType":      resultRefused,
-	"_score":              resultRefused,
-	"_maxresults":         resultRefused,
+	"_contained":          (*parser).contained,
+	"_containedType":      (*parser).containedType,
+	"_score":              scoreRefused,
+	"_maxresults":         (*parser).maxResults,
 	"_graph":              resultRefused,
 	"_include:logical":    resultRefused,
 	"_revinclude:logical": resultRefused,
@@ -40,6 +40,28 @@ func ignored(*parser, Pair) *fhir.Error { return nil }
 
 func resultRefused(_ *parser, pair Pair) *fhir.Error {
 	return fhir.Errorf(fhir.KindNotSupported, "the parameter %s is not supported yet", pair.Name)
+}
+
+func scoreRefused(*parser, Pair) *fhir.Error {
+	return unknownParam("_score is no parameter but a key of _sort: _sort=_score")
+}
+
+// maxResults reads _maxresults, which R5 has: how many matches all pages
+// together have at most. http://hl7.org/fhir/R5/search.html#_maxresults
+func (p *parser) maxResults(pair Pair) *fhir.Error {
+	if !p.opt.MaxResults {
+		return resultRefused(p, pair)
+	}
+	if err := p.once(pair); err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(pair.Value)
+	if err != nil || n < 1 {
+		return fhir.Errorf(fhir.KindInvalid, "the value %q of _maxresults is not a whole number from 1", pair.Value)
+	}
+	p.query.MaxResults = n
+	p.keep(pair)
+	return nil
 }
 
 func recurseRefused(_ *parser, pair Pair) *fhir.Error {
@@ -110,6 +132,12 @@ func (p *parser) sort(pair Pair) *fhir.Error {
 		if code == "" {
 			return fhir.Errorf(fhir.KindInvalid, "the value %q of _sort has an empty key", pair.Value)
 		}
+		if code == keyScore {
+			if err := p.byScore(pair); err != nil {
+				return err
+			}
+			continue
+		}
 		k, err := p.sortKey(code)
 		if err != nil {
 			return err
@@ -119,6 +147,35 @@ func (p *parser) sort(pair Pair) *fhir.Error {
 	}
 	p.query.Plan.Sort = append(p.query.Plan.Sort, keys...)
 	p.keep(pair)
+	return nil
+}
+
+// keyScore is the key of _sort for relevance.
+const keyScore = "_score"
+
+func (p *parser) byScore(pair Pair) *fhir.Error {
+	switch {
+	case !p.opt.Rank:
+		return fhir.Errorf(fhir.KindNotSupported, "_sort=_score is not supported here")
+	case strings.TrimPrefix(pair.Value, "-") != keyScore:
+		return fhir.Errorf(fhir.KindInvalid, "_sort: _score is an order by itself, without other keys")
+	}
+	p.seen[keyScore] = true
+	return nil
+}
+
+// checkOrder decides whether relevance is the order.
+func (p *parser) checkOrder() error {
+	q := p.query
+	asked := p.seen[keyScore]
+	switch {
+	case asked && len(q.Plan.Sort) > 0:
+		return fhir.Errorf(fhir.KindInvalid, "_sort: _score is an order by itself, without other keys").At("http._sort")
+	case asked && len(q.Relevance) == 0:
+		return fhir.Errorf(fhir.KindInvalid, "_sort=_score needs a _text or _content that says which words are relevant").At("http._sort")
+	case len(q.Plan.Sort) > 0 || !p.opt.Rank:
+		q.Relevance = nil
+	}
 	return nil
 }
 
@@ -135,7 +192,7 @@ func (p *parser) sortKey(code string) (SortKey, *fhir.Error) {
 		if err != nil {
 			return SortKey{}, err.At("http._sort")
 		}
-		if t := param.Def.Type; t == definition.ParamComposite || t == definition.ParamSpecial {
+		if t := param.Def.Type; t == definition.ParamComposite || t == definition.ParamSpecial || param.words {
 			return SortKey{}, fhir.Errorf(fhir.KindInvalid, "_sort: %s is a %s parameter, which has no order", code, typeNames[t])
 		}
 		params[i] = param

@@ -86,7 +86,7 @@ func TestCompartmentNode(t *testing.T) {
 func TestOffers(t *testing.T) {
 	for name, want := range map[string]bool{
 		"Patient.name": true, "Patient._id": true, "Patient._list": true, "Patient._filter": true, "Patient._has": true, "Location.near": true,
-		"Patient._text": false, "Patient.age": false, "Patient.$type": false, "Foo._list": false, "Patient.nothing": false,
+		"Patient._text": true, "Observation._content": true, "Patient.age": false, "Patient.$type": false, "Foo._list": false, "Patient.nothing": false,
 	} {
 		resourceType, code, _ := strings.Cut(name, ".")
 		if got := r4(t).Offers(resourceType, code); got != want {

@@ -38,6 +38,7 @@ var imports = map[string][]string{
 	"search/geo":      {},
 
 	"search/terminology": {"fhir", "definition"},
+	"search/lookup":      {"fhir", "search", "search/fulltext"},
 
 	"patch": {"fhir", "definition", "fhirpath"},
 	"store": {"fhir", "definition", "search"},
@@ -47,7 +48,7 @@ var imports = map[string][]string{
 	"pebble/record":          {"kv", "pebble/internal/engine"},
 	"pebble/internal/engine": {},
 
-	"datastore": {"fhir", "kv", "definition", "fhirpath", "validate", "search", "search/terminology", "store", "authz"},
+	"datastore": {"fhir", "kv", "definition", "fhirpath", "validate", "search", "search/lookup", "search/terminology", "store", "authz"},
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 
@@ -75,7 +76,7 @@ var imports = map[string][]string{
 	"kv/kvtest":            {"kv"},
 	"pebble/internal/dict": {"fhir", "synth"},
 	"store/storetest":      {"fhir", "definition", "search", "store"},
-	"search/searchtest":    {"fhir", "definition", "search", "search/terminology"},
+	"search/searchtest":    {"fhir", "definition", "search", "search/lookup", "search/terminology"},
 }
 
 func TestImportsFollowTheTable(t *testing.T) {

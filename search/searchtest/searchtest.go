@@ -56,6 +56,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/search/lookup"
 	"github.com/tarnhealth/tarn/search/terminology"
 )
 
@@ -288,7 +289,7 @@ func (r *runner) query(text string, lenient bool, w want) error {
 	terms := terminology.Source{Definitions: r.registry.Definitions, Find: r.stored}
 	q, err := r.registry.Parse(strings.Split(types, ","), pairs, search.Options{
 		Base: Base, Lenient: lenient, Now: r.now, ValueSets: terms.ValueSet, CodeSystems: terms.CodeSystem,
-		Shaping: r.full, Iterate: r.full, Expand: r.full,
+		Shaping: r.full, Iterate: r.full, Expand: r.full, Rank: r.full, MaxResults: r.full, Contained: r.full,
 	})
 	if w.err != "" {
 		if err == nil {
@@ -305,18 +306,51 @@ func (r *runner) query(text string, lenient bool, w want) error {
 	if err := r.checkQuery(q, w); err != nil {
 		return err
 	}
-	plan, err := search.Expand(q.Plan, finder{r})
+	plan, err := lookup.Expand(q.Plan, finder{r})
 	if err != nil {
 		return err
 	}
-	found, err := r.backend.Search(plan)
+	found, err := r.find(q, plan)
 	if err != nil {
 		return err
 	}
-	if got := list(found, len(q.Plan.Parts) > 1); got != w.found {
+	if got := list(found, len(strings.Split(types, ",")) > 1 || q.Contained != search.ContainedFalse); got != w.found {
 		return fmt.Errorf("found %s; want %s", got, w.found)
 	}
 	return nil
+}
+
+// find answers a query as a caller does that follows all of it: ordered by
+// relevance, cut to the matches asked for, with what is inside resources in
+// their place as Type/id#inner.
+func (r *runner) find(q *search.Query, plan search.Plan) ([]search.Reference, error) {
+	var found []search.Reference
+	var err error
+	if len(q.Relevance) > 0 {
+		var ranked []lookup.Match
+		ranked, err = lookup.Rank(r.registry, q, plan, finder{r})
+		for _, m := range ranked {
+			if m.Score <= 0 || m.Score >= 1 {
+				return nil, fmt.Errorf("the score of %s is %v", m.ID, m.Score)
+			}
+			found = append(found, m.Reference)
+		}
+	} else {
+		found, err = r.backend.Search(plan)
+	}
+	if q.MaxResults > 0 {
+		found = found[:min(q.MaxResults, len(found))]
+	}
+	if q.ContainedType == search.ContainedAlone {
+		var inside []search.Reference
+		for _, ref := range found {
+			for _, n := range q.InsideMatches(r.loaded[ref]) {
+				inside = append(inside, search.Reference{Type: ref.Type, ID: ref.ID + "#" + n.TextOf("id")})
+			}
+		}
+		return inside, err
+	}
+	return found, err
 }
 
 // stored finds a resource by its URL or its id.
@@ -329,7 +363,7 @@ func (r *runner) stored(resourceType, url string) (*fhir.Tree, error) {
 	return nil, nil
 }
 
-// A finder is the backend as what search.Expand looks into.
+// A finder is the backend as what package lookup looks into.
 type finder struct{ *runner }
 
 func (f finder) Count(plan search.Plan) (int, error) {
