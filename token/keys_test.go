@@ -9,10 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tarnhealth/tarn/crypt"
 	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/pebble/record"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -31,9 +34,39 @@ func newServer(t testing.TB) *server {
 	t.Helper()
 	c := newClock()
 	s := &server{clock: c, db: newDB(t, c)}
+	err := s.db.Update(ctx, func(tx kv.Tx) error {
+		for _, r := range firstKeys() {
+			if err := tx.Set(r.Key, r.Value, time.Time{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.keys = s.process(t)
 	return s
 }
+
+// firstKeys are the records of a server's first keys, made once: RSA takes long.
+var firstKeys = sync.OnceValue(func() (records []kv.Record) {
+	c := newClock()
+	db := must(record.Open("records", record.Options{FS: vfs.NewMem(), Now: c.now}))
+	defer db.Close()
+	box := must(crypt.NewBox([]byte(masterKey)))
+	must(token.OpenKeys(ctx, token.KeysConfig{DB: db, Box: box, Issuer: issuer, Now: c.now}))
+	err := db.View(ctx, func(tx kv.Tx) error {
+		for r, err := range tx.Scan(nil, nil) {
+			if err != nil {
+				return err
+			}
+			records = append(records, r)
+		}
+		return nil
+	})
+	return must(records, err)
+})
 
 // process is another process on the same database.
 func (s *server) process(t testing.TB) *token.Keys {

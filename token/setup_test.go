@@ -56,9 +56,11 @@ func newDB(t testing.TB, c *clock) kv.DB {
 	return db
 }
 
+const masterKey = "0123456789abcdef0123456789abcdef"
+
 func newBox(t testing.TB) *crypt.Box {
 	t.Helper()
-	box, err := crypt.NewBox([]byte("0123456789abcdef0123456789abcdef"))
+	box, err := crypt.NewBox([]byte(masterKey))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,3 +149,5 @@ func wantError(t *testing.T, name string, err error, code, part string) {
 func newOtherBox() (*crypt.Box, error) {
 	return crypt.NewBox([]byte("another master key of 32 bytes!!"))
 }
+
+func newP256() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }

@@ -1,0 +1,508 @@
+package token_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tarnhealth/tarn/token"
+)
+
+const outside = "https://idp.example.org"
+
+// external are the claims of a token of an external issuer.
+func external(c *clock) map[string]any {
+	return claims("iss", outside, "sub", "u", "aud", audience, "client_id", "app", "scope", "patient/*.read", "patient", "p1",
+		"iat", c.now().Unix(), "nbf", c.now().Unix(), "exp", c.now().Add(time.Hour).Unix())
+}
+
+type issuerTest struct {
+	*clock
+	keys     *fake
+	verifier *token.Issuer
+}
+
+func newIssuer(t testing.TB, change func(cfg *token.IssuerConfig)) *issuerTest {
+	t.Helper()
+	i := &issuerTest{clock: newClock(), keys: newKeyServer(t, jwks("k1", "ES384", ec384(), "k2", "", rsa2k()))}
+	cfg := token.IssuerConfig{
+		Issuer: outside, JWKSURI: i.keys.URL + "/jwks", Now: i.now,
+		KeySets: token.NewKeySets(token.KeySetsConfig{AllowLoopback: true, Now: i.now}),
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	var err error
+	if i.verifier, err = token.NewIssuer(cfg); err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+func (i *issuerTest) verify(raw string) (*token.Claims, error) {
+	return i.verifier.Verify(ctx, raw, audience)
+}
+
+func TestIssuer(t *testing.T) {
+	i := newIssuer(t, nil)
+	for _, raw := range []string{sign(ec384(), "ES384", "JWT", "k1", external(i.clock)), sign(rsa2k(), "RS256", "at+jwt", "k2", external(i.clock)), sign(ec384(), "ES384", "", "", external(i.clock))} {
+		for range 3 {
+			c, err := i.verify(raw)
+			if err != nil || c.Patient != "p1" || c.Issuer != outside || c.Scope != "patient/*.read" {
+				t.Fatalf("%+v, %v", c, err)
+			}
+		}
+	}
+	i.keys.want(t, 1)
+}
+
+func TestIssuerRefuses(t *testing.T) {
+	i := newIssuer(t, func(cfg *token.IssuerConfig) { cfg.Required = []string{"patient"} })
+	good := external(i.clock)
+	es := func(pairs ...any) string { return sign(ec384(), "ES384", "JWT", "k1", with(good, pairs...)) }
+	parts := strings.Split(es(), ".")
+	for name, c := range map[string]struct{ raw, part string }{
+		"empty":             {"", "no JWT"},
+		"none":              {base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + parts[1] + ".", "no JWT"},
+		"HS256, public key": {sign([]byte(jwks("k1", "ES384", ec384())), "HS256", "JWT", "k1", good), "no JWT"},
+		"RS256 with the EC": {sign(rsa2k(), "RS256", "JWT", "k1", good), "no key"},
+		"another key":       {sign(other(), "ES384", "JWT", "k1", good), "signature"},
+		"unknown kid":       {sign(ec384(), "ES384", "JWT", "k9", good), "no key"},
+		"a proof":           {sign(ec384(), "ES384", "dpop+jwt", "k1", good), "type"},
+		"a logout token":    {sign(ec384(), "ES384", "logout+jwt", "k1", good), "type"},
+		"another issuer":    {es("iss", issuer), "issuer"},
+		"no issuer":         {es("iss", nil), "issuer"},
+		"wrong audience":    {es("aud", "https://other.example.org"), "audience"},
+		"no audience":       {es("aud", nil), "audience"},
+		"expired":           {es("exp", i.now().Add(-time.Minute).Unix(), "iat", nil, "nbf", nil), "expired"},
+		"no expiry":         {es("exp", nil), "exp"},
+		"not valid yet":     {es("nbf", i.now().Add(2*time.Minute).Unix()), "not valid yet"},
+		"of the future":     {es("iat", i.now().Add(2*time.Minute).Unix()), "future"},
+		"missing claim":     {es("patient", nil), "no claim patient"},
+		"scope is a number": {es("scope", 1), "scope"},
+		"unknown binding":   {es("cnf", claims("kid", "a")), "cnf"},
+		"binding and more":  {es("cnf", claims("jkt", "a", "kid", "b")), "cnf"},
+		"empty binding":     {es("cnf", claims()), "cnf"},
+		"expiry before iat": {es("exp", i.now().Add(30*time.Second).Unix(), "iat", i.now().Add(50*time.Second).Unix()), "before it was issued"},
+	} {
+		_, err := i.verify(c.raw)
+		wantError(t, name, err, token.InvalidToken, c.part)
+	}
+}
+
+func TestIssuerRotatesKeys(t *testing.T) {
+	i := newIssuer(t, nil)
+	old := sign(ec384(), "ES384", "JWT", "k1", external(i.clock))
+	if _, err := i.verify(old); err != nil {
+		t.Fatal(err)
+	}
+	i.keys.set(jwks("k3", "ES384", other()))
+	fresh := sign(other(), "ES384", "JWT", "k3", external(i.clock))
+	i.add(11 * time.Second)
+	if _, err := i.verify(fresh); err != nil {
+		t.Errorf("the new key: %v", err)
+	}
+	_, err := i.verify(old)
+	wantError(t, "the old key, though remembered", err, token.InvalidToken, "no key")
+	i.keys.set(jwks("k3", "ES384", ec384()))
+	i.add(6 * time.Minute)
+	_, err = i.verify(fresh)
+	wantError(t, "another key under the kid, though remembered", err, token.InvalidToken, "signature")
+}
+
+func TestIssuerOutage(t *testing.T) {
+	i := newIssuer(t, nil)
+	i.keys.down(true)
+	raw := sign(ec384(), "ES384", "JWT", "k1", with(external(i.clock), "exp", i.now().Add(72*time.Hour).Unix()))
+	for range 5 {
+		_, err := i.verify(raw)
+		wantError(t, "before the first answer", err, token.Unavailable, "cannot be fetched")
+	}
+	i.keys.want(t, 1)
+	i.keys.down(false)
+	i.add(11 * time.Second)
+	if _, err := i.verify(raw); err != nil {
+		t.Error(err)
+	}
+	i.keys.down(true)
+	for range 20 {
+		i.add(time.Hour)
+		if _, err := i.verify(raw); err != nil {
+			t.Errorf("in the outage at %v: %v", i.now(), err)
+		}
+	}
+	i.add(5 * time.Hour)
+	_, err := i.verify(raw)
+	wantError(t, "after a day", err, token.Unavailable, "cannot be fetched")
+}
+
+func TestIssuerDiscovery(t *testing.T) {
+	server := newFake(t, nil)
+	metadata := map[string]any{"issuer": server.URL, "jwks_uri": server.URL + "/keys"}
+	server.handle(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/keys" {
+			_, _ = w.Write(jwks("k1", "ES384", ec384()))
+			return
+		}
+		if r.URL.Path != "/.well-known/openid-configuration" {
+			t.Errorf("request for %s", r.URL)
+		}
+		_ = json.NewEncoder(w).Encode(metadata)
+	})
+	i := newIssuer(t, func(cfg *token.IssuerConfig) { cfg.Issuer, cfg.JWKSURI = server.URL, "" })
+	raw := sign(ec384(), "ES384", "JWT", "k1", with(external(i.clock), "iss", server.URL))
+	for range 3 {
+		if _, err := i.verify(raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.want(t, 2)
+	metadata["issuer"] = outside
+	i = newIssuer(t, func(cfg *token.IssuerConfig) { cfg.Issuer, cfg.JWKSURI = server.URL, "" })
+	_, err := i.verify(raw)
+	wantError(t, "metadata of another issuer", err, token.Unavailable, "metadata")
+}
+
+func TestIssuerConfig(t *testing.T) {
+	sets := token.NewKeySets(token.KeySetsConfig{})
+	for name, cfg := range map[string]token.IssuerConfig{
+		"no issuer":      {KeySets: sets, JWKSURI: "https://example.org/"},
+		"no key sets":    {Issuer: outside},
+		"keys by http":   {Issuer: outside, KeySets: sets, JWKSURI: "http://example.org/"},
+		"issuer by http": {Issuer: "http://example.org", KeySets: sets},
+		"HS256":          {Issuer: outside, KeySets: sets, Algorithms: []string{"HS256"}},
+		"none":           {Issuer: outside, KeySets: sets, Algorithms: []string{"none"}},
+	} {
+		if _, err := token.NewIssuer(cfg); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestClaimNames(t *testing.T) {
+	i := newIssuer(t, func(cfg *token.IssuerConfig) {
+		cfg.Names = token.ClaimNames{Roles: "realm_access.roles", Patient: "https://example.org/claims/patient", FHIRUser: "ext.user"}
+	})
+	c, err := i.verify(sign(ec384(), "ES384", "JWT", "k1", with(external(i.clock), "scope", nil, "scp", []string{"openid", "patient/*.read"}, "client_id", nil, "cid", "okta",
+		"realm_access", claims("roles", []string{"a", "b"}), "https://example.org/claims/patient", "p9", "ext", claims("user", "Patient/p9"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Scope != "openid patient/*.read" || c.ClientID != "okta" || c.Patient != "p9" || c.FHIRUser != "Patient/p9" || !cmp.Equal(c.Roles, []string{"a", "b"}) {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestIssuers(t *testing.T) {
+	i := newIssuer(t, nil)
+	s := newServer(t)
+	both := token.Issuers{ByIssuer: map[string]token.Verifier{outside: i.verifier, issuer: s.keys}}
+	for _, raw := range []string{s.mint(t), sign(ec384(), "ES384", "JWT", "k1", external(i.clock))} {
+		if _, err := both.Verify(ctx, raw, audience); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, raw := range map[string]string{"another": sign(ec384(), "ES384", "JWT", "k1", with(external(i.clock), "iss", "https://x")), "no issuer": sign(ec384(), "ES384", "JWT", "k1", "{}"), "opaque": "abc"} {
+		_, err := both.Verify(ctx, raw, audience)
+		wantError(t, name, err, token.InvalidToken, "no issuer")
+	}
+	_, err := both.Verify(ctx, sign(ec384(), "ES384", "JWT", "k1", with(external(i.clock), "iss", issuer)), audience)
+	wantError(t, "the name of an issuer, the key of another", err, token.InvalidToken, "type")
+}
+
+// A remoteTest asks a fake server about tokens.
+type remoteTest struct {
+	*clock
+	server *fake
+	// answer is what the server says; question what it was last asked.
+	answer   any
+	question string
+	header   http.Header
+}
+
+func newRemoteTest(t testing.TB) *remoteTest {
+	r := &remoteTest{clock: newClock()}
+	r.server = newFake(t, func(w http.ResponseWriter, request *http.Request) {
+		body, err := io.ReadAll(request.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		r.question, r.header = string(body), request.Header
+		r.question = request.Method + " " + request.URL.EscapedPath() + " " + r.question
+		_ = json.NewEncoder(w).Encode(r.answer)
+	})
+	return r
+}
+
+func (r *remoteTest) introspection(t *testing.T, change func(cfg *token.IntrospectionConfig)) *token.Introspection {
+	t.Helper()
+	cfg := token.IntrospectionConfig{URL: r.server.URL + "/introspect", ClientID: "tarn", ClientSecret: "s/e", Now: r.now}
+	if change != nil {
+		change(&cfg)
+	}
+	return must(token.NewIntrospection(cfg))
+}
+
+func TestIntrospection(t *testing.T) {
+	r := newRemoteTest(t)
+	r.answer = with(external(r.clock), "active", true, "username", "ann")
+	v := r.introspection(t, nil)
+	c, err := v.Verify(ctx, "opaque+token", audience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Patient != "p1" || c.Extra["username"] != "ann" || c.Extra["active"] != nil {
+		t.Errorf("%+v", c)
+	}
+	if r.question != "POST /introspect token=opaque%2Btoken&token_type_hint=access_token" {
+		t.Errorf("asked %q", r.question)
+	}
+	if want := "Basic " + base64.StdEncoding.EncodeToString([]byte("tarn:s%2Fe")); r.header.Get("Authorization") != want {
+		t.Errorf("Authorization %q", r.header.Get("Authorization"))
+	}
+	_, err = v.Verify(ctx, "opaque+token", "https://other.example.org")
+	wantError(t, "another data store", err, token.InvalidToken, "audience")
+	r.server.want(t, 2)
+}
+
+func TestIntrospectionRefuses(t *testing.T) {
+	r := newRemoteTest(t)
+	v := r.introspection(t, func(cfg *token.IntrospectionConfig) { cfg.Issuer, cfg.Required = outside, []string{"sub"} })
+	good := with(external(r.clock), "active", true)
+	for name, c := range map[string]struct {
+		answer     any
+		code, part string
+	}{
+		"not active":       {claims("active", false), token.InvalidToken, "not active"},
+		"no active":        {external(r.clock), token.InvalidToken, "not active"},
+		"active is a text": {with(good, "active", "true"), token.InvalidToken, "not active"},
+		"no object":        {[]string{"a"}, token.Unavailable, "something else"},
+		"null":             {nil, token.InvalidToken, "not active"},
+		"expired":          {with(good, "exp", r.now().Add(-2*time.Minute).Unix(), "iat", nil), token.InvalidToken, "expired"},
+		"not valid yet":    {with(good, "nbf", r.now().Add(2*time.Minute).Unix()), token.InvalidToken, "not valid yet"},
+		"wrong audience":   {with(good, "aud", "x"), token.InvalidToken, "audience"},
+		"no audience":      {with(good, "aud", nil), token.InvalidToken, "audience"},
+		"another issuer":   {with(good, "iss", "x"), token.InvalidToken, "issuer"},
+		"missing claim":    {with(good, "sub", nil), token.InvalidToken, "no claim sub"},
+		"claim is no text": {with(good, "patient", 1), token.InvalidToken, "patient"},
+	} {
+		r.answer = c.answer
+		_, err := v.Verify(ctx, "opaque", audience)
+		wantError(t, name, err, c.code, c.part)
+	}
+	_, err := v.Verify(ctx, "two words", audience)
+	wantError(t, "no token", err, token.InvalidToken, "printable")
+	r.server.down(true)
+	_, err = v.Verify(ctx, "opaque", audience)
+	wantError(t, "outage", err, token.Unavailable, "does not answer")
+}
+
+func TestIntrospectionCache(t *testing.T) {
+	r := newRemoteTest(t)
+	v := r.introspection(t, func(cfg *token.IntrospectionConfig) {
+		cfg.Cache, cfg.AudienceOptional = 30*time.Second, true
+	})
+	r.answer = with(external(r.clock), "active", true, "aud", nil, "exp", nil)
+	for range 3 {
+		if _, err := v.Verify(ctx, "opaque", audience); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.server.want(t, 1)
+	r.answer = claims("active", false)
+	r.add(29 * time.Second)
+	if _, err := v.Verify(ctx, "opaque", audience); err != nil {
+		t.Error(err)
+	}
+	r.add(time.Second)
+	for range 3 {
+		_, err := v.Verify(ctx, "opaque", audience)
+		wantError(t, "revoked", err, token.InvalidToken, "not active")
+	}
+	r.server.want(t, 2)
+	r.add(time.Minute)
+	r.server.down(true)
+	_, err := v.Verify(ctx, "opaque", audience)
+	wantError(t, "outage", err, token.Unavailable, "")
+	r.server.down(false)
+	r.answer = with(external(r.clock), "active", true)
+	if _, err := v.Verify(ctx, "opaque", audience); err != nil {
+		t.Errorf("an outage is remembered: %v", err)
+	}
+	r.answer = with(external(r.clock), "active", true, "exp", r.now().Add(-59*time.Second).Unix(), "iat", nil)
+	if _, err := v.Verify(ctx, "another", audience); err != nil {
+		t.Error(err)
+	}
+	r.add(2 * time.Second)
+	_, err = v.Verify(ctx, "another", audience)
+	wantError(t, "expired while remembered", err, token.InvalidToken, "expired")
+}
+
+func (r *remoteTest) function(t *testing.T, change func(cfg *token.FunctionConfig)) *token.Function {
+	t.Helper()
+	cfg := token.FunctionConfig{URL: r.server.URL + "/check", Now: r.now}
+	if change != nil {
+		change(&cfg)
+	}
+	return must(token.NewFunction(cfg))
+}
+
+// payload is an answer of a function that allows access.
+func (r *remoteTest) payload(pairs ...any) map[string]any {
+	p := with(external(r.clock), "aud", audience+"/", "sub", nil, "uid", "u", "isAuthorized", true)
+	return claims("authPayload", with(p, pairs...), "iamRoleARN", "arn:aws:iam::123456789012:role/read")
+}
+
+func TestFunction(t *testing.T) {
+	r := newRemoteTest(t)
+	v := r.function(t, nil)
+	for _, authorized := range []any{true, "true", "True"} {
+		r.answer = r.payload("isAuthorized", authorized)
+		c, err := v.Verify(token.WithOperation(ctx, "ReadResource"), "a.b.c", audience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Subject != "u" || c.Patient != "p1" || c.Extra["iamRoleARN"] != "arn:aws:iam::123456789012:role/read" || c.Extra["isAuthorized"] != nil {
+			t.Errorf("%+v", c)
+		}
+	}
+	if want := `POST /check {"datastoreEndpoint":"` + audience + `/","operationName":"ReadResource","bearerToken":"a.b.c"}`; r.question != want {
+		t.Errorf("asked %s\nwant  %s", r.question, want)
+	}
+	r.server.want(t, 3)
+}
+
+func TestFunctionByLambda(t *testing.T) {
+	r := newRemoteTest(t)
+	r.answer = r.payload()
+	v := r.function(t, func(cfg *token.FunctionConfig) {
+		cfg.URL, cfg.Lambda = r.server.URL, "arn:aws:lambda:us-east-1:123456789012:function:check"
+		cfg.Sign = func(r *http.Request, body []byte) error {
+			r.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 %d", len(body)))
+			return nil
+		}
+	})
+	if _, err := v.Verify(ctx, "a.b.c", audience); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(r.question, "POST /2015-03-31/functions/arn:aws:lambda:us-east-1:123456789012:function:check/invocations {") {
+		t.Errorf("asked %s", r.question)
+	}
+	if r.header.Get("X-Amz-Invocation-Type") != "RequestResponse" || !strings.HasPrefix(r.header.Get("Authorization"), "AWS4-HMAC-SHA256") {
+		t.Errorf("header %v", r.header)
+	}
+	r.server.handle(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Amz-Function-Error", "Unhandled")
+		_ = json.NewEncoder(w).Encode(r.payload())
+	})
+	_, err := v.Verify(ctx, "a.b.c", audience)
+	wantError(t, "an exception", err, token.InvalidToken, "failed")
+}
+
+func TestFunctionRefuses(t *testing.T) {
+	r := newRemoteTest(t)
+	v := r.function(t, nil)
+	for name, c := range map[string]struct {
+		answer any
+		part   string
+	}{
+		"false":           {r.payload("isAuthorized", false), "denies"},
+		"false as text":   {r.payload("isAuthorized", "false"), "denies"},
+		"a number":        {r.payload("isAuthorized", 1), "denies"},
+		"not said":        {r.payload("isAuthorized", nil), "denies"},
+		"nothing":         {claims(), "denies"},
+		"null":            {nil, "denies"},
+		"payload is text": {claims("authPayload", "x"), "something else"},
+		"a list":          {[]int{1}, "something else"},
+		"no nbf":          {r.payload("nbf", nil), "no claim nbf"},
+		"no exp":          {r.payload("exp", nil), "no claim exp"},
+		"no aud":          {r.payload("aud", nil), "no claim aud"},
+		"no scope":        {r.payload("scope", nil), "no claim scope"},
+		"wrong audience":  {r.payload("aud", "https://other.example.org/"), "audience"},
+		"expired":         {r.payload("exp", r.now().Add(-2*time.Minute).Unix(), "iat", nil), "expired"},
+		"not valid yet":   {r.payload("nbf", r.now().Add(2*time.Minute).Unix()), "not valid yet"},
+		"nbf is a text":   {r.payload("nbf", "now"), "nbf"},
+	} {
+		r.answer = c.answer
+		_, err := v.Verify(ctx, "a.b.c", audience)
+		wantError(t, name, err, token.InvalidToken, c.part)
+	}
+}
+
+// TestSlowFunction never answers; the test waits for the verifier's own limit.
+func TestSlowFunction(t *testing.T) {
+	r := newRemoteTest(t)
+	release := make(chan struct{})
+	r.server.handle(func(_ http.ResponseWriter, request *http.Request) {
+		select {
+		case <-request.Context().Done():
+		case <-release:
+		}
+	})
+	defer close(release)
+	v := r.function(t, func(cfg *token.FunctionConfig) { cfg.Timeout = time.Millisecond })
+	_, err := v.Verify(ctx, "a.b.c", audience)
+	wantError(t, "slow", err, token.Unavailable, "within 1ms")
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := r.function(t, nil).Verify(gone, "a.b.c", audience); err == nil || strings.Contains(err.Error(), "within") {
+		t.Errorf("the caller went away: %v", err)
+	}
+}
+
+func TestFunctionCache(t *testing.T) {
+	r := newRemoteTest(t)
+	r.answer = r.payload()
+	v := r.function(t, func(cfg *token.FunctionConfig) { cfg.Cache = time.Second })
+	ask := func(operation, raw string) {
+		t.Helper()
+		if _, err := v.Verify(token.WithOperation(ctx, operation), raw, audience); err != nil {
+			t.Error(err)
+		}
+	}
+	ask("ReadResource", "a")
+	ask("ReadResource", "a")
+	r.server.want(t, 1)
+	ask("SearchWithGet", "a")
+	ask("ReadResource", "b")
+	r.server.want(t, 3)
+	r.add(time.Second)
+	ask("ReadResource", "a")
+	r.server.want(t, 4)
+}
+
+func TestRemoteURLs(t *testing.T) {
+	for _, uri := range []string{"http://example.org/check", "", "check", "ftp://example.org"} {
+		if _, err := token.NewFunction(token.FunctionConfig{URL: uri}); err == nil {
+			t.Errorf("a function at %q", uri)
+		}
+		if _, err := token.NewIntrospection(token.IntrospectionConfig{URL: uri}); err == nil {
+			t.Errorf("introspection at %q", uri)
+		}
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	i := newIssuer(f, nil)
+	s := newServer(f)
+	both := token.Issuers{ByIssuer: map[string]token.Verifier{outside: i.verifier, issuer: s.keys}}
+	known := map[string]bool{s.mint(f): true, sign(ec384(), "ES384", "JWT", "k1", external(i.clock)): true}
+	for raw := range known {
+		f.Add(raw)
+	}
+	f.Add("eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL2lkcC5leGFtcGxlLm9yZyJ9.")
+	f.Add(sign(other(), "ES384", "at+jwt", "k1", external(i.clock)))
+	f.Fuzz(func(t *testing.T, raw string) {
+		if c, err := both.Verify(ctx, raw, audience); err == nil && !known[raw] {
+			t.Errorf("%q is taken for a token: %+v", raw, c)
+		}
+	})
+}
