@@ -82,7 +82,8 @@ type attempt struct {
 	d       *Directory
 	account string
 	network string
-	before  limitRecord // of the account
+	// when the failures before it were
+	accountLast, networkLast time.Time
 }
 
 // errWait is for an attempt that comes too early.
@@ -98,10 +99,10 @@ func (d *Directory) begin(ctx context.Context, account, address string) (*attemp
 	a := &attempt{d: d, account: account, network: d.networkKey(address)}
 	err := d.db.Update(ctx, func(tx kv.Tx) error {
 		var err error
-		if a.before, err = d.count(tx, a.account, accountRule); err != nil {
+		if a.accountLast, err = d.count(tx, a.account, accountRule); err != nil {
 			return err
 		}
-		_, err = d.count(tx, a.network, networkRule)
+		a.networkLast, err = d.count(tx, a.network, networkRule)
 		return err
 	})
 	if err != nil {
@@ -110,18 +111,18 @@ func (d *Directory) begin(ctx context.Context, account, address string) (*attemp
 	return a, nil
 }
 
-// count adds a failure to a counter whose wait is over, and returns what it
-// was before.
-func (d *Directory) count(tx kv.Tx, key string, rule limitRule) (limitRecord, error) {
+// count adds a failure to a counter whose wait is over, and returns when the
+// one before was.
+func (d *Directory) count(tx kv.Tx, key string, rule limitRule) (time.Time, error) {
 	n, err := limitTable.Get(tx, key)
 	if err != nil && !errors.Is(err, kv.ErrNotFound) {
-		return n, err
+		return n.Last, err
 	}
 	now := d.now().UTC()
 	if wait := rule.wait(n, now); wait > 0 {
-		return n, &errWait{left: wait, locked: strings.HasPrefix(key, "user ")}
+		return n.Last, &errWait{left: wait, locked: strings.HasPrefix(key, "user ")}
 	}
-	return n, limitTable.Put(tx, key, limitRecord{Failures: n.Failures + 1, Last: now}, now.Add(rule.forget))
+	return n.Last, limitTable.Put(tx, key, limitRecord{Failures: n.Failures + 1, Last: now}, now.Add(rule.forget))
 }
 
 // right takes back the count of an attempt that was right. The account's other
@@ -129,7 +130,7 @@ func (d *Directory) count(tx kv.Tx, key string, rule limitRule) (limitRecord, er
 // must not get more tries at the second factor by it.
 func (a *attempt) right(ctx context.Context) error {
 	return a.d.db.Update(ctx, func(tx kv.Tx) error {
-		return errors.Join(a.takeBack(tx, a.account, accountRule, a.before.Last), a.takeBack(tx, a.network, networkRule, time.Time{}))
+		return errors.Join(a.takeBack(tx, a.account, accountRule, a.accountLast), a.takeBack(tx, a.network, networkRule, a.networkLast))
 	})
 }
 
@@ -145,8 +146,6 @@ func (a *attempt) takeBack(tx kv.Tx, key string, rule limitRule, last time.Time)
 	if n.Failures <= 0 {
 		return limitTable.Delete(tx, key)
 	}
-	if !last.IsZero() {
-		n.Last = last
-	}
+	n.Last = last
 	return limitTable.Put(tx, key, n, a.d.now().Add(rule.forget))
 }

@@ -237,7 +237,6 @@ func TestPasskeyRefusals(t *testing.T) {
 	q.usePasskeyLate(a)
 	other := w.person()
 	other.get("/login")
-	q.get("/logout").submit("/logout")
 	q.get("/login")
 	_, values = q.form("/login/passkey")
 	_, mine := other.form("/login/passkey")
