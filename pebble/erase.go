@@ -244,7 +244,7 @@ func (e *eraser) stage(batch *lsm.Batch) error {
 func (e *eraser) noteRecords() {
 	for _, tag := range []byte{tagBody, tagVersion} {
 		for _, d := range e.order {
-			e.ranges.key(docKey(tag, d))
+			e.ranges.add(docKey(tag, d))
 		}
 	}
 	keys := make([][]byte, 0, len(e.whole))
@@ -253,7 +253,7 @@ func (e *eraser) noteRecords() {
 	}
 	slices.SortFunc(keys, bytes.Compare)
 	for _, key := range keys {
-		e.ranges.key(key)
+		e.ranges.add(key)
 	}
 }
 
@@ -293,7 +293,7 @@ func (e *eraser) stageTerms(batch *lsm.Batch) error {
 		if !found {
 			continue
 		}
-		e.ranges.key([]byte(key))
+		e.ranges.add([]byte(key))
 		kept = without(kept[:0], lows, lists[key])
 		if len(kept) == 0 {
 			err = batch.Delete([]byte(key), nil)

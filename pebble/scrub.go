@@ -116,8 +116,19 @@ func (q *scrubber) next() keyRanges {
 	return slices.Clone(q.pending)
 }
 
-// compact rewrites ranges from the engine's memory down to its last level.
+// compact rewrites ranges from the engine's memory down to its last level. The
+// flush goes first: the engine compacts as deep as there were files, and the
+// marks of deletion, which hold keys, are to go too.
 func (s *Store) compact(ctx context.Context, ranges keyRanges) error {
+	flushed, err := s.db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-flushed:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	for _, r := range ranges.reduce(maxScrubRanges) {
 		if err := s.db.Compact(ctx, r.from, r.to, false); err != nil {
 			return err
@@ -147,39 +158,33 @@ func (s *Store) scrubbed(n int) error {
 	return err
 }
 
-// keyRanges are ranges of keys with their bounds.
+// keyRanges are ranges of keys with their bounds. They are stored, so bounds
+// hold nothing of what was erased.
 type keyRanges []keyRange
 
 type keyRange struct{ from, to []byte }
 
-// add adds a range, as a part of the last one where that is near.
-func (r *keyRanges) add(from, to []byte) {
-	if n := len(*r); n > 0 && near((*r)[n-1].from, from) {
-		last := &(*r)[n-1]
-		if bytes.Compare(to, last.to) > 0 {
-			last.to = to
-		}
-		return
+// add adds the range around a key; keys in order make each range once.
+func (r *keyRanges) add(key []byte) {
+	next := around(key)
+	if n := len(*r); n == 0 || !bytes.Equal((*r)[n-1].from, next.from) {
+		*r = append(*r, next)
 	}
-	*r = append(*r, keyRange{from, to})
 }
 
-// key adds one key. Keys in order make few ranges.
-func (r *keyRanges) key(key []byte) { r.add(key, append(slices.Clone(key), 0)) }
-
-// near reports whether keys are likely to be in the same few files: terms of
-// one param, versions of a 16th of a segment, resources.
-func near(a, b []byte) bool {
-	if a[0] != b[0] {
-		return false
-	}
-	switch a[0] {
+// around is the terms of one param, the versions of a 16th of a segment, or the
+// resources of a type.
+func around(key []byte) keyRange {
+	switch key[0] {
 	case tagTerm:
-		return a[1] == b[1] && a[2] == b[2]
-	case tagBody, tagVersion:
-		return docOf(a)>>chunkBits == docOf(b)>>chunkBits
+		lower, upper := termBounds(binary.BigEndian.Uint16(key[1:]))
+		return keyRange{lower, upper}
+	case tagResource:
+		n := bytes.IndexByte(key, 0)
+		return keyRange{slices.Clone(key[:n+1]), append(slices.Clone(key[:n]), 1)}
 	}
-	return true
+	first := docOf(key) >> chunkBits << chunkBits
+	return keyRange{docKey(key[0], first), docKey(key[0], first+chunkDocs)}
 }
 
 // reduce returns the ranges in order, those that meet as one, and those of
