@@ -1,0 +1,61 @@
+package rest_test
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"time"
+)
+
+// TestDefinedSearchParameter walks a SearchParameter from its creation to its
+// end.
+func TestDefinedSearchParameter(t *testing.T) {
+	s := newServer(t)
+	c := s.newConversation(t, "defined")
+	ready := func() {
+		t.Helper()
+		store, err := s.catalog.Store("defined")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := store.WaitIndexed(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const sponsor = `{"resourceType":"SearchParameter","id":"sponsor","url":"http://example.org/sponsor","name":"sponsor","status":"active","description":"Who pays","code":"sponsor","base":["Patient"],"type":"reference","target":["Organization"],"expression":"Patient.extension('http://example.org/sponsor').value"}`
+	c.step(t, "a patient", "PUT /Patient/p\n\n"+`{"resourceType":"Patient","id":"p","extension":[{"url":"http://example.org/sponsor","valueReference":{"reference":"Organization/o"}}]}`, "201")
+	c.step(t, "an organization", "PUT /Organization/o\n\n"+`{"resourceType":"Organization","id":"o","name":"Acme"}`, "201")
+	c.step(t, "not known", "GET /Patient?sponsor=Organization/o", "400\n\n"+`{"issue":[{"diagnostics":"...sponsor..."}]}`)
+	c.step(t, "wrong", "POST /SearchParameter\n\n"+`{"resourceType":"SearchParameter","url":"http://example.org/x","name":"x","status":"active","description":"x","code":"x","base":["Patient"],"type":"date","expression":"Patient.name"}`,
+		"422\n\n"+`{"issue":[{"expression":["SearchParameter.expression"],"diagnostics":"...a date parameter cannot index that"}]}`)
+	c.step(t, "defined", "PUT /SearchParameter/sponsor\n\n"+sponsor, "201")
+	ready()
+	c.step(t, "found", "GET /Patient?sponsor=Organization/o&_include=Patient:sponsor", "200\n\n"+`{"total":1,"entry":[{"resource":{"id":"p"},"search":{"mode":"match"}},{"resource":{"id":"o"},"search":{"mode":"include"}}]}`)
+	c.step(t, "chained", "GET /Patient?sponsor.name=acme", "200\n\n"+`{"total":1}`)
+	c.step(t, "reverse chained", "GET /Organization?_has:Patient:sponsor:_id=p", "200\n\n"+`{"total":1}`)
+	c.step(t, "reverse included", "GET /Organization?_revinclude=Patient:sponsor", "200\n\n"+`{"total":1,"entry":[{},{"resource":{"id":"p"},"search":{"mode":"include"}}]}`)
+	c.step(t, "in GraphQL", "GET /$graphql?query={PatientList(sponsor:\"Organization/o\"){id}}", "200\n\n"+`{"data":{"PatientList":[{"id":"p"}]}}`)
+	listed := func() bool {
+		return bytes.Contains(c.send(t, "GET /metadata").body, []byte(`"name":"sponsor","definition":"http://example.org/sponsor","type":"reference","documentation":"Who pays"`))
+	}
+	if !listed() {
+		t.Error("the capabilities do not list the parameter")
+	}
+	c.step(t, "taken", "PUT /SearchParameter/other\n\n"+`{"resourceType":"SearchParameter","id":"other","url":"http://example.org/other","name":"x","status":"active","description":"x","code":"sponsor","base":["Patient"],"type":"string","expression":"Patient.name.family"}`,
+		"409\n\n"+`{"issue":[{"diagnostics":"SearchParameter/sponsor, which is active, defines the search parameter sponsor of Patient already..."}]}`)
+	c.step(t, "state", "GET /$reindex-status", "200\n\n"+`{"resourceType":"Parameters","parameter":[{"name":"searchParameter","part":[{"name":"resource","valueReference":{"reference":"SearchParameter/sponsor"}},{"name":"url"},{"name":"code","valueString":"sponsor"},{"name":"type","valueCode":"Patient"},{"name":"state","valueCode":"ready"},{"name":"usable","valueBoolean":true},{"name":"done"},{"name":"total"},{"name":"started"}]}]}`)
+	c.step(t, "again", "POST /SearchParameter/sponsor/$reindex", "202\nContent-Location: {{base}}/$reindex-status\n\n"+`{"parameter":[{"name":"chosen","valueInteger":1}]}`)
+	ready()
+	c.step(t, "a type of the definitions", "POST /$reindex\n\n"+`{"resourceType":"Parameters","parameter":[{"name":"type","valueCode":"Organization"}]}`, "202")
+	ready()
+	c.step(t, "no such parameter", "POST /$reindex?parameter=nonsense", "400\n\n"+`{"issue":[{"diagnostics":"\"nonsense\" is not a search parameter..."}]}`)
+	c.step(t, "no such resource", "POST /SearchParameter/none/$reindex", "404")
+	c.step(t, "deleted", "DELETE /SearchParameter/sponsor", "204")
+	c.step(t, "not known any more", "GET /Patient?sponsor=Organization/o", "400")
+	if listed() {
+		t.Error("the capabilities list a parameter that is gone")
+	}
+	ready()
+}
