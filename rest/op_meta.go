@@ -11,14 +11,18 @@ import (
 	"github.com/tarnhealth/tarn/store"
 )
 
-// metaOperation is $meta of a resource or a version: its meta.
+// metaOperation is $meta: the meta of a resource or a version, and what all
+// resources of a type or of the data store have of it.
 // http://hl7.org/fhir/R4/resource-operation-meta.html
 func metaOperation() operation {
 	return operation{
-		code: "meta", levels: []level{levelInstance, levelVersion},
+		code: "meta", levels: []level{levelSystem, levelType, levelInstance, levelVersion},
 		serve: func(w http.ResponseWriter, r *request, in *arguments) error {
 			if err := in.only(); err != nil {
 				return err
+			}
+			if r.level == levelSystem || r.level == levelType {
+				return r.metaOfAll(w)
 			}
 			view, done, err := r.openView(0)
 			if err != nil {
@@ -103,20 +107,25 @@ func mergeOfMeta(meta, given fhir.Node, change func(old, given []fhir.Node) []fh
 		if len(changed) == len(old) {
 			continue
 		}
-		texts := make([]string, len(changed))
-		for i, n := range changed {
-			texts[i] = string(n.Raw())
-			if n.IsPrimitive() {
-				texts[i] = `"` + texts[i] + `"`
-			}
-		}
 		value := "null"
-		if len(texts) > 0 {
-			value = "[" + strings.Join(texts, ",") + "]"
+		if len(changed) > 0 {
+			value = listOf(changed)
 		}
 		members = append(members, `"`+name+`":`+value)
 	}
 	return strings.Join(members, ",")
+}
+
+// listOf is a list of values in JSON.
+func listOf(nodes []fhir.Node) string {
+	texts := make([]string, len(nodes))
+	for i, n := range nodes {
+		texts[i] = string(n.Raw())
+		if n.IsPrimitive() {
+			texts[i] = `"` + texts[i] + `"`
+		}
+	}
+	return "[" + strings.Join(texts, ",") + "]"
 }
 
 func children(n fhir.Node, name string) []fhir.Node {

@@ -53,9 +53,11 @@ func operations() []operation {
 		metaAddOperation(),
 		metaDeleteOperation(),
 		patientEverythingOperation(),
+		processMessageOperation(),
 		purgeOperation(),
 		reindexOperation(),
 		reindexStatusOperation(),
+		statsOperation(),
 		validateOperation(),
 	}
 }
