@@ -289,3 +289,15 @@ func TestStoredValueSets(t *testing.T) {
 		t.Errorf("without rights: %v", err)
 	}
 }
+
+func TestHierarchyOfReferences(t *testing.T) {
+	s := newStore(t)
+	mustPut(t, s,
+		`{"resourceType":"Location","id":"house"}`,
+		`{"resourceType":"Location","id":"floor","partOf":{"reference":"Location/house"}}`,
+		`{"resourceType":"Location","id":"room","partOf":{"reference":"Location/floor"}}`,
+		`{"resourceType":"Encounter","id":"e","status":"planned","class":{"code":"AMB"},"location":[{"location":{"reference":"Location/room"}}]}`,
+	)
+	wantFound(t, s, "Encounter", "location:below=Location/house", "e")
+	wantFound(t, s, "Encounter", "location:above=Location/house")
+}

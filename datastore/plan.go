@@ -36,6 +36,8 @@ func nodeParams(n search.Node, yield func(*search.Param) bool) bool {
 		return nodeParams(n.Node, yield)
 	case search.Chain:
 		return yield(n.Param) && nodeParams(n.Where, yield)
+	case search.Hierarchy:
+		return yield(n.Param) && yield(n.By)
 	case search.Has:
 		return yield(n.Param) && nodeParams(n.Where, yield)
 	}

@@ -18,6 +18,7 @@ import (
 // the caller may read, and a search by a parameter that is still being indexed
 // is refused with how far that has come.
 func (s *Store) Query(ctx context.Context, access authz.Access, types []string, pairs []search.Pair, opt search.Options) (*search.Query, error) {
+	opt.Expand = true
 	return s.query(ctx, s.params.now.Load(), access, types, pairs, opt)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/search/lookup"
 	"github.com/tarnhealth/tarn/store"
 )
 
@@ -121,7 +122,11 @@ func (v *View) Search(ctx context.Context, q *search.Query, page store.Page) (st
 	if err := v.store.params.offers(&q.Plan); err != nil {
 		return store.Result{}, err
 	}
-	r, err := v.view.Search(ctx, q.Plan, page)
+	plan, err := lookup.Expand(q.Plan, v.Finder(ctx))
+	if err != nil {
+		return store.Result{}, err
+	}
+	r, err := v.view.Search(ctx, plan, page)
 	if err != nil {
 		return r, storeError(err)
 	}
@@ -138,7 +143,11 @@ func (v *View) Count(ctx context.Context, q *search.Query) (int, error) {
 	if err := v.store.params.offers(&q.Plan); err != nil {
 		return 0, err
 	}
-	n, err := v.view.Count(ctx, q.Plan)
+	plan, err := lookup.Expand(q.Plan, v.Finder(ctx))
+	if err != nil {
+		return 0, err
+	}
+	n, err := v.view.Count(ctx, plan)
 	if err != nil {
 		return 0, storeError(err)
 	}
