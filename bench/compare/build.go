@@ -69,6 +69,7 @@ type row struct {
 	Scenario   string  `json:"scenario"`
 	Unit       string  `json:"unit"`
 	Throughput float64 `json:"throughput"`
+	Ratio      float64 `json:"ratio"` // to the limit of the same run
 	P50        float64 `json:"p50_ms"`
 	P99        float64 `json:"p99_ms"`
 	CPU        float64 `json:"cpu_us"`

@@ -31,7 +31,7 @@ func TestVerdict(t *testing.T) {
 		{spread{.8, .7, .9}, 1, 5, "WORSE"},
 		{spread{.8, .7, .9}, -1, 5, "better"},
 		{spread{.8, .7, 1.1}, -1, 5, ""},
-		{spread{.8, .7, .9}, -1, 2, ""},
+		{spread{.8, .7, .9}, -1, 4, ""},
 	} {
 		if got := c.s.verdict(c.better, c.rounds); got != c.want {
 			t.Errorf("%+v: %q, want %q", c, got, c.want)
@@ -47,7 +47,7 @@ func TestPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := newComparison()
-	for round := range 3 {
+	for round := range 5 {
 		c.add(0, rows)
 		faster := []row{{Scenario: "read/warm", Throughput: 150 + float64(round), CPU: 10}, rows[1]}
 		c.add(1, faster)
@@ -55,7 +55,7 @@ func TestPrint(t *testing.T) {
 	var out bytes.Buffer
 	c.print(&out)
 	want := []string{
-		"read/warm throughput 100.0 151.0 1.51 1.50 … 1.52 better",
+		"read/warm throughput 100.0 152.0 1.52 1.50 … 1.54 better",
 		"read/warm cpu µs 10.0 10.0 1.00 1.00 … 1.00",
 		"search throughput 10.0 10.0 1.00 1.00 … 1.00",
 		"search p99 ms 4.0 4.0 1.00 1.00 … 1.00",

@@ -46,7 +46,9 @@ Examples:
   go run ./bench/compare --a ./tarn-old --b ./tarn-new --scenario search --seconds 10 --rounds 9
 
 Above 1 is more of it: more requests a second are better, more CPU, memory and
-waiting are worse. A row is marked where all rounds agree.
+waiting are worse. "ratio" is the throughput to the raw limit of the same run,
+which a busy machine disturbs less. A row is marked where five rounds or more
+all agree.
 
 Flags:
 `

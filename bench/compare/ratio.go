@@ -33,6 +33,7 @@ var figures = []struct {
 	of     func(r *row) float64
 }{
 	{"throughput", 1, func(r *row) float64 { return r.Throughput }},
+	{"ratio", 1, func(r *row) float64 { return r.Ratio }},
 	{"p50 ms", -1, func(r *row) float64 { return r.P50 }},
 	{"p99 ms", -1, func(r *row) float64 { return r.P99 }},
 	{"cpu µs", -1, func(r *row) float64 { return r.CPU }},
@@ -63,12 +64,16 @@ func spreadOf(a, b []row, of func(*row) float64) (s spread, ok bool) {
 	return spread{median: (ratios[(n-1)/2] + ratios[n/2]) / 2, least: ratios[0], most: ratios[n-1]}, true
 }
 
-// verdict says what all rounds agree on by more than slack; with fewer than
-// three rounds, nothing.
+// enough is how many rounds must agree: two equal builds pass by chance in one
+// of sixteen figures.
+const enough = 5
+
+// verdict says what all rounds agree on by more than slack, where they are
+// enough.
 func (s spread) verdict(better, rounds int) string {
 	const slack = .02
 	switch {
-	case rounds < 3:
+	case rounds < enough:
 		return ""
 	case s.least > 1+slack && better > 0, s.most < 1-slack && better < 0:
 		return "better"
