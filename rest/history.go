@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"encoding/binary"
 	"iter"
 	"net/http"
 	"strconv"
@@ -54,6 +55,7 @@ type historyPage struct {
 	shape       *shape
 	self        []search.Pair
 	token       string
+	place       pageToken
 }
 
 // parseHistory reads the parameters of a history: _count, _since, _at, _sort, and
@@ -77,10 +79,11 @@ func (r *request) parseHistory() (*historyPage, error) {
 		return p, err
 	}
 	t, err := parseToken(r.store.PageKey(), token, pageOfHistory, p.identity())
-	if p.token = token; p.oldestFirst {
-		p.after = t.t
+	p.token, p.place = token, t
+	if at := t.cursor(); p.oldestFirst {
+		p.after = cursorTime(at)
 	} else {
-		p.query.Before = t.t
+		p.query.Before = cursorTime(at)
 	}
 	return p, err
 }
@@ -159,15 +162,19 @@ func (p *historyPage) links(more bool, last store.T) []bundleLink {
 		}
 		return p.r.link(p.path, p.self, pairs...)
 	}
-	links := []bundleLink{{"self", page(p.token)}}
-	if p.token != "" || more {
-		links = append(links, bundleLink{"first", page("")})
-	}
+	var next []byte
 	if more {
-		token := makeToken(p.r.store.PageKey(), pageToken{kind: pageOfHistory, t: last}, p.identity())
-		links = append(links, bundleLink{"next", page(token)})
+		next = binary.AppendUvarint(nil, uint64(last))
 	}
-	return links
+	here := p.place
+	here.kind = pageOfHistory
+	return p.r.pageLinks(here, p.token, next, p.identity(), page)
+}
+
+// cursorTime is the time at which a page of a history begins, 0 for the first.
+func cursorTime(cursor []byte) store.T {
+	t, _ := binary.Uvarint(cursor)
+	return store.T(t)
 }
 
 // historyEntry writes one version with the request that made it.

@@ -173,7 +173,7 @@ func TestSplitPath(t *testing.T) {
 // FuzzPageToken: no text but one that pageToken made is taken for a token.
 func FuzzPageToken(f *testing.F) {
 	f.Add("AQAAAAAAAAAA", "Patient?a=b")
-	f.Add(makeToken([]byte("key"), pageToken{kind: pageOfSearch, t: 7, cursor: []byte("x")}, "a"), "a")
+	f.Add(makeToken([]byte("key"), pageToken{kind: pageOfSearch, t: 7, number: 2, cursors: [][]byte{[]byte("x"), []byte("")}}, "a"), "a")
 	f.Add("", "")
 	f.Fuzz(func(t *testing.T, text, of string) {
 		if p, err := parseToken([]byte("key"), text, pageOfSearch, of); err == nil {

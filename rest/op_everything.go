@@ -235,7 +235,7 @@ func (e *everything) write(w http.ResponseWriter, view *datastore.View) error {
 	if len(e.page.query.Plan.Parts) == 0 {
 		return e.writeNothing(w)
 	}
-	result, err := view.Search(e.r.ctx, e.page.query, store.Page{After: e.page.after, Limit: e.page.query.Count, Total: true})
+	result, err := view.Search(e.r.ctx, e.page.query, store.Page{After: e.page.place.cursor(), Limit: e.page.query.Count, Total: true})
 	if err != nil {
 		return err
 	}

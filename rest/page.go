@@ -18,44 +18,101 @@ const pageParam = "_page"
 
 // A pageToken says where a page begins. It is sent as base64url of
 //
-//	kind(1) T(8, big-endian) cursor HMAC-SHA256(16)
+//	kind(1) T(8, big-endian) number(uvarint) cursors HMAC-SHA256(16)
 //
-// where the HMAC also covers what the page belongs to: the path and the
-// canonical query. So a client can neither make a token nor take one to
-// another search.
+// where each cursor is its length (uvarint) and its bytes, and the HMAC also
+// covers what the page belongs to: the path and the canonical query. So a
+// client can neither make a token nor take one to another search.
 type pageToken struct {
-	kind   byte
-	t      store.T
-	cursor []byte // of a search: store.Page.After
+	kind byte
+	t    store.T
+	// number counts the pages before this one.
+	number int
+	// cursors are where this page begins, and the ones before it, the nearest
+	// first: of a search store.Page.After, of a history a store.T. They end at
+	// the first page, or where there are too many.
+	cursors [][]byte
 }
 
 const (
 	pageOfSearch  byte = 1 // t is the view's time
-	pageOfHistory byte = 2 // t is store.History.Before
+	pageOfHistory byte = 2 // t is 0
 )
 
 const (
 	tokenHead = 9
 	tokenTail = 16
+	// maxCursors bounds the bytes that a token has of earlier pages.
+	maxCursors = 600
 )
+
+// next is the token of the page after p, which begins at cursor.
+func (p pageToken) next(cursor []byte) pageToken {
+	n := pageToken{kind: p.kind, t: p.t, number: p.number + 1, cursors: [][]byte{cursor}}
+	size := 0
+	for _, c := range p.cursors {
+		if size += len(c) + 1; size > maxCursors {
+			break
+		}
+		n.cursors = append(n.cursors, c)
+	}
+	return n
+}
+
+// previous is the token of the page before p. ok is false where p is the first
+// page or the token reaches no further back.
+func (p pageToken) previous() (before pageToken, ok bool) {
+	if p.number == 0 || p.number > 1 && len(p.cursors) < 2 {
+		return p, false
+	}
+	before = pageToken{kind: p.kind, t: p.t, number: p.number - 1}
+	if p.number > 1 {
+		before.cursors = p.cursors[1:]
+	}
+	return before, true
+}
+
+// cursor is where the page begins; nil for the first.
+func (p pageToken) cursor() []byte {
+	if len(p.cursors) == 0 {
+		return nil
+	}
+	return p.cursors[0]
+}
 
 // makeToken encodes a page token; of names what the page belongs to.
 func makeToken(key []byte, p pageToken, of string) string {
 	b := binary.BigEndian.AppendUint64([]byte{p.kind}, uint64(p.t))
-	b = append(b, p.cursor...)
+	b = binary.AppendUvarint(b, uint64(p.number))
+	for _, c := range p.cursors {
+		b = append(binary.AppendUvarint(b, uint64(len(c))), c...)
+	}
 	return base64.RawURLEncoding.EncodeToString(append(b, tokenMAC(key, b, of)...))
 }
 
 // parseToken decodes a token and checks that it is one that makeToken made.
 func parseToken(key []byte, text string, kind byte, of string) (pageToken, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err == nil && len(b) >= tokenHead+tokenTail {
+	if err == nil && len(b) > tokenHead+tokenTail {
 		body, mac := b[:len(b)-tokenTail], b[len(b)-tokenTail:]
 		if hmac.Equal(mac, tokenMAC(key, body, of)) && body[0] == kind {
-			return pageToken{kind: kind, t: store.T(binary.BigEndian.Uint64(body[1:])), cursor: body[tokenHead:]}, nil
+			return readToken(body), nil
 		}
 	}
 	return pageToken{}, fhir.Errorf(fhir.KindInvalid, "this page link was not made by this server for this search, or was changed; follow the link of a Bundle as it is, or repeat the search without %s", pageParam).At("http." + pageParam)
+}
+
+// readToken takes apart what makeToken made.
+func readToken(body []byte) pageToken {
+	p := pageToken{kind: body[0], t: store.T(binary.BigEndian.Uint64(body[1:]))}
+	number, n := binary.Uvarint(body[tokenHead:])
+	p.number = int(number)
+	for rest := body[tokenHead+n:]; len(rest) > 0; {
+		size, n := binary.Uvarint(rest)
+		p.cursors = append(p.cursors, rest[n:n+int(size)])
+		rest = rest[n+int(size):]
+	}
+	return p
 }
 
 func tokenMAC(key, body []byte, of string) []byte {
@@ -112,3 +169,24 @@ func encodeQuery(pairs []search.Pair) string {
 }
 
 var readable = strings.NewReplacer("%3A", ":", "%2F", "/", "%2C", ",", "%24", "$", "%2A", "*")
+
+// pageLinks are the links of a page of a search or history. here is the page's
+// token, "" of token where it is the first; next is where the next page begins,
+// nil where this is the last. at makes the URL of a token, "" for none.
+func (r *request) pageLinks(here pageToken, token string, next []byte, of string, at func(token string) string) []bundleLink {
+	links := []bundleLink{{"self", at(token)}}
+	if token != "" || next != nil {
+		links = append(links, bundleLink{"first", at("")})
+	}
+	key := r.store.PageKey()
+	if before, ok := here.previous(); ok {
+		links = append(links, bundleLink{"previous", at(makeToken(key, before, of))})
+	}
+	switch {
+	case next != nil:
+		links = append(links, bundleLink{"next", at(makeToken(key, here.next(next), of))})
+	case token != "":
+		links = append(links, bundleLink{"last", at(token)})
+	}
+	return links
+}

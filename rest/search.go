@@ -118,7 +118,7 @@ type searchPage struct {
 	shape *shape
 	token string // "" for the first page
 	t     store.T
-	after []byte
+	place pageToken
 	// explained asks for the steps of the search.
 	explained bool
 }
@@ -130,7 +130,7 @@ func (p *searchPage) start(token string) error {
 		return nil
 	}
 	t, err := parseToken(p.r.store.PageKey(), token, pageOfSearch, p.identity())
-	p.t, p.after = t.t, t.cursor
+	p.t, p.place = t.t, t
 	return err
 }
 
@@ -143,7 +143,7 @@ func (p *searchPage) write(w http.ResponseWriter, view *datastore.View) error {
 	if p.query.Count == 0 {
 		return p.writeCount(w, view)
 	}
-	page := store.Page{After: p.after, Limit: p.query.Count, Total: p.query.Total != search.TotalNone, Explain: p.explained}
+	page := store.Page{After: p.place.cursor(), Limit: p.query.Count, Total: p.query.Total != search.TotalNone, Explain: p.explained}
 	result, err := view.Search(p.r.ctx, p.query, page)
 	if err != nil {
 		return err
@@ -203,15 +203,9 @@ func (p *searchPage) links(t store.T, next []byte) []bundleLink {
 		}
 		return p.r.link(p.path, p.query.Self, append(form[:len(form):len(form)], search.Pair{Name: pageParam, Value: token})...)
 	}
-	links := []bundleLink{{"self", at(p.token)}}
-	if p.token != "" || next != nil {
-		links = append(links, bundleLink{"first", at("")})
-	}
-	if next != nil {
-		token := makeToken(p.r.store.PageKey(), pageToken{kind: pageOfSearch, t: t, cursor: next}, p.identity())
-		links = append(links, bundleLink{"next", at(token)})
-	}
-	return links
+	here := p.place
+	here.kind, here.t = pageOfSearch, t
+	return p.r.pageLinks(here, p.token, next, p.identity(), at)
 }
 
 // entries writes the matches as they are read, then what they include, then
