@@ -126,7 +126,7 @@ func (g *generator) another(resourceType string) *search.Candidate {
 
 // offered reports whether the generator makes values for a parameter.
 func offered(p *search.Param) bool {
-	return p.Def != nil && p.Def.Type != definition.ParamSpecial
+	return p.Def != nil && p.Def.Type != definition.ParamSpecial && p.Def.Expression != ""
 }
 
 // paramsOf are the parameters that a resource has values of.

@@ -11,6 +11,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/fhirpath"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/search/fulltext"
 )
 
 // An operand is the text of one query value that was made from a resource's
@@ -38,11 +39,26 @@ func newWriter(random *rand.Rand, registry *search.Registry, base string) *write
 
 // operands are made from each value that a parameter selects in a resource.
 func (w *writer) operands(p *search.Param, root fhir.Node) []operand {
+	if p.Def.Expression == "" {
+		return w.words(root)
+	}
 	var all []operand
 	for _, item := range w.items(p.Def.Expression, root) {
 		if o, ok := w.operand(p.Def, item); ok {
 			all = append(all, o)
 		}
+	}
+	return all
+}
+
+// words are those of a narrative, for _text and _content.
+func (w *writer) words(root fhir.Node) []operand {
+	var all []operand
+	fulltext.Words(fulltext.Narrative([]byte(root.Child("text").TextOf("div"))), func(word []byte) {
+		all = append(all, operand{`"` + string(word) + `"`, true})
+	})
+	if len(all) > 1 {
+		return all[w.random.IntN(len(all)):]
 	}
 	return all
 }
