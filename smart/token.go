@@ -1,0 +1,246 @@
+package smart
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/login"
+	"github.com/tarnhealth/tarn/token"
+)
+
+// A tokenRequest is a request to the token endpoint by a client that has proved
+// who it is.
+type tokenRequest struct {
+	r      *http.Request
+	p      params
+	client *Client
+	// thumbprint is the key of the DPoP proof; "" for none.
+	thumbprint string
+}
+
+// A tokenResponse is what a grant answers. RFC 6749 section 5.1
+type tokenResponse map[string]any
+
+// grants has one function per grant type.
+var grants = map[string]func(*Service, *tokenRequest) (tokenResponse, error){
+	grantCode:    (*Service).grantCode,
+	grantRefresh: (*Service).grantRefresh,
+	grantClient:  (*Service).grantClient,
+	grantMint:    (*Service).grantMint,
+}
+
+// token is the token endpoint: it reads the form, authenticates the client, and
+// leaves the rest to the grant.
+func (s *Service) token(w http.ResponseWriter, r *http.Request) {
+	response, err := s.answerToken(w, r)
+	if err != nil {
+		s.answerError(w, r, err)
+		return
+	}
+	answerJSON(w, http.StatusOK, response)
+}
+
+func (s *Service) answerToken(w http.ResponseWriter, r *http.Request) (tokenResponse, error) {
+	p, err := readForm(w, r)
+	if err != nil {
+		return nil, err
+	}
+	name := p["grant_type"]
+	grant, ok := grants[name]
+	switch {
+	case name == "":
+		return nil, refuse(codeInvalidRequest, "grant_type is missing")
+	case !ok:
+		return nil, refuse(codeUnsupportedGrant, "grant_type must be authorization_code, refresh_token or client_credentials")
+	}
+	q := &tokenRequest{r: r, p: p}
+	if q.client, err = s.authenticate(r, p); err != nil {
+		return nil, err
+	}
+	if name != grantMint && !q.client.uses(name) {
+		return nil, refuse(codeUnauthorizedClient, "this client may not use the grant type %s", name)
+	}
+	if q.thumbprint, err = s.cfg.Proofs.CheckProof(r, ""); err != nil {
+		return nil, s.proofError(w, err)
+	}
+	if q.client.RequireDPoP && q.thumbprint == "" {
+		return nil, refuse(codeInvalidDPoPProof, "this client must send a DPoP proof")
+	}
+	response, err := grant(s, q)
+	if err != nil && asOAuth(err).code == codeInvalidGrant {
+		s.failed(r, q.client.ID)
+	}
+	return response, err
+}
+
+// respond mints the access token for claims and begins the response.
+func (s *Service) respond(q *tokenRequest, claims token.Claims, lifetime time.Duration) (tokenResponse, string, error) {
+	claims.ClientID = q.client.ID
+	claims.IssuedAt = s.now().UTC().Truncate(time.Second)
+	claims.NotBefore = claims.IssuedAt
+	claims.Expires = claims.IssuedAt.Add(lifetime)
+	claims.Thumbprint = q.thumbprint
+	raw, err := s.keys.Mint(q.r.Context(), claims)
+	if err != nil {
+		return nil, "", err
+	}
+	kind := "Bearer"
+	if q.thumbprint != "" {
+		kind = "DPoP"
+	}
+	s.event(q.r, Event{Kind: "token", ClientID: q.client.ID, UserID: claims.Subject, Scope: claims.Scope, Patient: claims.Patient})
+	return tokenResponse{
+		"access_token": raw, "token_type": kind, "expires_in": int(lifetime.Seconds()), "scope": claims.Scope,
+	}, raw, nil
+}
+
+// add puts the launch context into a response.
+// http://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#launch-context-arrives-with-your-access_token
+func (t tokenResponse) add(c *Context) {
+	for name, text := range map[string]string{
+		"patient": c.Patient, "encounter": c.Encounter, "intent": c.Intent,
+		"smart_style_url": c.StyleURL, "tenant": c.Tenant,
+	} {
+		if text != "" {
+			t[name] = text
+		}
+	}
+	if len(c.FHIRContext) > 0 {
+		t["fhirContext"] = c.FHIRContext
+	}
+	if c.Patient != "" {
+		t["need_patient_banner"] = c.NeedPatientBanner == nil || *c.NeedPatientBanner
+	}
+}
+
+// A holder is a user of a grant, as they are now.
+type holder struct {
+	user    *login.User
+	profile login.Profile
+	store   *datastore.Store
+}
+
+// holderOf checks that the user of a grant may still have it: they are there,
+// not disabled, may use the data store and act for the patient.
+func (s *Service) holderOf(ctx context.Context, g *Grant) (*holder, error) {
+	gone := refuse(codeInvalidGrant, "the grant has ended")
+	user, err := s.login.Directory().Get(ctx, g.UserID)
+	if isMissing(err) {
+		return nil, gone
+	}
+	if err != nil {
+		return nil, err
+	}
+	store, err := s.cfg.Stores.Store(g.DataStore)
+	profile, ok := user.Profile(g.DataStore)
+	if err != nil || !ok || user.Disabled {
+		return nil, gone
+	}
+	ids, all := patientsOf(profile)
+	if !all && g.Context.Patient != "" && !slices.Contains(ids, g.Context.Patient) {
+		return nil, gone
+	}
+	return &holder{user, profile, store}, nil
+}
+
+// respondFor answers with tokens of a grant.
+func (s *Service) respondFor(q *tokenRequest, g *Grant, h *holder, scope string) (tokenResponse, string, error) {
+	response, raw, err := s.respond(q, token.Claims{
+		Subject: g.UserID, Audience: []string{h.store.Base()}, Scope: scope, ID: g.ID + "." + newID(),
+		AuthTime: g.AuthTime, FHIRUser: h.profile.FHIRUser, Patient: g.Context.Patient, Encounter: g.Context.Encounter,
+		Tenant: g.Context.Tenant, SessionID: g.SessionID, Roles: h.user.Roles, Patients: h.profile.Patients,
+	}, s.accessLifetime(q.client))
+	if err == nil {
+		response.add(&g.Context)
+	}
+	return response, raw, err
+}
+
+func (s *Service) accessLifetime(c *Client) time.Duration {
+	if c.AccessLifetime > 0 {
+		return c.AccessLifetime
+	}
+	return s.cfg.Lifetimes.Access
+}
+
+func (s *Service) refreshLifetime(c *Client) time.Duration {
+	if c.RefreshLifetime > 0 {
+		return c.RefreshLifetime
+	}
+	return s.cfg.Lifetimes.Refresh
+}
+
+// grantExpires is when no token of a grant can live any more.
+func (s *Service) grantExpires(c *Client, refreshes bool) time.Time {
+	life := s.accessLifetime(c)
+	if refreshes {
+		life = max(life, s.refreshLifetime(c))
+	}
+	return s.now().Add(life + token.Leeway)
+}
+
+// addRefresh makes a refresh token of a grant.
+func (s *Service) addRefresh(tx kv.Tx, c *Client, grantID string) (string, error) {
+	raw := newSecret()
+	expires := s.now().Add(s.refreshLifetime(c))
+	return raw, refreshTable.Put(tx, keyOf(raw), refreshRecord{GrantID: grantID, Expires: expires.UTC()}, expires)
+}
+
+// idToken makes the id_token of a response, "" where openid was not granted.
+// OpenID Connect Core section 3.1.3.3, SMART fhirUser
+func (s *Service) idToken(ctx context.Context, c *Client, g *Grant, h *holder, access string) (string, error) {
+	scopes, _ := s.parseScopes(g.Scope)
+	if !scopes.OpenID {
+		return "", nil
+	}
+	now := s.now().Unix()
+	sum := sha256.Sum256([]byte(access))
+	claims := map[string]any{
+		"iss": s.issuer, "sub": g.UserID, "aud": c.ID, "iat": now, "exp": now + int64(s.accessLifetime(c).Seconds()),
+		"auth_time": g.AuthTime.Unix(), "at_hash": base64.RawURLEncoding.EncodeToString(sum[:16]), "sid": g.SessionID,
+	}
+	if g.Nonce != "" {
+		claims["nonce"] = g.Nonce
+	}
+	for name, value := range userClaims(scopes, h) {
+		claims[name] = value
+	}
+	return s.keys.MintID(ctx, claims, token.RS256)
+}
+
+// userClaims are what scopes tell of a user.
+func userClaims(scopes authz.Scopes, h *holder) map[string]any {
+	claims := map[string]any{}
+	if scopes.FHIRUser && h.profile.FHIRUser != "" {
+		claims["fhirUser"] = h.store.Base() + "/" + h.profile.FHIRUser
+		claims["profile"] = claims["fhirUser"] // what SMART 1.0 apps look for
+	}
+	if scopes.Profile {
+		claims["name"] = nameOf(h.user)
+		claims["preferred_username"] = h.user.Username
+		if h.profile.FHIRUser != "" {
+			claims["profile"] = h.store.Base() + "/" + h.profile.FHIRUser
+		}
+	}
+	if scopes.Email && h.user.Email != "" {
+		claims["email"] = h.user.Email
+	}
+	return claims
+}
+
+// splitGrant is the id of the grant in a token's id.
+func splitGrant(tokenID string) string {
+	id, _, ok := strings.Cut(tokenID, ".")
+	if !ok {
+		return ""
+	}
+	return id
+}
