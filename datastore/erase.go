@@ -166,6 +166,9 @@ func (x *eraser) erase(ctx context.Context, batch []store.Erasure) error {
 	if slices.ContainsFunc(batch, func(e store.Erasure) bool { return e.Type == searchParameter }) {
 		x.store.params.defining.Lock()
 		defer x.store.params.defining.Unlock()
+		if _, err := x.store.params.admit(definitions(batch)); err != nil {
+			return err
+		}
 	}
 	if err := x.audit(ctx, batch, nil); err != nil {
 		return err
@@ -222,13 +225,17 @@ func (x *eraser) note(batch []store.Erasure, versions int) {
 
 // forgetParams takes the parameters out of use whose resources are erased.
 func (s *Store) forgetParams(ctx context.Context, erased []store.Erasure) {
-	var changes []change
+	if changes := definitions(erased); len(changes) > 0 {
+		s.params.apply(ctx, changes, make([]store.Version, len(changes)))
+	}
+}
+
+// definitions are the changes of erased SearchParameters.
+func definitions(erased []store.Erasure) (changes []change) {
 	for _, e := range erased {
 		if e.Type == searchParameter && e.Number == 0 {
 			changes = append(changes, change{id: e.ID})
 		}
 	}
-	if len(changes) > 0 {
-		s.params.apply(ctx, changes, make([]store.Version, len(changes)))
-	}
+	return changes
 }

@@ -105,19 +105,39 @@ func newSearchParams(base *search.Registry, db kv.DB, storeID string, opt *Optio
 
 // update changes what is known of the parameters, and makes the registries
 // anew, once the commits that were prepared with the old ones are done.
-func (p *searchParams) update(change func()) error {
+func (p *searchParams) update(change func()) {
 	p.epoch.Lock()
 	defer p.epoch.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	change()
-	next, err := p.build(slices.Collect(p.inOrder()))
-	if err != nil {
-		return err
-	}
-	p.now.Store(next)
+	p.now.Store(p.rebuilt())
 	p.views.turn()
-	return nil
+}
+
+// rebuilt makes the registries of everything that can be in them. What cannot
+// be, for a component of a composite went with the data store's own check
+// evaded, is set aside and told; it must not take the rest with it.
+func (p *searchParams) rebuilt() *registries {
+	all := slices.Collect(p.inOrder())
+	for _, c := range all {
+		c.broken = ""
+	}
+	if whole, err := p.build(all); err == nil {
+		return whole
+	}
+	good := &registries{query: p.base, write: p.base}
+	var kept []*custom
+	for _, c := range all {
+		more, err := p.build(append(slices.Clip(kept), c))
+		if err != nil {
+			c.broken = err.Error()
+			p.log.Error("a search parameter cannot be used", "id", c.ID, "error", err)
+			continue
+		}
+		good, kept = more, append(kept, c)
+	}
+	return good
 }
 
 // build compiles the registries of some parameters.
@@ -256,7 +276,8 @@ func (p *searchParams) load(ctx context.Context) error {
 	for _, r := range rebuilds {
 		p.rebuilds[r.key()] = r
 	}
-	return p.update(func() {})
+	p.update(func() {})
+	return nil
 }
 
 // start begins the background work on a backend.

@@ -63,24 +63,32 @@ func ids(changes []change) []string {
 // read reads an active SearchParameter. The resources with the ids given do
 // not count: they are about to change.
 func (p *searchParams) read(tree *fhir.Tree, except []string) (*meaning, error) {
-	code := tree.Root().TextOf("code")
-	p.mu.Lock()
-	var others []search.Custom
-	for c := range p.inOrder() {
-		if m := c.newest(); m != nil && m.Def.Code != code && !slices.Contains(except, c.ID) {
-			others = append(others, m.custom(false))
+	registry, err := p.base, error(nil)
+	if tree.Root().Child("component").Exists() {
+		if registry, err = p.others(tree.Root().TextOf("code"), except); err != nil {
+			return nil, err
 		}
-	}
-	p.mu.Unlock()
-	registry, err := p.base.With(others)
-	if err != nil {
-		return nil, err
 	}
 	def, err := registry.ReadDefinition(tree)
 	if err != nil {
 		return nil, err
 	}
 	return &meaning{Def: def, Generation: math.MaxInt}, nil
+}
+
+// others has the newest meanings of the resources that do not count as
+// changing, for the components of a composite. Its own code is left out: admit
+// tells whose that is.
+func (p *searchParams) others(code string, except []string) (*search.Registry, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var others []search.Custom
+	for c := range p.inOrder() {
+		if m := c.newest(); m != nil && m.Def.Code != code && !slices.Contains(except, c.ID) {
+			others = append(others, m.custom(false))
+		}
+	}
+	return p.base.With(others)
 }
 
 // admit refuses changes after which two resources would define the same
@@ -105,9 +113,17 @@ func (p *searchParams) admit(changes []change) (i int, err error) {
 	}
 	trial := &searchParams{customs: after}
 	if _, err := p.build(slices.Collect(trial.inOrder())); err != nil {
-		return changes[0].op, err
+		return changes[0].op, needed(changes, err)
 	}
 	return 0, nil
+}
+
+// needed is the error of changes that other parameters do not bear.
+func needed(changes []change, err error) error {
+	if slices.ContainsFunc(changes, func(c change) bool { return c.def == nil }) {
+		return fhir.Errorf(fhir.KindConflict, "an active search parameter needs this one; retire that first: %v", err)
+	}
+	return err
 }
 
 // collision is the error of two resources that define the same code on one
@@ -155,7 +171,7 @@ func (c *custom) drop(m *meaning) {
 // that of an erased resource. The caller holds defining, and not epoch.
 func (p *searchParams) apply(ctx context.Context, changes []change, versions []store.Version) {
 	var records []custom
-	err := p.update(func() {
+	p.update(func() {
 		for i, c := range changes {
 			if record := p.follow(c, versions[i].T); record != nil {
 				records = append(records, *record)
@@ -167,9 +183,6 @@ func (p *searchParams) apply(ctx context.Context, changes []change, versions []s
 	})
 	// The commit is done: what fails here is made good at the next start, when
 	// the records are compared with the resources.
-	if err != nil {
-		p.log.Error("search parameters cannot be put to use", "error", err)
-	}
 	if err := p.records.save(context.WithoutCancel(ctx), records, nil); err != nil {
 		p.log.Error("the records of search parameters cannot be written", "error", err)
 	}

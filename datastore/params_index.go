@@ -161,7 +161,7 @@ func (p *searchParams) nextPass(ctx context.Context) (next *pass, wait time.Dura
 		}
 	}
 	for c := range p.inOrder() {
-		if c.Next != nil {
+		if c.Next != nil && c.broken == "" {
 			take(&c.progress, func() { next.build(c, now) })
 		}
 	}
@@ -281,9 +281,7 @@ func (w *paramWork) finish(ctx context.Context, x *pass, failure error) error {
 	p.mu.Unlock()
 	var customs []custom
 	var rebuilds []rebuild
-	if err := p.update(func() { customs, rebuilds = x.complete(p) }); err != nil {
-		return err
-	}
+	p.update(func() { customs, rebuilds = x.complete(p) })
 	return p.records.save(ctx, customs, rebuilds)
 }
 

@@ -28,6 +28,8 @@ type custom struct {
 	// Drop are the keys of parameters whose entries are to be removed.
 	Drop []string `json:"drop,omitempty"`
 	progress
+	// broken is why the parameter cannot be in the registries; "" where it is.
+	broken string
 }
 
 // A meaning is a parameter as one version of its resource defines it.

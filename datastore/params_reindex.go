@@ -78,6 +78,9 @@ func (c *custom) state() ParamState {
 		st.State = IndexBuilding
 	}
 	c.progress.fill(&st)
+	if c.broken != "" {
+		st.State, st.Usable, st.Error = IndexFailed, false, c.broken
+	}
 	return st
 }
 
@@ -235,7 +238,7 @@ func (p *searchParams) settled() (done bool, rested <-chan struct{}, err error) 
 	defer p.mu.Unlock()
 	done = true
 	for _, c := range p.customs {
-		done = done && c.Next == nil && len(c.Drop) == 0
+		done = done && (c.Next == nil || c.broken != "") && len(c.Drop) == 0
 		if c.Error != "" {
 			err = fmt.Errorf("SearchParameter/%s: %s", c.ID, c.Error)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
 )
 
 // eye is a SearchParameter over an extension.
@@ -300,4 +301,26 @@ func TestHierarchyOfReferences(t *testing.T) {
 	)
 	wantFound(t, s, "Encounter", "location:below=Location/house", "e")
 	wantFound(t, s, "Encounter", "location:above=Location/house")
+}
+
+// TestParameterOfAllTypes: base Resource stands for every type, and a composite
+// may be made of other parameters of the data store.
+func TestParameterOfAllTypes(t *testing.T) {
+	s := newStore(t)
+	mustPut(t, s,
+		`{"resourceType":"SearchParameter","id":"lang","url":"http://example.org/lang","name":"lang","status":"active","description":"Language","code":"lang","base":["Resource"],"type":"token","expression":"Resource.language"}`,
+		eye("eye", "eye", "active", "Patient"),
+		`{"resourceType":"SearchParameter","id":"both","url":"http://example.org/both","name":"both","status":"active","description":"Both","code":"both","base":["Patient"],"type":"composite","expression":"Patient","component":[{"definition":"http://example.org/SearchParameter/eye","expression":"extension('http://example.org/eye').value"},{"definition":"http://hl7.org/fhir/SearchParameter/individual-gender","expression":"gender"}]}`,
+		strings.Replace(patientWithEye("a", "blue"), `"id"`, `"gender":"male","language":"de","id"`, 1),
+		`{"resourceType":"Organization","id":"o","language":"de","name":"o"}`)
+	waitIndexed(t, s)
+	wantFound(t, s, "Patient", "lang=de", "a")
+	wantFound(t, s, "Organization", "lang=de", "o")
+	wantFound(t, s, "Patient", "both=blue$male", "a")
+	wantFound(t, s, "Patient", "both=blue$female")
+	_, err := commit(s, datastore.Op{Interaction: authz.Delete, Type: "SearchParameter", ID: "eye"})
+	wantKind(t, err, fhir.KindConflict, "component")
+	_, err = erase(s, store.Erasure{Type: "SearchParameter", ID: "eye"})
+	wantKind(t, err, fhir.KindConflict, "component")
+	wantFound(t, s, "Patient", "both=blue$male", "a")
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -212,4 +213,125 @@ func TestClosedWhileIndexing(t *testing.T) {
 	s, h := newHeld(t)
 	mustPut(t, s, eye("eye", "eye", "active", "Patient"))
 	<-h.began
+}
+
+// forgetful is a backend whose records of search parameters cannot be written.
+type forgetful struct{ datastore.Backend }
+
+func (f forgetful) Records() kv.DB { return forgetfulDB{f.Backend.Records()} }
+
+type forgetfulDB struct{ kv.DB }
+
+func (d forgetfulDB) Update(ctx context.Context, fn func(kv.Tx) error) error {
+	return d.DB.Update(ctx, func(tx kv.Tx) error { return fn(forgetfulTx{tx}) })
+}
+
+type forgetfulTx struct{ kv.Tx }
+
+var errForgetful = errors.New("cannot be written")
+
+func (t forgetfulTx) Set(key, value []byte, expires time.Time) error {
+	if strings.HasPrefix(string(key), "search-parameter/") {
+		return errForgetful
+	}
+	return t.Tx.Set(key, value, expires)
+}
+
+func (t forgetfulTx) Delete(key []byte) error {
+	if strings.HasPrefix(string(key), "search-parameter/") {
+		return errForgetful
+	}
+	return t.Tx.Delete(key)
+}
+
+// TestUnrecordedDefinitions: a definition, a change and a deletion that were
+// committed and not recorded take effect when the data store is opened again.
+func TestUnrecordedDefinitions(t *testing.T) {
+	fs := vfs.NewMem()
+	open := func(wrap func(datastore.Backend) datastore.Backend) *datastore.Catalog {
+		t.Helper()
+		folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: fs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := datastore.Open(ctx, datastore.Options{Backend: wrap(folder), BaseURL: "http://example.org", Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	same := func(b datastore.Backend) datastore.Backend { return b }
+	forget := func(b datastore.Backend) datastore.Backend { return forgetful{b} }
+	reopen := func(c *datastore.Catalog, wrap func(datastore.Backend) datastore.Backend) (*datastore.Catalog, *datastore.Store) {
+		t.Helper()
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c = open(wrap)
+		s, err := c.Store("default")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, s
+	}
+	c := open(same)
+	s, err := c.Create(ctx, "default", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustPut(t, s, patientWithEye("a", "blue"), eye("gone", "gone", "active", "Patient"), eye("changed", "changed", "active", "Patient"))
+	waitIndexed(t, s)
+	c, s = reopen(c, forget)
+	mustPut(t, s, eye("new", "new", "active", "Patient"), strings.Replace(eye("changed", "changed", "active", "Patient"), ".value", ".url", 1))
+	remove(t, s, "SearchParameter", "gone")
+	mustPut(t, s, patientWithEye("b", "blue"))
+	c, s = reopen(c, same)
+	defer c.Close()
+	waitIndexed(t, s)
+	wantFound(t, s, "Patient", "new=blue", "a", "b")
+	wantFound(t, s, "Patient", "changed=blue")
+	wantFound(t, s, "Patient", "changed=http://example.org/eye", "a", "b")
+	_, err = ask(t, s, "Patient", "gone=blue")
+	wantKind(t, err, fhir.KindInvalid, "gone")
+}
+
+// unerasing is a backend that cannot erase.
+type unerasing struct{ datastore.Backend }
+
+func (u unerasing) OpenStore(ctx context.Context, id string, registry *search.Registry, candidate func(store.Version) (*search.Candidate, error)) (store.Store, error) {
+	s, err := u.Backend.OpenStore(ctx, id, registry, candidate)
+	return unerasingStore{s}, err
+}
+
+type unerasingStore struct{ store.Store }
+
+func (unerasingStore) Erase(context.Context, []store.Erasure) (int, error) {
+	return 0, errors.New("the disk is gone")
+}
+
+// TestFailedErasureIsRecorded: the record from before says that it was to be,
+// a second one that it failed.
+func TestFailedErasureIsRecorded(t *testing.T) {
+	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := datastore.Open(ctx, datastore.Options{Backend: unerasing{folder}, BaseURL: "http://example.org"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s, err := c.Create(ctx, "default", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustPut(t, s, patient)
+	if _, err := erase(s, store.Erasure{Type: "Patient", ID: "p"}); err == nil || !strings.Contains(err.Error(), "disk is gone") {
+		t.Errorf("error %v", err)
+	}
+	for _, outcome := range []string{"0", "8"} {
+		if ids := find(t, s, "AuditEvent", "entity=Patient/p&outcome="+outcome); len(ids) != 1 {
+			t.Errorf("outcome %s: %v", outcome, ids)
+		}
+	}
 }
