@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -156,7 +157,7 @@ func (s *Set) field(lang string, v *view, name string, args []any) (field, error
 	f := field{
 		Name: name, Type: cmp.Or(text("type"), "text"), Value: text("value"), Autocomplete: text("autocomplete"),
 		InputMode: text("inputmode"), MaxLength: cmp.Or(text("maxlength"), strconv.Itoa(maxField)),
-		Optional: text("optional") == "true", Focus: text("focus") == "true" && len(v.Problems) == 0,
+		Optional: text("optional") == "true", Focus: text("focus") == "true" && !slices.ContainsFunc(v.Problems, func(p Problem) bool { return p.Field != "" }),
 	}
 	key := cmp.Or(text("label"), "field."+name)
 	if f.Label, err = s.texts.say(lang, key, nil); err != nil {
