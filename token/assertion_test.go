@@ -28,7 +28,7 @@ func newAssertions(t testing.TB, sets *token.KeySets) *assertions {
 	c := newClock()
 	a := &assertions{clock: c, db: newDB(t, c)}
 	a.checker = token.NewAssertions(token.AssertionsConfig{DB: a.db, KeySets: sets, Now: c.now})
-	a.keys.JWKS = jwks("k1", "ES384", ec384(), "k2", "RS384", rsa2k(), "k3", "", ec256(), "weak", "", rsa1k())
+	a.keys.JWKS = jwks("k1", "ES384", ec384(), "k2", "RS384", rsa2k(), "k3", "", ec256(), "weak", "", rsa1k(), "other alg", "RS256", rsa2k(), "secret", "use", ec384())
 	return a
 }
 
@@ -82,39 +82,41 @@ func TestAssertionsRefused(t *testing.T) {
 	parts := strings.Split(valid, ".")
 	secret := []byte(jwks("k1", "ES384", ec384()))
 	for name, c := range map[string]struct{ raw, part string }{
-		"empty":               {"", "no JWT"},
-		"none":                {"eyJhbGciOiJub25lIiwia2lkIjoiazEifQ." + parts[1] + ".", "no JWT"},
-		"HS256 by public key": {sign(secret, "HS256", "JWT", "k1", good), "no JWT"},
-		"HS384 by public key": {sign(secret, "HS384", "JWT", "k1", good), "no JWT"},
-		"another key":         {sign(other(), "ES384", "JWT", "k1", good), "signature"},
-		"another kid":         {sign(ec384(), "ES384", "JWT", "k9", good), "no registered key"},
-		"kid of another kind": {sign(ec384(), "ES384", "JWT", "k2", good), "no registered key"},
-		"no kid":              {sign(ec384(), "ES384", "JWT", "", good), "kid"},
-		"a weak RSA key":      {sign(rsa1k(), "RS384", "JWT", "weak", good), "no registered key"},
-		"access token type":   {sign(ec384(), "ES384", "at+jwt", "k1", good), "type"},
-		"jku":                 {sign(ec384(), "ES384", "JWT", "k1", good, "jku", "https://evil.example.org/jwks"), "jku"},
-		"unknown crit":        {sign(ec384(), "ES384", "JWT", "k1", good, "crit", []string{"x"}, "x", 1), ""},
-		"unknown client":      {es("iss", "nobody", "sub", "nobody"), "no registered key"},
-		"sub is not iss":      {es("sub", "another"), "iss and sub"},
-		"no iss":              {es("iss", nil), "iss and sub"},
-		"iss is no text":      {es("iss", 1), ""},
-		"long iss":            {es("iss", strings.Repeat("a", 600), "sub", strings.Repeat("a", 600)), "iss and sub"},
-		"no aud":              {es("aud", nil), "aud"},
-		"aud is the issuer":   {es("aud", issuer), "aud"},
-		"aud with a slash":    {es("aud", tokenEndpoint+"/"), "aud"},
-		"no exp":              {es("exp", nil), "exp"},
-		"expired":             {es("exp", a.now().Add(-time.Minute).Unix(), "iat", nil), "expired"},
-		"exp too far":         {es("exp", a.now().Add(7*time.Minute).Unix()), "more than 5m"},
-		"exp is a text":       {es("exp", "tomorrow"), "exp"},
-		"exp is huge":         {es("exp", 1e300), "exp"},
-		"not valid yet":       {es("nbf", a.now().Add(2*time.Minute).Unix()), "not valid yet"},
-		"nbf is huge":         {es("nbf", 1e300), "nbf"},
-		"issued later":        {es("iat", a.now().Add(2*time.Minute).Unix()), "future"},
-		"no jti":              {es("jti", nil), "jti"},
-		"long jti":            {es("jti", strings.Repeat("a", 600)), "jti"},
-		"no claims":           {sign(ec384(), "ES384", "JWT", "k1", "null"), ""},
-		"claims are a list":   {sign(ec384(), "ES384", "JWT", "k1", "[]"), ""},
-		"iss twice":           {sign(ec384(), "ES384", "JWT", "k1", `{"iss":"service","iss":"service","sub":"service"}`), ""},
+		"empty":                       {"", "no JWT"},
+		"none":                        {"eyJhbGciOiJub25lIiwia2lkIjoiazEifQ." + parts[1] + ".", "no JWT"},
+		"HS256 by public key":         {sign(secret, "HS256", "JWT", "k1", good), "no JWT"},
+		"HS384 by public key":         {sign(secret, "HS384", "JWT", "k1", good), "no JWT"},
+		"another key":                 {sign(other(), "ES384", "JWT", "k1", good), "signature"},
+		"another kid":                 {sign(ec384(), "ES384", "JWT", "k9", good), "no registered key"},
+		"kid of another kind":         {sign(ec384(), "ES384", "JWT", "k2", good), "no registered key"},
+		"no kid":                      {sign(ec384(), "ES384", "JWT", "", good), "kid"},
+		"a key for another algorithm": {sign(rsa2k(), "RS384", "JWT", "other alg", good), "no registered key"},
+		"a key for encryption":        {sign(ec384(), "ES384", "JWT", "secret", good), "no registered key"},
+		"a weak RSA key":              {sign(rsa1k(), "RS384", "JWT", "weak", good), "no registered key"},
+		"access token type":           {sign(ec384(), "ES384", "at+jwt", "k1", good), "type"},
+		"jku":                         {sign(ec384(), "ES384", "JWT", "k1", good, "jku", "https://evil.example.org/jwks"), "jku"},
+		"unknown crit":                {sign(ec384(), "ES384", "JWT", "k1", good, "crit", []string{"x"}, "x", 1), ""},
+		"unknown client":              {es("iss", "nobody", "sub", "nobody"), "no registered key"},
+		"sub is not iss":              {es("sub", "another"), "iss and sub"},
+		"no iss":                      {es("iss", nil), "iss and sub"},
+		"iss is no text":              {es("iss", 1), ""},
+		"long iss":                    {es("iss", strings.Repeat("a", 600), "sub", strings.Repeat("a", 600)), "iss and sub"},
+		"no aud":                      {es("aud", nil), "aud"},
+		"aud is the issuer":           {es("aud", issuer), "aud"},
+		"aud with a slash":            {es("aud", tokenEndpoint+"/"), "aud"},
+		"no exp":                      {es("exp", nil), "exp"},
+		"expired":                     {es("exp", a.now().Add(-time.Minute).Unix(), "iat", nil), "expired"},
+		"exp too far":                 {es("exp", a.now().Add(7*time.Minute).Unix()), "more than 5m"},
+		"exp is a text":               {es("exp", "tomorrow"), "exp"},
+		"exp is huge":                 {es("exp", 1e300), "exp"},
+		"not valid yet":               {es("nbf", a.now().Add(2*time.Minute).Unix()), "not valid yet"},
+		"nbf is huge":                 {es("nbf", 1e300), "nbf"},
+		"issued later":                {es("iat", a.now().Add(2*time.Minute).Unix()), "future"},
+		"no jti":                      {es("jti", nil), "jti"},
+		"long jti":                    {es("jti", strings.Repeat("a", 600)), "jti"},
+		"no claims":                   {sign(ec384(), "ES384", "JWT", "k1", "null"), ""},
+		"claims are a list":           {sign(ec384(), "ES384", "JWT", "k1", "[]"), ""},
+		"iss twice":                   {sign(ec384(), "ES384", "JWT", "k1", `{"iss":"service","iss":"service","sub":"service"}`), ""},
 	} {
 		id, err := a.check(c.raw)
 		wantError(t, name, err, token.InvalidClient, c.part)

@@ -1,6 +1,8 @@
 package token_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"slices"
@@ -287,6 +289,21 @@ func TestRotationOverlaps(t *testing.T) {
 	}
 }
 
+func TestRotateIfOlder(t *testing.T) {
+	s := newServer(t)
+	for _, c := range []struct {
+		after time.Duration
+		want  bool
+		keys  int
+	}{{0, false, 3}, {23 * time.Hour, false, 3}, {time.Hour, true, 6}, {0, false, 6}} {
+		s.add(c.after)
+		rotated, err := s.keys.RotateIfOlder(ctx, 24*time.Hour)
+		if n := len(must(s.keys.List(ctx))); err != nil || rotated != c.want || n != c.keys {
+			t.Errorf("after %v more: %v, %v, %d keys; want %v and %d", c.after, rotated, err, n, c.want, c.keys)
+		}
+	}
+}
+
 func TestRevokeTakesEffectElsewhere(t *testing.T) {
 	s := newServer(t)
 	second := s.process(t)
@@ -402,6 +419,24 @@ func BenchmarkMint(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkRaw is the limit: ES384 alone.
+func BenchmarkRaw(b *testing.B) {
+	hash := make([]byte, 48)
+	signature := must(ecdsa.SignASN1(rand.Reader, ec384(), hash))
+	b.Run("sign", func(b *testing.B) {
+		for b.Loop() {
+			must(ecdsa.SignASN1(rand.Reader, ec384(), hash))
+		}
+	})
+	b.Run("verify", func(b *testing.B) {
+		for b.Loop() {
+			if !ecdsa.VerifyASN1(&ec384().PublicKey, hash, signature) {
+				b.Fatal("the signature is wrong")
+			}
+		}
+	})
 }
 
 func BenchmarkMintID(b *testing.B) {

@@ -200,6 +200,22 @@ func (k *Keys) Rotate(ctx context.Context) error {
 	})
 }
 
+// RotateIfOlder rotates where the newest keys are older than age, for calling
+// now and then. Two processes that do so at once make one set of keys too many,
+// which does no harm.
+func (k *Keys) RotateIfOlder(ctx context.Context, age time.Duration) (rotated bool, err error) {
+	state, err := k.load(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, key := range state.keys {
+		if k.cfg.Now().Sub(key.Created) < age {
+			return false, nil
+		}
+	}
+	return true, k.Rotate(ctx)
+}
+
 // Revoke replaces the keys at once, for when a private key may have leaked:
 // whatever the old keys signed is refused, in other processes within a minute.
 func (k *Keys) Revoke(ctx context.Context) error {

@@ -125,7 +125,8 @@ func sign(key any, alg, typ, kid string, payload any, header ...any) string {
 	return must(must(signer.Sign([]byte(text))).CompactSerialize())
 }
 
-// jwks is a key set of public keys: kid, alg and key for each.
+// jwks is a key set of public keys: kid, alg and key for each. The alg "use"
+// makes a key for encryption.
 func jwks(parts ...any) json.RawMessage {
 	set := jose.JSONWebKeySet{}
 	for i := 0; i < len(parts); i += 3 {
@@ -133,7 +134,11 @@ func jwks(parts ...any) json.RawMessage {
 		if signer, ok := key.(crypto.Signer); ok {
 			key = signer.Public()
 		}
-		set.Keys = append(set.Keys, jose.JSONWebKey{KeyID: parts[i].(string), Algorithm: parts[i+1].(string), Use: "sig", Key: key})
+		one := jose.JSONWebKey{KeyID: parts[i].(string), Algorithm: parts[i+1].(string), Use: "sig", Key: key}
+		if one.Algorithm == "use" {
+			one.Algorithm, one.Use = "", "enc"
+		}
+		set.Keys = append(set.Keys, one)
 	}
 	return must(json.Marshal(set))
 }

@@ -1,0 +1,54 @@
+package token
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"math/big"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// TestFits checks the table of keys and algorithms directly: a key of the wrong
+// curve or size cannot be made to sign, so no token would show it.
+func TestFits(t *testing.T) {
+	modulus := func(bits uint) *rsa.PublicKey {
+		return &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), bits-1), E: 65537}
+	}
+	p256, p384 := &ecdsa.PublicKey{Curve: elliptic.P256()}, &ecdsa.PublicKey{Curve: elliptic.P384()}
+	for _, c := range []struct {
+		name string
+		key  any
+		fits string
+	}{
+		{"P-256", p256, "ES256"},
+		{"P-384", p384, "ES384"},
+		{"P-521", &ecdsa.PublicKey{Curve: elliptic.P521()}, ""},
+		{"RSA 2047", modulus(2047), ""},
+		{"RSA 2048", modulus(2048), "RS256 RS384 PS256 PS384"},
+		{"RSA 8193", modulus(8193), ""},
+		{"Ed25519", ed25519.PublicKey(make([]byte, 32)), ""},
+		{"a secret", []byte("secret"), ""},
+		{"nothing", nil, ""},
+	} {
+		got := ""
+		for _, algorithm := range []string{"none", "HS256", "ES256", "ES384", "ES512", "RS256", "RS384", "PS256", "PS384", "EdDSA", ""} {
+			if fits(&jose.JSONWebKey{Key: c.key}, algorithm) {
+				got += " " + algorithm
+			}
+		}
+		if got != "" {
+			got = got[1:]
+		}
+		if got != c.fits {
+			t.Errorf("%s goes with %q, want %q", c.name, got, c.fits)
+		}
+	}
+	for name, key := range map[string]jose.JSONWebKey{"another algorithm": {Key: p384, Algorithm: "ES256"}, "another use": {Key: p384, Use: "enc"}} {
+		if fits(&key, "ES384") {
+			t.Errorf("a key for %s fits", name)
+		}
+	}
+}
