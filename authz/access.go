@@ -97,6 +97,14 @@ func (a Access) Allows(i Interaction, c *search.Candidate, exists Exists) (bool,
 	return ok && err == nil, err
 }
 
+// Caller is who the access was decided for: the zero Caller for Unrestricted.
+func (a Access) Caller() Caller {
+	if a.rights == nil {
+		return Caller{}
+	}
+	return a.rights.caller
+}
+
 // BySecurityContext reports whether resources of the type are accessible just
 // where the resource is that their securityContext refers to, for the same
 // interaction (Read, for a caller that only reads): Binary, for callers who do
@@ -186,6 +194,9 @@ func (r *rights) decide(i Interaction, resourceType string) (search.Node, bool) 
 	}
 	union := none
 	for level := LevelPatient; level <= LevelSystem; level++ {
+		if i == Erase && level != LevelSystem && !r.has(RoleAdmin) {
+			continue
+		}
 		asked := r.asked(level, i, resourceType)
 		if asked.ok {
 			union = union.or(asked.and(r.reach(level, i, resourceType)))

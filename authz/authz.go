@@ -24,7 +24,8 @@ const (
 	SearchType    Interaction = "search-type"
 	SearchSystem  Interaction = "search-system"
 	// Erase removes resources or versions for good. It is not among FHIR's
-	// codes.
+	// codes. It takes the letter of delete, in a scope of LevelSystem or in the
+	// hands of an admin.
 	Erase Interaction = "erase"
 )
 
@@ -37,7 +38,7 @@ var interactionActions = map[Interaction]Actions{
 	Create: ActionCreate,
 	Read:   ActionRead, VRead: ActionRead, HistoryOfOne: ActionRead,
 	Update: ActionUpdate, Patch: ActionUpdate,
-	Delete:     ActionDelete,
+	Delete: ActionDelete, Erase: ActionDelete,
 	SearchType: ActionSearch, SearchSystem: ActionSearch, HistoryOfType: ActionSearch, HistoryOfAll: ActionSearch,
 }
 

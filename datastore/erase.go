@@ -20,9 +20,8 @@ const erasedAtOnce = 500
 
 // An Erasing is what all erasures have in common.
 type Erasing struct {
-	// Operation names what was asked for ("$erase") and Agent who asked, "" for
-	// unknown. Both go into the AuditEvents.
-	Operation, Agent string
+	// Operation names what was asked for ("$erase"), for the AuditEvents.
+	Operation string
 	// Limit is how many resources or versions are erased at most; 0 is any
 	// number.
 	Limit int

@@ -1,8 +1,10 @@
 package datastore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/fhir"
@@ -37,19 +39,15 @@ func (x *eraser) auditEvent(batch []store.Erasure, failure error) []byte {
 	if failure != nil {
 		outcome, text = "8", "the erasure recorded before failed"
 	}
-	agent := x.Agent
-	if agent == "" {
-		agent = "not known"
-	}
 	b := []byte(`{"resourceType":"AuditEvent",` +
 		`"type":{"system":"http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle","code":"destroy","display":"Destroy/Delete Record Lifecycle Event"},` +
 		`"subtype":[{"system":"http://hl7.org/fhir/restful-interaction","code":"operation","display":`)
 	b = fhir.AppendString(b, x.Operation)
 	b = append(b, `}],"action":"D","recorded":"`...)
 	b = x.store.now().UTC().AppendFormat(b, fhir.TimeLayout)
-	b = append(b, `","outcome":"`+outcome+`","outcomeDesc":"`+text+`","agent":[{"name":`...)
-	b = fhir.AppendString(b, agent)
-	b = append(b, `,"requestor":true}],"source":{"observer":{"display":"Tarn"},"type":[{"system":"http://terminology.hl7.org/CodeSystem/security-source-type","code":"4","display":"Application Server"}]},"entity":[`...)
+	b = append(b, `","outcome":"`+outcome+`","outcomeDesc":"`+text+`","agent":[`...)
+	b = appendAgents(b, x.access.Caller())
+	b = append(b, `],"source":{"observer":{"display":"Tarn"},"type":[{"system":"http://terminology.hl7.org/CodeSystem/security-source-type","code":"4","display":"Application Server"}]},"entity":[`...)
 	for i, e := range batch {
 		if i > 0 {
 			b = append(b, ',')
@@ -59,6 +57,26 @@ func (x *eraser) auditEvent(batch []store.Erasure, failure error) []byte {
 		b = append(b, `},"lifecycle":{"system":"http://terminology.hl7.org/CodeSystem/dicom-audit-lifecycle","code":"15","display":"Permanent erasure / Physical destruction"}}`...)
 	}
 	return append(b, `]}`...)
+}
+
+// appendAgents appends who asked, and the client that did so for a user.
+func appendAgents(b []byte, c authz.Caller) []byte {
+	name := c.Subject
+	if name == "" {
+		name = cmp.Or(c.Client, "not authenticated")
+	}
+	b = append(b, `{`...)
+	if strings.Count(c.FHIRUser, "/") == 1 {
+		b = append(b, `"who":{"reference":`...)
+		b = append(fhir.AppendString(b, c.FHIRUser), `},`...)
+	}
+	b = append(b, `"name":`...)
+	b = append(fhir.AppendString(b, name), `,"requestor":true}`...)
+	if c.Client != "" && c.Subject != "" && c.Client != c.Subject {
+		b = append(b, `,{"type":{"coding":[{"system":"http://dicom.nema.org/resources/ontology/DCM","code":"110150","display":"Application"}]},"name":`...)
+		b = append(fhir.AppendString(b, c.Client), `,"requestor":false}`...)
+	}
+	return b
 }
 
 // erasureName is the reference to what is erased.

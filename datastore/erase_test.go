@@ -14,7 +14,7 @@ import (
 	"github.com/tarnhealth/tarn/store"
 )
 
-var erasing = datastore.Erasing{Operation: "$erase", Agent: "tester"}
+var erasing = datastore.Erasing{Operation: "$erase"}
 
 func erase(s *datastore.Store, erasures ...store.Erasure) (datastore.Erased, error) {
 	return s.Erase(ctx, authz.Unrestricted(), erasing, erasures)
@@ -95,7 +95,7 @@ func TestErase(t *testing.T) {
 	if ids := find(t, s, "AuditEvent", "entity=Patient/p"); len(ids) != 2 || ids[1] != out.Audits[0] {
 		t.Errorf("audited by %v, of which the last should be %v", ids, out.Audits)
 	}
-	if ids := find(t, s, "AuditEvent", "type=http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle|destroy&agent-name=tester&outcome=0"); len(ids) != 2 {
+	if ids := find(t, s, "AuditEvent", "type=http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle|destroy&agent-name=not&outcome=0"); len(ids) != 2 {
 		t.Errorf("found %v by the event's values", ids)
 	}
 }
@@ -229,5 +229,27 @@ func TestPurge(t *testing.T) {
 	}
 	if _, err := s.Purge(ctx, authz.Unrestricted(), e, "a"); !errors.As(err, new(*fhir.Error)) || fhir.KindOf(err) != fhir.KindNotFound {
 		t.Errorf("once more: %v", err)
+	}
+}
+
+// TestAuditNamesTheCaller: the AuditEvent has the user and the client.
+func TestAuditNamesTheCaller(t *testing.T) {
+	s := newStore(t)
+	mustPut(t, s, patient)
+	scopes, _ := authz.ParseScopes("user/*.cruds", s.Registry())
+	access, err := authz.Decide(s.Registry(), authz.Caller{
+		Subject: "ann", Client: "app", Scopes: scopes, FHIRUser: "Practitioner/ann", Roles: []string{authz.RoleAdmin},
+	}, authz.Policy{Base: s.Base()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Erase(ctx, access, erasing, []store.Erasure{{Type: "Patient", ID: "p"}}); err != nil {
+		t.Fatal(err)
+	}
+	if ids := find(t, s, "AuditEvent", "agent-name=ann&agent=Practitioner/ann"); len(ids) != 1 {
+		t.Errorf("found %v by the user", ids)
+	}
+	if ids := find(t, s, "AuditEvent", "agent-name=app"); len(ids) != 1 {
+		t.Errorf("found %v by the client", ids)
 	}
 }
