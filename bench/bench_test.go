@@ -95,6 +95,15 @@ func TestFiles(t *testing.T) {
 	if shared != 2 || each != 3 {
 		t.Errorf("%d shared Bundles and %d others, want 2 and 3", shared, each)
 	}
+	err = from.each(t.Context(), true, func(bundle []byte) error {
+		if conditional.Match(bundle) {
+			t.Error("a Bundle with conditional references comes late")
+		}
+		return errEnough
+	})
+	if !errors.Is(err, errEnough) {
+		t.Errorf("no late Bundles: %v", err)
+	}
 }
 
 func TestCommandLine(t *testing.T) {

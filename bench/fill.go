@@ -29,8 +29,10 @@ func (b *bench) fillAll(ctx context.Context, in *instance, from source) (*sample
 	if err := from.shared(ctx, func(bundle []byte) error { return f.post(ctx, bundle) }); err != nil {
 		return nil, f.filling, err
 	}
-	if err := f.postAll(ctx, from); err != nil {
-		return nil, f.filling, err
+	for _, late := range []bool{false, true} {
+		if err := f.postAll(ctx, from, late); err != nil {
+			return nil, f.filling, err
+		}
 	}
 	f.took = time.Since(begin)
 	b.say("filled with %d resources in %s", f.resources, f.took.Round(time.Millisecond))
@@ -46,10 +48,10 @@ type filler struct {
 	conns  []*client // free ones
 }
 
-func (f *filler) postAll(ctx context.Context, from source) error {
+func (f *filler) postAll(ctx context.Context, from source, late bool) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(fillers)
-	err := from.each(ctx, func(bundle []byte) error {
+	err := from.each(ctx, late, func(bundle []byte) error {
 		bundle = bytes.Clone(bundle)
 		group.Go(func() error { return f.post(ctx, bundle) })
 		return ctx.Err()
@@ -60,6 +62,7 @@ func (f *filler) postAll(ctx context.Context, from source) error {
 	for _, c := range f.conns {
 		c.close()
 	}
+	f.conns = nil
 	return err
 }
 

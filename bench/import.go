@@ -26,7 +26,7 @@ func runImport(ctx context.Context, b *bench) error {
 	var input []imported
 	for generation, name := range []string{"empty", "full"} {
 		dir := filepath.Join(b.temp, "ndjson-"+name)
-		b.say("import: writing the files of %s", b.source.name())
+		b.say("import: preparing the NDJSON of %s", b.source.name())
 		size, resources, err := b.source.ndjson(ctx, dir, generation)
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,9 +21,12 @@ import (
 // A source is the data that the servers are filled with.
 type source interface {
 	// shared calls f with the Bundles that the others refer to, and each with
-	// the other ones, one patient each. A Bundle is valid until f returns.
+	// the other ones, one patient each: first those that refer to shared
+	// resources by a search, then, where late, those that may bring copies of
+	// them, which would make the search ambiguous. A Bundle is valid until f
+	// returns.
 	shared(ctx context.Context, f func(bundle []byte) error) error
-	each(ctx context.Context, f func(bundle []byte) error) error
+	each(ctx context.Context, late bool, f func(bundle []byte) error) error
 	// ndjson writes the data as one file for each type into dir; another
 	// generation is other patients. It returns the bytes and resources.
 	ndjson(ctx context.Context, dir string, generation int) (size int64, resources int, err error)
@@ -40,18 +44,25 @@ func newSource(opt options) source {
 // errEnough ends a walk through a source.
 var errEnough = errors.New("enough")
 
-// upTo calls f with at most n of the source's patients.
+// upTo calls f with at most n of the source's patients: late ones only where
+// there are no others.
 func upTo(ctx context.Context, s source, n int, f func(bundle []byte) error) error {
-	err := s.each(ctx, func(bundle []byte) error {
-		if n--; n < 0 {
-			return errEnough
+	for _, late := range []bool{false, true} {
+		found := 0
+		err := s.each(ctx, late, func(bundle []byte) error {
+			if found++; found > n {
+				return errEnough
+			}
+			return f(bundle)
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			return err
 		}
-		return f(bundle)
-	})
-	if errors.Is(err, errEnough) {
-		return nil
+		if found > 0 {
+			break
+		}
 	}
-	return err
+	return nil
 }
 
 // population is the built-in synthetic population.
@@ -68,7 +79,10 @@ func (p population) shared(ctx context.Context, f func([]byte) error) error {
 	return ctx.Err()
 }
 
-func (p population) each(ctx context.Context, f func([]byte) error) error {
+func (p population) each(ctx context.Context, late bool, f func([]byte) error) error {
+	if late {
+		return nil
+	}
 	first := true
 	for bundle := range synth.New(synth.Options{Patients: p.patients, Seed: 1}).Bundles(ctx) {
 		if first {
@@ -106,11 +120,20 @@ func (s files) shared(ctx context.Context, f func([]byte) error) error {
 	})
 }
 
-func (s files) each(ctx context.Context, f func([]byte) error) error {
+func (s files) each(ctx context.Context, late bool, f func([]byte) error) error {
 	return s.walk(ctx, ".json", func(name string, read func() ([]byte, error)) error {
-		return s.pass(!isShared(name), read, f)
+		return s.pass(!isShared(name), read, func(bundle []byte) error {
+			if conditional.Match(bundle) == late {
+				return nil
+			}
+			return f(bundle)
+		})
 	})
 }
+
+// conditional matches a reference by a search.
+// http://hl7.org/fhir/R4/http.html#trules
+var conditional = regexp.MustCompile(`"reference"\s*:\s*"[A-Za-z]+\?`)
 
 func (s files) pass(wanted bool, read func() ([]byte, error), f func([]byte) error) error {
 	if !wanted {
