@@ -45,21 +45,14 @@ func (x *indexer) contained(mark *Param, root fhir.Node) {
 
 var containedModes = map[string]ContainedMode{"false": ContainedFalse, "true": ContainedTrue, "both": ContainedBoth}
 
+var containedTypes = map[string]ContainedType{"container": ContainedInContainer, "contained": ContainedAlone}
+
 // contained reads _contained.
 func (p *parser) contained(pair Pair) *fhir.Error {
 	if !p.opt.Contained {
 		return resultRefused(p, pair)
 	}
-	if err := p.once(pair); err != nil {
-		return err
-	}
-	mode, ok := containedModes[pair.Value]
-	if !ok {
-		return fhir.Errorf(fhir.KindInvalid, "the value %q of _contained is not one of true, false and both", pair.Value)
-	}
-	p.query.Contained = mode
-	p.keep(pair)
-	return nil
+	return choose(p, pair, &p.query.Contained, containedModes, "true, false and both")
 }
 
 // containedType reads _containedType.
@@ -67,18 +60,7 @@ func (p *parser) containedType(pair Pair) *fhir.Error {
 	if !p.opt.Contained {
 		return resultRefused(p, pair)
 	}
-	if err := p.once(pair); err != nil {
-		return err
-	}
-	switch pair.Value {
-	case "container":
-	case "contained":
-		p.query.ContainedType = ContainedAlone
-	default:
-		return fhir.Errorf(fhir.KindInvalid, "the value %q of _containedType is not one of container and contained", pair.Value)
-	}
-	p.keep(pair)
-	return nil
+	return choose(p, pair, &p.query.ContainedType, containedTypes, "container and contained")
 }
 
 // followsNothing refuses conditions that a resource inside another cannot

@@ -8,7 +8,9 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/compare"
 	"github.com/tarnhealth/tarn/search/define"
+	"github.com/tarnhealth/tarn/search/need"
 )
 
 // A Custom is a search parameter that a data store has beside those of its
@@ -150,7 +152,7 @@ func (r *Registry) addCustom(c Custom, base string) error {
 // custom adds the entries of custom parameters. An expression that fails for a
 // resource gives it none: a definition must not keep resources from being
 // stored.
-func (x *indexer) custom(params []*Param, root fhir.Node, present *elementSet) {
+func (x *indexer) custom(params []*Param, root fhir.Node, present *need.Set) {
 	before := x.err
 	for _, p := range params {
 		if p.mayHaveValues(present) {
@@ -182,9 +184,9 @@ func (p *parser) checkRules(param *Param, values []string) *fhir.Error {
 		return nil
 	}
 	for _, v := range values {
-		at, _, err := cutPrefix(v)
-		if err == nil && at != prefixEq && !slices.Contains(rules.Comparators, prefixes[at]) {
-			return unknownParam("%s does not take the prefix %s, by its definition (comparator)", param.Code, prefixes[at])
+		at, _, err := compare.Cut(v)
+		if err == nil && at != compare.Eq && !slices.Contains(rules.Comparators, compare.Names[at]) {
+			return unknownParam("%s does not take the prefix %s, by its definition (comparator)", param.Code, compare.Names[at])
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search/chars"
+	"github.com/tarnhealth/tarn/search/compare"
 )
 
 // dateKind: a date's key is the interval that the value covers, from its
@@ -32,11 +33,6 @@ const (
 	dateLong = 24 * 60 * 60 * 1e6
 )
 
-// An interval is lo ≤ t < hi, in microseconds since 1970.
-type interval struct{ lo, hi int64 }
-
-var always = interval{math.MinInt64, math.MaxInt64}
-
 func (dateKind) index(x *indexer, n fhir.Node) {
 	if i, ok := x.interval(n); ok {
 		x.period(i)
@@ -44,15 +40,13 @@ func (dateKind) index(x *indexer, n fhir.Node) {
 }
 
 func (x *indexer) period(i interval) {
-	x.keys = appendInterval(x.keys, dateByStart, i.lo, i.hi)
+	x.keys = appendInterval(x.keys, dateByStart, i.Lo, i.Hi)
 	x.end()
-	if !x.part && i.long() {
-		x.keys = appendInterval(x.keys, dateByEnd, i.hi, i.lo)
+	if !x.part && uint64(i.Hi)-uint64(i.Lo) > dateLong {
+		x.keys = appendInterval(x.keys, dateByEnd, i.Hi, i.Lo)
 		x.end()
 	}
 }
-
-func (i interval) long() bool { return uint64(i.hi)-uint64(i.lo) > dateLong }
 
 func (dateKind) sorted() Span { return Prefix([]byte{dateByStart}) }
 
@@ -72,119 +66,40 @@ func keyInterval(key []byte) interval {
 	if key[0] == dateByEnd {
 		a, b = b, a
 	}
-	return interval{a, b}
+	return interval{Lo: a, Hi: b}
 }
 
 // interval is what a date, a Period or a Timing covers.
 func (x *indexer) interval(n fhir.Node) (interval, bool) {
 	switch x.typeOf(n) {
 	case valueDate:
-		return parseInterval(textOf(n))
+		return compare.ParseInterval(n.Text())
 	case valuePeriod:
-		return periodInterval(n)
+		return compare.OfPeriod(n)
 	case valueTiming:
-		return timingInterval(n)
+		return compare.OfTiming(n)
 	}
 	return interval{}, false
-}
-
-func periodInterval(n fhir.Node) (interval, bool) {
-	start, hasStart := parseInterval(childText(n, "start"))
-	end, hasEnd := parseInterval(childText(n, "end"))
-	i := always
-	if hasStart {
-		i.lo = start.lo
-	}
-	if hasEnd {
-		i.hi = max(end.hi, i.lo)
-	}
-	return i, hasStart || hasEnd
-}
-
-// timingInterval spans all events and the bounds of the repetition.
-func timingInterval(n fhir.Node) (all interval, ok bool) {
-	add := func(i interval, found bool) {
-		switch {
-		case found && ok:
-			all = interval{min(all.lo, i.lo), max(all.hi, i.hi)}
-		case found:
-			all, ok = i, true
-		}
-	}
-	for e := range n.Each("event") {
-		add(parseInterval(textOf(e)))
-	}
-	if bounds := n.Child("repeat").Child("bounds"); bounds.Exists() && bounds.Type().Name == "Period" {
-		add(periodInterval(bounds))
-	}
-	return all, ok
-}
-
-// parseInterval reads a date, dateTime or instant of any precision from the
-// year to fractions of a second.
-func parseInterval(s []byte) (interval, bool) {
-	if len(s) == 0 {
-		return interval{}, false
-	}
-	i, err := fhir.ParseDateTime(string(s))
-	return interval{i.Lo, i.Hi}, err == nil
 }
 
 // operandInterval reads a query's date and widens it for the prefix ap. In a
 // form or query string the + of a time zone may have become a space.
 func operandInterval(value string, now func() time.Time) (prefix, interval, error) {
-	p, text, err := cutPrefix(chars.Unescape(value))
+	p, text, err := compare.Cut(chars.Unescape(value))
 	if err != nil {
 		return 0, interval{}, err
 	}
 	if strings.IndexByte(text, 'T') > 0 {
 		text = strings.Replace(text, " ", "+", 1)
 	}
-	i, ok := parseInterval([]byte(text))
+	i, ok := compare.ParseInterval(text)
 	if !ok {
 		return 0, interval{}, fhir.Errorf(fhir.KindInvalid, "%q is not a date; a date looks like 2020, 2020-01, 2020-01-31 or 2020-01-31T10:30:00Z", text)
 	}
-	if p == prefixAp {
-		i = i.around(now().UnixMicro())
+	if p == compare.Ap {
+		i = i.Around(now().UnixMicro())
 	}
 	return p, i, nil
-}
-
-// around widens i on both sides by a tenth of its distance to now.
-func (i interval) around(now int64) interval {
-	var distance int64
-	switch {
-	case now < i.lo:
-		distance = i.lo - now
-	case now > i.hi:
-		distance = now - i.hi
-	}
-	return interval{i.lo - distance/10, i.hi + distance/10}
-}
-
-// holds compares a value's interval v with a query's q as the prefix says.
-func (p prefix) holds(q, v interval) bool {
-	inside := v.lo >= q.lo && v.hi <= q.hi
-	switch p {
-	case prefixEq:
-		return inside
-	case prefixNe:
-		return !inside
-	case prefixGt:
-		return v.hi > q.hi
-	case prefixLt:
-		return v.lo < q.lo
-	case prefixGe:
-		return v.hi > q.hi || inside
-	case prefixLe:
-		return v.lo < q.lo || inside
-	case prefixSa:
-		return v.lo >= q.hi
-	case prefixEb:
-		return v.hi <= q.lo
-	default: // ap
-		return v.lo < q.hi && v.hi > q.lo
-	}
 }
 
 func (dateKind) query(o *operand) (condition, error) {
@@ -195,7 +110,7 @@ func (dateKind) query(o *operand) (condition, error) {
 	if o.part {
 		return condition{
 			spans: []Span{everything},
-			test:  func(key []byte) bool { return p.holds(q, keyInterval(key)) },
+			test:  func(key []byte) bool { return p.Holds(q, keyInterval(key)) },
 		}, nil
 	}
 	return dateCondition(p, q), nil
@@ -204,26 +119,26 @@ func (dateKind) query(o *operand) (condition, error) {
 // dateCondition narrows the keys to look at by one end of the interval; the
 // test looks at the other where that does not decide.
 func dateCondition(p prefix, q interval) condition {
-	c := condition{test: func(key []byte) bool { return p.holds(q, keyInterval(key)) }}
+	c := condition{test: func(key []byte) bool { return p.Holds(q, keyInterval(key)) }}
 	switch p {
-	case prefixEq:
-		c.spans = []Span{startsIn(q.lo, q.hi)}
-	case prefixNe:
-		c.spans = []Span{startsIn(always.lo, always.hi)}
-	case prefixGt:
-		c.spans = []Span{startsIn(before(q.hi), always.hi), endsAfter(q.hi)}
-	case prefixGe:
-		c.spans = []Span{startsIn(min(before(q.hi), q.lo), always.hi), endsAfter(q.hi)}
-	case prefixAp:
-		c.spans = []Span{startsIn(before(q.lo), q.hi), endsAfter(q.lo)}
-	case prefixLe:
-		c.spans = []Span{startsIn(always.lo, q.hi)}
-	case prefixEb:
-		c.spans = []Span{startsIn(always.lo, q.lo)}
-	case prefixLt:
-		return condition{spans: []Span{startsIn(always.lo, q.lo)}}
-	case prefixSa:
-		return condition{spans: []Span{startsIn(q.hi, always.hi)}}
+	case compare.Eq:
+		c.spans = []Span{startsIn(q.Lo, q.Hi)}
+	case compare.Ne:
+		c.spans = []Span{startsIn(compare.Always.Lo, compare.Always.Hi)}
+	case compare.Gt:
+		c.spans = []Span{startsIn(before(q.Hi), compare.Always.Hi), endsAfter(q.Hi)}
+	case compare.Ge:
+		c.spans = []Span{startsIn(min(before(q.Hi), q.Lo), compare.Always.Hi), endsAfter(q.Hi)}
+	case compare.Ap:
+		c.spans = []Span{startsIn(before(q.Lo), q.Hi), endsAfter(q.Lo)}
+	case compare.Le:
+		c.spans = []Span{startsIn(compare.Always.Lo, q.Hi)}
+	case compare.Eb:
+		c.spans = []Span{startsIn(compare.Always.Lo, q.Lo)}
+	case compare.Lt:
+		return condition{spans: []Span{startsIn(compare.Always.Lo, q.Lo)}}
+	case compare.Sa:
+		return condition{spans: []Span{startsIn(q.Hi, compare.Always.Hi)}}
 	}
 	return c
 }
@@ -258,17 +173,17 @@ func updatedNode(value string, now func() time.Time) (Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	lo, hi := time.UnixMicro(q.lo).UTC(), time.UnixMicro(q.hi).UTC()
+	lo, hi := time.UnixMicro(q.Lo).UTC(), time.UnixMicro(q.Hi).UTC()
 	switch p {
-	case prefixGt, prefixSa:
+	case compare.Gt, compare.Sa:
 		return Updated{From: hi}, nil
-	case prefixGe:
+	case compare.Ge:
 		return Updated{From: lo}, nil
-	case prefixLt, prefixEb:
+	case compare.Lt, compare.Eb:
 		return Updated{To: lo}, nil
-	case prefixLe:
+	case compare.Le:
 		return Updated{To: hi}, nil
-	case prefixNe:
+	case compare.Ne:
 		return Not{Updated{lo, hi}}, nil
 	}
 	return Updated{lo, hi}, nil

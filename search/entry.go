@@ -9,6 +9,7 @@ import (
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/fhirpath"
+	"github.com/tarnhealth/tarn/search/need"
 )
 
 // A Param is one compiled parameter of one resource type: a search parameter,
@@ -34,7 +35,7 @@ type Param struct {
 	words bool
 	// needs, where not empty, are sets of the resource's elements of which each
 	// must have a member present for expr to select anything.
-	needs []elementSet
+	needs []need.Set
 	// components are a composite's parts.
 	components []component
 	// implied are the hashes of the systems that a token parameter's elements
@@ -116,4 +117,15 @@ func Exact(keys [][]byte) []Span {
 		spans[i] = Exactly(k)
 	}
 	return spans
+}
+
+// mayHaveValues is false where the resource lacks an element without which
+// the parameter selects nothing.
+func (p *Param) mayHaveValues(present *need.Set) bool {
+	for i := range p.needs {
+		if !p.needs[i].Meets(present) {
+			return false
+		}
+	}
+	return true
 }

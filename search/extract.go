@@ -9,6 +9,8 @@ import (
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/fhirpath"
+	"github.com/tarnhealth/tarn/search/compare"
+	"github.com/tarnhealth/tarn/search/need"
 )
 
 // An indexer collects the keys of one resource. Kinds append a key to keys and
@@ -100,7 +102,7 @@ func (r *Registry) Extract(tree *fhir.Tree, id, base string) ([]Entry, error) {
 	defer indexers.Put(x)
 	x.registry = r
 	x.reset(base)
-	present := presentIn(root)
+	present := need.In(root)
 	for _, p := range of.params {
 		if p.kind != nil && p.mayHaveValues(&present) {
 			x.index(p, root)
@@ -187,7 +189,7 @@ func (x *indexer) computed(of definition.ParamType, text []byte) {
 	case definition.ParamNumber:
 		x.decimal(text)
 	case definition.ParamDate:
-		if i, ok := parseInterval(text); ok {
+		if i, ok := compare.ParseInterval(string(text)); ok {
 			x.period(i)
 		}
 	}

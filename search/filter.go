@@ -8,6 +8,7 @@ import (
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search/chars"
+	"github.com/tarnhealth/tarn/search/compare"
 	"github.com/tarnhealth/tarn/search/filter"
 )
 
@@ -91,10 +92,10 @@ var filterOps = map[string][]filterOp{
 	"sa": {{ordered, filterPrefixed}},
 	"eb": {{ordered, filterPrefixed}},
 	"ap": {{ordered, filterPrefixed}},
-	"co": {{texts, filterText(bytes.Contains)}, {only(definition.ParamDate), filterPeriod(interval.covers)}},
+	"co": {{texts, filterText(bytes.Contains)}, {only(definition.ParamDate), filterPeriod(interval.Covers)}},
 	"sw": {{only(definition.ParamString), filterStart}, {only(definition.ParamURI), filterText(bytes.HasPrefix)}},
 	"ew": {{texts, filterText(bytes.HasSuffix)}},
-	"po": {{only(definition.ParamDate), filterPeriod(interval.overlaps)}},
+	"po": {{only(definition.ParamDate), filterPeriod(interval.Overlaps)}},
 	"pr": {{nil, filterPresent}},
 	"in": {{only(definition.ParamToken), filterBy(tokenKind{}.in)}},
 	"ni": {{only(definition.ParamToken), filterNotIn}},
@@ -157,7 +158,7 @@ func filterValue(param *Param, t *filter.Test) string {
 	return value
 }
 
-// filterPrefixed is for the operators that are prefixes as well.
+// filterPrefixed is for the operators that are compare.Names as well.
 func filterPrefixed(p *parser, param *Param, t *filter.Test) (Node, *fhir.Error) {
 	if param.Code == paramLastUpdated {
 		return p.updated([]string{filterValue(param, t)})
@@ -252,22 +253,19 @@ func not(compare func(text, value []byte) bool) func(text, value []byte) bool {
 	return func(text, value []byte) bool { return !compare(text, value) }
 }
 
-func (i interval) overlaps(v interval) bool { return v.lo < i.hi && v.hi > i.lo }
-func (i interval) covers(v interval) bool   { return i.lo <= v.lo && v.hi <= i.hi }
-
 // filterPeriod compares the period of a stored date with that of the value.
-func filterPeriod(compare func(stored, value interval) bool) func(p *parser, param *Param, t *filter.Test) (Node, *fhir.Error) {
+func filterPeriod(holds func(stored, value interval) bool) func(p *parser, param *Param, t *filter.Test) (Node, *fhir.Error) {
 	return func(p *parser, param *Param, t *filter.Test) (Node, *fhir.Error) {
 		if param.kind == nil {
 			return nil, unknownParam("the comparison %s does not go with %s", t.Op, param.Code)
 		}
 		return p.anyValue(param, []string{t.Value}, func(o *operand) ([]condition, error) {
-			value, ok := parseInterval([]byte(o.value))
+			value, ok := compare.ParseInterval(o.value)
 			if !ok {
 				return nil, fhir.Errorf(fhir.KindInvalid, "%q is not a date; a date looks like 2020, 2020-01, 2020-01-31 or 2020-01-31T10:30:00Z", o.value)
 			}
-			c := dateCondition(prefixAp, value)
-			c.test = func(key []byte) bool { return compare(keyInterval(key), value) }
+			c := dateCondition(compare.Ap, value)
+			c.test = func(key []byte) bool { return holds(keyInterval(key), value) }
 			return []condition{c}, nil
 		})
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search/fulltext"
+	"github.com/tarnhealth/tarn/search/need"
 )
 
 // textKind: _text and _content have a key for each word (package fulltext) and
@@ -45,9 +46,9 @@ func WithContent(indexed bool) Option {
 func (r *Registry) compileText(p *Param, t *fhir.Type) *Param {
 	p.kind, p.words = textKind{}, true
 	if e := t.Element("text"); p.Code == paramText && e != nil {
-		var s elementSet
-		s.add(e)
-		p.needs = []elementSet{s}
+		var s need.Set
+		s.Add(e)
+		p.needs = []need.Set{s}
 	}
 	return p
 }

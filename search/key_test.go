@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tarnhealth/tarn/search/compare"
 	"github.com/tarnhealth/tarn/search/decimal"
 	"pgregory.net/rapid"
 )
@@ -86,14 +87,14 @@ func TestNumberSpans(t *testing.T) {
 		}
 		key, _ := decimal.Append(nil, []byte(v))
 		order := rat(t, v).Cmp(rat(t, q))
-		want := map[prefix]bool{prefixGt: order > 0, prefixSa: order > 0, prefixGe: order >= 0,
-			prefixLt: order < 0, prefixEb: order < 0, prefixLe: order <= 0}
+		want := map[prefix]bool{compare.Gt: order > 0, compare.Sa: order > 0, compare.Ge: order >= 0,
+			compare.Lt: order < 0, compare.Eb: order < 0, compare.Le: order <= 0}
 		for p, w := range want {
 			if got := inSpans(numberSpans(d, p), key); got != w {
-				t.Fatalf("%s %s%s is %v", v, prefixes[p], q, got)
+				t.Fatalf("%s %s%s is %v", v, compare.Names[p], q, got)
 			}
 		}
-		if inSpans(numberSpans(d, prefixEq), key) == inSpans(numberSpans(d, prefixNe), key) {
+		if inSpans(numberSpans(d, compare.Eq), key) == inSpans(numberSpans(d, compare.Ne), key) {
 			t.Fatalf("%s is both or neither of eq%s and ne%s", v, q, q)
 		}
 	})
@@ -102,12 +103,12 @@ func TestNumberSpans(t *testing.T) {
 func drawInterval(t *rapid.T, name string) interval {
 	lo := rapid.Int64Range(-1e15, 1e15).Draw(t, name+"lo")
 	width := rapid.OneOf(rapid.Int64Range(1, 10), rapid.Int64Range(1, 4*dateLong), rapid.Just(int64(dateLong)), rapid.Int64Range(1, 1e15)).Draw(t, name+"width")
-	i := interval{lo, lo + width}
+	i := interval{Lo: lo, Hi: lo + width}
 	switch rapid.IntRange(0, 9).Draw(t, name+"open") {
 	case 0:
-		i.lo = always.lo
+		i.Lo = compare.Always.Lo
 	case 1:
-		i.hi = always.hi
+		i.Hi = compare.Always.Hi
 	}
 	return i
 }
@@ -117,20 +118,20 @@ func drawInterval(t *rapid.T, name string) interval {
 func TestDateConditions(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := drawInterval(t, "v")
-		qlo := v.lo
-		if v.lo == always.lo || rapid.Bool().Draw(t, "far") {
+		qlo := v.Lo
+		if v.Lo == compare.Always.Lo || rapid.Bool().Draw(t, "far") {
 			qlo = rapid.Int64Range(-1e15, 1e15).Draw(t, "q")
 		}
 		qlo += rapid.SampledFrom([]int64{0, 0, 1, -1, dateLong, -dateLong, dateLong + 1, -dateLong - 1}).Draw(t, "shift")
-		q := interval{qlo, qlo + rapid.SampledFrom([]int64{1, 1e6, dateLong, 31 * dateLong, max(1, v.hi-qlo)}).Draw(t, "width")}
-		keys := [][]byte{appendInterval(nil, dateByStart, v.lo, v.hi)}
-		if v.long() {
-			keys = append(keys, appendInterval(nil, dateByEnd, v.hi, v.lo))
+		q := interval{Lo: qlo, Hi: qlo + rapid.SampledFrom([]int64{1, 1e6, dateLong, 31 * dateLong, max(1, v.Hi-qlo)}).Draw(t, "width")}
+		keys := [][]byte{appendInterval(nil, dateByStart, v.Lo, v.Hi)}
+		if uint64(v.Hi)-uint64(v.Lo) > dateLong {
+			keys = append(keys, appendInterval(nil, dateByEnd, v.Hi, v.Lo))
 		}
-		for p := prefixEq; p <= prefixAp; p++ {
+		for p := compare.Eq; p <= compare.Ap; p++ {
 			c := dateCondition(p, q)
-			if got, want := slices.ContainsFunc(keys, c.holds), p.holds(q, v); got != want {
-				t.Fatalf("value %v %s %v: found %v, want %v", v, prefixes[p], q, got, want)
+			if got, want := slices.ContainsFunc(keys, c.holds), p.Holds(q, v); got != want {
+				t.Fatalf("value %v %s %v: found %v, want %v", v, compare.Names[p], q, got, want)
 			}
 		}
 	})
@@ -139,12 +140,12 @@ func TestDateConditions(t *testing.T) {
 func TestDateKeyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := drawInterval(t, "a"), drawInterval(t, "b")
-		ka, kb := appendInterval(nil, dateByStart, a.lo, a.hi), appendInterval(nil, dateByStart, b.lo, b.hi)
-		want := slices.Compare([]int64{a.lo, a.hi}, []int64{b.lo, b.hi})
+		ka, kb := appendInterval(nil, dateByStart, a.Lo, a.Hi), appendInterval(nil, dateByStart, b.Lo, b.Hi)
+		want := slices.Compare([]int64{a.Lo, a.Hi}, []int64{b.Lo, b.Hi})
 		if got := bytes.Compare(ka, kb); got != want || len(ka) != dateSize {
 			t.Fatalf("%v and %v compare as %d, their keys as %d", a, b, want, got)
 		}
-		if keyInterval(ka) != a || keyInterval(appendInterval(nil, dateByEnd, a.hi, a.lo)) != a {
+		if keyInterval(ka) != a || keyInterval(appendInterval(nil, dateByEnd, a.Hi, a.Lo)) != a {
 			t.Fatalf("%v does not come back from its keys", a)
 		}
 	})
@@ -169,17 +170,17 @@ func TestParseInterval(t *testing.T) {
 		{"1970-01-01T05:30:00+05:30", 0, 1},
 	}
 	for _, tt := range tests {
-		got, ok := parseInterval([]byte(tt.text))
-		if want := (interval{tt.lo * 1e6, (tt.lo + tt.width) * 1e6}); !ok || got != want {
+		got, ok := compare.ParseInterval(tt.text)
+		if want := (interval{Lo: tt.lo * 1e6, Hi: (tt.lo + tt.width) * 1e6}); !ok || got != want {
 			t.Errorf("%s is %v, %v; want %v", tt.text, got, ok, want)
 		}
 	}
-	if got, ok := parseInterval([]byte("1970-01-01T00:00:00.1234567Z")); !ok || got != (interval{123456, 123457}) {
+	if got, ok := compare.ParseInterval("1970-01-01T00:00:00.1234567Z"); !ok || got != (interval{Lo: 123456, Hi: 123457}) {
 		t.Errorf("seven digits of a second are %v, %v", got, ok)
 	}
 	for _, text := range []string{"", "70", "1970-", "1970-1", "1970-13", "1970-02-29", "1970-01-01T", "1970-01-01T1:00",
 		"1970-01-01T10:00:00.Z", "1970-01-01T10:00:00+0100", "1970-01-01T10:60", "0000", "1970-01-01Z", "19700101", "1970-01-01T10:00:00ZZ"} {
-		if got, ok := parseInterval([]byte(text)); ok {
+		if got, ok := compare.ParseInterval(text); ok {
 			t.Errorf("%q was read as %v", text, got)
 		}
 	}

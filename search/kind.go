@@ -7,6 +7,7 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/compare"
 )
 
 // A kind is what the parameters of one type have in common: how a value
@@ -139,3 +140,10 @@ func anyOf(p *Param, conditions []condition) Node {
 	}
 	return or
 }
+
+type (
+	interval = compare.Interval
+	prefix   = compare.Prefix
+)
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/need"
 )
 
 // A parameter that mayHaveValues rules out must select nothing in any example.
@@ -30,7 +31,7 @@ func TestNeedsLoseNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		root := tree.Root()
-		present := presentIn(root)
+		present := need.In(root)
 		for _, p := range r.resources[root.Type().Index].params {
 			switch {
 			case p.kind == nil, p.words:

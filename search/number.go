@@ -3,6 +3,7 @@ package search
 import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search/chars"
+	"github.com/tarnhealth/tarn/search/compare"
 	"github.com/tarnhealth/tarn/search/decimal"
 )
 
@@ -37,7 +38,7 @@ func (numberKind) sorted() Span { return everything }
 func (numberKind) size(b []byte) int { return decimal.Size(b) }
 
 func (numberKind) query(o *operand) (condition, error) {
-	p, text, err := cutPrefix(chars.Unescape(o.value))
+	p, text, err := compare.Cut(chars.Unescape(o.value))
 	if err != nil {
 		return condition{}, err
 	}
@@ -55,23 +56,23 @@ func numberSpans(d decimal.Value, p prefix) []Span { return spansBy(d, p, decima
 // spansBy is numberSpans for keys that are not those of the numbers themselves.
 func spansBy(d decimal.Value, p prefix, key func(decimal.Value) []byte) []Span {
 	switch p {
-	case prefixEq:
+	case compare.Eq:
 		lo, hi := d.Bounds()
 		return []Span{{From: key(lo), To: key(hi)}}
-	case prefixNe:
+	case compare.Ne:
 		lo, hi := d.Bounds()
 		return []Span{{From: []byte{}, To: key(lo)}, {From: key(hi)}}
-	case prefixAp:
+	case compare.Ap:
 		lo, hi := key(d.Times(9, -1)), key(d.Times(11, -1))
 		if d.Unscaled.Sign() < 0 {
 			lo, hi = hi, lo
 		}
 		return []Span{{From: lo, To: after(hi)}}
-	case prefixGt, prefixSa:
+	case compare.Gt, compare.Sa:
 		return []Span{{From: after(key(d))}}
-	case prefixGe:
+	case compare.Ge:
 		return []Span{{From: key(d)}}
-	case prefixLt, prefixEb:
+	case compare.Lt, compare.Eb:
 		return []Span{{From: []byte{}, To: key(d)}}
 	default: // le
 		return []Span{{From: []byte{}, To: after(key(d))}}

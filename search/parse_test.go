@@ -93,7 +93,7 @@ func TestResultParameters(t *testing.T) {
 	}
 }
 
-func candidate(t *testing.T, r *search.Registry, src string) *search.Candidate {
+func candidate(t testing.TB, r *search.Registry, src string) *search.Candidate {
 	t.Helper()
 	tree, err := fhir.Parse(r.Definitions.Schema, []byte(src), fhir.DefaultLimits)
 	if err != nil {

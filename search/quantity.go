@@ -8,6 +8,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search/chars"
+	"github.com/tarnhealth/tarn/search/compare"
 	"github.com/tarnhealth/tarn/search/decimal"
 	"github.com/tarnhealth/tarn/ucum"
 )
@@ -117,7 +118,7 @@ func (quantityKind) query(o *operand) (condition, error) {
 	if len(parts) != 1 && len(parts) != 3 {
 		return condition{}, fhir.Errorf(fhir.KindInvalid, "%q is not a quantity; a quantity looks like 5.4, 5.4|http://unitsofmeasure.org|mg or 5.4||mg", o.value)
 	}
-	p, text, err := cutPrefix(chars.Unescape(parts[0]))
+	p, text, err := compare.Cut(chars.Unescape(parts[0]))
 	if err != nil {
 		return condition{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/fhirpath"
+	"github.com/tarnhealth/tarn/search/need"
 )
 
 // A Registry is the compiled search parameters of a definition set. It is
@@ -178,7 +179,9 @@ func (r *Registry) compile(def *definition.SearchParameter, resourceType string)
 		p.computed = isComputed(def.Expression)
 		p.implied, p.bare = r.impliedBy(def.Expression, resourceType)
 	}
-	p.needs = needsOf(r.Definitions.Schema.Type(resourceType), def)
+	if !isComputed(def.Expression) {
+		p.needs = need.Of(r.Definitions.Schema.Type(resourceType), def)
+	}
 	for _, c := range corrected(def) {
 		part, err := r.compileComponent(c, resourceType)
 		if err != nil {

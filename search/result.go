@@ -111,14 +111,19 @@ var totals = map[string]TotalMode{"none": TotalNone, "estimate": TotalEstimate, 
 
 // total reads _total. http://hl7.org/fhir/R4/search.html#total
 func (p *parser) total(pair Pair) *fhir.Error {
+	return choose(p, pair, &p.query.Total, totals, "none, estimate and accurate")
+}
+
+// choose reads a parameter that takes one of some words.
+func choose[T any](p *parser, pair Pair, to *T, words map[string]T, names string) *fhir.Error {
 	if err := p.once(pair); err != nil {
 		return err
 	}
-	mode, ok := totals[pair.Value]
+	value, ok := words[pair.Value]
 	if !ok {
-		return fhir.Errorf(fhir.KindInvalid, "the value %q of _total is not one of none, estimate and accurate", pair.Value)
+		return fhir.Errorf(fhir.KindInvalid, "the value %q of %s is not one of %s", pair.Value, pair.Name, names)
 	}
-	p.query.Total = mode
+	*to = value
 	p.keep(pair)
 	return nil
 }

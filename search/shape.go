@@ -29,16 +29,7 @@ func (p *parser) summary(pair Pair) *fhir.Error {
 	if !p.opt.Shaping {
 		return resultRefused(p, pair)
 	}
-	if err := p.once(pair); err != nil {
-		return err
-	}
-	mode, ok := summaryModes[pair.Value]
-	if !ok {
-		return fhir.Errorf(fhir.KindInvalid, "the value %q of _summary is not one of true, text, data, count and false", pair.Value)
-	}
-	p.query.Summary = mode
-	p.keep(pair)
-	return nil
+	return choose(p, pair, &p.query.Summary, summaryModes, "true, text, data, count and false")
 }
 
 // elements reads _elements: names of elements at the top of the searched

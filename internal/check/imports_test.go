@@ -28,14 +28,16 @@ var imports = map[string][]string{
 	"synth":    {"fhir"},
 
 	"validate": {"fhir", "definition", "fhirpath"},
-	"search":   {"fhir", "definition", "fhirpath", "search/chars", "search/decimal", "search/define", "search/filter", "search/fulltext", "search/geo", "ucum"},
+	"search":   {"fhir", "definition", "fhirpath", "search/chars", "search/compare", "search/decimal", "search/define", "search/filter", "search/fulltext", "search/geo", "search/need", "ucum"},
 
 	"search/chars":    {},
+	"search/compare":  {"fhir"},
 	"search/decimal":  {"fhir"},
 	"search/define":   {"fhir", "definition", "fhirpath"},
 	"search/filter":   {"fhir"},
 	"search/fulltext": {"fhir", "search/chars"},
-	"search/geo":      {},
+	"search/geo":      {"fhir", "search/chars", "search/decimal", "ucum"},
+	"search/need":     {"fhir", "definition"},
 
 	"search/terminology": {"fhir", "definition"},
 	"search/lookup":      {"fhir", "search", "search/fulltext"},
@@ -44,9 +46,10 @@ var imports = map[string][]string{
 	"store": {"fhir", "definition", "search"},
 	"authz": {"fhir", "definition", "search"},
 
-	"pebble":                 {"fhir", "search", "store", "kv", "pebble/record", "pebble/internal/engine"},
-	"pebble/record":          {"kv", "pebble/internal/engine"},
-	"pebble/internal/engine": {},
+	"pebble":                  {"fhir", "search", "store", "kv", "pebble/record", "pebble/internal/engine", "pebble/internal/posting"},
+	"pebble/record":           {"kv", "pebble/internal/engine"},
+	"pebble/internal/engine":  {"fhir"},
+	"pebble/internal/posting": {"search"},
 
 	"datastore": {"fhir", "kv", "definition", "fhirpath", "validate", "search", "search/lookup", "search/terminology", "store", "authz"},
 

@@ -168,6 +168,7 @@ type Value struct {
 	Exponent int
 }
 
+// Parse reads a number of a query.
 func Parse(text string) (Value, error) {
 	bad := fhir.Errorf(fhir.KindInvalid, "%q is not a number; a number looks like 5.4 or -1e3", text)
 	mantissa, exponent := text, 0

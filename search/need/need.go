@@ -1,4 +1,6 @@
-package search
+// Package need owns which elements a resource must have for an expression to
+// select anything in it, so that most expressions need not be evaluated.
+package need
 
 import (
 	"strings"
@@ -7,49 +9,37 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 )
 
-// An elementSet is a set of a type's elements, by Element.Index. Most of a
+// A Set is a set of a type's elements, by Element.Index. Most of a
 // type's parameters select elements that a given resource does not have: two
 // words of bits tell so without evaluating their expressions.
-type elementSet [4]uint64
+type Set [4]uint64
 
-func (s *elementSet) add(e *fhir.Element) { s[e.Index>>6&3] |= 1 << (e.Index & 63) }
+// Add adds an element.
+func (s *Set) Add(e *fhir.Element) { s[e.Index>>6&3] |= 1 << (e.Index & 63) }
 
-func (s *elementSet) meets(t *elementSet) bool {
+// Meets reports whether the sets have an element in common.
+func (s *Set) Meets(t *Set) bool {
 	return s[0]&t[0]|s[1]&t[1]|s[2]&t[2]|s[3]&t[3] != 0
 }
 
-// presentIn is the set of the elements that a resource has.
-func presentIn(root fhir.Node) (s elementSet) {
+// In is the set of the elements that a resource has.
+func In(root fhir.Node) (s Set) {
 	for c := range root.Children() {
-		s.add(c.Element())
+		s.Add(c.Element())
 	}
 	return s
 }
 
-// mayHaveValues is false where the resource lacks an element without which
-// the parameter selects nothing.
-func (p *Param) mayHaveValues(present *elementSet) bool {
-	for i := range p.needs {
-		if !p.needs[i].meets(present) {
-			return false
-		}
-	}
-	return true
-}
-
-// needsOf finds out what a parameter's expression begins with; a composite of
+// Of finds out what a parameter's expression begins with; a composite of
 // the resource itself needs all that its components begin with.
-func needsOf(t *fhir.Type, def *definition.SearchParameter) []elementSet {
-	if isComputed(def.Expression) {
-		return nil
-	}
+func Of(t *fhir.Type, def *definition.SearchParameter) []Set {
 	if def.Expression != t.Name {
 		if s, ok := startsOf(t, def.Expression, t.Name+"."); ok {
-			return []elementSet{s}
+			return []Set{s}
 		}
 		return nil
 	}
-	var needs []elementSet
+	var needs []Set
 	for _, c := range def.Component {
 		if s, ok := startsOf(t, c.Expression, ""); ok {
 			needs = append(needs, s)
@@ -60,7 +50,7 @@ func needsOf(t *fhir.Type, def *definition.SearchParameter) []elementSet {
 
 // startsOf is the set of the elements that an expression of alternatives begins
 // with; ok is false where one does not begin with the head and an element.
-func startsOf(t *fhir.Type, expression, head string) (s elementSet, ok bool) {
+func startsOf(t *fhir.Type, expression, head string) (s Set, ok bool) {
 	for path := range strings.SplitSeq(expression, "|") {
 		path, ok = strings.CutPrefix(strings.TrimLeft(path, "( "), head)
 		if !ok {
@@ -78,7 +68,9 @@ func startsOf(t *fhir.Type, expression, head string) (s elementSet, ok bool) {
 		if !ok || e == nil || n < len(path) && path[n] == '(' {
 			return s, false
 		}
-		s.add(e)
+		s.Add(e)
 	}
 	return s, true
 }
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
