@@ -244,7 +244,7 @@ func newRemoteTest(t testing.TB) *remoteTest {
 
 func (r *remoteTest) introspection(t *testing.T, change func(cfg *token.IntrospectionConfig)) *token.Introspection {
 	t.Helper()
-	cfg := token.IntrospectionConfig{URL: r.server.URL + "/introspect", ClientID: "tarn", ClientSecret: "s/e", Now: r.now}
+	cfg := token.IntrospectionConfig{URL: r.server.URL + "/introspect", ClientID: "tarn", ClientSecret: "s/e", Now: r.now, Timeout: time.Minute}
 	if change != nil {
 		change(&cfg)
 	}
@@ -348,7 +348,7 @@ func TestIntrospectionCache(t *testing.T) {
 
 func (r *remoteTest) function(t *testing.T, change func(cfg *token.FunctionConfig)) *token.Function {
 	t.Helper()
-	cfg := token.FunctionConfig{URL: r.server.URL + "/check", Now: r.now}
+	cfg := token.FunctionConfig{URL: r.server.URL + "/check", Now: r.now, Timeout: time.Minute}
 	if change != nil {
 		change(&cfg)
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"math/big"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -50,5 +51,37 @@ func TestFits(t *testing.T) {
 		if fits(&key, "ES384") {
 			t.Errorf("a key for %s fits", name)
 		}
+	}
+}
+
+// TestTimeLimits checks the defaults, which other tests replace so that they
+// fail at once or never.
+func TestTimeLimits(t *testing.T) {
+	function, err := NewFunction(FunctionConfig{URL: "https://example.org/check"})
+	if err != nil || function.remote.timeout != time.Second {
+		t.Errorf("a function has %v, %v; want 1s", function.remote.timeout, err)
+	}
+	introspection, err := NewIntrospection(IntrospectionConfig{URL: "https://example.org/introspect"})
+	if err != nil || introspection.remote.timeout != 2*time.Second {
+		t.Errorf("introspection has %v, %v; want 2s", introspection.remote.timeout, err)
+	}
+}
+
+// TestCacheIsBounded fills a cache far beyond its limit.
+func TestCacheIsBounded(t *testing.T) {
+	c := newCache[int](10)
+	kept := cacheKey("kept")
+	c.put(kept, -1)
+	for i := range 1000 {
+		c.put(cacheKey("x", string(rune(i))), i)
+		if v, ok := c.get(kept); !ok || v != -1 {
+			t.Fatalf("what is looked up all the time is forgotten after %d others", i)
+		}
+	}
+	if n := len(c.young) + len(c.old); n > 20 {
+		t.Errorf("%d values are kept, want at most 20", n)
+	}
+	if _, ok := c.get(cacheKey("x", string(rune(1)))); ok {
+		t.Error("what was never looked up again is still there")
 	}
 }
