@@ -19,6 +19,7 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -162,25 +163,25 @@ func BenchmarkPack(b *testing.B) {
 func BenchmarkHead(b *testing.B) {
 	ops, _ := benchOps(b)
 	numbers := map[string]uint16{}
-	var lists [][]term
+	var lists [][]posting.Term
 	total := 0
 	for i := range ops {
-		var list []term
+		var list []posting.Term
 		for _, e := range ops[i].Entries {
 			number, ok := numbers[e.Param.Key()]
 			if !ok {
 				number = uint16(len(numbers) + 1)
 				numbers[e.Param.Key()] = number
 			}
-			list = append(list, term{number, e.Key})
+			list = append(list, posting.Term{Param: number, Key: e.Key})
 		}
 		lists, total = append(lists, list), total+len(list)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		h := newHead(1)
+		h := posting.NewHead(1)
 		for i := range lists {
-			h.add(doc(i+1), lists[i])
+			h.Add(doc(i+1), lists[i])
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*total), "ns/term")

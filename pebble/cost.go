@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 )
 
@@ -79,8 +80,8 @@ func (t *terms) probe(param uint16, key []byte) (int, error) {
 	n := 0
 	t.keys++
 	for _, h := range t.heads {
-		if p := h.param(param); p != nil {
-			n += len(p.get(key))
+		if p := h.Param(param); p != nil {
+			n += len(p.Get(key))
 		}
 	}
 	lists := 0
@@ -89,7 +90,7 @@ func (t *terms) probe(param uint16, key []byte) (int, error) {
 			n += costList
 			return false, nil
 		}
-		n += containerLen(container)
+		n += posting.Len(container)
 		return true, nil
 	})
 	return n, err

@@ -104,7 +104,7 @@ func (s *Store) Stats() Stats {
 	}
 	defer s.users.leave()
 	st := Stats{
-		T:         doc(s.now.Load()).t(),
+		T:         store.T(s.now.Load()),
 		Commits:   s.stats.commits.Load(),
 		Versions:  s.stats.versions.Load(),
 		Syncs:     s.stats.groups.Load(),
@@ -115,8 +115,8 @@ func (s *Store) Stats() Stats {
 		Scrubs:    s.scrubs.left(),
 	}
 	for _, h := range s.index.Load().heads {
-		st.Unsealed += h.docs()
-		st.UnsealedBytes += h.bytes.Load()
+		st.Unsealed += h.Docs()
+		st.UnsealedBytes += h.Bytes.Load()
 	}
 	s.pins.mu.Lock()
 	defer s.pins.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	lsm "github.com/cockroachdb/pebble/v2"
 	"github.com/tidwall/btree"
 
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 )
 
@@ -17,7 +18,7 @@ type cursor interface {
 	// key is the current key, valid until take; nil at the end.
 	key() []byte
 	// take adds the docs of the current key and goes to the next one.
-	take(g *gather) error
+	take(g *posting.Gather) error
 	close() error
 }
 
@@ -31,7 +32,7 @@ type walk struct {
 // add adds the keys of a param in a span.
 func (w *walk) add(t *terms, param uint16, span search.Span) error {
 	for _, h := range t.heads {
-		if p := h.param(param); p != nil {
+		if p := h.Param(param); p != nil {
 			w.cursors = append(w.cursors, newHeadCursor(p, span, w.desc))
 		}
 	}
@@ -59,7 +60,7 @@ func (w *walk) key() (first []byte) {
 }
 
 // take adds the docs of the next key, which key has just returned, and moves on.
-func (w *walk) take(key []byte, g *gather) error {
+func (w *walk) take(key []byte, g *posting.Gather) error {
 	for _, c := range w.cursors {
 		if k := c.key(); k != nil && bytes.Equal(k, key) {
 			if err := c.take(g); err != nil {
@@ -131,13 +132,13 @@ func (c *fileCursor) settle() error {
 
 func (c *fileCursor) key() []byte { return c.now }
 
-func (c *fileCursor) take(g *gather) error {
+func (c *fileCursor) take(g *posting.Gather) error {
 	for c.ok {
 		key, segment := splitTerm(c.it.Key())
 		if !bytes.Equal(key, c.now) {
 			break
 		}
-		if err := g.add(segment, c.it.Value()); err != nil {
+		if err := g.Add(segment, c.it.Value()); err != nil {
 			return err
 		}
 		if c.desc {
@@ -153,18 +154,18 @@ func (c *fileCursor) close() error { return c.it.Close() }
 
 // A headCursor walks the terms of one head, as it was at the start.
 type headCursor struct {
-	it   btree.IterG[posting]
+	it   btree.IterG[posting.Posting]
 	span search.Span
 	desc bool
 	ok   bool
 }
 
-func newHeadCursor(p *headParam, span search.Span, desc bool) *headCursor {
-	c := &headCursor{it: p.snapshot().Iter(), span: span, desc: desc}
+func newHeadCursor(p *posting.HeadParam, span search.Span, desc bool) *headCursor {
+	c := &headCursor{it: p.Snapshot().Iter(), span: span, desc: desc}
 	switch {
 	case !desc:
-		c.ok = c.it.Seek(posting{key: span.From})
-	case span.To != nil && c.it.Seek(posting{key: span.To}):
+		c.ok = c.it.Seek(posting.Posting{Key: span.From})
+	case span.To != nil && c.it.Seek(posting.Posting{Key: span.To}):
 		c.ok = c.it.Prev()
 	default:
 		c.ok = c.it.Last()
@@ -173,14 +174,14 @@ func newHeadCursor(p *headParam, span search.Span, desc bool) *headCursor {
 }
 
 func (c *headCursor) key() []byte {
-	if !c.ok || !c.span.Contains(c.it.Item().key) {
+	if !c.ok || !c.span.Contains(c.it.Item().Key) {
 		return nil
 	}
-	return c.it.Item().key
+	return c.it.Item().Key
 }
 
-func (c *headCursor) take(g *gather) error {
-	g.addDocs(c.it.Item().docs())
+func (c *headCursor) take(g *posting.Gather) error {
+	g.AddDocs(c.it.Item().Docs())
 	if c.desc {
 		c.ok = c.it.Prev()
 	} else {
@@ -202,7 +203,7 @@ func (t *terms) keysOf(ctx context.Context, param uint16, span search.Span, set 
 		return err
 	}
 	var key []byte
-	var g gather
+	var g posting.Gather
 	for n := 0; ; n++ {
 		if n%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
@@ -213,11 +214,11 @@ func (t *terms) keysOf(ctx context.Context, param uint16, span search.Span, set 
 		}
 		key = append(key[:0], next...)
 		t.keys++
-		g.reset()
+		g.Reset()
 		if err := w.take(key, &g); err != nil {
 			return err
 		}
-		if len(g.among(set, 1)) > 0 {
+		if len(g.Among(set, 1)) > 0 {
 			if err := fn(key); err != nil {
 				return err
 			}

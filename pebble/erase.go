@@ -8,6 +8,7 @@ import (
 
 	lsm "github.com/cockroachdb/pebble/v2"
 
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -55,7 +56,7 @@ type eraseDoc struct {
 	resource
 	// change is what the number of resources keeps of the version.
 	change int
-	terms  []term
+	terms  []posting.Term
 	err    error
 }
 
@@ -86,7 +87,7 @@ func (e *eraser) run(erasures []store.Erasure) error {
 // settle waits for seals that are under way, and seals the head where it holds
 // one of the docs: what is erased is in files then, and only there.
 func (s *Store) settle(docs []doc) error {
-	if h := s.index.Load().head(); !h.empty() && len(docs) > 0 && slices.Max(docs) >= h.first {
+	if h := s.index.Load().head(); !h.Empty() && len(docs) > 0 && slices.Max(docs) >= h.First {
 		return s.sealNow()
 	}
 	return s.sealed()
@@ -170,7 +171,7 @@ func (e *eraser) extract() error {
 }
 
 // termsOf are the terms that a version may have in files.
-func (s *Store) termsOf(d *eraseDoc) ([]term, error) {
+func (s *Store) termsOf(d *eraseDoc) ([]posting.Term, error) {
 	mark := search.MarkType
 	var entries []search.Entry
 	if d.deleted() {
@@ -187,13 +188,13 @@ func (s *Store) termsOf(d *eraseDoc) ([]term, error) {
 			return nil, err
 		}
 	}
-	var terms []term
+	var terms []posting.Term
 	if number, ok := s.params.mark(d.resourceType, mark); ok {
-		terms = append(terms, term{param: number})
+		terms = append(terms, posting.Term{Param: number})
 	}
 	for _, entry := range entries {
 		if number, ok := s.params.number(entry.Param); ok {
-			terms = append(terms, term{number, entry.Key})
+			terms = append(terms, posting.Term{Param: number, Key: entry.Key})
 		}
 	}
 	return terms, nil
@@ -210,8 +211,8 @@ func (e *eraser) commit(scrub func(keyRanges) (record []byte)) error {
 	if err != nil {
 		return errors.Join(err, batch.Close())
 	}
-	if err := s.failure.guard(func() error { return batch.Commit(lsm.Sync) }); err != nil {
-		return s.failure.set(err)
+	if err := s.failure.Guard(func() error { return batch.Commit(lsm.Sync) }); err != nil {
+		return s.failure.Set(err)
 	}
 	return batch.Close()
 }
@@ -277,14 +278,14 @@ func (e *eraser) stageTerms(batch *lsm.Batch) error {
 	lists := map[string][]uint16{}
 	for _, d := range e.order {
 		for _, t := range e.docs[d].terms {
-			key := string(termKey(nil, t.param, t.key, d.segment()))
+			key := string(termKey(nil, t.Param, t.Key, d.Segment()))
 			lists[key] = append(lists[key], uint16(d))
 		}
 	}
 	var lows, kept []uint16
 	for _, key := range sortedKeys(lists) {
 		found, err := e.store.get([]byte(key), func(value []byte) (err error) {
-			lows, err = readContainer(lows[:0], value)
+			lows, err = posting.Read(lows[:0], value)
 			return err
 		})
 		if err != nil {
@@ -298,7 +299,7 @@ func (e *eraser) stageTerms(batch *lsm.Batch) error {
 		if len(kept) == 0 {
 			err = batch.Delete([]byte(key), nil)
 		} else {
-			err = batch.Set([]byte(key), appendContainer(nil, kept), nil)
+			err = batch.Set([]byte(key), posting.Append(nil, kept), nil)
 		}
 		if err != nil {
 			return err
@@ -325,10 +326,10 @@ func without(kept, lows, gone []uint16) []uint16 {
 func (e *eraser) stageSeal(batch *lsm.Batch) error {
 	segments := map[uint16][]doc{}
 	for _, d := range e.order {
-		segments[d.segment()] = append(segments[d.segment()], d)
+		segments[d.Segment()] = append(segments[d.Segment()], d)
 	}
 	for segment, docs := range segments {
-		if err := batch.Set(deadKey(segment), e.store.lives.container(segment, docs), nil); err != nil {
+		if err := batch.Set(deadKey(segment), e.store.lives.Container(segment, docs), nil); err != nil {
 			return err
 		}
 	}
@@ -353,7 +354,7 @@ func (e *eraser) eachLive(fn func(resourceType string)) {
 func (e *eraser) publish() error {
 	s := e.store
 	for _, d := range e.order {
-		s.lives.erase(d)
+		s.lives.Erase(d)
 		s.recent.forget(d)
 	}
 	s.indexing.erase(e.order)
@@ -363,7 +364,7 @@ func (e *eraser) publish() error {
 	})
 	for r := range e.parts {
 		if err := s.rejoin(r); err != nil {
-			return s.failure.set(err)
+			return s.failure.Set(err)
 		}
 	}
 	return nil
@@ -376,7 +377,7 @@ func (s *Store) rejoin(r resource) error {
 	for err == nil && c.doc != 0 {
 		var prev current
 		if prev, err = s.before(c); err == nil && prev.doc != 0 && prev.doc != c.prev {
-			s.lives.supersede(prev.doc, c.doc)
+			s.lives.Supersede(prev.doc, c.doc)
 		}
 		c = prev
 	}

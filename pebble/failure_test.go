@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble/internal/engine"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -131,15 +132,15 @@ func (d *fullDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
 
 func TestStoreDiskFull(t *testing.T) {
 	disk := &fullDisk{FS: vfs.NewMem()}
-	disk.free.Store(minFree - 1)
+	disk.free.Store(engine.MinFree - 1)
 	s := openTest(t, disk, 0)
 	defer s.Close()
 	_, err := s.Commit(context.Background(), []store.Op{testOp("a", "x")})
 	if fhir.KindOf(err) != fhir.KindUnavailable || !strings.Contains(err.Error(), "127 MB are free") {
 		t.Errorf("on a full disk: %v", err)
 	}
-	disk.free.Store(minFree)
-	s.gauge.checked = s.gauge.checked.Add(-1e10)
+	disk.free.Store(engine.MinFree)
+	s.gauge.Checked = s.gauge.Checked.Add(-1e10)
 	if _, err := s.Commit(context.Background(), []store.Op{testOp("a", "x")}); err != nil {
 		t.Errorf("after space was made: %v", err)
 	}

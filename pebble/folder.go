@@ -11,6 +11,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/pebble/internal/engine"
 	"github.com/tarnhealth/tarn/pebble/record"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -45,7 +46,7 @@ func OpenFolder(dir string, opt FolderOptions) (*Folder, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	if err := makeDir(opt.FS, dir); err != nil {
+	if err := engine.MakeDir(opt.FS, dir); err != nil {
 		return nil, err
 	}
 	records, err := record.Open(filepath.Join(dir, "system"), record.Options{FS: opt.FS, Now: opt.Now})
@@ -61,7 +62,7 @@ func (f *Folder) Records() kv.DB { return f.records }
 // OpenStore opens the storage of a data store, making it where it is not
 // there. candidate reads a stored version back.
 func (f *Folder) OpenStore(_ context.Context, id string, registry *search.Registry, candidate func(store.Version) (*search.Candidate, error)) (store.Store, error) {
-	if err := makeDir(f.opt.FS, filepath.Join(f.dir, "stores")); err != nil {
+	if err := engine.MakeDir(f.opt.FS, filepath.Join(f.dir, "stores")); err != nil {
 		return nil, err
 	}
 	return Open(f.storeDir(id), Options{
@@ -94,7 +95,7 @@ func (f *Folder) RemoveStore(_ context.Context, id string) error {
 	if err := f.opt.FS.RemoveAll(dir); err != nil {
 		return err
 	}
-	return syncDir(f.opt.FS, filepath.Dir(dir))
+	return engine.SyncDir(f.opt.FS, filepath.Dir(dir))
 }
 
 // Stores lists the ids of the data stores that have storage.
@@ -110,32 +111,3 @@ func (f *Folder) Stores(context.Context) ([]string, error) {
 func (f *Folder) Close() error { return f.records.Close() }
 
 func (f *Folder) storeDir(id string) string { return filepath.Join(f.dir, "stores", id) }
-
-// makeDir makes a directory and its missing parents, readable by this user
-// alone. It syncs what holds them: without that they may be gone after a power
-// failure, with all that was synced inside.
-func makeDir(disk vfs.FS, dir string) error {
-	parent := filepath.Dir(dir)
-	if _, err := disk.Stat(parent); errors.Is(err, fs.ErrNotExist) && parent != dir {
-		if err := makeDir(disk, parent); err != nil {
-			return err
-		}
-	}
-	if err := disk.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return syncDir(disk, parent)
-}
-
-// syncDir makes what was added to and removed from a directory durable. One
-// that may not be read, as /var/lib of another user, is left to its owner.
-func syncDir(disk vfs.FS, dir string) error {
-	d, err := disk.OpenDir(dir)
-	if errors.Is(err, fs.ErrPermission) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

@@ -2,10 +2,10 @@ package pebble
 
 import (
 	"encoding/binary"
-	"errors"
 	"time"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/store"
 )
 
@@ -58,7 +58,7 @@ func (h *header) append(b []byte) []byte {
 	return binary.AppendUvarint(b, uint64(h.at))
 }
 
-var errRecord = errors.New("pebble: a record is damaged")
+var errRecord = posting.ErrDamaged
 
 // A decoder reads varints off the front of a record; the first failure sticks.
 type decoder struct {

@@ -12,7 +12,7 @@ import (
 
 // changes walks the versions after a time, oldest first.
 func (s *Store) changes(after store.T, last doc, yield func(store.Version, error) bool) error {
-	if after >= last.t() {
+	if after >= store.T(last) {
 		return nil
 	}
 	return s.walk(doc(after)+1, last, false, yield)
@@ -70,7 +70,7 @@ func (v *view) history(q store.History, yield func(store.Version, error) bool) e
 // stretch turns the bounds of a history into docs.
 func (v *view) stretch(q store.History) (first, last doc, err error) {
 	first, last = 1, v.at
-	if q.Before != 0 && q.Before <= last.t() {
+	if q.Before != 0 && q.Before <= store.T(last) {
 		last = doc(q.Before) - 1
 	}
 	if !q.Until.IsZero() {
@@ -112,7 +112,7 @@ func (v *view) instanceHistory(q store.History, first, last doc, yield func(stor
 // typeHistory goes from segment to segment, so that a page reads little.
 func (v *view) typeHistory(resourceType string, first, last doc, yield func(store.Version, error) bool) error {
 	t := v.store.terms()
-	for segment := int(last.segment()); segment >= int(first.segment()); segment-- {
+	for segment := int(last.Segment()); segment >= int(first.Segment()); segment-- {
 		start := uint32(segment) << segmentBits
 		within := roaring.BitmapOf(start)
 		set, err := t.mark(resourceType, search.MarkType, within)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -70,7 +71,7 @@ type backfill struct {
 	work  store.Indexing
 	// last is the newest version to look at, oldest what views go back to.
 	last, oldest doc
-	head         *head
+	head         *posting.Head
 	// erased are docs that may be in head and may not be written. Store.files
 	// guards it.
 	erased *roaring.Bitmap
@@ -99,7 +100,7 @@ func (s *Store) Index(ctx context.Context, w store.Indexing) error {
 
 func (b *backfill) run(ctx context.Context) error {
 	b.progress(0)
-	b.head = newHead(1)
+	b.head = posting.NewHead(1)
 	for first := doc(1); first <= b.last; {
 		last := min(b.last, first+replayDocs-1, first|(1<<segmentBits-1))
 		if err := errors.Join(ctx.Err(), b.store.users.closing()); err != nil {
@@ -108,7 +109,7 @@ func (b *backfill) run(ctx context.Context) error {
 		if err := b.add(ctx, first, last); err != nil {
 			return err
 		}
-		if last == b.last || last.segment() != (last+1).segment() || b.head.bytes.Load() > maxBackfillBytes {
+		if last == b.last || last.Segment() != (last+1).Segment() || b.head.Bytes.Load() > maxBackfillBytes {
 			if err := b.flush(); err != nil {
 				return err
 			}
@@ -135,7 +136,7 @@ func (b *backfill) add(ctx context.Context, first, last doc) error {
 	}
 	for i, t := range terms {
 		if len(t) > 0 {
-			b.head.add(first+doc(i), t)
+			b.head.Add(first+doc(i), t)
 		}
 	}
 	return nil
@@ -143,7 +144,7 @@ func (b *backfill) add(ctx context.Context, first, last doc) error {
 
 // read makes the new entries of a version, none where no view can show it.
 func (b *backfill) read(d doc) (r replayed) {
-	if s := b.store.lives.segments[d.segment()].Load(); s != nil && !s.alive(uint16(d), b.oldest) {
+	if !b.store.lives.Alive(d, b.oldest) {
 		return r
 	}
 	v, err := b.store.version(d)
@@ -158,8 +159,8 @@ func (b *backfill) read(d doc) (r replayed) {
 }
 
 // number gives params that are new their numbers, between commits.
-func (b *backfill) number(ctx context.Context, chunk []replayed) ([][]term, error) {
-	terms := make([][]term, len(chunk))
+func (b *backfill) number(ctx context.Context, chunk []replayed) ([][]posting.Term, error) {
+	terms := make([][]posting.Term, len(chunk))
 	var fresh []*search.Param
 	for i := range chunk {
 		if err := chunk[i].err; err != nil {
@@ -179,7 +180,7 @@ func (b *backfill) number(ctx context.Context, chunk []replayed) ([][]term, erro
 	for i := range chunk {
 		for _, e := range chunk[i].entries {
 			if number, ok := b.store.params.number(e.Param); ok {
-				terms[i] = append(terms[i], term{number, e.Key})
+				terms[i] = append(terms[i], posting.Term{Param: number, Key: e.Key})
 			}
 		}
 	}
@@ -188,19 +189,19 @@ func (b *backfill) number(ctx context.Context, chunk []replayed) ([][]term, erro
 
 // flush merges the head into the files and begins another one.
 func (b *backfill) flush() error {
-	defer func() { b.head = newHead(1) }()
-	if b.head.empty() {
+	defer func() { b.head = posting.NewHead(1) }()
+	if b.head.Empty() {
 		return nil
 	}
 	s := b.store
 	s.files.Lock()
 	defer s.files.Unlock()
-	if err := s.failure.get(); err != nil {
+	if err := s.failure.Get(); err != nil {
 		return err
 	}
-	err := s.failure.guard(func() error { return s.mergeTerms(b.head, b.erased) })
+	err := s.failure.Guard(func() error { return s.mergeTerms(b.head, b.erased) })
 	if err != nil {
-		return s.failure.set(err)
+		return s.failure.Set(err)
 	}
 	return nil
 }

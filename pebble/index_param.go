@@ -166,8 +166,8 @@ func (s *Store) assign(list []*search.Param) error {
 			return errors.Join(err, batch.Close())
 		}
 	}
-	if err := s.failure.guard(func() error { return batch.Commit(lsm.Sync) }); err != nil {
-		return s.failure.set(err)
+	if err := s.failure.Guard(func() error { return batch.Commit(lsm.Sync) }); err != nil {
+		return s.failure.Set(err)
 	}
 	numbers.publish()
 	return batch.Close()
@@ -212,8 +212,8 @@ func (s *Store) unindex(keys []string) error {
 		if err := errors.Join(batch.Set(numbersKey(), last, nil), batch.Set(scrubKey(), record(ranges), nil)); err != nil {
 			return errors.Join(err, batch.Close())
 		}
-		if err := s.failure.guard(func() error { return batch.Commit(lsm.Sync) }); err != nil {
-			return s.failure.set(err)
+		if err := s.failure.Guard(func() error { return batch.Commit(lsm.Sync) }); err != nil {
+			return s.failure.Set(err)
 		}
 		return batch.Close()
 	})
@@ -222,7 +222,7 @@ func (s *Store) unindex(keys []string) error {
 	}
 	s.params.forget(keys)
 	for _, h := range s.index.Load().heads {
-		h.drop(numbers)
+		h.Drop(numbers)
 	}
 	return nil
 }

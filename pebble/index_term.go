@@ -7,13 +7,14 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 	lsm "github.com/cockroachdb/pebble/v2"
 
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 )
 
 // A terms reads the index as it is when it is made: files and heads together.
 type terms struct {
 	store *Store
-	heads []*head
+	heads []*posting.Head
 	// keys counts the keys that were looked up or passed.
 	keys int
 }
@@ -29,17 +30,17 @@ const pointSegments = 8
 // union collects the docs of all keys in spans that pass test. Where within is
 // not nil, docs outside its segments may be left out.
 func (t *terms) union(param uint16, spans []search.Span, test func(key []byte) bool, within *roaring.Bitmap) (*roaring.Bitmap, error) {
-	var g gather
+	var g posting.Gather
 	only := segmentsOf(within)
 	for _, span := range spans {
 		if err := t.gather(&g, param, span, test, only); err != nil {
 			return nil, err
 		}
 	}
-	return g.bitmap(), nil
+	return g.Bitmap(), nil
 }
 
-func (t *terms) gather(g *gather, param uint16, span search.Span, test func([]byte) bool, only *segmentSet) error {
+func (t *terms) gather(g *posting.Gather, param uint16, span search.Span, test func([]byte) bool, only *segmentSet) error {
 	if span.Single() {
 		if test != nil && !test(span.From) {
 			return nil
@@ -47,14 +48,14 @@ func (t *terms) gather(g *gather, param uint16, span search.Span, test func([]by
 		return t.gatherKey(g, param, span.From, only)
 	}
 	for _, h := range t.heads {
-		p := h.param(param)
+		p := h.Param(param)
 		if p == nil {
 			continue
 		}
-		err := p.scan(span, func(found posting) error {
+		err := p.Scan(span, func(found posting.Posting) error {
 			t.keys++
-			if test == nil || test(found.key) {
-				g.addDocs(found.docs())
+			if test == nil || test(found.Key) {
+				g.AddDocs(found.Docs())
 			}
 			return nil
 		})
@@ -66,17 +67,17 @@ func (t *terms) gather(g *gather, param uint16, span search.Span, test func([]by
 }
 
 // gatherKey adds the docs of one key.
-func (t *terms) gatherKey(g *gather, param uint16, key []byte, only *segmentSet) error {
+func (t *terms) gatherKey(g *posting.Gather, param uint16, key []byte, only *segmentSet) error {
 	t.keys++
 	for _, h := range t.heads {
-		if p := h.param(param); p != nil {
-			g.addDocs(p.get(key))
+		if p := h.Param(param); p != nil {
+			g.AddDocs(p.Get(key))
 		}
 	}
 	if only.known && len(only.list) <= pointSegments {
 		for _, segment := range only.list {
 			_, err := t.store.get(termKey(nil, param, key, segment), func(value []byte) error {
-				return g.add(segment, value)
+				return g.Add(segment, value)
 			})
 			if err != nil {
 				return err
@@ -86,7 +87,7 @@ func (t *terms) gatherKey(g *gather, param uint16, key []byte, only *segmentSet)
 	}
 	return t.lists(param, key, func(segment uint16, container []byte) (more bool, err error) {
 		if only.has(segment) {
-			err = g.add(segment, container)
+			err = g.Add(segment, container)
 		}
 		return true, err
 	})
@@ -112,7 +113,7 @@ func (t *terms) lists(param uint16, key []byte, fn func(segment uint16, containe
 }
 
 // gatherSpan adds the docs of the keys in a span, from files.
-func (t *terms) gatherSpan(g *gather, param uint16, span search.Span, test func([]byte) bool, only *segmentSet) error {
+func (t *terms) gatherSpan(g *posting.Gather, param uint16, span search.Span, test func([]byte) bool, only *segmentSet) error {
 	it, err := t.iterator(param)
 	if err != nil {
 		return err
@@ -130,7 +131,7 @@ func (t *terms) gatherSpan(g *gather, param uint16, span search.Span, test func(
 			passed = bytes.Compare(key, span.From) >= 0 && (test == nil || test(key))
 		}
 		if passed && only.has(segment) {
-			err = g.add(segment, it.Value())
+			err = g.Add(segment, it.Value())
 		}
 	}
 	return errors.Join(err, it.Error(), it.Close())
@@ -170,7 +171,7 @@ func segmentsOf(set *roaring.Bitmap) *segmentSet {
 	}
 	s.known = true
 	for it := set.Iterator(); it.HasNext(); {
-		segment := doc(it.PeekNext()).segment()
+		segment := doc(it.PeekNext()).Segment()
 		s.list = append(s.list, segment)
 		s.bits[segment/64] |= 1 << (segment % 64)
 		if segment == 1<<segmentBits-1 {

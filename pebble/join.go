@@ -5,6 +5,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -21,7 +22,7 @@ func (e *evaluation) chain(n search.Chain, within *roaring.Bitmap) (*roaring.Bit
 	if err != nil {
 		return nil, err
 	}
-	var g gather
+	var g posting.Gather
 	only := segmentsOf(within)
 	for it := inner.Iterator(); it.HasNext(); {
 		if err := e.ctx.Err(); err != nil {
@@ -38,7 +39,7 @@ func (e *evaluation) chain(n search.Chain, within *roaring.Bitmap) (*roaring.Bit
 			return nil, err
 		}
 	}
-	return g.bitmap(), nil
+	return g.Bitmap(), nil
 }
 
 // has finds the docs that a resource for which the inner condition holds

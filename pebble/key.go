@@ -3,7 +3,7 @@ package pebble
 import (
 	"encoding/binary"
 
-	"github.com/tarnhealth/tarn/store"
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 )
 
 // The key space of a Store. Every key begins with one of these bytes; numbers
@@ -43,17 +43,14 @@ const (
 //	3  versions may be erased
 const storeFormat = 3
 
-// segmentBits is the size of a segment: the docs that share their upper bits.
-const segmentBits = 16
+// segmentBits is the size of a segment, maxDoc the last doc.
+const (
+	segmentBits = posting.SegmentBits
+	maxDoc      = posting.MaxDoc
+)
 
 // A doc is the dense number of a version: its store.T.
-type doc uint32
-
-// maxDoc is the last doc that can be given out.
-const maxDoc = doc(1<<32 - 2)
-
-func (d doc) t() store.T      { return store.T(d) }
-func (d doc) segment() uint16 { return uint16(d >> segmentBits) }
+type doc = posting.Doc
 
 func formatKey() []byte { return []byte{tagMeta, 'f', 'o', 'r', 'm', 'a', 't'} }
 

@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/pebble/internal/engine"
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 )
 
 // Reasons not to open a folder.
@@ -100,7 +102,7 @@ func (s *Store) start() (err error) {
 	if s.params, err = loadParams(s.db); err != nil {
 		return err
 	}
-	if err := s.lives.load(s.db); err != nil {
+	if err := s.loadLives(); err != nil {
 		return err
 	}
 	sealed, counts, err := s.readSeal()
@@ -114,7 +116,7 @@ func (s *Store) start() (err error) {
 		return fmt.Errorf("%w: versions end at %d, their index at %d", ErrDamaged, s.last, sealed)
 	}
 	s.live.counts, s.seals.counts = counts.clone(), counts
-	s.index.Store(&index{heads: []*head{newHead(sealed + 1)}})
+	s.index.Store(&index{heads: []*posting.Head{posting.NewHead(sealed + 1)}})
 	s.seals.start(s)
 	if err := s.replay(sealed); err != nil {
 		s.seals.wait()
@@ -128,6 +130,18 @@ func (s *Store) start() (err error) {
 	go s.write()
 	go s.finisher()
 	return nil
+}
+
+// loadLives reads which docs are superseded, of those that are sealed.
+func (s *Store) loadLives() error {
+	it, err := s.db.NewIter(&lsm.IterOptions{LowerBound: []byte{tagDead}, UpperBound: []byte{tagDead + 1}})
+	if err != nil {
+		return err
+	}
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		err = s.lives.Load(uint16(binary.BigEndian.Uint32(it.Key()[1:])), it.Value())
+	}
+	return errors.Join(err, it.Error(), it.Close())
 }
 
 // checkFormat refuses a folder of a newer layout, and marks a new one and one

@@ -19,6 +19,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble/internal/engine"
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -78,7 +80,7 @@ type Store struct {
 	dir    string
 	db     *lsm.DB
 	params *params
-	lives  lifetimes
+	lives  posting.Lifetimes
 	users  users
 
 	// index is what searches read.
@@ -98,23 +100,23 @@ type Store struct {
 	// indexing is what Index calls that run have to know of erasures.
 	indexing indexing
 	scrubs   scrubber
-	failure  failure
+	failure  engine.Failure
 	stats    counters
 
 	// The writer's own.
 	last       doc
 	lastMicros int64
 	recent     recent
-	gauge      gauge
+	gauge      engine.Gauge
 }
 
 var _ store.Store = (*Store)(nil)
 
 // An index is the unsealed heads, oldest first, the last one growing. All docs
 // before them are sealed.
-type index struct{ heads []*head }
+type index struct{ heads []*posting.Head }
 
-func (x *index) head() *head { return x.heads[len(x.heads)-1] }
+func (x *index) head() *posting.Head { return x.heads[len(x.heads)-1] }
 
 // View implements store.Store.
 func (s *Store) View(ctx context.Context, t store.T) (store.View, error) {
@@ -172,12 +174,12 @@ func (s *Store) Close() error {
 	s.seals.wait()
 	s.scrubs.wait()
 	var err error
-	if s.failure.get() == nil {
+	if s.failure.Get() == nil {
 		err = s.sealAll()
 	}
-	if s.failure.fatal() {
+	if s.failure.Fatal() {
 		// The engine stopped in the middle of something and holds its locks.
-		return s.failure.get()
+		return s.failure.Get()
 	}
 	if e := s.db.Close(); err == nil {
 		err = e

@@ -73,7 +73,7 @@ func (r *recent) settle() {
 // beside the candidate and one of those was written.
 func (s *Store) changed(c store.Condition) (bool, error) {
 	r := &s.recent
-	if c.T < r.floor.t() {
+	if c.T < store.T(r.floor) {
 		return true, nil
 	}
 	needs := c.Needs()

@@ -8,6 +8,7 @@ import (
 
 	lsm "github.com/cockroachdb/pebble/v2"
 
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 )
 
@@ -49,7 +50,7 @@ func (s *Store) replay(sealed doc) error {
 func (s *Store) replayChunk(first doc, chunk []replayed) error {
 	batch := s.db.NewBatch()
 	numbers := numbering{params: s.params, batch: batch}
-	terms := make([][]term, len(chunk))
+	terms := make([][]posting.Term, len(chunk))
 	for i := range chunk {
 		r, err := &chunk[i], error(nil)
 		if err = r.err; err == nil && !r.header.erased() {
@@ -114,7 +115,7 @@ func (s *Store) superseded(h *header) (doc, error) {
 	return c.doc, err
 }
 
-func (s *Store) replayDoc(d doc, r *replayed, terms []term) {
+func (s *Store) replayDoc(d doc, r *replayed, terms []posting.Term) {
 	s.lastMicros = r.header.micros
 	w := written{doc: d, prev: r.prev, terms: terms, resourceType: r.resourceType, change: r.header.change()}
 	s.show(&w)
@@ -144,7 +145,7 @@ func (s *Store) replayLives(sealed doc) error {
 			return errors.Join(err, it.Close())
 		}
 		if prev != 0 {
-			s.lives.supersede(prev, docOf(it.Key()))
+			s.lives.Supersede(prev, docOf(it.Key()))
 		}
 		floor = docOf(it.Key()) - 1
 	}

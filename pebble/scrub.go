@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"log/slog"
 	"slices"
 	"sync"
@@ -90,7 +91,7 @@ func (s *Store) scrub(ctx context.Context) {
 		if len(ranges) == 0 {
 			return
 		}
-		err := s.failure.guard(func() error { return s.compact(ctx, ranges) })
+		err := s.failure.Guard(func() error { return s.compact(ctx, ranges) })
 		if err == nil {
 			err = s.scrubbed(len(ranges))
 		}
@@ -146,7 +147,7 @@ func (s *Store) scrubbed(n int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	rest := q.pending[n:]
-	err := s.failure.guard(func() error {
+	err := s.failure.Guard(func() error {
 		if len(rest) == 0 {
 			return s.db.Delete(scrubKey(), lsm.Sync)
 		}
@@ -183,8 +184,8 @@ func around(key []byte) keyRange {
 		n := bytes.IndexByte(key, 0)
 		return keyRange{slices.Clone(key[:n+1]), append(slices.Clone(key[:n]), 1)}
 	}
-	first := docOf(key) >> chunkBits << chunkBits
-	return keyRange{docKey(key[0], first), docKey(key[0], first+chunkDocs)}
+	first := docOf(key) >> posting.ChunkBits << posting.ChunkBits
+	return keyRange{docKey(key[0], first), docKey(key[0], first+posting.ChunkDocs)}
 }
 
 // reduce returns the ranges in order, those that meet as one, and those of

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"maps"
 	"slices"
 	"sync"
@@ -21,7 +22,7 @@ func (t tally) clone() tally { return maps.Clone(t) }
 
 // A seal is a head that is to be written to a file, with the tally at its end.
 type seal struct {
-	head   *head
+	head   *posting.Head
 	counts tally
 	// done, where not nil, is closed when the seals before it are done; there
 	// is no head.
@@ -48,11 +49,11 @@ func (q *sealer) start(s *Store) {
 				close(job.done)
 				continue
 			}
-			if s.failure.get() != nil {
+			if s.failure.Get() != nil {
 				continue
 			}
-			if err := s.failure.guard(func() error { return s.seal(job) }); err != nil {
-				s.failure.set(err)
+			if err := s.failure.Guard(func() error { return s.seal(job) }); err != nil {
+				s.failure.Set(err)
 			}
 		}
 	}()
@@ -71,9 +72,9 @@ func (s *Store) show(w *written) {
 	if s.full(h, w.doc) {
 		h = s.rotate(w.doc)
 	}
-	h.add(w.doc, w.terms)
+	h.Add(w.doc, w.terms)
 	if w.prev != 0 {
-		s.lives.supersede(w.prev, w.doc)
+		s.lives.Supersede(w.prev, w.doc)
 	}
 	if w.change != 0 {
 		s.seals.counts[w.resourceType] += w.change
@@ -82,16 +83,16 @@ func (s *Store) show(w *written) {
 
 // full reports whether d must go to a new head. Heads end with segments, so
 // that a list in a file is rarely written twice.
-func (s *Store) full(h *head, d doc) bool {
-	return !h.empty() && (d&(1<<segmentBits-1) == 0 || h.docs() >= s.opt.SealDocs || h.bytes.Load() > maxHeadBytes)
+func (s *Store) full(h *posting.Head, d doc) bool {
+	return !h.Empty() && (d&(1<<segmentBits-1) == 0 || h.Docs() >= s.opt.SealDocs || h.Bytes.Load() > maxHeadBytes)
 }
 
 // rotate starts a new head and queues the one before for sealing. It waits
 // where the sealer is two heads behind.
-func (s *Store) rotate(first doc) *head {
+func (s *Store) rotate(first doc) *posting.Head {
 	s.seals.mu.Lock()
 	old := s.index.Load()
-	h := newHead(first)
+	h := posting.NewHead(first)
 	s.index.Store(&index{heads: append(slices.Clone(old.heads), h)})
 	s.seals.mu.Unlock()
 	s.seals.work <- seal{head: old.head(), counts: s.seals.counts.clone()}
@@ -102,7 +103,7 @@ func (s *Store) rotate(first doc) *head {
 
 // sealNow seals what is visible. It belongs to the finisher.
 func (s *Store) sealNow() error {
-	if !s.index.Load().head().empty() {
+	if !s.index.Load().head().Empty() {
 		s.rotate(doc(s.now.Load()) + 1)
 	}
 	return s.sealed()
@@ -113,14 +114,14 @@ func (s *Store) sealed() error {
 	done := make(chan struct{})
 	s.seals.work <- seal{done: done}
 	<-done
-	return s.failure.get()
+	return s.failure.Get()
 }
 
 // sealAll seals what is left when no goroutine runs any more.
 func (s *Store) sealAll() error {
 	for _, h := range s.index.Load().heads {
-		if !h.empty() {
-			if err := s.failure.guard(func() error { return s.seal(seal{head: h, counts: s.seals.counts}) }); err != nil {
+		if !h.Empty() {
+			if err := s.failure.Guard(func() error { return s.seal(seal{head: h, counts: s.seals.counts}) }); err != nil {
 				return err
 			}
 		}
@@ -140,15 +141,15 @@ func (s *Store) seal(job seal) error {
 		err = s.db.Ingest(context.Background(), []string{path})
 	}
 	if err != nil {
-		s.lives.soil(segments)
+		s.lives.Soil(segments)
 		return err
 	}
 	s.stats.sealed.Add(1)
 	s.seals.mu.Lock()
 	defer s.seals.mu.Unlock()
-	heads := slices.DeleteFunc(slices.Clone(s.index.Load().heads), func(h *head) bool { return h == job.head })
+	heads := slices.DeleteFunc(slices.Clone(s.index.Load().heads), func(h *posting.Head) bool { return h == job.head })
 	if len(heads) == 0 {
-		heads = []*head{newHead(doc(job.head.last.Load()) + 1)}
+		heads = []*posting.Head{posting.NewHead(doc(job.head.Last.Load()) + 1)}
 	}
 	s.index.Store(&index{heads})
 	return nil
@@ -172,28 +173,28 @@ func (s *Store) writeRun(path string, job seal) ([]uint16, error) {
 	if err != nil {
 		return nil, err
 	}
-	segments, err := s.lives.save(func(key, value []byte) error { return w.Set(key, value) })
+	segments, err := s.lives.Save(func(segment uint16, container []byte) error { return w.Set(deadKey(segment), container) })
 	if err == nil {
 		err = s.writeTerms(w, job.head)
 	}
 	if err == nil {
-		err = w.Set([]byte{tagSeal}, appendSeal(nil, doc(job.head.last.Load()), job.counts))
+		err = w.Set([]byte{tagSeal}, appendSeal(nil, doc(job.head.Last.Load()), job.counts))
 	}
 	return segments, errors.Join(err, w.Close())
 }
 
-func (s *Store) writeTerms(w *sstable.Writer, h *head) error {
+func (s *Store) writeTerms(w *sstable.Writer, h *posting.Head) error {
 	run := termRun{store: s, w: w}
-	if uint16(h.first) != 0 {
+	if uint16(h.First) != 0 {
 		// An earlier seal may have written a part of this segment.
-		run.partial, run.started = h.first.segment(), h.first > 1
+		run.partial, run.started = h.First.Segment(), h.First > 1
 	}
 	return run.writeHead(h)
 }
 
 // mergeTerms adds the terms of a head to the files, but for docs in without.
 // The docs may be there already, and docs behind them.
-func (s *Store) mergeTerms(h *head, without *roaring.Bitmap) error {
+func (s *Store) mergeTerms(h *posting.Head, without *roaring.Bitmap) error {
 	path := s.opt.FS.PathJoin(s.dir, "index.tmp")
 	w, err := s.newRun(path)
 	if err != nil {
@@ -209,12 +210,12 @@ func (s *Store) mergeTerms(h *head, without *roaring.Bitmap) error {
 	return s.db.Ingest(context.Background(), []string{path})
 }
 
-func (r *termRun) writeHead(h *head) (err error) {
-	for number, p := range *h.params.Load() {
+func (r *termRun) writeHead(h *posting.Head) (err error) {
+	for number, p := range *h.Params.Load() {
 		if p == nil || r.given != nil && !r.given[uint16(number)] {
 			continue
 		}
-		p.snapshot().Scan(func(found posting) bool {
+		p.Snapshot().Scan(func(found posting.Posting) bool {
 			err = r.write(uint16(number), found)
 			return err == nil
 		})
@@ -246,14 +247,14 @@ type termRun struct {
 	lows       []uint16
 }
 
-func (r *termRun) write(param uint16, p posting) error {
-	for docs := p.docs(); len(docs) > 0; {
-		segment := docs[0].segment()
+func (r *termRun) write(param uint16, p posting.Posting) error {
+	for docs := p.Docs(); len(docs) > 0; {
+		segment := docs[0].Segment()
 		n := 1
-		for n < len(docs) && docs[n].segment() == segment {
+		for n < len(docs) && docs[n].Segment() == segment {
 			n++
 		}
-		if err := r.writeSegment(termKey(r.key[:0], param, p.key, segment), segment, docs[:n]); err != nil {
+		if err := r.writeSegment(termKey(r.key[:0], param, p.Key, segment), segment, docs[:n]); err != nil {
 			return err
 		}
 		docs = docs[n:]
@@ -265,7 +266,7 @@ func (r *termRun) writeSegment(key []byte, segment uint16, docs []doc) error {
 	r.key, r.lows = key, r.lows[:0]
 	if r.merge || r.started && segment == r.partial {
 		_, err := r.store.get(key, func(value []byte) (err error) {
-			r.lows, err = readContainer(r.lows, value)
+			r.lows, err = posting.Read(r.lows, value)
 			return err
 		})
 		if err != nil {
@@ -286,7 +287,7 @@ func (r *termRun) writeSegment(key []byte, segment uint16, docs []doc) error {
 		r.lows = slices.Compact(r.lows)
 	}
 	r.n++
-	r.value = appendContainer(r.value[:0], r.lows)
+	r.value = posting.Append(r.value[:0], r.lows)
 	return r.w.Set(key, r.value)
 }
 

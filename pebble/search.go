@@ -54,7 +54,7 @@ func (e *evaluation) part(p search.Part) (*roaring.Bitmap, error) {
 		return nil, err
 	}
 	visible := e.trace.Begin("visible", "without deletions and what was superseded by then")
-	e.store.lives.visible(set, e.at)
+	e.store.lives.Visible(set, e.at)
 	visible.End(set)
 	part.End(set)
 	return set, nil
@@ -134,7 +134,7 @@ func (e *evaluation) match(n search.Terms, within *roaring.Bitmap) (*roaring.Bit
 
 // recheck keeps the docs whose trees pass.
 func (e *evaluation) recheck(set *roaring.Bitmap, passes func(*search.Candidate) bool) (*roaring.Bitmap, error) {
-	e.store.lives.visible(set, e.at)
+	e.store.lives.Visible(set, e.at)
 	kept := roaring.New()
 	for it := set.Iterator(); it.HasNext(); {
 		d := doc(it.Next())

@@ -10,6 +10,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -58,7 +59,7 @@ func (e *evaluation) walkInOrder(set *roaring.Bitmap, sort []search.SortKey, n i
 		}
 	}
 	var key []byte
-	var g gather
+	var g posting.Gather
 	count := int(left.GetCardinality())
 	for steps := 0; len(docs) < n && count > 0; steps++ {
 		if steps%1024 == 0 && e.ctx.Err() != nil {
@@ -75,12 +76,12 @@ func (e *evaluation) walkInOrder(set *roaring.Bitmap, sort []search.SortKey, n i
 			return append(docs, rest...), err
 		}
 		key = append(key[:0], next...)
-		g.reset()
+		g.Reset()
 		e.terms.keys++
 		if err := w.take(key, &g); err != nil {
 			return nil, err
 		}
-		tied := g.among(left, math.MaxInt)
+		tied := g.Among(left, math.MaxInt)
 		if len(tied) == 0 {
 			continue
 		}

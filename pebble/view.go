@@ -18,7 +18,7 @@ type view struct {
 	once  sync.Once
 }
 
-func (v *view) T() store.T { return v.at.t() }
+func (v *view) T() store.T { return store.T(v.at) }
 
 func (v *view) Close() { v.once.Do(func() { v.store.unpin(v.at) }) }
 
@@ -84,8 +84,8 @@ func (s *Store) pin(t store.T) (doc, error) {
 	defer s.pins.mu.Unlock()
 	now := doc(s.now.Load())
 	at := now
-	if t != 0 && t != now.t() {
-		if t > now.t() {
+	if t != 0 && t != store.T(now) {
+		if t > store.T(now) {
 			return 0, store.ErrExpired
 		}
 		if err := s.raiseFloor(now); err != nil {
@@ -133,7 +133,7 @@ func (s *Store) forget() error {
 	if err := s.raiseFloor(doc(s.now.Load())); err != nil {
 		return err
 	}
-	s.lives.forget(s.pins.oldest())
+	s.lives.Forget(s.pins.oldest())
 	return nil
 }
 

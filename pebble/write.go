@@ -6,6 +6,7 @@ import (
 	lsm "github.com/cockroachdb/pebble/v2"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -29,7 +30,7 @@ type group struct {
 type written struct {
 	doc   doc
 	prev  doc
-	terms []term
+	terms []posting.Term
 	// resourceType and change are for the totals: 1, 0 or -1.
 	resourceType string
 	change       int
@@ -93,7 +94,7 @@ func (s *Store) hold(r *request) {
 // own is its own.
 func (s *Store) runAlone(g *group) {
 	r := g.requests[0]
-	err := s.failure.get()
+	err := s.failure.Get()
 	if err == nil {
 		err = r.alone()
 	}
@@ -129,15 +130,15 @@ func (s *Store) apply(g *group) {
 	if len(g.written) == 0 {
 		return
 	}
-	err := s.failure.get()
+	err := s.failure.Get()
 	if err == nil {
-		err = s.failure.guard(func() error { return s.db.ApplyNoSyncWait(g.batch, lsm.Sync) })
+		err = s.failure.Guard(func() error { return s.db.ApplyNoSyncWait(g.batch, lsm.Sync) })
 		if err != nil {
-			s.failure.set(err)
+			s.failure.Set(err)
 		}
 	}
 	if err != nil {
-		g.fail(s.failure.get)
+		g.fail(s.failure.Get)
 		return
 	}
 	g.numbers.publish()
@@ -156,10 +157,10 @@ func (g *group) fail(cause func() error) {
 
 // stage verifies a request and adds its ops to the batch.
 func (s *Store) stage(g *group, r *request) ([]store.Version, error) {
-	if err := s.failure.get(); err != nil {
+	if err := s.failure.Get(); err != nil {
 		return nil, err
 	}
-	if err := s.gauge.check(s.opt.FS, s.dir); err != nil {
+	if err := s.gauge.Check(s.opt.FS, s.dir); err != nil {
 		return nil, err
 	}
 	if err := store.Verify(r.ops, groupState{s, g}); err != nil {
@@ -175,7 +176,7 @@ func (s *Store) stage(g *group, r *request) ([]store.Version, error) {
 		v, err := s.stageOp(g, &r.ops[i], &r.packed[i], micros)
 		if err != nil {
 			// Ops before this one are in the batch already.
-			return nil, s.failure.set(err)
+			return nil, s.failure.Set(err)
 		}
 		versions[i] = v
 	}
@@ -231,7 +232,7 @@ func (c *current) version(resourceType, id string, json []byte) store.Version {
 func makeVersion(d doc, h *header, resourceType, id string, json []byte) store.Version {
 	v := store.Version{
 		Type: resourceType, ID: id,
-		Number: h.number, T: d.t(), LastUpdated: h.updated(), Op: h.op, Created: h.born,
+		Number: h.number, T: store.T(d), LastUpdated: h.updated(), Op: h.op, Created: h.born,
 	}
 	if !v.Deleted() {
 		v.Body = h.body(json)
@@ -284,7 +285,7 @@ func (h *header) change() int {
 
 // terms numbers the entries of a version. The store adds the mark of the type
 // itself, so that it does not depend on entries.
-func (n *numbering) terms(resourceType string, deleted bool, entries []search.Entry) ([]term, error) {
+func (n *numbering) terms(resourceType string, deleted bool, entries []search.Entry) ([]posting.Term, error) {
 	mark := search.MarkType
 	if deleted {
 		mark, entries = markDeleted, nil
@@ -293,15 +294,15 @@ func (n *numbering) terms(resourceType string, deleted bool, entries []search.En
 	if err != nil {
 		return nil, err
 	}
-	terms := make([]term, 1, len(entries)+1)
-	terms[0] = term{param: number}
+	terms := make([]posting.Term, 1, len(entries)+1)
+	terms[0] = posting.Term{Param: number}
 	for _, e := range entries {
 		number, err := n.number(e.Param)
 		if err != nil {
 			return nil, err
 		}
-		if number != terms[0].param {
-			terms = append(terms, term{number, e.Key})
+		if number != terms[0].Param {
+			terms = append(terms, posting.Term{Param: number, Key: e.Key})
 		}
 	}
 	return terms, nil
@@ -340,8 +341,8 @@ func (s *Store) finisher() {
 		if len(g.written) > 0 {
 			started := time.Now()
 			if err := s.sync(g); err != nil {
-				s.failure.set(err)
-				g.fail(s.failure.get)
+				s.failure.Set(err)
+				g.fail(s.failure.Get)
 			} else {
 				s.publish(g)
 			}
@@ -358,7 +359,7 @@ func (s *Store) sync(g *group) error {
 	if err := g.batch.SyncWait(); err != nil {
 		return err
 	}
-	if err := s.failure.get(); err != nil {
+	if err := s.failure.Get(); err != nil {
 		return err
 	}
 	return g.batch.Close()

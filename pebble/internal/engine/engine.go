@@ -1,5 +1,6 @@
-// Package engine owns what every folder with an engine in it has in common: the
-// reasons not to open one, and what the engine tells the log.
+// Package engine owns what every folder with an engine in it has in common: how
+// it is made, the reasons not to open one, what the engine tells the log, and
+// what follows when its disk fails.
 //
 // It leaves to others: what is in the folder (pebble, pebble/record).
 package engine

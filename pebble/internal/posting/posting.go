@@ -1,7 +1,14 @@
-package pebble
+// Package posting owns sets of docs in the three forms that package pebble has
+// them in: lists by key in memory (Head), lists in files (containers, and Gather
+// for unions of them), and which of them are superseded (Lifetimes).
+//
+// It leaves to others: the keys of files, and when which list is written
+// (pebble).
+package posting
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -9,17 +16,32 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 )
 
+// ErrDamaged is the error for a list that cannot be one.
+var ErrDamaged = errors.New("pebble: a record is damaged")
+
+// SegmentBits is the size of a segment: the docs that share their upper bits.
+const SegmentBits = 16
+
+// A Doc is the dense number of a version: its store.T.
+type Doc uint32
+
+// MaxDoc is the last doc that can be given out.
+const MaxDoc = Doc(1<<32 - 2)
+
+// Segment is the segment that a doc is in.
+func (d Doc) Segment() uint16 { return uint16(d >> SegmentBits) }
+
 // A container is the stored form of the docs of one segment, by their low 16
 // bits: up to 4,095 of them as a sorted list of 2 bytes each, more as a bitmap
 // of 8,192 bytes. Its length tells which.
 const (
-	bitmapWords = 1 << segmentBits / 64
+	bitmapWords = 1 << SegmentBits / 64
 	bitmapBytes = bitmapWords * 8
 	maxList     = bitmapBytes/2 - 1
 )
 
-// appendContainer writes sorted, distinct lows as a container.
-func appendContainer(b []byte, lows []uint16) []byte {
+// Append writes sorted, distinct lows as a container.
+func Append(b []byte, lows []uint16) []byte {
 	if len(lows) <= maxList {
 		for _, low := range lows {
 			b = binary.BigEndian.AppendUint16(b, low)
@@ -40,11 +62,11 @@ func appendWords(b []byte, words *[bitmapWords]uint64) []byte {
 	return b
 }
 
-// readContainer appends the lows of a container.
-func readContainer(lows []uint16, b []byte) ([]uint16, error) {
+// Read appends the lows of a container.
+func Read(lows []uint16, b []byte) ([]uint16, error) {
 	if len(b) != bitmapBytes {
 		if len(b)%2 != 0 || len(b) > bitmapBytes {
-			return nil, fmt.Errorf("%w: container of %d bytes", errRecord, len(b))
+			return nil, fmt.Errorf("%w: container of %d bytes", ErrDamaged, len(b))
 		}
 		for ; len(b) > 0; b = b[2:] {
 			lows = append(lows, binary.BigEndian.Uint16(b))
@@ -59,8 +81,8 @@ func readContainer(lows []uint16, b []byte) ([]uint16, error) {
 	return lows, nil
 }
 
-// containerLen is the number of docs in a container.
-func containerLen(b []byte) int {
+// Len is the number of docs in a container.
+func Len(b []byte) int {
 	if len(b) != bitmapBytes {
 		return len(b) / 2
 	}
@@ -71,8 +93,8 @@ func containerLen(b []byte) int {
 	return n
 }
 
-// A gather is a union of postings under way. Docs may come in any order.
-type gather struct {
+// A Gather is a union of postings under way. Docs may come in any order.
+type Gather struct {
 	segments map[uint16]*gathered
 	// last is the segment that was added to last: postings come in runs.
 	last   *gathered
@@ -87,7 +109,7 @@ type gathered struct {
 	words *[bitmapWords]uint64
 }
 
-func (g *gather) segment(at uint16) *gathered {
+func (g *Gather) segment(at uint16) *gathered {
 	if g.last != nil && g.lastAt == at {
 		return g.last
 	}
@@ -105,8 +127,8 @@ func (g *gather) segment(at uint16) *gathered {
 	return s
 }
 
-// reset empties a gather for the next union.
-func (g *gather) reset() {
+// Reset empties a gather for the next union.
+func (g *Gather) Reset() {
 	if g.last != nil && g.last.words == nil {
 		g.spare, g.last.lows = g.last, g.last.lows[:0]
 	}
@@ -114,8 +136,8 @@ func (g *gather) reset() {
 	clear(g.segments)
 }
 
-// add adds the docs of a container.
-func (g *gather) add(segment uint16, container []byte) (err error) {
+// Add adds the docs of a container.
+func (g *Gather) Add(segment uint16, container []byte) (err error) {
 	s := g.segment(segment)
 	if len(container) == bitmapBytes {
 		s.spill()
@@ -125,13 +147,13 @@ func (g *gather) add(segment uint16, container []byte) (err error) {
 		return nil
 	}
 	if s.words == nil {
-		if s.lows, err = readContainer(s.lows, container); len(s.lows) > maxList {
+		if s.lows, err = Read(s.lows, container); len(s.lows) > maxList {
 			s.spill()
 		}
 		return err
 	}
 	if len(container)%2 != 0 || len(container) > bitmapBytes {
-		return fmt.Errorf("%w: container of %d bytes", errRecord, len(container))
+		return fmt.Errorf("%w: container of %d bytes", ErrDamaged, len(container))
 	}
 	for ; len(container) > 0; container = container[2:] {
 		low := binary.BigEndian.Uint16(container)
@@ -140,10 +162,10 @@ func (g *gather) add(segment uint16, container []byte) (err error) {
 	return nil
 }
 
-// addDocs adds single docs.
-func (g *gather) addDocs(docs []doc) {
+// AddDocs adds single docs.
+func (g *Gather) AddDocs(docs []Doc) {
 	for _, d := range docs {
-		s := g.segment(d.segment())
+		s := g.segment(d.Segment())
 		if s.words == nil {
 			if s.lows = append(s.lows, uint16(d)); len(s.lows) > maxList {
 				s.spill()
@@ -166,12 +188,12 @@ func (s *gathered) spill() {
 	s.lows = nil
 }
 
-// bitmap is the union.
-func (g *gather) bitmap() *roaring.Bitmap {
+// Bitmap is the union.
+func (g *Gather) Bitmap() *roaring.Bitmap {
 	result := roaring.New()
 	var docs []uint32
 	for _, at := range g.order() {
-		s, base := g.segments[at], uint32(at)<<segmentBits
+		s, base := g.segments[at], uint32(at)<<SegmentBits
 		if s.words != nil {
 			dense := roaring.FromDense(s.words[:], false)
 			result.Or(roaring.AddOffset64(dense, int64(base)))
@@ -188,7 +210,7 @@ func (g *gather) bitmap() *roaring.Bitmap {
 }
 
 // order is the segments, ascending.
-func (g *gather) order() []uint16 {
+func (g *Gather) order() []uint16 {
 	order := make([]uint16, 0, len(g.segments))
 	for at := range g.segments {
 		order = append(order, at)
@@ -197,11 +219,11 @@ func (g *gather) order() []uint16 {
 	return order
 }
 
-// among returns, in order, up to n of the docs that are in set.
-func (g *gather) among(set *roaring.Bitmap, n int) []doc {
+// Among returns, in order, up to n of the docs that are in set.
+func (g *Gather) Among(set *roaring.Bitmap, n int) []Doc {
 	for _, s := range g.segments {
 		if s.words != nil {
-			found := g.bitmap()
+			found := g.Bitmap()
 			found.And(set)
 			return firstDocs(found, n)
 		}
@@ -209,7 +231,7 @@ func (g *gather) among(set *roaring.Bitmap, n int) []doc {
 	if len(g.segments) == 1 {
 		return g.last.among(nil, g.lastAt, set, n)
 	}
-	var docs []doc
+	var docs []Doc
 	for _, at := range g.order() {
 		docs = g.segments[at].among(docs, at, set, n)
 	}
@@ -218,11 +240,11 @@ func (g *gather) among(set *roaring.Bitmap, n int) []doc {
 
 // among appends the docs of a list that are in set, as long as there are fewer
 // than n.
-func (s *gathered) among(docs []doc, segment uint16, set *roaring.Bitmap, n int) []doc {
+func (s *gathered) among(docs []Doc, segment uint16, set *roaring.Bitmap, n int) []Doc {
 	slices.Sort(s.lows)
 	last := -1
 	for _, low := range s.lows {
-		d := doc(segment)<<segmentBits | doc(low)
+		d := Doc(segment)<<SegmentBits | Doc(low)
 		if int(low) != last && len(docs) < n && set.Contains(uint32(d)) {
 			docs = append(docs, d)
 		}
@@ -232,10 +254,10 @@ func (s *gathered) among(docs []doc, segment uint16, set *roaring.Bitmap, n int)
 }
 
 // firstDocs are the first n docs of a set.
-func firstDocs(set *roaring.Bitmap, n int) []doc {
-	docs := make([]doc, 0, min(n, int(set.GetCardinality())))
+func firstDocs(set *roaring.Bitmap, n int) []Doc {
+	docs := make([]Doc, 0, min(n, int(set.GetCardinality())))
 	for it := set.Iterator(); len(docs) < n && it.HasNext(); {
-		docs = append(docs, doc(it.Next()))
+		docs = append(docs, Doc(it.Next()))
 	}
 	return docs
 }

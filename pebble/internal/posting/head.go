@@ -1,4 +1,4 @@
-package pebble
+package posting
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"github.com/tarnhealth/tarn/search"
 )
 
-// A head holds the terms of docs that are not sealed yet, in memory. One
+// A Head holds the terms of docs that are not sealed yet, in memory. One
 // goroutine adds, any number read.
 //
 // Each param has an ordered tree of its own under a mutex. A point read holds
@@ -21,14 +21,14 @@ import (
 // into, so a long walk neither waits for writes nor holds them up, and where
 // nobody walks, nothing is copied. The docs of a key are not in the tree: they
 // are only ever appended to, which needs no lock.
-type head struct {
+type Head struct {
 	// first and last are the docs that the head covers; last is 0 while empty.
-	first doc
-	last  atomic.Uint32
+	First Doc
+	Last  atomic.Uint32
 	// bytes is roughly the memory that the head takes.
-	bytes atomic.Int64
+	Bytes atomic.Int64
 	// params is indexed by param number.
-	params atomic.Pointer[[]*headParam]
+	Params atomic.Pointer[[]*HeadParam]
 
 	// The writer's own: the keys that it met last, by hash, and memory to cut
 	// keys and lists from, which lives as long as the head does.
@@ -41,36 +41,36 @@ type head struct {
 // that others before them had.
 type metKey struct {
 	param uint16
-	posting
+	Posting
 }
 
 // metKeys is how many keys a head remembers, a power of two.
 const metKeys = 1024
 
-type headParam struct {
+type HeadParam struct {
 	mu   sync.RWMutex
-	tree *btree.BTreeG[posting]
+	tree *btree.BTreeG[Posting]
 }
 
-// A posting is one key and the docs that have it.
-type posting struct {
-	key  []byte
+// A Posting is one key and the docs that have it.
+type Posting struct {
+	Key  []byte
 	list *docList
 }
 
-func (p posting) docs() []doc { return p.list.docs() }
+func (p Posting) Docs() []Doc { return p.list.docs() }
 
 // A docList is ascending docs. One goroutine appends, any number read.
 type docList struct {
 	n atomic.Uint32
 	// first is the list while it has one doc, as most have.
-	first [1]doc
+	first [1]Doc
 	// more is the list, at its full capacity, once it has had two.
-	more atomic.Pointer[[]doc]
+	more atomic.Pointer[[]Doc]
 }
 
 // docs is the list as it is now; nothing for nil.
-func (l *docList) docs() []doc {
+func (l *docList) docs() []Doc {
 	if l == nil {
 		return nil
 	}
@@ -84,7 +84,7 @@ func (l *docList) docs() []doc {
 
 // add appends a doc that is not below the last one, and reports whether it was
 // not the last one already.
-func (l *docList) add(d doc) bool {
+func (l *docList) add(d Doc) bool {
 	list := l.docs()
 	n := len(list)
 	switch {
@@ -95,7 +95,7 @@ func (l *docList) add(d doc) bool {
 	default:
 		more := l.more.Load()
 		if more == nil || n == len(*more) {
-			grown := make([]doc, max(4, 2*n))
+			grown := make([]Doc, max(4, 2*n))
 			copy(grown, list)
 			l.more.Store(&grown)
 			more = &grown
@@ -106,93 +106,93 @@ func (l *docList) add(d doc) bool {
 	return true
 }
 
-// A term is one entry with its param's number.
-type term struct {
-	param uint16
-	key   []byte
+// A Term is one entry with its param's number.
+type Term struct {
+	Param uint16
+	Key   []byte
 }
 
 // postingBytes is what a posting takes beside its key and docs.
 const postingBytes = 64
 
-func newHead(first doc) *head {
-	h := &head{first: first}
-	h.params.Store(new([]*headParam))
+func NewHead(first Doc) *Head {
+	h := &Head{First: first}
+	h.Params.Store(new([]*HeadParam))
 	return h
 }
 
-func (h *head) empty() bool { return h.last.Load() == 0 }
+func (h *Head) Empty() bool { return h.Last.Load() == 0 }
 
-// docs is the number of docs in the head.
-func (h *head) docs() int {
-	if h.empty() {
+// Docs is the number of docs in the head.
+func (h *Head) Docs() int {
+	if h.Empty() {
 		return 0
 	}
-	return int(h.last.Load()) - int(h.first) + 1
+	return int(h.Last.Load()) - int(h.First) + 1
 }
 
-// add adds the terms of a doc, which is higher than all before.
-func (h *head) add(d doc, terms []term) {
+// Add adds the terms of a doc, which is higher than all before.
+func (h *Head) Add(d Doc, terms []Term) {
 	for _, t := range terms {
 		if h.list(t).add(d) {
-			h.bytes.Add(4)
+			h.Bytes.Add(4)
 		}
 	}
-	h.last.Store(uint32(d))
+	h.Last.Store(uint32(d))
 }
 
 // list is the docs of a term, none where it is new.
-func (h *head) list(t term) *docList {
+func (h *Head) list(t Term) *docList {
 	if h.met == nil {
 		h.met = make([]metKey, metKeys)
 	}
-	slot := &h.met[(xxhash.Sum64(t.key)+uint64(t.param))%metKeys]
-	if slot.list == nil || slot.param != t.param || !bytes.Equal(slot.key, t.key) {
-		*slot = metKey{t.param, h.grow(t.param).posting(h, t.key)}
+	slot := &h.met[(xxhash.Sum64(t.Key)+uint64(t.Param))%metKeys]
+	if slot.list == nil || slot.param != t.Param || !bytes.Equal(slot.Key, t.Key) {
+		*slot = metKey{t.Param, h.grow(t.Param).posting(h, t.Key)}
 	}
 	return slot.list
 }
 
-func (h *head) param(number uint16) *headParam {
-	if p := *h.params.Load(); int(number) < len(p) {
+func (h *Head) Param(number uint16) *HeadParam {
+	if p := *h.Params.Load(); int(number) < len(p) {
 		return p[number]
 	}
 	return nil
 }
 
 // grow returns a param's tree, making it where it is not there.
-func (h *head) grow(number uint16) *headParam {
-	if p := h.param(number); p != nil {
+func (h *Head) grow(number uint16) *HeadParam {
+	if p := h.Param(number); p != nil {
 		return p
 	}
-	old := *h.params.Load()
-	list := make([]*headParam, max(len(old), int(number)+1))
+	old := *h.Params.Load()
+	list := make([]*HeadParam, max(len(old), int(number)+1))
 	copy(list, old)
-	p := &headParam{tree: btree.NewBTreeGOptions(lessPosting, btree.Options{NoLocks: true})}
+	p := &HeadParam{tree: btree.NewBTreeGOptions(lessPosting, btree.Options{NoLocks: true})}
 	list[number] = p
-	h.params.Store(&list)
+	h.Params.Store(&list)
 	return p
 }
 
-// drop forgets the terms of params. Their numbers may not come again.
-func (h *head) drop(numbers []uint16) {
-	list := slices.Clone(*h.params.Load())
+// Drop forgets the terms of params. Their numbers may not come again.
+func (h *Head) Drop(numbers []uint16) {
+	list := slices.Clone(*h.Params.Load())
 	for _, number := range numbers {
 		if int(number) < len(list) {
 			list[number] = nil
 		}
 	}
-	h.params.Store(&list)
+	h.Params.Store(&list)
 }
 
-func lessPosting(a, b posting) bool { return bytes.Compare(a.key, b.key) < 0 }
+func lessPosting(a, b Posting) bool { return bytes.Compare(a.Key, b.Key) < 0 }
 
 // posting returns the posting of a key, making it where it is not there.
-func (p *headParam) posting(h *head, key []byte) posting {
+func (p *HeadParam) posting(h *Head, key []byte) Posting {
 	var path btree.PathHint
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	found, ok := p.tree.GetHint(posting{key: key}, &path)
+	found, ok := p.tree.GetHint(Posting{Key: key}, &path)
 	if !ok {
 		found = h.cut(key)
 		p.tree.SetHint(found, &path)
@@ -207,43 +207,43 @@ const (
 )
 
 // cut makes an empty posting with a key of its own.
-func (h *head) cut(key []byte) posting {
-	h.bytes.Add(int64(len(key)) + postingBytes)
+func (h *Head) cut(key []byte) Posting {
+	h.Bytes.Add(int64(len(key)) + postingBytes)
 	if len(h.lists) == 0 {
 		h.lists = make([]docList, listBlock)
 	}
 	list := &h.lists[0]
 	h.lists = h.lists[1:]
 	if len(key) > keyBlock/16 {
-		return posting{bytes.Clone(key), list}
+		return Posting{bytes.Clone(key), list}
 	}
 	if cap(h.keys)-len(h.keys) < len(key) {
 		h.keys = make([]byte, 0, keyBlock)
 	}
 	start := len(h.keys)
 	h.keys = append(h.keys, key...)
-	return posting{h.keys[start:len(h.keys):len(h.keys)], list}
+	return Posting{h.keys[start:len(h.keys):len(h.keys)], list}
 }
 
-// get returns the docs of one key.
-func (p *headParam) get(key []byte) []doc {
+// Get returns the docs of one key.
+func (p *HeadParam) Get(key []byte) []Doc {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	found, _ := p.tree.Get(posting{key: key})
-	return found.docs()
+	found, _ := p.tree.Get(Posting{Key: key})
+	return found.Docs()
 }
 
-// snapshot is the tree as it is now.
-func (p *headParam) snapshot() *btree.BTreeG[posting] {
+// Snapshot is the tree as it is now.
+func (p *HeadParam) Snapshot() *btree.BTreeG[Posting] {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.tree.IsoCopy()
 }
 
-// scan calls fn for the postings with keys in span, in order, until it fails.
-func (p *headParam) scan(span search.Span, fn func(posting) error) (err error) {
-	p.snapshot().Ascend(posting{key: span.From}, func(found posting) bool {
-		if span.To != nil && bytes.Compare(found.key, span.To) >= 0 {
+// Scan calls fn for the postings with keys in span, in order, until it fails.
+func (p *HeadParam) Scan(span search.Span, fn func(Posting) error) (err error) {
+	p.Snapshot().Ascend(Posting{Key: span.From}, func(found Posting) bool {
+		if span.To != nil && bytes.Compare(found.Key, span.To) >= 0 {
 			return false
 		}
 		err = fn(found)

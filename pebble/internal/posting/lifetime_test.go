@@ -1,4 +1,4 @@
-package pebble
+package posting
 
 import (
 	"math/rand/v2"
@@ -10,19 +10,19 @@ import (
 // TestVisibleIsWhatIsAlive compares sets, dense and sparse ones, with what
 // their docs say one by one, at times before, between and after the ends.
 func TestVisibleIsWhatIsAlive(t *testing.T) {
-	const segment = 1 << segmentBits
+	const segment = 1 << SegmentBits
 	const last = 3*segment - 5
 	random := rand.New(rand.NewPCG(1, 2))
-	var lives lifetimes
-	ends := map[doc]doc{}
-	for by := doc(2 * segment); by <= last; by += 3 {
-		d := doc(random.IntN(segment/4)) + 1
+	var lives Lifetimes
+	ends := map[Doc]Doc{}
+	for by := Doc(2 * segment); by <= last; by += 3 {
+		d := Doc(random.IntN(segment/4)) + 1
 		if random.IntN(2) == 0 {
 			d += 2 * segment
 		}
 		if ends[d] == 0 && d < by {
 			ends[d] = by
-			lives.supersede(d, by)
+			lives.Supersede(d, by)
 		}
 	}
 	dense, sparse := roaring.New(), roaring.New()
@@ -30,16 +30,16 @@ func TestVisibleIsWhatIsAlive(t *testing.T) {
 	for range 100 {
 		sparse.Add(uint32(random.IntN(last)) + 1)
 	}
-	for _, at := range []doc{2 * segment, 2*segment + 1000, 2*segment + segment/2, last} {
+	for _, at := range []Doc{2 * segment, 2*segment + 1000, 2*segment + segment/2, last} {
 		for name, set := range map[string]*roaring.Bitmap{"dense": dense, "sparse": sparse, "empty": roaring.New()} {
 			want := roaring.New()
 			for it := set.Iterator(); it.HasNext(); {
-				if d := doc(it.Next()); d <= at && (ends[d] == 0 || ends[d] > at) {
+				if d := Doc(it.Next()); d <= at && (ends[d] == 0 || ends[d] > at) {
 					want.Add(uint32(d))
 				}
 			}
 			got := set.Clone()
-			if lives.visible(got, at); !got.Equals(want) {
+			if lives.Visible(got, at); !got.Equals(want) {
 				t.Errorf("%s at %d: %d docs, want %d", name, at, got.GetCardinality(), want.GetCardinality())
 			}
 		}
@@ -48,11 +48,11 @@ func TestVisibleIsWhatIsAlive(t *testing.T) {
 
 // TestVisibleAtTheLastDoc looks at the very end of the numbers.
 func TestVisibleAtTheLastDoc(t *testing.T) {
-	var lives lifetimes
-	lives.supersede(maxDoc-2, maxDoc-1)
+	var lives Lifetimes
+	lives.Supersede(MaxDoc-2, MaxDoc-1)
 	set := roaring.New()
-	set.AddRange(uint64(maxDoc)-1000, uint64(maxDoc)+1)
-	if lives.visible(set, maxDoc); set.Contains(uint32(maxDoc-2)) || set.GetCardinality() != 1000 {
+	set.AddRange(uint64(MaxDoc)-1000, uint64(MaxDoc)+1)
+	if lives.Visible(set, MaxDoc); set.Contains(uint32(MaxDoc-2)) || set.GetCardinality() != 1000 {
 		t.Errorf("%d docs", set.GetCardinality())
 	}
 }
@@ -60,15 +60,15 @@ func TestVisibleAtTheLastDoc(t *testing.T) {
 // BenchmarkVisible narrows all of four segments where a hundredth of the docs
 // were superseded.
 func BenchmarkVisible(b *testing.B) {
-	const docs = 4 << segmentBits
-	var lives lifetimes
-	for d := doc(1); d < docs; d += 100 {
-		lives.supersede(d, docs)
+	const docs = 4 << SegmentBits
+	var lives Lifetimes
+	for d := Doc(1); d < docs; d += 100 {
+		lives.Supersede(d, docs)
 	}
 	all := roaring.New()
 	all.AddRange(1, docs)
 	b.ReportAllocs()
 	for b.Loop() {
-		lives.visible(all.Clone(), docs)
+		lives.Visible(all.Clone(), docs)
 	}
 }

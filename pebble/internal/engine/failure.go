@@ -1,4 +1,4 @@
-package pebble
+package engine
 
 import (
 	"fmt"
@@ -10,18 +10,18 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 )
 
-// A failure is the first error of the disk. After it, the store only reads: it
+// A Failure is the first error of the disk. After it, the store only reads: it
 // cannot know whether the batch that failed will be found when the folder is
 // opened again.
-type failure struct {
+type Failure struct {
 	mu    sync.Mutex
 	cause error
 	dead  bool
 }
 
-// get returns what callers are to see, nil while all is well. Each gets an
+// Get returns what callers are to see, nil while all is well. Each gets an
 // error of its own, which it may add to.
-func (f *failure) get() error {
+func (f *Failure) Get() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.cause == nil {
@@ -32,26 +32,26 @@ func (f *failure) get() error {
 			"free or repair the disk and start the server again").Because(f.cause)
 }
 
-// fatal reports whether the engine gave up in the middle of a call.
-func (f *failure) fatal() bool {
+// Fatal reports whether the engine gave up in the middle of a call.
+func (f *Failure) Fatal() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.dead
 }
 
-// set records an error and returns what callers are to see.
-func (f *failure) set(cause error) error {
+// Set records an error and returns what callers are to see.
+func (f *Failure) Set(cause error) error {
 	f.mu.Lock()
 	if f.cause == nil {
 		f.cause = cause
 	}
 	f.mu.Unlock()
-	return f.get()
+	return f.Get()
 }
 
-// guard runs a call of the engine and turns its panics, which is how it gives
+// Guard runs a call of the engine and turns its panics, which is how it gives
 // up, into errors.
-func (f *failure) guard(call func() error) (err error) {
+func (f *Failure) Guard(call func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			f.mu.Lock()
@@ -63,28 +63,28 @@ func (f *failure) guard(call func() error) (err error) {
 	return call()
 }
 
-// minFree is how much of the disk stays free: enough for the engine to write
+// MinFree is how much of the disk stays free: enough for the engine to write
 // out what it has taken. Beyond it, the engine would give up.
-const minFree = 128 << 20
+const MinFree = 128 << 20
 
-// A gauge watches the free space of a folder's disk. It belongs to the writer.
-type gauge struct {
-	checked time.Time
+// A Gauge watches the free space of a folder's disk. It belongs to the writer.
+type Gauge struct {
+	Checked time.Time
 	low     bool
 	free    uint64
 }
 
-// check refuses writes while the disk is nearly full. It looks once a second.
-func (g *gauge) check(fs vfs.FS, dir string) error {
-	if time.Since(g.checked) >= time.Second {
+// Check refuses writes while the disk is nearly full. It looks once a second.
+func (g *Gauge) Check(fs vfs.FS, dir string) error {
+	if time.Since(g.Checked) >= time.Second {
 		usage, err := fs.GetDiskUsage(dir)
-		g.checked, g.free = time.Now(), usage.AvailBytes
-		g.low = err == nil && usage.AvailBytes < minFree
+		g.Checked, g.free = time.Now(), usage.AvailBytes
+		g.low = err == nil && usage.AvailBytes < MinFree
 	}
 	if !g.low {
 		return nil
 	}
 	return fhir.Errorf(fhir.KindUnavailable,
 		"the disk of the data store is nearly full: %d MB are free, %d MB are needed; free some space and try again",
-		g.free>>20, minFree>>20)
+		g.free>>20, MinFree>>20)
 }

@@ -1,4 +1,4 @@
-package pebble
+package posting
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ import (
 // read holds all docs from the first on, and never fewer than before.
 func TestHeadIsReadWhileItGrows(t *testing.T) {
 	const docs, param = 5000, 3
-	h := newHead(1)
-	h.add(1, []term{{param, []byte("all")}})
+	h := NewHead(1)
+	h.Add(1, []Term{{param, []byte("all")}})
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	for reader := range 2 {
@@ -24,15 +24,15 @@ func TestHeadIsReadWhileItGrows(t *testing.T) {
 					return
 				default:
 				}
-				list := h.param(param).get([]byte("all"))
+				list := h.Param(param).Get([]byte("all"))
 				if reader == 1 {
-					_ = h.param(param).scan(search.Exactly([]byte("all")), func(p posting) error {
-						list = p.docs()
+					_ = h.Param(param).Scan(search.Exactly([]byte("all")), func(p Posting) error {
+						list = p.Docs()
 						return nil
 					})
 				}
 				for i, d := range list {
-					if d != doc(i+1) {
+					if d != Doc(i+1) {
 						t.Errorf("doc %d is at place %d", d, i)
 						return
 					}
@@ -45,16 +45,16 @@ func TestHeadIsReadWhileItGrows(t *testing.T) {
 			}
 		})
 	}
-	for d := doc(2); d <= docs; d++ {
-		h.add(d, []term{{param, []byte("all")}, {param, fmt.Appendf(nil, "only %d", d)}, {param, []byte("all")}})
+	for d := Doc(2); d <= docs; d++ {
+		h.Add(d, []Term{{param, []byte("all")}, {param, fmt.Appendf(nil, "only %d", d)}, {param, []byte("all")}})
 	}
 	close(done)
 	wg.Wait()
-	if n := len(h.param(param).get([]byte("all"))); n != docs {
+	if n := len(h.Param(param).Get([]byte("all"))); n != docs {
 		t.Errorf("%d docs, want %d: one for each, though some have the key twice", n, docs)
 	}
-	for d := doc(2); d <= docs; d++ {
-		if list := h.param(param).get(fmt.Appendf(nil, "only %d", d)); len(list) != 1 || list[0] != d {
+	for d := Doc(2); d <= docs; d++ {
+		if list := h.Param(param).Get(fmt.Appendf(nil, "only %d", d)); len(list) != 1 || list[0] != d {
 			t.Fatalf("the key of doc %d has %d", d, list)
 		}
 	}
@@ -63,21 +63,21 @@ func TestHeadIsReadWhileItGrows(t *testing.T) {
 // TestHeadTellsParamsApart adds the same key under many params, which share
 // the places where keys are remembered.
 func TestHeadTellsParamsApart(t *testing.T) {
-	h := newHead(1)
+	h := NewHead(1)
 	const params = 2 * metKeys
-	for d := doc(1); d <= 3; d++ {
+	for d := Doc(1); d <= 3; d++ {
 		for p := range uint16(params) {
 			if (int(p)+int(d))%2 == 0 {
-				h.add(d, []term{{p, []byte("key")}})
+				h.Add(d, []Term{{p, []byte("key")}})
 			}
 		}
 	}
 	for p := range uint16(params) {
-		want := []doc{1, 3}
+		want := []Doc{1, 3}
 		if p%2 == 0 {
-			want = []doc{2}
+			want = []Doc{2}
 		}
-		if got := h.param(p).get([]byte("key")); fmt.Sprint(got) != fmt.Sprint(want) {
+		if got := h.Param(p).Get([]byte("key")); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Fatalf("param %d has %d, want %d", p, got, want)
 		}
 	}

@@ -1,0 +1,106 @@
+package pebble
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"pgregory.net/rapid"
+
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+)
+
+func TestHeader(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := header{
+			op: store.OpKind(rapid.IntRange(1, 3).Draw(t, "op")), born: rapid.Bool().Draw(t, "born"),
+			prev: doc(rapid.Uint32().Draw(t, "prev")), number: rapid.Uint64().Draw(t, "number"),
+			micros: rapid.Int64().Draw(t, "micros"), codec: codecS2,
+			at: rapid.IntRange(0, 1<<30).Draw(t, "at"), form: 2,
+		}
+		b := appendVersion(nil, &want, "Patient", "a")
+		got, resourceType, id, err := readVersion(b)
+		if err != nil || got != want || resourceType != "Patient" || id != "a" {
+			t.Fatalf("%+v comes back as %+v, %s/%s, %v", want, got, resourceType, id, err)
+		}
+		c := current{7, want}
+		if got, err := readCurrent(c.append(nil)); err != nil || got != c {
+			t.Fatalf("%+v comes back as %+v, %v", c, got, err)
+		}
+		for n := range len(b) - len("a") {
+			if _, _, _, err := readVersion(b[:n]); err == nil {
+				t.Fatalf("%d bytes of %d are accepted", n, len(b))
+			}
+		}
+	})
+}
+
+// TestWalk walks random spans of prefix-free keys in both directions, over a
+// file and two heads, and compares with a sorted list. Keys and bounds are of
+// few letters, zero among them, so that many bounds extend a key.
+func TestWalk(t *testing.T) {
+	fs := vfs.NewMem()
+	s := openTest(t, fs, 0)
+	defer s.Close()
+	keys := [][]byte{{1}, {2, 0}, {2, 1}, {2, 2, 0}, {2, 2, 1, 0}, {2, 2, 1, 1}, {3}, {4, 0, 0, 0, 0}, {5, 255, 255}, {255, 255}}
+	s.index.Store(&index{heads: []*posting.Head{posting.NewHead(1)}})
+	for d := doc(1); d <= 300; d++ {
+		h := s.index.Load().head()
+		key := keys[int(d)*7%len(keys)]
+		h.Add(d, []posting.Term{{Param: 5, Key: key}, {Param: 6, Key: []byte{9}}})
+		switch d {
+		case 150:
+			if err := s.seal(seal{head: h, counts: tally{}}); err != nil {
+				t.Fatal(err)
+			}
+		case 220:
+			s.index.Store(&index{heads: []*posting.Head{h, posting.NewHead(221)}})
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		bound := rapid.OneOf(
+			rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 2, 3, 4, 5, 255}), 0, 6),
+			rapid.Map(rapid.SampledFrom(keys), func(key []byte) []byte { return append(bytes.Clone(key), 0) }),
+			rapid.SampledFrom(keys))
+		span := search.Span{From: bound.Draw(t, "from")}
+		if rapid.Bool().Draw(t, "end") {
+			span.To = bound.Draw(t, "to")
+		}
+		w := &walk{desc: rapid.Bool().Draw(t, "desc")}
+		if err := w.add(s.terms(), 5, span); err != nil {
+			t.Fatal(err)
+		}
+		defer w.close()
+		var want []string
+		for _, key := range keys {
+			if span.Contains(key) {
+				want = append(want, fmt.Sprintf("%x 30", key))
+			}
+		}
+		if w.desc {
+			slices.Reverse(want)
+		}
+		var got []string
+		for key := w.key(); key != nil; key = w.key() {
+			key = bytes.Clone(key)
+			var g posting.Gather
+			if err := w.take(key, &g); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, fmt.Sprintf("%x %d", key, g.Bitmap().GetCardinality()))
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("walk %x: %v, want %v", span, got, want)
+		}
+		set, err := s.terms().union(5, []search.Span{span}, nil, nil)
+		if err != nil || int(set.GetCardinality()) != 30*len(want) {
+			t.Fatalf("union of %x: %d docs, %v, want %d", span, set.GetCardinality(), err, 30*len(want))
+		}
+	})
+	// Let Close seal what fits the store's (empty) log.
+	s.index.Store(&index{heads: []*posting.Head{posting.NewHead(1)}})
+}
