@@ -243,3 +243,26 @@ func TestCheckRoles(t *testing.T) {
 		}
 	}
 }
+
+// TestAccessIsSafeForConcurrentUse shares one Access among many requests.
+func TestAccessIsSafeForConcurrentUse(t *testing.T) {
+	access := decide(t, authz.Caller{Scopes: parse(t, "patient/*.cruds"), Patient: "p2"}, authz.Policy{})
+	want := ids(t, decide(t, authz.Caller{Scopes: parse(t, "patient/*.cruds"), Patient: "p2"}, authz.Policy{}), authz.Read)
+	got := make([]string, 8)
+	var wait sync.WaitGroup
+	for n := range got {
+		wait.Go(func() {
+			for _, c := range candidates() {
+				if ok, err := access.Allows(authz.Read, c, exists); ok && err == nil {
+					got[n] += " " + c.Type + "/" + c.ID
+				}
+			}
+		})
+	}
+	wait.Wait()
+	for _, g := range got {
+		if strings.TrimSpace(g) != want {
+			t.Errorf("got %s\nwant %s", g, want)
+		}
+	}
+}
