@@ -47,6 +47,7 @@ type metKey struct {
 // metKeys is how many keys a head remembers, a power of two.
 const metKeys = 1024
 
+// A HeadParam is the terms of one param.
 type HeadParam struct {
 	mu   sync.RWMutex
 	tree *btree.BTreeG[Posting]
@@ -58,6 +59,7 @@ type Posting struct {
 	list *docList
 }
 
+// Docs are the docs that have the key, as they are now, ascending. Read-only.
 func (p Posting) Docs() []Doc { return p.list.docs() }
 
 // A docList is ascending docs. One goroutine appends, any number read.
@@ -115,12 +117,14 @@ type Term struct {
 // postingBytes is what a posting takes beside its key and docs.
 const postingBytes = 64
 
+// NewHead returns an empty head for docs from first on.
 func NewHead(first Doc) *Head {
 	h := &Head{First: first}
 	h.Params.Store(new([]*HeadParam))
 	return h
 }
 
+// Empty reports whether no doc was added.
 func (h *Head) Empty() bool { return h.Last.Load() == 0 }
 
 // Docs is the number of docs in the head.
@@ -153,6 +157,7 @@ func (h *Head) list(t Term) *docList {
 	return slot.list
 }
 
+// Param is the terms of a param, nil where there are none.
 func (h *Head) Param(number uint16) *HeadParam {
 	if p := *h.Params.Load(); int(number) < len(p) {
 		return p[number]

@@ -23,6 +23,7 @@ type Lifetimes struct {
 	dirty map[uint16]bool
 }
 
+// A chunk is the docs that share their bits from ChunkBits on: ChunkDocs.
 const (
 	ChunkBits = 12
 	ChunkDocs = 1 << ChunkBits
