@@ -150,8 +150,8 @@ func stillCurrent(e store.Erasure) error {
 // erase erases a batch, and records it before. What is gone already, for
 // another erasure was faster, does not count.
 func (x *eraser) erase(ctx context.Context, batch []store.Erasure) error {
-	if len(batch) == 0 {
-		return nil
+	if len(batch) == 0 || ctx.Err() != nil {
+		return ctx.Err()
 	}
 	for _, e := range batch {
 		if err := x.check(e.Type); err != nil {

@@ -2,6 +2,7 @@ package datastore
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/tarnhealth/tarn/authz"
@@ -151,8 +152,8 @@ func (b *batcher) flush(ctx context.Context) error {
 // deleted takes every resource of a type whose current version is a deletion.
 // It walks the history of the type.
 func (b *batcher) deleted(ctx context.Context, resourceType string) error {
-	return b.walk(ctx, store.History{Type: resourceType}, func(v *store.Version, current bool) error {
-		if current && v.Deleted() {
+	return b.walk(ctx, store.History{Type: resourceType}, (*store.Version).Deleted, func(v *store.Version, current bool) error {
+		if current {
 			b.add(store.Erasure{Type: v.Type, ID: v.ID})
 		}
 		return nil
@@ -161,7 +162,8 @@ func (b *batcher) deleted(ctx context.Context, resourceType string) error {
 
 // older takes every version that is not the current one.
 func (b *batcher) older(ctx context.Context, q store.History) error {
-	return b.walk(ctx, q, func(v *store.Version, current bool) error {
+	any := func(*store.Version) bool { return true }
+	return b.walk(ctx, q, any, func(v *store.Version, current bool) error {
 		if !current {
 			b.add(store.Erasure{Type: v.Type, ID: v.ID, Number: v.Number})
 		}
@@ -169,10 +171,10 @@ func (b *batcher) older(ctx context.Context, q store.History) error {
 	})
 }
 
-// walk calls take for each version of a history, newest first, and erases what
-// is left in the batch after it. The history is read in portions, with what was
-// taken of each erased before the next.
-func (b *batcher) walk(ctx context.Context, q store.History, take func(v *store.Version, current bool) error) error {
+// walk calls take for each version of a history that may be wanted, newest
+// first, and erases what it gathers. The history is read in portions, with what
+// was taken of each erased before the next.
+func (b *batcher) walk(ctx context.Context, q store.History, wanted func(*store.Version) bool, take func(v *store.Version, current bool) error) error {
 	for {
 		n := 0
 		history, err := b.view.History(ctx, q)
@@ -184,12 +186,10 @@ func (b *batcher) walk(ctx context.Context, q store.History, take func(v *store.
 				return storeError(err)
 			}
 			q.Before = v.T
-			current, err := b.isCurrent(ctx, &v)
-			if err != nil {
-				return err
-			}
-			if err := take(&v, current); err != nil {
-				return err
+			if wanted(&v) {
+				if err := b.consider(ctx, &v, take); err != nil {
+					return err
+				}
 			}
 			if n++; n == historyPortion || b.result.More {
 				break
@@ -205,10 +205,14 @@ func (b *batcher) walk(ctx context.Context, q store.History, take func(v *store.
 // them is erased.
 const historyPortion = 5000
 
-func (b *batcher) isCurrent(ctx context.Context, v *store.Version) (bool, error) {
+// consider calls take for a version, unless another erasure was faster.
+func (b *batcher) consider(ctx context.Context, v *store.Version, take func(v *store.Version, current bool) error) error {
 	newest, err := b.view.view.Read(ctx, v.Type, v.ID)
-	if err != nil {
-		return false, storeError(err)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
 	}
-	return newest.Number == v.Number, nil
+	if err != nil {
+		return storeError(err)
+	}
+	return take(v, newest.Number == v.Number)
 }

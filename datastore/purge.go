@@ -104,7 +104,7 @@ func (p *purge) ofType(ctx context.Context, resourceType string, where search.No
 	if err != nil || p.walked {
 		return err
 	}
-	return batch.walk(ctx, store.History{Type: resourceType}, func(v *store.Version, current bool) error {
+	return batch.walk(ctx, store.History{Type: resourceType}, p.mayConcern, func(v *store.Version, current bool) error {
 		return p.past(ctx, batch, v, current, whole)
 	})
 }
@@ -149,11 +149,6 @@ func (p *purge) past(ctx context.Context, batch *batcher, v *store.Version, curr
 // alone reports whether a version is in the patient's compartment and in no
 // other patient's.
 func (p *purge) alone(v *store.Version) (bool, error) {
-	// Most versions of a history do not name the patient at all. A text with
-	// an escape may do so in another spelling.
-	if !bytes.Contains(v.Body.JSON, []byte(p.id)) && bytes.IndexByte(v.Body.JSON, '\\') < 0 {
-		return false, nil
-	}
 	c, err := candidate(p.store.params.now.Load(), p.store.base, *v)
 	if err != nil {
 		return false, err
@@ -170,4 +165,10 @@ func (p *purge) alone(v *store.Version) (bool, error) {
 		}
 	}
 	return in && others == 0, nil
+}
+
+// mayConcern is false for the versions, most of a history, that do not name the
+// patient at all. A text with an escape may do so in another spelling.
+func (p *purge) mayConcern(v *store.Version) bool {
+	return v.Deleted() || bytes.Contains(v.Body.JSON, []byte(p.id)) || bytes.IndexByte(v.Body.JSON, '\\') >= 0
 }

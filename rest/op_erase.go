@@ -118,7 +118,14 @@ func (r *request) selection(in *arguments) (e datastore.Erasing, sel datastore.S
 }
 
 func (r *request) erasing() datastore.Erasing {
-	return datastore.Erasing{Operation: r.interaction}
+	e := datastore.Erasing{Operation: r.interaction}
+	if r.attempt != nil {
+		e.Progress = func(so datastore.Erased) {
+			r.attempt.wrote.Store(true)
+			r.attempt.done.Store(int64(so.Versions))
+		}
+	}
+	return e
 }
 
 // writeErased answers with a Parameters resource: what is gone, the
