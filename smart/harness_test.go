@@ -73,7 +73,7 @@ var clientKeys = sync.OnceValue(func() (k struct {
 })
 
 // publicKeys is the JWKS of asymmetric clients.
-func publicKeys(t *testing.T) json.RawMessage {
+func publicKeys(t testing.TB) json.RawMessage {
 	t.Helper()
 	k := clientKeys()
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{

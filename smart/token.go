@@ -96,10 +96,24 @@ func (s *Service) respond(q *tokenRequest, claims token.Claims, lifetime time.Du
 	if q.thumbprint != "" {
 		kind = "DPoP"
 	}
-	s.event(q.r, Event{Kind: "token", ClientID: q.client.ID, UserID: claims.Subject, Scope: claims.Scope, Patient: claims.Patient})
+	s.event(q.r, Event{
+		Kind: "token", ClientID: q.client.ID, UserID: claims.Subject, DataStore: s.storeIDs(claims.Audience),
+		Scope: claims.Scope, Patient: claims.Patient,
+	})
 	return tokenResponse{
 		"access_token": raw, "token_type": kind, "expires_in": int(lifetime.Seconds()), "scope": claims.Scope,
 	}, raw, nil
+}
+
+// storeIDs are the ids of the data stores of an audience.
+func (s *Service) storeIDs(audience []string) string {
+	var ids []string
+	for _, one := range audience {
+		if store, ok := s.storeOf(one); ok {
+			ids = append(ids, store.Record().ID)
+		}
+	}
+	return strings.Join(ids, " ")
 }
 
 // add puts the launch context into a response.
