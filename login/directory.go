@@ -215,7 +215,10 @@ func (d *Directory) SetPassword(ctx context.Context, id, password string, tempor
 // ResetPassword gives a user a temporary password, which it returns.
 func (d *Directory) ResetPassword(ctx context.Context, id string) (string, error) {
 	password := temporaryPassword()
-	return password, d.SetPassword(ctx, id, password, true)
+	if err := d.SetPassword(ctx, id, password, true); err != nil {
+		return "", err
+	}
+	return password, nil
 }
 
 // Unlock forgets failed sign-ins of a user.

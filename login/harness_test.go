@@ -53,7 +53,7 @@ func (c *clock) pass(d time.Duration) {
 
 // A world is a service on an in-memory file system, with a clock that stands.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	clock  *clock
 	fs     *vfs.MemFS
 	db     kv.DB
@@ -64,7 +64,7 @@ type world struct {
 	events []Event
 }
 
-func newWorld(t *testing.T, change ...func(*Config)) *world {
+func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, fs: vfs.NewCrashableMem(), log: &bytes.Buffer{}}
 	box, err := crypt.NewBox(bytes.Repeat([]byte{7}, 32))
@@ -160,7 +160,7 @@ func (w *world) add(username string, change ...func(*NewUser)) *User {
 // redirects by itself.
 type person struct {
 	w      *world
-	t      *testing.T
+	t      testing.TB
 	client *http.Client
 	header http.Header
 	at     *url.URL
@@ -353,7 +353,7 @@ type posted struct {
 	values url.Values
 }
 
-func forms(t *testing.T, body string) []posted {
+func forms(t testing.TB, body string) []posted {
 	var list []posted
 	for e := range elements(t, body) {
 		switch {
@@ -373,7 +373,7 @@ func decoder(body string) *xml.Decoder {
 }
 
 // elements yields the start tags of a page in their order.
-func elements(t *testing.T, body string) func(func(xml.StartElement) bool) {
+func elements(t testing.TB, body string) func(func(xml.StartElement) bool) {
 	return func(yield func(xml.StartElement) bool) {
 		d := decoder(body)
 		for {
@@ -432,7 +432,7 @@ var void = []string{"meta", "link", "input", "img", "br"}
 // checkPage checks what every page must have: headers, well-formed HTML, a
 // language, one main heading, landmarks, unique ids, a label for each input,
 // a name for each button and picture, and references that lead somewhere.
-func checkPage(t *testing.T, name string, head http.Header, body string) {
+func checkPage(t testing.TB, name string, head http.Header, body string) {
 	t.Helper()
 	checkHeaders(t, name, head)
 	var open []string
@@ -518,7 +518,7 @@ func checkPage(t *testing.T, name string, head http.Header, body string) {
 	}
 }
 
-func checkHeaders(t *testing.T, name string, head http.Header) {
+func checkHeaders(t testing.TB, name string, head http.Header) {
 	t.Helper()
 	for header, want := range map[string]string{
 		"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Cache-Control": "no-store",

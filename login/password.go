@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -39,6 +40,7 @@ type hasher struct {
 	cost  Cost
 	turn  chan struct{}
 	dummy string
+	runs  atomic.Int64 // hashes made so far
 }
 
 func newHasher(cost Cost) (*hasher, error) {
@@ -71,6 +73,7 @@ func (h *hasher) hash(password string) string {
 func (h *hasher) key(password string, salt []byte, c Cost) []byte {
 	h.turn <- struct{}{}
 	defer func() { <-h.turn }()
+	h.runs.Add(1)
 	return argon2.IDKey([]byte(prepare(password)), salt, c.Time, c.Memory, c.Threads, hashSize)
 }
 

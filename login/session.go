@@ -42,6 +42,8 @@ const (
 	sessionCookie = "tarn-session"
 	// seenEvery is how often a session's use is written down.
 	seenEvery = time.Minute
+	// maxSessions is how many a user has at once; one more ends the oldest.
+	maxSessions = 100
 )
 
 func newID() string {
@@ -193,7 +195,8 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request, user *record, am
 // errStale is for a sign-in whose user was changed while it went on.
 var errStale = errors.New("login: the user was changed during the sign-in")
 
-// keepLive drops the ids of sessions that are over from a user.
+// keepLive drops the ids of sessions that are over from a user, and makes room
+// for one more.
 func keepLive(tx kv.Tx, u *record) error {
 	var live []string
 	for _, id := range u.Sessions {
@@ -203,6 +206,12 @@ func keepLive(tx kv.Tx, u *record) error {
 		} else if !errors.Is(err, kv.ErrNotFound) {
 			return err
 		}
+	}
+	for len(live) >= maxSessions {
+		if err := sessionTable.Delete(tx, live[0]); err != nil {
+			return err
+		}
+		live = live[1:]
 	}
 	u.Sessions = live
 	return nil

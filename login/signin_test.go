@@ -331,3 +331,43 @@ func TestLogsHoldNoNames(t *testing.T) {
 		t.Errorf("the log does not tell of the sign-in:\n%s", text)
 	}
 }
+
+// TestManySessions signs in more often than a user may have sessions.
+func TestManySessions(t *testing.T) {
+	w := newWorld(t)
+	u := w.add("ana")
+	first := w.person()
+	first.signIn("ana", good)
+	var second *person
+	for i := range maxSessions {
+		p := w.person()
+		p.signIn("ana", good).wantRedirect("/account")
+		if i == 0 {
+			second = p
+		}
+	}
+	first.wantNobody()
+	second.wantUser(u.ID, "pwd")
+	if list, err := w.s.Sessions(t.Context(), u.ID); err != nil || len(list) != maxSessions {
+		t.Errorf("%d sessions, %v", len(list), err)
+	}
+}
+
+// TestSameWork: whatever is wrong, and where nothing is, one password is
+// hashed.
+func TestSameWork(t *testing.T) {
+	w := newWorld(t)
+	w.add("ana")
+	w.add("federated", func(n *NewUser) { n.Password = "" })
+	off := w.add("off")
+	if err := w.s.Directory().Disable(t.Context(), off.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range [][2]string{{"ana", good}, {"ana", "wrong"}, {"nobody", good}, {"federated", ""}, {"federated", good}, {"off", good}, {"off", "wrong"}, {"", ""}, {"\x00", "x"}} {
+		before := w.s.directory.hasher.runs.Load()
+		w.person().signIn(c[0], c[1])
+		if n := w.s.directory.hasher.runs.Load() - before; n != 1 {
+			t.Errorf("%q: %d hashes", c, n)
+		}
+	}
+}
