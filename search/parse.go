@@ -323,5 +323,5 @@ var refusedParams = map[string]string{
 	"_filter": "it stands by itself, without a modifier and outside of chains",
 	"_has":    "a reverse chain looks like _has:Observation:patient:code",
 	"_list":   "it takes no modifier and is no part of a _filter",
-	"_query":  "named queries are not offered yet",
+	"_query":  "there are no named queries",
 }

@@ -138,7 +138,7 @@ func (p *parser) sort(pair Pair) *fhir.Error {
 			return fhir.Errorf(fhir.KindInvalid, "the value %q of _sort has an empty key", pair.Value)
 		}
 		if code == keyScore {
-			if err := p.byScore(pair); err != nil {
+			if err := p.byScore(); err != nil {
 				return err
 			}
 			continue
@@ -158,12 +158,9 @@ func (p *parser) sort(pair Pair) *fhir.Error {
 // keyScore is the key of _sort for relevance.
 const keyScore = "_score"
 
-func (p *parser) byScore(pair Pair) *fhir.Error {
-	switch {
-	case !p.opt.Rank:
+func (p *parser) byScore() *fhir.Error {
+	if !p.opt.Rank {
 		return fhir.Errorf(fhir.KindNotSupported, "_sort=_score is not supported here")
-	case strings.TrimPrefix(pair.Value, "-") != keyScore:
-		return fhir.Errorf(fhir.KindInvalid, "_sort: _score is an order by itself, without other keys")
 	}
 	p.seen[keyScore] = true
 	return nil
