@@ -23,6 +23,7 @@ import (
 // A server serves the FHIR API from a memory file system.
 type server struct {
 	url     string
+	handler http.Handler
 	catalog *datastore.Catalog
 	clock   *clock
 	jobs    *job.Queue // run by runJobs
@@ -93,7 +94,8 @@ func openServer(t testing.TB, disk vfs.FS, c *clock, changes ...func(*rest.Optio
 	for _, change := range changes {
 		change(&opt)
 	}
-	web := httptest.NewServer(rest.New(opt))
+	s.handler = rest.New(opt)
+	web := httptest.NewServer(s.handler)
 	s.url = web.URL
 	t.Cleanup(func() {
 		web.Close()
