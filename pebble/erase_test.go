@@ -168,6 +168,43 @@ func TestIndexAtEveryWrite(t *testing.T) {
 	}
 }
 
+// TestUnindexLeavesNothing forgets a parameter whose terms are in files and in
+// the head: sealing the head does not bring them back.
+func TestUnindexLeavesNothing(t *testing.T) {
+	fs := vfs.NewMem()
+	s := openTest(t, fs, 13)
+	for i := range 30 {
+		op := testOp(fmt.Sprint("p", i), "x")
+		op.Entries = append(op.Entries, search.Entry{Param: testOther, Key: []byte{byte(i), 0}})
+		if _, err := s.Commit(context.Background(), []store.Op{op}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	number, ok := s.params.number(testOther)
+	if !ok {
+		t.Fatal("the parameter has no number")
+	}
+	if err := s.Unindex(context.Background(), []string{testOther.Key()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, fs, 13)
+	defer s.Close()
+	it, err := s.terms().iterator(number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer it.Close()
+	if it.First() {
+		t.Errorf("the files hold a term of it: %x", it.Key())
+	}
+	if n := named(t, s, "x"); n != 30 {
+		t.Errorf("%d are found by the other parameter", n)
+	}
+}
+
 func count(t *testing.T, s *Store, where search.Node) int {
 	t.Helper()
 	v, err := s.View(context.Background(), 0)

@@ -208,6 +208,12 @@ func testIndexConcurrent(t *testing.T, disk Disk) {
 				_, err := s.Erase(ctx, []store.Erasure{{Type: "Patient", ID: "03"}, {Type: "Patient", ID: "07"}})
 				erased <- err
 			}()
+		case n == 30: // what is stored, and maybe sealed, before Index goes on
+			for i := range 40 {
+				if _, err := s.Commit(ctx, []store.Op{shout.op(update(patient(fmt.Sprint("during", i), "ab")))}); err != nil {
+					return nil, err
+				}
+			}
 		case n < 60:
 			writing.write(3)
 		}
