@@ -45,7 +45,7 @@ func Cut(value string) (Prefix, string, error) {
 	for n < len(value) && isLetter(value[n]) {
 		n++
 	}
-	return 0, "", fhir.Errorf(fhir.KindInvalid, "%q is not a prefix; the Names are %s", value[:n], strings.Join(Names[:], ", "))
+	return 0, "", fhir.Errorf(fhir.KindInvalid, "%q is not a prefix; the prefixes are %s", value[:n], strings.Join(Names[:], ", "))
 }
 
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
