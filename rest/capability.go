@@ -18,6 +18,8 @@ import (
 type capability struct {
 	// registry is the search parameters that it lists.
 	registry *search.Registry
+	// security is what it says of authorization.
+	security *Security
 	body     []byte
 	etag     string
 }
@@ -61,15 +63,19 @@ func (h *handler) capability(s *datastore.Store) (*capability, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	registry := s.Registry()
-	if c := h.capabilities[s]; c != nil && c.registry == registry {
+	var security *Security
+	if h.Security != nil {
+		security = h.Security(s)
+	}
+	if c := h.capabilities[s]; c != nil && c.registry == registry && c.security == security {
 		return c, nil
 	}
-	body, err := json.Marshal(h.describe(s))
+	body, err := json.Marshal(h.describe(s, security))
 	if err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(body)
-	c := &capability{registry: registry, body: body, etag: `W/"` + hex.EncodeToString(sum[:8]) + `"`}
+	c := &capability{registry: registry, security: security, body: body, etag: `W/"` + hex.EncodeToString(sum[:8]) + `"`}
 	if len(h.capabilities) >= maxCapabilities {
 		clear(h.capabilities)
 	}
@@ -117,7 +123,10 @@ type (
 		Definition string `json:"definition"`
 	}
 	capabilitySecurity struct {
-		CORS bool `json:"cors"`
+		Extension   []capabilityExtension `json:"extension,omitempty"`
+		CORS        bool                  `json:"cors"`
+		Service     []capabilityConcept   `json:"service,omitempty"`
+		Description string                `json:"description,omitempty"`
 	}
 	capabilityCode struct {
 		Code string `json:"code"`
@@ -149,7 +158,7 @@ type (
 
 // describe makes the statement from the routes and the search parameters
 // there are, so that it cannot say what is not so.
-func (h *handler) describe(s *datastore.Store) capabilityStatement {
+func (h *handler) describe(s *datastore.Store, security *Security) capabilityStatement {
 	return capabilityStatement{
 		ResourceType: "CapabilityStatement", URL: s.Base() + "/metadata",
 		Name: "Tarn", Title: "Tarn FHIR data store", Status: "active",
@@ -160,7 +169,7 @@ func (h *handler) describe(s *datastore.Store) capabilityStatement {
 		Format:         []string{mimeFHIR, mimeXML, "application/json", "application/xml", "json", "xml"},
 		PatchFormat:    patchFormats,
 		Rest: []capabilityRest{{
-			Mode: "server", Security: capabilitySecurity{CORS: true},
+			Mode: "server", Security: describeSecurity(security),
 			Resource:    h.describeResources(s),
 			Interaction: append(h.interactionsAt(levelSystem, levelSystemSearch, levelSystemHistory), capabilityCode{"transaction"}),
 			SearchParam: resultParams,

@@ -8,11 +8,24 @@ import (
 // The headers that scripts of other origins may read and send.
 const (
 	exposedHeaders = "Location, Content-Location, ETag, Last-Modified, X-Request-Id, Retry-After, Allow, Accept-Patch, Preference-Applied, WWW-Authenticate, X-Progress, " + issuesHeader
-	allowedHeaders = "Accept, Authorization, Cache-Control, Content-Encoding, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Amz-Fhir-Idempotency-Key, X-Correlation-Id, " + explainHeader + ", X-Request-Id, X-Requested-With, " + levelHeader
+	allowedHeaders = "Accept, Authorization, Cache-Control, Content-Encoding, Content-Type, DPoP, Idempotency-Key, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Amz-Fhir-Idempotency-Key, X-Correlation-Id, " + explainHeader + ", X-Request-Id, X-Requested-With, " + levelHeader
 )
 
+// allowOrigin lets scripts of an origin read the answer, without credentials of
+// the browser's own (cookies).
+func (h *handler) allowOrigin(header http.Header, req *http.Request) {
+	allowed := "*"
+	if h.Origin != nil && !strings.HasSuffix(req.URL.Path, "/metadata") {
+		header.Add("Vary", "Origin")
+		if allowed = req.Header.Get("Origin"); allowed == "" || !h.Origin(req.Context(), allowed) {
+			return
+		}
+	}
+	header.Set("Access-Control-Allow-Origin", allowed)
+	header.Set("Access-Control-Expose-Headers", exposedHeaders)
+}
+
 // options answers OPTIONS: what is allowed at a URL, and CORS preflights.
-// Any origin may ask, without credentials of the browser's own (cookies).
 // https://fetch.spec.whatwg.org/#http-cors-protocol
 func options(w http.ResponseWriter, r *request) error {
 	r.interaction = "options"
@@ -22,7 +35,7 @@ func options(w http.ResponseWriter, r *request) error {
 	if strings.Contains(allow, http.MethodPatch) {
 		header.Set("Accept-Patch", strings.Join(patchFormats, ", "))
 	}
-	if r.header.Get("Access-Control-Request-Method") != "" {
+	if r.header.Get("Access-Control-Request-Method") != "" && header.Get("Access-Control-Allow-Origin") != "" {
 		header.Set("Access-Control-Allow-Methods", allow)
 		header.Set("Access-Control-Allow-Headers", allowedHeaders)
 		header.Set("Access-Control-Max-Age", "600")

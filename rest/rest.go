@@ -59,6 +59,13 @@ type Options struct {
 	Version string
 	// Async, if not nil, honours Prefer: respond-async.
 	Async *Async
+	// Origin says whether scripts of an origin may use the API; nil lets those
+	// of every origin. /metadata is open to all.
+	Origin func(ctx context.Context, origin string) bool
+	// Security, if not nil, says how callers prove who they are, for /metadata;
+	// nil where nobody has to. What it returns is not changed any more: a
+	// change is another pointer.
+	Security func(*datastore.Store) *Security
 }
 
 // New returns the handler of the FHIR API.
@@ -101,6 +108,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	defer func() { h.finish(r, res, begin, recover()) }()
 	setCommonHeaders(w.Header(), r.requestID)
+	h.allowOrigin(w.Header(), req)
 	if err := h.serve(res, r); err != nil {
 		h.fail(res, r, err)
 	}
@@ -193,8 +201,6 @@ func setCommonHeaders(header http.Header, requestID string) {
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "private, no-cache")
 	header.Set("Vary", "Accept, Accept-Encoding")
-	header.Set("Access-Control-Allow-Origin", "*")
-	header.Set("Access-Control-Expose-Headers", exposedHeaders)
 }
 
 // storePath is a request path, taken apart.
