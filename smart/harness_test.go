@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -117,11 +118,12 @@ func (w *world) logged() string {
 	return w.log.String()
 }
 
-func newWorld(t testing.TB, change ...func(*smart.Config)) *world {
-	t.Helper()
-	w := &world{clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, fs: vfs.NewMem(), secrets: map[string]string{}}
-	w.open(t, change...)
-	t.Cleanup(func() { w.close(t) })
+// template is the file system of a server with data stores, users and keys,
+// made once.
+var template = sync.OnceValue(func() *vfs.MemFS {
+	var t panics
+	w := &world{clock: newClock(), fs: vfs.NewCrashableMem(), secrets: map[string]string{}}
+	w.open(t)
 	for _, id := range []string{"default", "other"} {
 		store, err := w.catalog.Create(ctx, id, id)
 		if err != nil {
@@ -130,6 +132,24 @@ func newWorld(t testing.TB, change ...func(*smart.Config)) *world {
 		w.fill(t, store)
 	}
 	w.addUsers(t)
+	w.close(t)
+	return w.fs
+})
+
+// panics is a testing.TB outside of any test.
+type panics struct{ testing.TB }
+
+func (panics) Helper()           {}
+func (panics) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
+func (panics) Error(args ...any) { panic(fmt.Sprint(args...)) }
+
+func newClock() *clock { return &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
+
+func newWorld(t testing.TB, change ...func(*smart.Config)) *world {
+	t.Helper()
+	w := &world{clock: newClock(), fs: template().CrashClone(vfs.CrashCloneCfg{}), secrets: map[string]string{}}
+	w.open(t, change...)
+	t.Cleanup(func() { w.close(t) })
 	return w
 }
 

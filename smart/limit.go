@@ -13,7 +13,8 @@ import (
 // are counted by each server process alone.
 type Limits struct {
 	// Requests is how many authorization requests, launches, registrations and
-	// patient searches one address or user may make per minute. 0 means 120.
+	// patient searches one address or user may make per minute; an EHR may
+	// issue ten times as many launches. 0 means 600.
 	Requests int
 	// Failures is how many failed client authentications and wrong codes,
 	// refresh tokens and launch tokens are allowed per minute, for a client at
@@ -23,7 +24,7 @@ type Limits struct {
 
 func (l *Limits) fill() {
 	if l.Requests == 0 {
-		l.Requests = 120
+		l.Requests = 600
 	}
 	if l.Failures == 0 {
 		l.Failures = 20
@@ -113,7 +114,11 @@ func tooMany(seconds int) *oauthError {
 
 // takeRequest counts a request of an address or user that is not a failure.
 func (s *Service) takeRequest(what, who string) error {
-	if wait := s.limits.take(what+" "+who, s.cfg.Limits.Requests); wait > 0 {
+	most := s.cfg.Limits.Requests
+	if what == "launch" {
+		most *= 10 // of all its users
+	}
+	if wait := s.limits.take(what+" "+who, most); wait > 0 {
 		return tooMany(wait)
 	}
 	return nil
