@@ -91,7 +91,7 @@ func (r *request) searchWithin(w http.ResponseWriter, types []string, pairs []se
 	if pairs, p.explained, err = r.takeExplain(pairs); err != nil {
 		return err
 	}
-	p.query, err = r.parseSearch(types, pairs, search.Options{Lenient: r.prefer.lenient, Shaping: true, Iterate: true})
+	p.query, err = r.parseSearch(types, pairs, search.Options{Lenient: r.prefer.lenient, Shaping: true, Iterate: true, MaxResults: true})
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (p *searchPage) write(w http.ResponseWriter, view *datastore.View) error {
 	if p.query.Count == 0 {
 		return p.writeCount(w, view)
 	}
-	page := store.Page{After: p.place.cursor(), Limit: p.query.Count, Total: p.query.Total != search.TotalNone, Explain: p.explained}
+	page := store.Page{After: p.place.cursor(), Limit: p.limit(), Total: p.query.Total != search.TotalNone, Explain: p.explained}
 	result, err := view.Search(p.r.ctx, p.query, page)
 	if err != nil {
 		return err
@@ -151,7 +151,10 @@ func (p *searchPage) write(w http.ResponseWriter, view *datastore.View) error {
 	b := p.r.newBundle(w, "searchset")
 	defer b.free()
 	if result.Total >= 0 && page.Total {
-		b.total(result.Total)
+		b.total(p.atMost(result.Total))
+	}
+	if p.place.number*p.query.Count+page.Limit == p.query.MaxResults {
+		result.Next = nil
 	}
 	b.links(p.links(view.T(), result.Next)...)
 	if err := p.explain(b, result); err != nil {
@@ -164,6 +167,23 @@ func (p *searchPage) write(w http.ResponseWriter, view *datastore.View) error {
 	return b.close()
 }
 
+// limit is how many matches the page has at most: less than _count where
+// _maxresults ends in it. All pages before are full.
+func (p *searchPage) limit() int {
+	if p.query.MaxResults == 0 {
+		return p.query.Count
+	}
+	return min(p.query.Count, p.query.MaxResults-p.place.number*p.query.Count)
+}
+
+// atMost is a total, held to _maxresults.
+func (p *searchPage) atMost(total int) int {
+	if p.query.MaxResults == 0 {
+		return total
+	}
+	return min(total, p.query.MaxResults)
+}
+
 // writeCount answers _count=0: the total alone.
 func (p *searchPage) writeCount(w http.ResponseWriter, view *datastore.View) error {
 	result, err := p.count(view)
@@ -172,7 +192,7 @@ func (p *searchPage) writeCount(w http.ResponseWriter, view *datastore.View) err
 	}
 	b := p.r.newBundle(w, "searchset")
 	defer b.free()
-	b.total(result.Total)
+	b.total(p.atMost(result.Total))
 	b.links(p.links(0, nil)...)
 	if err := p.explain(b, result); err != nil {
 		return err
