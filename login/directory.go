@@ -49,7 +49,7 @@ type NewUser struct {
 	// Password may be "": then the user has none, and signs in through an
 	// upstream provider or after ResetPassword.
 	Password string
-	// Temporary asks for a new password at the first sign-in.
+	// Temporary asks for a new password at the first sign-in, within seven days.
 	Temporary bool
 	Roles     []string
 	Profiles  []Profile
@@ -71,7 +71,8 @@ func (d *Directory) Add(ctx context.Context, n NewUser) (*User, error) {
 		if err := checkPassword(n.Password, &r.User); err != nil {
 			return nil, err
 		}
-		r.Password, r.ChangedAt = d.hasher.hash(n.Password), d.now().UTC()
+		r.Password = d.hasher.hash(n.Password)
+		r.changed(d.now(), n.Temporary)
 	}
 	err := d.db.Update(ctx, func(tx kv.Tx) error { return putUser(tx, nil, r) })
 	if err != nil {
@@ -192,7 +193,8 @@ func (d *Directory) Delete(ctx context.Context, id string) error {
 }
 
 // SetPassword gives a user another password, and ends their sessions and a
-// lock-out. A temporary one must be changed at the next sign-in.
+// lock-out. A temporary one must be changed at the next sign-in, within seven
+// days.
 func (d *Directory) SetPassword(ctx context.Context, id, password string, temporary bool) error {
 	current, err := d.get(ctx, id)
 	if err != nil {
@@ -204,12 +206,24 @@ func (d *Directory) SetPassword(ctx context.Context, id, password string, tempor
 	hash := d.hasher.hash(password)
 	return d.db.Update(ctx, func(tx kv.Tx) error {
 		_, err := updateUser(tx, id, func(r *record) error {
-			r.Password, r.ChangedAt, r.MustChange = hash, d.now().UTC(), temporary
+			r.Password = hash
+			r.changed(d.now(), temporary)
 			r.Stamp++
 			return endSessions(tx, r, "")
 		})
 		return errors.Join(err, limitTable.Delete(tx, accountKey(id)))
 	})
+}
+
+// temporaryTime is how long a temporary password is good.
+const temporaryTime = 7 * 24 * time.Hour
+
+// changed notes that a user has another password since now.
+func (r *record) changed(now time.Time, temporary bool) {
+	r.ChangedAt, r.MustChange, r.Until = now.UTC(), temporary, time.Time{}
+	if temporary {
+		r.Until = r.ChangedAt.Add(temporaryTime)
+	}
 }
 
 // ResetPassword gives a user a temporary password, which it returns.

@@ -16,6 +16,8 @@ type record struct {
 	User
 	Password  string    `json:"password,omitempty"` // PHC string of argon2id
 	ChangedAt time.Time `json:"changedAt,omitzero"`
+	// Until is when a temporary password ends; zero is never.
+	Until time.Time `json:"until,omitzero"`
 	// Stamp changes with the password and the factors. A sign-in that began
 	// before does not go on.
 	Stamp    int64     `json:"stamp"`

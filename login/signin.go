@@ -106,7 +106,7 @@ func (s *Service) proveByPassword(r *http.Request, name, password string) (*reco
 		return nil, err
 	}
 	ok, again := d.hasher.verify(hash, password)
-	if !ok || user.Disabled {
+	if !ok || user.Disabled || !user.Until.IsZero() && !s.cfg.Now().Before(user.Until) {
 		s.event(r, Event{Kind: "sign-in-failed", UserID: id, AMR: []string{"pwd"}})
 		return nil, errWrong
 	}
@@ -268,7 +268,8 @@ func (d *Directory) changePassword(ctx context.Context, user *record, password, 
 			if u.Stamp != user.Stamp {
 				return errStale
 			}
-			u.Password, u.ChangedAt, u.MustChange = hash, d.now().UTC(), false
+			u.Password = hash
+			u.changed(d.now(), false)
 			u.Stamp++
 			return endSessions(tx, u, keep)
 		})

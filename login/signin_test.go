@@ -96,6 +96,20 @@ func TestTemporaryPassword(t *testing.T) {
 	w.person().signIn("ana", better).wantRedirect("/account")
 }
 
+// TestTemporaryPasswordEnds: one that nobody used for a week is none.
+func TestTemporaryPasswordEnds(t *testing.T) {
+	w := newWorld(t)
+	w.add("ana", func(n *NewUser) { n.Temporary = true })
+	w.clock.pass(temporaryTime - 1)
+	p := w.person()
+	p.signIn("ana", good).wantRedirect("/login/password").follow()
+	w.clock.pass(1)
+	w.person().signIn("ana", good).want(422, "The name or the proof")
+	p.submit("/login/password", "password", better, "again", better).wantRedirect("/account")
+	w.clock.pass(temporaryTime)
+	w.person().signIn("ana", better).wantRedirect("/account")
+}
+
 func TestDisabledUser(t *testing.T) {
 	w := newWorld(t)
 	u := w.add("ana")
