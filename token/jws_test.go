@@ -6,6 +6,9 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,5 +86,25 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 	if _, ok := c.get(cacheKey("x", string(rune(1)))); ok {
 		t.Error("what was never looked up again is still there")
+	}
+}
+
+// TestAddressesAreCheckedWhenDialled goes past the check of the URL, as a name
+// does that resolves to an address of the inside.
+func TestAddressesAreCheckedWhenDialled(t *testing.T) {
+	reached := false
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+	defer server.Close()
+	answer, err := newFetcher(true, false, nil).client.Get(server.URL)
+	if err == nil {
+		answer.Body.Close()
+	}
+	if err == nil || reached || !strings.Contains(err.Error(), "not of the public internet") {
+		t.Errorf("a loopback address was dialled: %v", err)
+	}
+	for _, address := range []string{"10.0.0.1:443", "169.254.169.254:80", "[fe80::1%eth0]:443", "[::ffff:192.168.0.1]:443", "nonsense"} {
+		if newFetcher(false, false, nil).checkAddress(address) == nil {
+			t.Errorf("%s may be dialled", address)
+		}
 	}
 }
