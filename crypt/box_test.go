@@ -29,7 +29,7 @@ func TestSealAndOpen(t *testing.T) {
 	box := newBox(t)
 	for _, plain := range []string{"", "a", strings.Repeat("secret ", 1000)} {
 		sealed := box.Seal("purpose", []byte(plain))
-		if plain != "" && bytes.Contains(sealed, []byte(plain)) {
+		if len(plain) > 100 && bytes.Contains(sealed, []byte("secret ")) {
 			t.Errorf("%q can be read in what was sealed", plain)
 		}
 		if bytes.Equal(sealed, box.Seal("purpose", []byte(plain))) {
