@@ -143,13 +143,13 @@ func (x *expansion) expandConditional(ctx context.Context, i int) error {
 	return nil
 }
 
-// twin finds an earlier create of the same transaction with the same
-// criteria: both mean one resource.
+// twin finds an earlier create or update of the same transaction, as the op is
+// one, with the same criteria: both mean one resource.
 func (x *expansion) twin(i int) int {
 	op := &x.commit.ops[i]
 	for j := range x.commit.ops[:i] {
 		other := &x.commit.ops[j]
-		if other.Interaction == authz.Create && other.Type == op.Type && slices.Equal(other.Criteria, op.Criteria) {
+		if other.Interaction == op.Interaction && other.Type == op.Type && slices.Equal(other.Criteria, op.Criteria) {
 			return j
 		}
 	}

@@ -179,19 +179,24 @@ func (p *searchParams) build(customs []*custom) (*registries, error) {
 	return &r, nil
 }
 
-// offers reports whether queries may still use every parameter of a plan: one
-// may have been removed since the query was parsed.
-func (p *searchParams) offers(plan *search.Plan) error {
-	query := p.now.Load().query
+// offers refuses a plan with a parameter that was removed between the query was
+// parsed and the view was opened: its entries may be gone. Those of what is
+// removed later stay until the view is closed.
+func (v *View) offers(plan *search.Plan) error {
+	p := v.store.params
+	now := p.now.Load().query
 	for param := range planParams(plan) {
-		if param.Ordinal < len(p.base.Params) {
+		if param.Ordinal < len(p.base.Params) || has(v.registry, param) || has(now, param) {
 			continue
 		}
-		if now := query.Param(param.Type, param.Code); now == nil || now.Key() != param.Key() {
-			return fhir.Errorf(fhir.KindUnavailable, "the search parameter %s of %s was changed while the search was made; try again", param.Code, param.Type)
-		}
+		return fhir.Errorf(fhir.KindUnavailable, "the search parameter %s of %s was changed while the search was made; try again", param.Code, param.Type)
 	}
 	return nil
+}
+
+func has(r *search.Registry, param *search.Param) bool {
+	own := r.Param(param.Type, param.Code)
+	return own != nil && own.Key() == param.Key()
 }
 
 // openViews counts the views that are open, by the registries that were

@@ -198,12 +198,19 @@ func TestRedefinedWhileIndexing(t *testing.T) {
 		}
 	}
 	wantFound(t, s, "Patient", "eye=http://example.org/eye", "a", "b")
-	if _, err := view.Search(ctx, old, store.Page{Limit: 1}); fhir.KindOf(err) != fhir.KindUnavailable {
-		t.Errorf("a search by the meaning of before: %v", err)
+	if r, err := view.Search(ctx, old, store.Page{Limit: 1, Total: true}); err != nil || r.Total != 2 {
+		t.Errorf("by the meaning of before, in a view of before: %+v, %v", r, err)
 	}
 	view.Close()
 	if keys := <-h.dropped; len(keys) != 1 {
 		t.Errorf("dropped %v", keys)
+	}
+	if view, err = s.View(ctx, authz.Unrestricted(), 0); err != nil {
+		t.Fatal(err)
+	}
+	defer view.Close()
+	if _, err := view.Search(ctx, old, store.Page{Limit: 1}); fhir.KindOf(err) != fhir.KindUnavailable {
+		t.Errorf("by the meaning of before, in a view of now: %v", err)
 	}
 	waitIndexed(t, s)
 }

@@ -20,11 +20,14 @@ type View struct {
 	access authz.Access
 	view   store.View
 	turn   uint64 // of searchParams.views
+	// registry is what could be searched by when the view was opened.
+	registry *search.Registry
 }
 
 // View opens the data store as of t (0: now) for one caller.
 func (s *Store) View(ctx context.Context, access authz.Access, t store.T) (*View, error) {
 	turn := s.params.views.enter()
+	registry := s.Registry()
 	v, err := s.backend.View(ctx, t)
 	if err != nil {
 		s.params.views.leave(turn)
@@ -35,7 +38,7 @@ func (s *Store) View(ctx context.Context, access authz.Access, t store.T) (*View
 	if err != nil {
 		return nil, storeError(err)
 	}
-	return &View{store: s, access: access, view: v, turn: turn}, nil
+	return &View{store: s, access: access, view: v, turn: turn, registry: registry}, nil
 }
 
 // At opens the data store as of another time for the same caller. v stays
@@ -119,7 +122,7 @@ func (v *View) Search(ctx context.Context, q *search.Query, page store.Page) (st
 			return store.Result{}, err
 		}
 	}
-	if err := v.store.params.offers(&q.Plan); err != nil {
+	if err := v.offers(&q.Plan); err != nil {
 		return store.Result{}, err
 	}
 	plan, err := lookup.Expand(q.Plan, v.Finder(ctx))
@@ -140,7 +143,7 @@ func (v *View) Count(ctx context.Context, q *search.Query) (int, error) {
 			return 0, err
 		}
 	}
-	if err := v.store.params.offers(&q.Plan); err != nil {
+	if err := v.offers(&q.Plan); err != nil {
 		return 0, err
 	}
 	plan, err := lookup.Expand(q.Plan, v.Finder(ctx))
