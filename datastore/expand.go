@@ -111,6 +111,9 @@ func (x *expansion) expandConditional(ctx context.Context, i int) error {
 			return nil
 		}
 	}
+	if op.Interaction == authz.Update && x.twin(i) >= 0 {
+		return fhir.Errorf(fhir.KindInvalid, "another entry of the transaction updates by the same criteria %s; a transaction may write a resource only once", criteriaText(op.Criteria))
+	}
 	part, err := x.criteria(ctx, op.Type, op.Criteria)
 	if err != nil {
 		return err
