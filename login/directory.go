@@ -16,6 +16,8 @@ type DirectoryConfig struct {
 	Box  *crypt.Box
 	Now  func() time.Time // nil is time.Now
 	Cost Cost             // of hashing a password
+	// MinPassword is as in Config.
+	MinPassword int
 }
 
 // A Directory is the users of a server. Safe for concurrent use.
@@ -24,6 +26,7 @@ type Directory struct {
 	box    *crypt.Box
 	now    func() time.Time
 	hasher *hasher
+	least  int // characters of a password
 	digest []byte // key of digests
 }
 
@@ -40,7 +43,7 @@ func OpenDirectory(cfg DirectoryConfig) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Directory{db: cfg.DB, box: cfg.Box, now: cfg.Now, hasher: h, digest: cfg.Box.Key("login digest")}, nil
+	return &Directory{db: cfg.DB, box: cfg.Box, now: cfg.Now, hasher: h, least: max(cfg.MinPassword, minPassword), digest: cfg.Box.Key("login digest")}, nil
 }
 
 // NewUser is what Add makes a user of.
@@ -68,7 +71,7 @@ func (d *Directory) Add(ctx context.Context, n NewUser) (*User, error) {
 		return nil, err
 	}
 	if n.Password != "" {
-		if err := checkPassword(n.Password, &r.User); err != nil {
+		if err := d.checkPassword(n.Password, &r.User); err != nil {
 			return nil, err
 		}
 		r.Password = d.hasher.hash(n.Password)
@@ -200,7 +203,7 @@ func (d *Directory) SetPassword(ctx context.Context, id, password string, tempor
 	if err != nil {
 		return err
 	}
-	if err := checkPassword(password, &current.User); err != nil {
+	if err := d.checkPassword(password, &current.User); err != nil {
 		return err
 	}
 	hash := d.hasher.hash(password)

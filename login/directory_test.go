@@ -229,3 +229,16 @@ func TestCrash(t *testing.T) {
 	x.signIn("eve", "wrong").want(429, "Too many attempts")
 	x.signIn("ana", good).follow().submit("/login/second", "code", w.code(secret)).want(422, "used before")
 }
+
+// TestLongerPasswords asks for more characters than usual.
+func TestLongerPasswords(t *testing.T) {
+	d := &Directory{least: 20}
+	u := &User{Username: "ghopper"}
+	var bad *Error
+	if err := d.checkPassword("k7#mQ2!xW9z$k7#mQ2!", u); !errors.As(err, &bad) || bad.Message.Key != "password.short" || bad.Message.Args[0] != 20 {
+		t.Errorf("19 characters: %v", err)
+	}
+	if err := d.checkPassword("k7#mQ2!xW9z$k7#mQ2!y", u); err != nil {
+		t.Errorf("20 characters: %v", err)
+	}
+}

@@ -46,6 +46,9 @@ type Config struct {
 	// Cost is what hashing a password takes; the zero value is RFC 9106's
 	// second recommended option.
 	Cost Cost
+	// MinPassword is the least length of new passwords in characters, where it
+	// is more than 12.
+	MinPassword int
 	// Providers are upstream OpenID Connect providers.
 	Providers []Provider
 	// HTTP calls the providers; nil is a client with a time limit.
@@ -100,7 +103,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Address == nil {
 		cfg.Address = remoteHost
 	}
-	directory, err := OpenDirectory(DirectoryConfig{DB: cfg.DB, Box: cfg.Box, Now: cfg.Now, Cost: cfg.Cost})
+	directory, err := OpenDirectory(DirectoryConfig{DB: cfg.DB, Box: cfg.Box, Now: cfg.Now, Cost: cfg.Cost, MinPassword: cfg.MinPassword})
 	if err != nil {
 		return nil, err
 	}

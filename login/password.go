@@ -139,6 +139,14 @@ func checkPassword(password string, u *User) error {
 	return nil
 }
 
+// checkPassword also wants as many characters as the directory asks for.
+func (d *Directory) checkPassword(password string, u *User) error {
+	if utf8.ValidString(password) && utf8.RuneCountInString(password) < d.least {
+		return wrong("password", "password.short", d.least)
+	}
+	return checkPassword(password, u)
+}
+
 // isCommon reports whether a password is one of the first that are tried: a
 // word of the list, with or without digits and signs at the end; a short piece
 // again and again; or a walk along the keys.

@@ -255,7 +255,7 @@ func chosenPassword(r *http.Request) (string, error) {
 // changePassword stores a new password that its owner chose, and ends their
 // sessions but keep.
 func (d *Directory) changePassword(ctx context.Context, user *record, password, keep string) (*record, error) {
-	if err := checkPassword(password, &user.User); err != nil {
+	if err := d.checkPassword(password, &user.User); err != nil {
 		return user, err
 	}
 	if same, _ := d.hasher.verify(user.Password, password); same {
