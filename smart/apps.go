@@ -12,13 +12,14 @@ import (
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/page"
+	"github.com/tarnhealth/tarn/smart/words"
 )
 
 // An appRow is an app that has access to a user's data.
 type appRow struct {
 	ClientID, Name, Publisher string
 	Since, LastUsed           time.Time
-	Groups                    []scopeGroup
+	Groups                    []words.Group
 }
 
 type appsPage struct {
@@ -111,7 +112,7 @@ func (s *Service) appsOf(ctx context.Context, userID string) ([]appRow, error) {
 		}
 		row := byClient[id]
 		row.Name, row.Publisher = record.Name, record.Publisher
-		row.Groups = groupScopes(s.union(scopes[id]))
+		row.Groups = words.Groups(s.union(scopes[id]))
 		rows = append(rows, *row)
 	}
 	return rows, nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/page"
@@ -15,7 +14,7 @@ import (
 // and sends the browser to the dispatcher.
 // https://www.rfc-editor.org/rfc/rfc6749#section-3.1
 func (s *Service) authorize(w http.ResponseWriter, r *http.Request) {
-	if wait := s.limits.take("authorize "+s.address(r), s.cfg.Limits.Requests); wait > 0 {
+	if wait := s.limits.Take("authorize "+s.address(r), s.cfg.Limits.Requests); wait > 0 {
 		s.refusePage(w, r, http.StatusTooManyRequests, "error.busy", tooMany(wait))
 		return
 	}
@@ -29,7 +28,7 @@ func (s *Service) authorize(w http.ResponseWriter, r *http.Request) {
 		s.resume(w, r, c, p["request_uri"])
 		return
 	}
-	if !c.mayRedirect(p["redirect_uri"]) {
+	if !c.MayRedirect(p["redirect_uri"]) {
 		s.refusePage(w, r, http.StatusBadRequest, "error.redirect", refuse(codeInvalidRequest, "the redirect URI is not registered"))
 		return
 	}
@@ -126,17 +125,4 @@ func (s *Service) finishWith(w http.ResponseWriter, r *http.Request, a *AuthRequ
 	e := asOAuth(err)
 	s.event(r, Event{Kind: "denied", ClientID: a.ClientID, UserID: a.UserID, DataStore: a.DataStore, Scope: a.Scope})
 	s.refuseRedirect(w, r, a.RedirectURI, a.State, e)
-}
-
-// formTarget is the origin or scheme of a redirect URI, for the policy of pages
-// whose form may lead there.
-func formTarget(redirectURI string) string {
-	u, err := url.Parse(redirectURI)
-	if err != nil {
-		return ""
-	}
-	if u.Scheme == "http" || u.Scheme == "https" {
-		return u.Scheme + "://" + u.Host
-	}
-	return strings.ToLower(u.Scheme) + ":"
 }

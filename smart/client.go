@@ -2,433 +2,57 @@ package smart
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"net/url"
-	"regexp"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/kv"
-	"github.com/tarnhealth/tarn/token"
+	"github.com/tarnhealth/tarn/smart/client"
 )
+
+// A Client is one registered app or service.
+type Client = client.Client
 
 // A ClientType says how an app proves that it is itself.
-type ClientType string
+type ClientType = client.Type
 
-// The client types. http://hl7.org/fhir/smart-app-launch/STU2.2/app-launch.html#register-app-with-ehr
+// The client types, and AllStores for clients that may use every data store.
 const (
-	Public       ClientType = "public"
-	Symmetric    ClientType = "confidential-symmetric"
-	Asymmetric   ClientType = "confidential-asymmetric"
-	AllStores               = "*"
-	grantCode               = "authorization_code"
-	grantRefresh            = "refresh_token"
-	grantClient             = "client_credentials"
-)
+	Public     = client.Public
+	Symmetric  = client.Symmetric
+	Asymmetric = client.Asymmetric
+	AllStores  = client.AllStores
 
-// A Client is one registered app or service. It holds no secret.
-type Client struct {
-	ID   string     `json:"id"`
-	Type ClientType `json:"type"`
-	// Name and Publisher are shown to users.
-	Name      string `json:"name"`
-	Publisher string `json:"publisher,omitempty"`
-	// LogoURL is shown where it is a data: URL of a PNG, JPEG, GIF or WebP
-	// image of up to 64 kB; pages load nothing from other servers.
-	LogoURL   string `json:"logoUrl,omitempty"`
-	PolicyURL string `json:"policyUrl,omitempty"`
-	TermsURL  string `json:"termsUrl,omitempty"`
-	// Contacts are e-mail addresses of those who run the app.
-	Contacts []string `json:"contacts,omitempty"`
-
-	// RedirectURIs are where answers may go, compared as text. LogoutURIs are
-	// where the browser may go after a sign-out that the app began.
-	RedirectURIs []string `json:"redirectUris,omitempty"`
-	LogoutURIs   []string `json:"logoutUris,omitempty"`
-	// LaunchURL is where an EHR starts the app; the console offers it.
-	LaunchURL string `json:"launchUrl,omitempty"`
-	// Origins may call from browsers, "https://app.example.com".
-	Origins []string `json:"origins,omitempty"`
-
-	// JWKS or JWKSURL has the public keys of an asymmetric client.
-	JWKS    json.RawMessage `json:"jwks,omitempty"`
-	JWKSURL string          `json:"jwksUrl,omitempty"`
-
-	// Scopes is the most that the app may be granted, as a scope string.
-	Scopes string `json:"scopes"`
-	// Grants are the grant types that it may use: authorization_code,
-	// refresh_token, client_credentials.
-	Grants []string `json:"grants"`
-	// DataStores are the ids of the data stores that it may use; AllStores
-	// for every one.
-	DataStores []string `json:"dataStores"`
-
-	// AccessLifetime and RefreshLifetime are how long its tokens live; 0 for
-	// the server's defaults.
-	AccessLifetime  time.Duration `json:"accessLifetime,omitempty"`
-	RefreshLifetime time.Duration `json:"refreshLifetime,omitempty"`
-
-	// MayLaunch lets it issue launch tokens (an EHR), MayIntrospect lets it
-	// introspect tokens of others (a resource server), MayMint lets it mint
-	// tokens for any user or patient (administration and tests).
-	MayLaunch     bool `json:"mayLaunch,omitempty"`
-	MayIntrospect bool `json:"mayIntrospect,omitempty"`
-	MayMint       bool `json:"mayMint,omitempty"`
-	// Trusted leaves out the consent page: an app of the organization itself.
-	Trusted bool `json:"trusted,omitempty"`
-	// RequirePAR takes authorization requests only by /auth/par, and
-	// RequireDPoP issues only tokens that are bound to a key.
-	RequirePAR  bool `json:"requirePar,omitempty"`
-	RequireDPoP bool `json:"requireDpop,omitempty"`
-	// Registered is set where the app registered itself.
-	Registered bool `json:"registered,omitempty"`
-
-	Created time.Time `json:"created"`
-	Updated time.Time `json:"updated"`
-}
-
-// clientRecord is what is stored of a client, under "smart-client" 0x00 ID.
-type clientRecord struct {
-	Client
-	// Secret is the keyOf of the client's secret, Registration that of its
-	// registration access token.
-	Secret       string `json:"secret,omitempty"`
-	Registration string `json:"registration,omitempty"`
-}
-
-var (
-	clientTable = kv.NewTable[clientRecord]("smart-client")
-	// originTable has the ids of the clients of each origin.
-	originTable = kv.NewTable[[]string]("smart-origin")
-
-	validClientID = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`)
+	grantCode    = client.GrantCode
+	grantRefresh = client.GrantRefresh
+	grantClient  = client.GrantClient
 )
 
 // Clients are the registered clients of a server, for the command line, the
 // console, and tests.
-type Clients struct{ s *Service }
+type Clients struct {
+	*client.Registry
+	s *Service
+}
 
 // Clients returns the registered clients.
-func (s *Service) Clients() Clients { return Clients{s} }
+func (s *Service) Clients() Clients { return Clients{s.clients, s} }
 
-// Add registers a client. An empty ID is filled in. For a symmetric client the
-// secret is returned, once; only its hash is kept. Problems are of KindInvalid,
-// a taken ID of KindConflict.
-func (c Clients) Add(ctx context.Context, client Client) (Client, string, error) {
-	record := clientRecord{Client: client}
-	secret, err := c.add(ctx, &record)
-	return record.Client, secret, err
+func (s *Service) newClients() *client.Registry {
+	return &client.Registry{
+		DB: s.db, Now: s.now, CheckScopes: s.checkScopes,
+		Removed: func(tx kv.Tx, id string) error { return s.revokeAll(tx, "client:"+id) },
+	}
 }
 
-func (c Clients) add(ctx context.Context, record *clientRecord) (secret string, err error) {
-	if record.ID == "" {
-		record.ID = newID()
-	}
-	record.Created = c.s.now().UTC()
-	record.Updated = record.Created
-	if err := c.s.checkClient(&record.Client); err != nil {
-		return "", err
-	}
-	if record.Type == Symmetric {
-		secret = newSecret()
-		record.Secret = keyOf(secret)
-	}
-	err = c.s.db.Update(ctx, func(tx kv.Tx) error {
-		_, err := clientTable.Get(tx, record.ID)
-		if err == nil {
-			return fhir.Errorf(fhir.KindConflict, "a client %q is registered", record.ID)
-		}
-		if !errors.Is(err, kv.ErrNotFound) {
-			return err
-		}
-		return putClient(tx, nil, *record)
-	})
-	return secret, err
+func (s *Service) clientRecord(ctx context.Context, id string) (client.Record, error) {
+	return s.clients.Record(ctx, id)
 }
 
-// List returns all clients in the order of their ids.
-func (c Clients) List(ctx context.Context) ([]Client, error) {
-	var list []Client
-	err := c.s.db.View(ctx, func(tx kv.Tx) error {
-		list = list[:0]
-		for r, err := range clientTable.All(tx) {
-			if err != nil {
-				return err
-			}
-			list = append(list, r.Value.Client)
-		}
-		return nil
-	})
-	return list, err
-}
-
-// Show returns one client, or an error of KindNotFound.
-func (c Clients) Show(ctx context.Context, id string) (Client, error) {
-	record, err := c.s.clientRecord(ctx, id)
-	return record.Client, err
-}
-
-// Update replaces what is registered of a client; its type and secret stay.
-func (c Clients) Update(ctx context.Context, client Client) (Client, error) {
-	err := c.change(ctx, client.ID, func(record *clientRecord) error {
-		client.Type, client.Created, client.Registered = record.Type, record.Created, record.Registered
-		record.Client = client
-		return c.s.checkClient(&record.Client)
-	})
-	if err != nil {
-		return client, err
-	}
-	return c.Show(ctx, client.ID)
-}
-
-// RotateSecret gives a symmetric client a new secret and returns it, once.
-// The old one is good no more.
-func (c Clients) RotateSecret(ctx context.Context, id string) (string, error) {
-	secret := newSecret()
-	err := c.change(ctx, id, func(record *clientRecord) error {
-		if record.Type != Symmetric {
-			return fhir.Errorf(fhir.KindInvalid, "the client %q is %s and has no secret", id, record.Type)
-		}
-		record.Secret = keyOf(secret)
-		return nil
-	})
-	if err != nil {
-		return "", err
-	}
-	return secret, nil
-}
-
-// Remove forgets a client. All its tokens are good no more.
-func (c Clients) Remove(ctx context.Context, id string) error {
-	return c.s.db.Update(ctx, func(tx kv.Tx) error {
-		old, err := clientTable.Get(tx, id)
-		if errors.Is(err, kv.ErrNotFound) {
-			return noSuchClient(id)
-		}
-		if err != nil {
-			return err
-		}
-		if err := c.s.revokeAll(tx, "client:"+id); err != nil {
-			return err
-		}
-		if err := putOrigins(tx, id, old.Origins, nil); err != nil {
-			return err
-		}
-		return clientTable.Delete(tx, id)
-	})
-}
-
-// change edits a client's record.
-func (c Clients) change(ctx context.Context, id string, edit func(*clientRecord) error) error {
-	return c.s.db.Update(ctx, func(tx kv.Tx) error {
-		old, err := clientTable.Get(tx, id)
-		if errors.Is(err, kv.ErrNotFound) {
-			return noSuchClient(id)
-		}
-		if err != nil {
-			return err
-		}
-		record := old
-		if err := edit(&record); err != nil {
-			return err
-		}
-		record.Updated = c.s.now().UTC()
-		return putClient(tx, old.Origins, record)
-	})
-}
-
-func putClient(tx kv.Tx, oldOrigins []string, record clientRecord) error {
-	if err := putOrigins(tx, record.ID, oldOrigins, record.Origins); err != nil {
-		return err
-	}
-	return clientTable.Put(tx, record.ID, record, time.Time{})
-}
-
-// putOrigins takes a client's old origins out of the table and puts its new
-// ones in.
-func putOrigins(tx kv.Tx, id string, old, new []string) error {
-	for _, origin := range append(slices.Clone(old), new...) {
-		ids, err := originTable.Get(tx, origin)
-		if err != nil && !errors.Is(err, kv.ErrNotFound) {
-			return err
-		}
-		ids = slices.DeleteFunc(ids, func(one string) bool { return one == id })
-		if slices.Contains(new, origin) {
-			ids = append(ids, id)
-		}
-		if len(ids) == 0 {
-			err = originTable.Delete(tx, origin)
-		} else {
-			err = originTable.Put(tx, origin, ids, time.Time{})
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Service) clientRecord(ctx context.Context, id string) (clientRecord, error) {
-	var record clientRecord
-	err := s.db.View(ctx, func(tx kv.Tx) (err error) {
-		record, err = clientTable.Get(tx, id)
-		return err
-	})
-	if errors.Is(err, kv.ErrNotFound) {
-		return record, noSuchClient(id)
-	}
-	return record, err
-}
-
-func noSuchClient(id string) error {
-	return fhir.Errorf(fhir.KindNotFound, "no client %q is registered", id)
-}
-
-// MayUse reports whether the client may use a data store.
-func (c *Client) MayUse(dataStore string) bool {
-	return slices.Contains(c.DataStores, dataStore) || slices.Contains(c.DataStores, AllStores)
-}
-
-// uses reports whether the client may use a grant type.
-func (c *Client) uses(grant string) bool { return slices.Contains(c.Grants, grant) }
-
-// checkClient says what is wrong with a registration, as an error of
-// KindInvalid.
-func (s *Service) checkClient(c *Client) error {
-	if !validClientID.MatchString(c.ID) {
-		return fhir.Errorf(fhir.KindInvalid, "the client id %q is not allowed: use 1 to 128 of letters, digits and . _ ~ -", c.ID)
-	}
-	if c.Name == "" {
-		c.Name = c.ID
-	}
-	for _, check := range []func(*Client) error{checkTexts, checkKind, checkGrants, checkURIs, checkOrigins, s.checkLimits} {
-		if err := check(c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func checkTexts(c *Client) error {
-	texts := append([]string{c.Name, c.Publisher}, c.Contacts...)
-	for _, text := range texts {
-		if hasControl(text) || len(text) > 200 {
-			return fhir.Errorf(fhir.KindInvalid, "the name, publisher and contacts of a client are plain texts of at most 200 bytes")
-		}
-	}
-	return nil
-}
-
-func checkKind(c *Client) error {
-	keys := len(c.JWKS) > 0 || c.JWKSURL != ""
-	switch {
-	case c.Type != Public && c.Type != Symmetric && c.Type != Asymmetric:
-		return fhir.Errorf(fhir.KindInvalid, "the client type %q is none of %s, %s and %s", c.Type, Public, Symmetric, Asymmetric)
-	case c.Type == Asymmetric && !keys:
-		return fhir.Errorf(fhir.KindInvalid, "an asymmetric client needs its public keys: give a JWKS URL or a JWKS")
-	case c.Type != Asymmetric && keys:
-		return fhir.Errorf(fhir.KindInvalid, "a %s client has no public keys", c.Type)
-	case len(c.JWKS) > 0 && c.JWKSURL != "":
-		return fhir.Errorf(fhir.KindInvalid, "give a JWKS URL or a JWKS, not both")
-	case c.Type == Public && (c.MayLaunch || c.MayIntrospect || c.MayMint || c.uses(grantClient)):
-		return fhir.Errorf(fhir.KindInvalid, "a public client cannot prove who it is: it may not use client_credentials, issue launches, introspect or mint")
-	}
-	if len(c.JWKS) > 0 {
-		return checkJWKS(c.JWKS)
-	}
-	if c.JWKSURL != "" {
-		return checkWebURL("JWKS URL", c.JWKSURL)
-	}
-	return nil
-}
-
-// checkJWKS wants public keys that client assertions can be signed with.
-func checkJWKS(raw []byte) error {
-	if err := token.CheckJWKS(raw); err != nil {
-		return fhir.Errorf(fhir.KindInvalid, "the JWKS cannot be used: %v", err)
-	}
-	return nil
-}
-
-func checkGrants(c *Client) error {
-	for _, grant := range c.Grants {
-		if grant != grantCode && grant != grantRefresh && grant != grantClient {
-			return fhir.Errorf(fhir.KindInvalid, "the grant type %q is none of %s, %s and %s", grant, grantCode, grantRefresh, grantClient)
-		}
-	}
-	if c.uses(grantRefresh) && !c.uses(grantCode) {
-		return fhir.Errorf(fhir.KindInvalid, "the grant type %s needs %s beside it", grantRefresh, grantCode)
-	}
-	if c.uses(grantCode) && len(c.RedirectURIs) == 0 {
-		return fhir.Errorf(fhir.KindInvalid, "the grant type %s needs a redirect URI", grantCode)
-	}
-	return nil
-}
-
-func checkURIs(c *Client) error {
-	for _, uri := range append(slices.Clone(c.RedirectURIs), c.LogoutURIs...) {
-		if err := checkRedirectURI(uri, c.Type == Public); err != nil {
-			return err
-		}
-	}
-	logo := c.LogoURL
-	if len(logo) <= maxLogo && validLogo.MatchString(logo) {
-		logo = ""
-	}
-	for what, uri := range map[string]string{
-		"launch URL": c.LaunchURL, "logo URL": logo, "policy URL": c.PolicyURL, "terms URL": c.TermsURL,
-	} {
-		if uri == "" {
-			continue
-		}
-		if err := checkWebURL(what, uri); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// maxLogo is the length of the longest logo in a data: URL, in bytes.
-const maxLogo = 90 << 10
-
-var validLogo = regexp.MustCompile(`^data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}$`)
-
-// checkWebURL wants https, or http on a loopback address.
-func checkWebURL(what, uri string) error {
-	u, err := url.Parse(uri)
-	if err != nil || hasControl(uri) || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
-		return fhir.Errorf(fhir.KindInvalid, "the %s %q is not allowed: use https, or http on a loopback address", what, uri)
-	}
-	return nil
-}
-
-func checkOrigins(c *Client) error {
-	for _, origin := range c.Origins {
-		u, err := url.Parse(origin)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Scheme+"://"+strings.ToLower(u.Host) != origin {
-			return fhir.Errorf(fhir.KindInvalid, "the origin %q is not one: write scheme, host and port, as https://app.example.com", origin)
-		}
-	}
-	return nil
-}
-
-// Bounds of what a client's tokens may live.
-const (
-	longestAccess  = 24 * time.Hour
-	longestRefresh = 2 * 366 * 24 * time.Hour
-)
-
-func (s *Service) checkLimits(c *Client) error {
-	if c.AccessLifetime < 0 || c.AccessLifetime > longestAccess || c.RefreshLifetime < 0 || c.RefreshLifetime > longestRefresh {
-		return fhir.Errorf(fhir.KindInvalid, "access tokens may live up to %s, refresh tokens up to %d days", longestAccess, int(longestRefresh.Hours()/24))
-	}
-	if len(c.Scopes) > maxScope {
+// checkScopes says what is wrong with the scopes of a registration.
+func (s *Service) checkScopes(scopes string) error {
+	if len(scopes) > maxScope {
 		return fhir.Errorf(fhir.KindInvalid, "the scopes are longer than %d bytes", maxScope)
 	}
-	if _, dropped := s.parseScopes(c.Scopes); len(dropped) > 0 {
+	if _, dropped := s.parseScopes(scopes); len(dropped) > 0 {
 		return fhir.Errorf(fhir.KindInvalid, "the scope %q cannot be granted: %s", dropped[0].Scope, dropped[0].Reason)
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/smart/client"
+	"github.com/tarnhealth/tarn/smart/opaque"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -33,7 +35,7 @@ func (s *Service) authenticate(r *http.Request, p params) (*Client, error) {
 	if err := s.mayFail(r, id); err != nil {
 		return nil, err
 	}
-	var record clientRecord
+	var record client.Record
 	if p["client_assertion"] != "" {
 		record, err = s.byAssertion(r, p)
 	} else {
@@ -81,7 +83,7 @@ func credentials(r *http.Request, p params) (id, secret string, err error) {
 }
 
 // bySecret takes a symmetric client with its secret, and a public one without.
-func (s *Service) bySecret(r *http.Request, id, secret string) (clientRecord, error) {
+func (s *Service) bySecret(r *http.Request, id, secret string) (client.Record, error) {
 	record, err := s.clientRecord(r.Context(), id)
 	if err != nil && fhir.KindOf(err) != fhir.KindNotFound {
 		return record, err
@@ -91,7 +93,7 @@ func (s *Service) bySecret(r *http.Request, id, secret string) (clientRecord, er
 		return record, errClient().because(err)
 	case record.Type == Public && secret == "" && r.Header.Get("Authorization") == "":
 		return record, nil
-	case record.Type == Symmetric && secret != "" && sameSecret(secret, record.Secret):
+	case record.Type == Symmetric && secret != "" && opaque.Same(secret, record.Secret):
 		return record, nil
 	}
 	return record, errClient()
@@ -99,8 +101,8 @@ func (s *Service) bySecret(r *http.Request, id, secret string) (clientRecord, er
 
 // byAssertion takes an asymmetric client that signed a JWT.
 // http://hl7.org/fhir/smart-app-launch/STU2.2/client-confidential-asymmetric.html
-func (s *Service) byAssertion(r *http.Request, p params) (clientRecord, error) {
-	var record clientRecord
+func (s *Service) byAssertion(r *http.Request, p params) (client.Record, error) {
+	var record client.Record
 	id, err := s.cfg.Assertions.Check(r.Context(), p["client_assertion"], s.tokenURL(), func(clientID string) (token.ClientKeys, error) {
 		var err error
 		if record, err = s.clientRecord(r.Context(), clientID); err != nil {

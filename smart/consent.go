@@ -13,6 +13,9 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/page"
+	"github.com/tarnhealth/tarn/smart/client"
+	"github.com/tarnhealth/tarn/smart/opaque"
+	"github.com/tarnhealth/tarn/smart/words"
 )
 
 // A consentRecord is what a user decided for an app and told to remember, by
@@ -54,7 +57,7 @@ func (s *Service) decided(f *flow) (granted string, ok bool, err error) {
 	if f.client.Trusted {
 		return f.a.Scope, true, nil
 	}
-	if !f.client.mayRemember(f.a.RedirectURI) {
+	if !f.client.MayRemember(f.a.RedirectURI) {
 		return "", false, nil
 	}
 	record, err := s.consent(f.r.Context(), f)
@@ -71,13 +74,6 @@ func (s *Service) decided(f *flow) (granted string, ok bool, err error) {
 		}
 	}
 	return strings.Join(kept, " "), len(kept) > 0, nil
-}
-
-// mayRemember reports whether consent for a client may be remembered. Of a
-// public client nobody knows that it is itself, unless its answers go to a web
-// address that it owns. RFC 8252 section 8.6
-func (c *Client) mayRemember(redirectURI string) bool {
-	return c.Type != Public || strings.HasPrefix(redirectURI, "https://")
 }
 
 func (s *Service) consent(ctx context.Context, f *flow) (*consentRecord, error) {
@@ -105,7 +101,7 @@ type consentPage struct {
 	Request, App, Publisher, Host string
 	Logo                          template.URL
 	PolicyURL, TermsURL           string
-	Groups                        []scopeGroup
+	Groups                        []words.Group
 	Patient                       string
 	Offline, Online               bool
 	Remember                      bool
@@ -124,10 +120,10 @@ func (s *Service) renderConsent(w http.ResponseWriter, f *flow, problems ...page
 	data := &consentPage{
 		Request: f.a.ID, App: f.client.Name, Publisher: f.client.Publisher,
 		PolicyURL: f.client.PolicyURL, TermsURL: f.client.TermsURL,
-		Groups: groupScopes(f.scopes), Offline: f.scopes.Offline, Online: f.scopes.Online,
-		Remember: f.client.mayRemember(f.a.RedirectURI),
+		Groups: words.Groups(f.scopes), Offline: f.scopes.Offline, Online: f.scopes.Online,
+		Remember: f.client.MayRemember(f.a.RedirectURI),
 	}
-	if validLogo.MatchString(f.client.LogoURL) {
+	if f.client.ShowsLogo() {
 		data.Logo = template.URL(f.client.LogoURL)
 	}
 	if u, err := url.Parse(f.a.RedirectURI); err == nil {
@@ -144,7 +140,7 @@ func (s *Service) renderConsent(w http.ResponseWriter, f *flow, problems ...page
 		}
 	}
 	s.pages.Render(w, f.r, http.StatusOK, "consent", data,
-		page.Person(nameOf(f.user)), page.FormAction(formTarget(f.a.RedirectURI)), page.Problems(problems...))
+		page.Person(nameOf(f.user)), page.FormAction(client.FormTarget(f.a.RedirectURI)), page.Problems(problems...))
 }
 
 // decideConsent takes the user's decision and goes back to the dispatcher.
@@ -166,7 +162,7 @@ func (s *Service) decideConsent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.a.Granted, f.a.ConsentDone = withLaunch(f, granted.String()), true
-	remember := r.PostForm.Get("remember") != "" && f.client.mayRemember(f.a.RedirectURI)
+	remember := r.PostForm.Get("remember") != "" && f.client.MayRemember(f.a.RedirectURI)
 	if err := s.keepConsent(f, remember); err != nil {
 		s.finishWith(w, r, f.a, err)
 		return
@@ -178,7 +174,7 @@ func (s *Service) decideConsent(w http.ResponseWriter, r *http.Request) {
 // parts, where some were ticked.
 func ticked(f *flow, scopes, chosen []string) authz.Scopes {
 	var kept []string
-	for _, group := range groupScopes(f.scopes) {
+	for _, group := range words.Groups(f.scopes) {
 		for _, item := range group.Items {
 			if !slices.Contains(scopes, item.Scope) {
 				continue
@@ -219,7 +215,7 @@ func withLaunch(f *flow, granted string) string {
 func (s *Service) keepConsent(f *flow, remember bool) error {
 	a := f.a
 	return s.db.Update(f.r.Context(), func(tx kv.Tx) error {
-		err := requestTable.Put(tx, keyOf(a.ID), *a, a.Created.Add(s.cfg.Lifetimes.Request))
+		err := requestTable.Put(tx, opaque.Key(a.ID), *a, a.Created.Add(s.cfg.Lifetimes.Request))
 		if err != nil || !remember {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tarnhealth/tarn/login"
+	"github.com/tarnhealth/tarn/smart/client"
 )
 
 // A Context is the launch context of a token: what the app is about.
@@ -54,7 +55,7 @@ func (c *Context) check() *oauthError {
 			return refuse(codeInvalidRequest, "%s must be a text of at most 1000 bytes", name)
 		}
 	}
-	if c.StyleURL != "" && checkWebURL("style URL", c.StyleURL) != nil {
+	if c.StyleURL != "" && client.CheckWebURL("style URL", c.StyleURL) != nil {
 		return refuse(codeInvalidRequest, "smart_style_url must be an https URL")
 	}
 	if len(c.FHIRContext) > maxContextItems {

@@ -2,29 +2,14 @@ package smart
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
-
-	"github.com/tarnhealth/tarn/kv"
 )
 
 // AllowsOrigin reports whether a browser app of some registered client lives
 // at an origin. The FHIR API and the token endpoint answer such origins.
 func (s *Service) AllowsOrigin(ctx context.Context, origin string) (bool, error) {
-	if origin == "" || origin == "null" {
-		return false, nil
-	}
-	known := false
-	err := s.db.View(ctx, func(tx kv.Tx) error {
-		_, err := originTable.Get(tx, origin)
-		known = err == nil
-		if errors.Is(err, kv.ErrNotFound) {
-			return nil
-		}
-		return err
-	})
-	return known, err
+	return s.clients.AllowsOrigin(ctx, origin)
 }
 
 // public lets any origin read a document that says nothing of anybody.

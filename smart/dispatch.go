@@ -11,6 +11,8 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/login"
+	"github.com/tarnhealth/tarn/smart/client"
+	"github.com/tarnhealth/tarn/smart/opaque"
 )
 
 // A flow is an AuthRequest at one of its stops in the browser.
@@ -86,7 +88,7 @@ func (s *Service) openFlow(w http.ResponseWriter, r *http.Request, id string) *f
 		f.client = &record.Client
 		f.store, err = s.cfg.Stores.Store(a.DataStore)
 	}
-	if err != nil || !f.client.mayRedirect(a.RedirectURI) {
+	if err != nil || !f.client.MayRedirect(a.RedirectURI) {
 		s.refusePage(w, r, http.StatusBadRequest, "error.client", refuse(codeInvalidRequest, "the client or data store is gone").because(err))
 		return nil
 	}
@@ -134,7 +136,7 @@ func (s *Service) stepSignIn(f *flow) (answer, error) {
 	if f.session != nil && !f.session.AuthTime.Before(f.a.Created) {
 		return nil, refuse(codeLoginRequired, "somebody else signed in than id_token_hint names")
 	}
-	ask := login.SignInRequest{ReturnTo: stepURL("/auth/continue", f.a), Hint: f.a.LoginHint, Force: f.session != nil, FormAction: []string{formTarget(f.a.RedirectURI)}}
+	ask := login.SignInRequest{ReturnTo: stepURL("/auth/continue", f.a), Hint: f.a.LoginHint, Force: f.session != nil, FormAction: []string{client.FormTarget(f.a.RedirectURI)}}
 	return func(w http.ResponseWriter) { s.login.SignIn(w, f.r, ask) }, nil
 }
 
@@ -188,22 +190,22 @@ const usedCode = 24 * time.Hour
 
 // finish gives the app its code. RFC 6749 section 4.1.2, RFC 9207
 func (s *Service) finish(w http.ResponseWriter, f *flow) {
-	a, code := f.a, newSecret()
+	a, code := f.a, opaque.New()
 	record := codeRecord{
 		Grant: s.draftGrant(f), RedirectURI: a.RedirectURI, Challenge: a.Challenge, Thumbprint: a.Thumbprint,
 		Expires: s.now().Add(s.cfg.Lifetimes.Code).UTC(),
 	}
 	err := s.db.Update(f.r.Context(), func(tx kv.Tx) error {
-		if _, err := requestTable.Get(tx, keyOf(a.ID)); err != nil {
+		if _, err := requestTable.Get(tx, opaque.Key(a.ID)); err != nil {
 			return err // answered already, in another tab
 		}
-		if err := requestTable.Delete(tx, keyOf(a.ID)); err != nil {
+		if err := requestTable.Delete(tx, opaque.Key(a.ID)); err != nil {
 			return err
 		}
 		if err := s.keepRecent(tx, f); err != nil {
 			return err
 		}
-		return codeTable.Put(tx, keyOf(code), record, record.Expires.Add(usedCode))
+		return codeTable.Put(tx, opaque.Key(code), record, record.Expires.Add(usedCode))
 	})
 	if err != nil {
 		s.refuseRedirect(w, f.r, a.RedirectURI, a.State, err)
@@ -220,7 +222,7 @@ func (s *Service) draftGrant(f *flow) Grant {
 		context.StyleURL = s.styleURL()
 	}
 	return Grant{
-		ID: newID(), ClientID: f.a.ClientID, UserID: f.a.UserID, DataStore: f.a.DataStore,
+		ID: opaque.ID(), ClientID: f.a.ClientID, UserID: f.a.UserID, DataStore: f.a.DataStore,
 		Scope: f.a.Granted, Context: context, FHIRUser: f.profile.FHIRUser, Nonce: f.a.Nonce,
 		AuthTime: f.session.AuthTime, SessionID: f.session.ID, Created: s.now().UTC(),
 		EHR: f.a.Launch != nil,

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tarnhealth/tarn/page"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/smart/client"
 )
 
 // An encounterRow is an encounter as the page shows one.
@@ -107,7 +108,7 @@ func (s *Service) showEncounters(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.pages.Render(w, r, http.StatusOK, "encounters", &encountersPage{f.a.ID, f.client.Name, rows},
-		page.Person(nameOf(f.user)), page.FormAction(formTarget(f.a.RedirectURI)))
+		page.Person(nameOf(f.user)), page.FormAction(client.FormTarget(f.a.RedirectURI)))
 }
 
 // chooseEncounter takes the choice, or none, and goes back to the dispatcher.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/smart/client"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -69,7 +70,7 @@ func dropGrant(tx kv.Tx, id string) error {
 
 // revokeAll ends all tokens of a client or user that were issued until now.
 func (s *Service) revokeAll(tx kv.Tx, key string) error {
-	return revokedTable.Put(tx, key, s.now().UTC(), s.now().Add(longestRefresh))
+	return revokedTable.Put(tx, key, s.now().UTC(), s.now().Add(client.LongestRefresh))
 }
 
 // RevokeUser ends all grants and tokens of a user, as when the user is

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/smart/opaque"
 )
 
 // grantCode exchanges an authorization code for tokens.
@@ -59,7 +60,7 @@ func (s *Service) redeem(q *tokenRequest) (*Grant, error) {
 	var refused error
 	err := s.db.Update(q.r.Context(), func(tx kv.Tx) error {
 		g, refused = nil, nil
-		key := keyOf(q.p["code"])
+		key := opaque.Key(q.p["code"])
 		record, err := codeTable.Get(tx, key)
 		if errors.Is(err, kv.ErrNotFound) {
 			refused = errCode()
@@ -93,7 +94,7 @@ func (s *Service) redeem(q *tokenRequest) (*Grant, error) {
 // stillRedeemed refuses where the code was used again while its tokens were
 // made.
 func (s *Service) stillRedeemed(tx kv.Tx, q *tokenRequest, g *Grant) error {
-	record, err := codeTable.Get(tx, keyOf(q.p["code"]))
+	record, err := codeTable.Get(tx, opaque.Key(q.p["code"]))
 	if errors.Is(err, kv.ErrNotFound) || err == nil && record.Grant.ID != g.ID {
 		return errCode()
 	}
@@ -113,7 +114,7 @@ func (s *Service) checkCode(q *tokenRequest, record *codeRecord) error {
 		record.Grant.Created.Before(q.client.Created),
 		!record.Used && !s.now().Before(record.Expires),
 		q.p["redirect_uri"] != record.RedirectURI,
-		!verifierFits(q.p["code_verifier"], record.Challenge):
+		!opaque.Verifies(q.p["code_verifier"], record.Challenge):
 		return errCode()
 	case record.Thumbprint != "" && record.Thumbprint != q.thumbprint:
 		return refuse(codeInvalidDPoPProof, "the code is bound to another key")

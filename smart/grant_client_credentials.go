@@ -9,6 +9,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/smart/opaque"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -33,7 +34,7 @@ func (s *Service) grantClient(q *tokenRequest) (tokenResponse, error) {
 		return nil, refuse(codeInvalidScope, "none of the scopes is a system scope that is registered for this client")
 	}
 	response, _, err := s.respond(q, token.Claims{
-		Subject: q.client.ID, Audience: []string{store.Base()}, Scope: granted.String(), ID: newID(),
+		Subject: q.client.ID, Audience: []string{store.Base()}, Scope: granted.String(), ID: opaque.ID(),
 	}, s.serviceLifetime(q.client))
 	return response, err
 }

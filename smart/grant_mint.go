@@ -7,6 +7,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/smart/opaque"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -96,7 +97,7 @@ func (s *Service) mintClaims(ctx context.Context, c *Client, m MintRequest) (tok
 		return claims, refuse(codeInvalidScope, "system scopes do not go together with those of users and patients")
 	}
 	claims = token.Claims{
-		Subject: c.ID, Audience: []string{store.Base()}, Scope: granted.String(), ID: newID(),
+		Subject: c.ID, Audience: []string{store.Base()}, Scope: granted.String(), ID: opaque.ID(),
 		Patient: m.Patient, Encounter: m.Encounter, AuthTime: s.now().UTC().Truncate(time.Second),
 	}
 	if err := s.mintUser(ctx, &claims, m); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/login"
+	"github.com/tarnhealth/tarn/smart/opaque"
 )
 
 // A refreshRecord is a refresh token, under its hash. One that was used stays,
@@ -63,7 +64,7 @@ func (s *Service) grantRefresh(q *tokenRequest) (tokenResponse, error) {
 func (s *Service) peekRefresh(q *tokenRequest) (*Grant, error) {
 	var g Grant
 	err := s.db.View(q.r.Context(), func(tx kv.Tx) error {
-		record, err := refreshTable.Get(tx, keyOf(q.p["refresh_token"]))
+		record, err := refreshTable.Get(tx, opaque.Key(q.p["refresh_token"]))
 		if err != nil {
 			return err
 		}
@@ -128,7 +129,7 @@ func (s *Service) rotate(q *tokenRequest, g *Grant) (string, error) {
 	var refused error
 	err := s.db.Update(q.r.Context(), func(tx kv.Tx) error {
 		refused = nil
-		key := keyOf(q.p["refresh_token"])
+		key := opaque.Key(q.p["refresh_token"])
 		record, err := refreshTable.Get(tx, key)
 		if errors.Is(err, kv.ErrNotFound) {
 			refused = errRefresh()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/smart/opaque"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -130,7 +131,7 @@ func (s *Service) findRefresh(ctx context.Context, raw string) (*Grant, *refresh
 	var record refreshRecord
 	gone := false
 	err := s.db.View(ctx, func(tx kv.Tx) (err error) {
-		if record, err = refreshTable.Get(tx, keyOf(raw)); err != nil {
+		if record, err = refreshTable.Get(tx, opaque.Key(raw)); err != nil {
 			return err
 		}
 		if g, err = grantTable.Get(tx, record.GrantID); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/login"
+	"github.com/tarnhealth/tarn/smart/opaque"
 )
 
 // A Launch is what an EHR hands to an app with an opaque launch token.
@@ -136,10 +137,10 @@ func (s *Service) IssueLaunch(ctx context.Context, launch Launch) (string, error
 	if hasControl(launch.User) || len(launch.User) > 300 {
 		return "", refuse(codeInvalidRequest, "user must be a text")
 	}
-	token := newSecret()
+	token := opaque.New()
 	expires := s.now().Add(s.cfg.Lifetimes.Launch)
 	return token, s.db.Update(ctx, func(tx kv.Tx) error {
-		return launchTable.Put(tx, keyOf(token), launchRecord{launch, expires}, expires)
+		return launchTable.Put(tx, opaque.Key(token), launchRecord{launch, expires}, expires)
 	})
 }
 
@@ -158,13 +159,13 @@ func (s *Service) launchURI(ctx context.Context, l *Launch, token string) string
 func (s *Service) takeLaunch(ctx context.Context, token, clientID, dataStore string) (*Launch, error) {
 	var record launchRecord
 	err := s.db.Update(ctx, func(tx kv.Tx) (err error) {
-		if record, err = launchTable.Get(tx, keyOf(token)); err != nil {
+		if record, err = launchTable.Get(tx, opaque.Key(token)); err != nil {
 			return err
 		}
 		if record.Launch.ClientID != clientID || record.Launch.DataStore != dataStore {
 			return kv.ErrNotFound
 		}
-		return launchTable.Delete(tx, keyOf(token))
+		return launchTable.Delete(tx, opaque.Key(token))
 	})
 	if errors.Is(err, kv.ErrNotFound) || err == nil && !s.now().Before(record.Expires) {
 		return nil, refuse(codeInvalidRequest, "launch is unknown, expired or used")

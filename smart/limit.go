@@ -1,12 +1,9 @@
 package smart
 
 import (
-	"math"
 	"net"
 	"net/http"
 	"net/netip"
-	"sync"
-	"time"
 )
 
 // Limits say how often one caller may ask. Zero fields take the defaults. They
@@ -31,83 +28,6 @@ func (l *Limits) fill() {
 	}
 }
 
-// maxBuckets bounds the memory of a limiter.
-const maxBuckets = 100_000
-
-// A limiter counts events by key in leaky buckets: each holds perMinute events
-// and leaks as many in a minute.
-type limiter struct {
-	now func() time.Time
-
-	mu      sync.Mutex
-	buckets map[string]bucket
-}
-
-type bucket struct {
-	level float64
-	at    time.Time
-	// perMinute is the size it was last asked with, for sweeping.
-	perMinute float64
-}
-
-func newLimiter(now func() time.Time) *limiter {
-	return &limiter{now: now, buckets: map[string]bucket{}}
-}
-
-// full returns how many seconds a key has to wait, 0 where it may go on. It
-// counts nothing.
-func (l *limiter) full(key string, perMinute int) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	level := l.level(key, perMinute)
-	if level+1 <= float64(perMinute) {
-		return 0
-	}
-	return int(math.Ceil((level + 1 - float64(perMinute)) * 60 / float64(perMinute)))
-}
-
-// count records an event.
-func (l *limiter) count(key string, perMinute int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.buckets) >= maxBuckets {
-		l.sweep()
-	}
-	level := min(l.level(key, perMinute)+1, float64(perMinute))
-	l.buckets[key] = bucket{level: level, at: l.now(), perMinute: float64(perMinute)}
-}
-
-// take counts an event where there is room, and otherwise says how many
-// seconds to wait.
-func (l *limiter) take(key string, perMinute int) int {
-	wait := l.full(key, perMinute)
-	if wait == 0 {
-		l.count(key, perMinute)
-	}
-	return wait
-}
-
-func (l *limiter) level(key string, perMinute int) float64 {
-	b, ok := l.buckets[key]
-	if !ok {
-		return 0
-	}
-	return max(0, b.level-l.now().Sub(b.at).Minutes()*float64(perMinute))
-}
-
-// sweep forgets the buckets that have run empty, and all of them where none
-// has: memory is bounded, whatever comes.
-func (l *limiter) sweep() {
-	for key, b := range l.buckets {
-		if l.now().Sub(b.at).Minutes()*b.perMinute >= b.level {
-			delete(l.buckets, key)
-		}
-	}
-	if len(l.buckets) >= maxBuckets {
-		clear(l.buckets)
-	}
-}
-
 func tooMany(seconds int) *oauthError {
 	return &oauthError{code: codeTooManyRequests, description: "too many requests; wait before the next", status: http.StatusTooManyRequests, retry: seconds}
 }
@@ -118,7 +38,7 @@ func (s *Service) takeRequest(what, who string) error {
 	if what == "launch" {
 		most *= 10 // of all its users
 	}
-	if wait := s.limits.take(what+" "+who, most); wait > 0 {
+	if wait := s.limits.Take(what+" "+who, most); wait > 0 {
 		return tooMany(wait)
 	}
 	return nil
@@ -128,8 +48,8 @@ func (s *Service) takeRequest(what, who string) error {
 // often.
 func (s *Service) mayFail(r *http.Request, clientID string) error {
 	address := s.address(r)
-	wait := max(s.limits.full("fail "+address, 5*s.cfg.Limits.Failures),
-		s.limits.full("fail "+address+" "+clientID, s.cfg.Limits.Failures))
+	wait := max(s.limits.Full("fail "+address, 5*s.cfg.Limits.Failures),
+		s.limits.Full("fail "+address+" "+clientID, s.cfg.Limits.Failures))
 	if wait > 0 {
 		return tooMany(wait)
 	}
@@ -139,8 +59,8 @@ func (s *Service) mayFail(r *http.Request, clientID string) error {
 // failed counts a failure.
 func (s *Service) failed(r *http.Request, clientID string) {
 	address := s.address(r)
-	s.limits.count("fail "+address, 5*s.cfg.Limits.Failures)
-	s.limits.count("fail "+address+" "+clientID, s.cfg.Limits.Failures)
+	s.limits.Count("fail "+address, 5*s.cfg.Limits.Failures)
+	s.limits.Count("fail "+address+" "+clientID, s.cfg.Limits.Failures)
 }
 
 // address is who the caller is to the limits.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/smart/opaque"
 )
 
 // pushedPrefix begins every request_uri. https://www.rfc-editor.org/rfc/rfc9126#section-2.2
@@ -50,7 +51,7 @@ func (s *Service) pushRequest(w http.ResponseWriter, r *http.Request) (string, e
 	if p["request_uri"] != "" {
 		return "", refuse(codeInvalidRequest, "request_uri cannot be pushed")
 	}
-	if !c.mayRedirect(p["redirect_uri"]) {
+	if !c.MayRedirect(p["redirect_uri"]) {
 		return "", refuse(codeInvalidRequest, "redirect_uri is not registered for this client")
 	}
 	thumbprint, err := s.cfg.Proofs.CheckProof(r, "")
@@ -67,10 +68,10 @@ func (s *Service) pushRequest(w http.ResponseWriter, r *http.Request) (string, e
 	if err != nil {
 		return "", err
 	}
-	uri := pushedPrefix + newSecret()
+	uri := pushedPrefix + opaque.New()
 	expires := s.now().Add(s.cfg.Lifetimes.Pushed)
 	return uri, s.db.Update(r.Context(), func(tx kv.Tx) error {
-		return pushedTable.Put(tx, keyOf(uri), pushedRequest{*a, expires}, expires)
+		return pushedTable.Put(tx, opaque.Key(uri), pushedRequest{*a, expires}, expires)
 	})
 }
 
@@ -92,13 +93,13 @@ func (s *Service) takePushed(ctx context.Context, uri, clientID string) (*AuthRe
 	}
 	var pushed pushedRequest
 	err := s.db.Update(ctx, func(tx kv.Tx) (err error) {
-		if pushed, err = pushedTable.Get(tx, keyOf(uri)); err != nil {
+		if pushed, err = pushedTable.Get(tx, opaque.Key(uri)); err != nil {
 			return err
 		}
 		if pushed.Request.ClientID != clientID {
 			return kv.ErrNotFound
 		}
-		return pushedTable.Delete(tx, keyOf(uri))
+		return pushedTable.Delete(tx, opaque.Key(uri))
 	})
 	if errors.Is(err, kv.ErrNotFound) || err == nil && !s.now().Before(pushed.Expires) {
 		return nil, unknown
@@ -107,6 +108,6 @@ func (s *Service) takePushed(ctx context.Context, uri, clientID string) (*AuthRe
 		return nil, err
 	}
 	a := pushed.Request
-	a.ID, a.Created = newSecret(), s.now().UTC()
+	a.ID, a.Created = opaque.New(), s.now().UTC()
 	return &a, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/page"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/smart/client"
 	"github.com/tarnhealth/tarn/store"
 )
 
@@ -200,7 +201,7 @@ func (s *Service) renderPatients(w http.ResponseWriter, f *flow) {
 		Name: r.PostForm.Get("name"), BirthDate: r.PostForm.Get("birthdate"), Identifier: r.PostForm.Get("identifier"),
 	}
 	err := s.fillPatients(f, data, ids)
-	options := []page.Option{page.Person(nameOf(f.user)), page.FormAction(formTarget(f.a.RedirectURI))}
+	options := []page.Option{page.Person(nameOf(f.user)), page.FormAction(client.FormTarget(f.a.RedirectURI))}
 	var refused *oauthError
 	var invalid *fhir.Error
 	switch {

@@ -7,12 +7,13 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/smart/client"
+	"github.com/tarnhealth/tarn/smart/opaque"
 )
 
 // RegistrationMode says who may register an app over HTTP.
@@ -55,7 +56,7 @@ func (p *Registration) check() error {
 		return errors.New("smart: software statements are required, but no issuer of them is known")
 	}
 	for _, keys := range p.StatementKeys {
-		if err := checkJWKS(keys); err != nil {
+		if err := client.CheckJWKS(keys); err != nil {
 			return err
 		}
 	}
@@ -77,34 +78,10 @@ func (c Clients) NewInitialToken(ctx context.Context, uses int, lifetime time.Du
 	if uses < 1 || lifetime <= 0 {
 		return "", fhir.Errorf(fhir.KindInvalid, "an initial access token needs at least one use and a lifetime")
 	}
-	raw, expires := newSecret(), c.s.now().Add(lifetime)
+	raw, expires := opaque.New(), c.s.now().Add(lifetime)
 	return raw, c.s.db.Update(ctx, func(tx kv.Tx) error {
-		return initialTable.Put(tx, keyOf(raw), initialToken{uses, expires.UTC()}, expires)
+		return initialTable.Put(tx, opaque.Key(raw), initialToken{uses, expires.UTC()}, expires)
 	})
-}
-
-// clientMetadata is a client in the words of RFC 7591 section 2.
-type clientMetadata struct {
-	RedirectURIs  []string        `json:"redirect_uris,omitempty"`
-	AuthMethod    string          `json:"token_endpoint_auth_method,omitempty"`
-	GrantTypes    []string        `json:"grant_types,omitempty"`
-	ResponseTypes []string        `json:"response_types,omitempty"`
-	Name          string          `json:"client_name,omitempty"`
-	URI           string          `json:"client_uri,omitempty"`
-	LogoURI       string          `json:"logo_uri,omitempty"`
-	Scope         string          `json:"scope,omitempty"`
-	Contacts      []string        `json:"contacts,omitempty"`
-	TermsURI      string          `json:"tos_uri,omitempty"`
-	PolicyURI     string          `json:"policy_uri,omitempty"`
-	JWKSURI       string          `json:"jwks_uri,omitempty"`
-	JWKS          json.RawMessage `json:"jwks,omitempty"`
-	SoftwareID    string          `json:"software_id,omitempty"`
-	SoftwareVer   string          `json:"software_version,omitempty"`
-	Statement     string          `json:"software_statement,omitempty"`
-	InitiateLogin string          `json:"initiate_login_uri,omitempty"` // the launch URL
-	LogoutURIs    []string        `json:"post_logout_redirect_uris,omitempty"`
-	DPoPBound     bool            `json:"dpop_bound_access_tokens,omitempty"`
-	RequirePAR    bool            `json:"require_pushed_authorization_requests,omitempty"`
 }
 
 // register is the client registration endpoint.
@@ -136,21 +113,21 @@ func (s *Service) answerRegister(w http.ResponseWriter, r *http.Request) (map[st
 	if err != nil {
 		return nil, err
 	}
-	record := clientRecord{Client: Client{Registered: true}}
+	record := client.Record{Client: Client{Registered: true}}
 	if err := s.apply(m, &record.Client); err != nil {
 		return nil, err
 	}
-	registration := newSecret()
-	record.Registration = keyOf(registration)
+	registration := opaque.New()
+	record.Registration = opaque.Key(registration)
 	if err := s.useInitial(r); err != nil {
 		return nil, err
 	}
-	secret, err := s.Clients().add(r.Context(), &record)
+	secret, err := s.clients.AddRecord(r.Context(), &record)
 	if err != nil {
 		return nil, metadataError(err)
 	}
 	s.event(r, Event{Kind: "registered", ClientID: record.ID, Scope: record.Scopes})
-	answer := s.describe(&record.Client, m.Statement)
+	answer := client.Describe(&record.Client, m.Statement)
 	if secret != "" {
 		answer["client_secret"], answer["client_secret_expires_at"] = secret, 0
 	}
@@ -169,7 +146,7 @@ func (s *Service) checkInitial(r *http.Request) error {
 	}
 	var t initialToken
 	err := s.db.View(r.Context(), func(tx kv.Tx) (err error) {
-		t, err = initialTable.Get(tx, keyOf(bearerText(r)))
+		t, err = initialTable.Get(tx, opaque.Key(bearerText(r)))
 		return err
 	})
 	if errors.Is(err, kv.ErrNotFound) || err == nil && (t.Uses < 1 || !s.now().Before(t.Expires)) {
@@ -189,7 +166,7 @@ func (s *Service) useInitial(r *http.Request) error {
 		return nil
 	}
 	return s.db.Update(r.Context(), func(tx kv.Tx) error {
-		key := keyOf(bearerText(r))
+		key := opaque.Key(bearerText(r))
 		t, err := initialTable.Get(tx, key)
 		if errors.Is(err, kv.ErrNotFound) {
 			return errInitial()
@@ -215,12 +192,12 @@ func bearerText(r *http.Request) string {
 
 // readMetadata reads what an app says of itself. Members that are not known are
 // left out, as RFC 7591 section 2 asks.
-func (s *Service) readMetadata(w http.ResponseWriter, r *http.Request) (*clientMetadata, error) {
+func (s *Service) readMetadata(w http.ResponseWriter, r *http.Request) (*client.Metadata, error) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if kind != "application/json" {
 		return nil, refuse(codeInvalidMetadata, "the Content-Type must be application/json")
 	}
-	var m clientMetadata
+	var m client.Metadata
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
 	if err == nil {
 		err = json.Unmarshal(body, &m)
@@ -232,7 +209,7 @@ func (s *Service) readMetadata(w http.ResponseWriter, r *http.Request) (*clientM
 }
 
 // apply turns metadata into a registration, within the policy.
-func (s *Service) apply(m *clientMetadata, c *Client) error {
+func (s *Service) apply(m *client.Metadata, c *Client) error {
 	policy := &s.cfg.Registration
 	switch m.AuthMethod {
 	case "none":
@@ -261,7 +238,7 @@ func (s *Service) apply(m *clientMetadata, c *Client) error {
 	if c.DataStores = policy.DataStores; len(c.DataStores) == 0 {
 		c.DataStores = []string{AllStores}
 	}
-	c.Origins = originsOf(c.RedirectURIs)
+	c.Origins = client.OriginsOf(c.RedirectURIs)
 	return s.applyScope(m.Scope, c)
 }
 
@@ -298,18 +275,6 @@ func (s *Service) applyScope(asked string, c *Client) error {
 	return nil
 }
 
-// originsOf are the origins of web addresses, for CORS.
-func originsOf(uris []string) []string {
-	var origins []string
-	for _, uri := range uris {
-		target := formTarget(uri)
-		if strings.HasPrefix(target, "http") && strings.ToLower(target) == target && !slices.Contains(origins, target) {
-			origins = append(origins, target)
-		}
-	}
-	return origins
-}
-
 // metadataError puts a refused registration into the words of RFC 7591.
 func metadataError(err error) error {
 	if fhir.KindOf(err) != fhir.KindInvalid {
@@ -319,22 +284,4 @@ func metadataError(err error) error {
 		return refuse(codeInvalidRedirect, "%s", err.Error())
 	}
 	return refuse(codeInvalidMetadata, "%s", err.Error())
-}
-
-// describe is a client in the words of RFC 7591.
-func (s *Service) describe(c *Client, statement string) map[string]any {
-	method := map[ClientType]string{Public: "none", Symmetric: "client_secret_basic", Asymmetric: "private_key_jwt"}[c.Type]
-	raw, _ := json.Marshal(clientMetadata{
-		RedirectURIs: c.RedirectURIs, AuthMethod: method, GrantTypes: c.Grants, Name: c.Name, LogoURI: c.LogoURL,
-		Scope: c.Scopes, Contacts: c.Contacts, TermsURI: c.TermsURL, PolicyURI: c.PolicyURL, JWKSURI: c.JWKSURL,
-		JWKS: c.JWKS, Statement: statement, InitiateLogin: c.LaunchURL, LogoutURIs: c.LogoutURIs,
-		DPoPBound: c.RequireDPoP, RequirePAR: c.RequirePAR,
-	})
-	answer := map[string]any{}
-	_ = json.Unmarshal(raw, &answer) // it was made just now
-	answer["client_id"], answer["client_id_issued_at"] = c.ID, c.Created.Unix()
-	if c.uses(grantCode) {
-		answer["response_types"] = []string{"code"}
-	}
-	return answer
 }

@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/smart/client"
+	"github.com/tarnhealth/tarn/smart/opaque"
 )
 
 // manageRegistration lets an app that registered itself read, replace and
@@ -40,7 +42,7 @@ func (s *Service) answerManage(w http.ResponseWriter, r *http.Request) (map[stri
 }
 
 // managed is the client whose registration access token came along.
-func (s *Service) managed(r *http.Request) (*clientRecord, error) {
+func (s *Service) managed(r *http.Request) (*client.Record, error) {
 	id := r.PathValue("id")
 	if err := s.mayFail(r, id); err != nil {
 		return nil, err
@@ -49,22 +51,22 @@ func (s *Service) managed(r *http.Request) (*clientRecord, error) {
 	if err != nil && fhir.KindOf(err) != fhir.KindNotFound {
 		return nil, err
 	}
-	if err != nil || record.Registration == "" || !sameSecret(bearerText(r), record.Registration) {
+	if err != nil || record.Registration == "" || !opaque.Same(bearerText(r), record.Registration) {
 		s.failed(r, id)
 		return nil, &oauthError{code: codeInvalidToken, description: "the registration access token is wrong", status: http.StatusUnauthorized}
 	}
 	return &record, nil
 }
 
-func (s *Service) describeManaged(record *clientRecord) map[string]any {
-	answer := s.describe(&record.Client, "")
+func (s *Service) describeManaged(record *client.Record) map[string]any {
+	answer := client.Describe(&record.Client, "")
 	answer["registration_client_uri"] = s.issuer + "/register/" + record.ID
 	return answer
 }
 
 // replaceRegistration keeps the client's id, type and secret.
 // RFC 7592 section 2.2
-func (s *Service) replaceRegistration(w http.ResponseWriter, r *http.Request, record *clientRecord) (map[string]any, error) {
+func (s *Service) replaceRegistration(w http.ResponseWriter, r *http.Request, record *client.Record) (map[string]any, error) {
 	m, err := s.readMetadata(w, r)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/tarnhealth/tarn/smart/client"
 )
 
 // statementAlgorithms are those that software statements may be signed with.
@@ -13,7 +15,7 @@ var statementAlgorithms = []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose
 
 // applyStatement lets a software statement override what the request says of
 // the same members. https://www.rfc-editor.org/rfc/rfc7591#section-2.3
-func (s *Service) applyStatement(m *clientMetadata) error {
+func (s *Service) applyStatement(m *client.Metadata) error {
 	policy := &s.cfg.Registration
 	if m.Statement == "" {
 		if policy.RequireStatement {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/smart/opaque"
 )
 
 // An AuthRequest is one authorization request on its way: what was asked, and
@@ -58,7 +59,7 @@ var requestTable = kv.NewTable[AuthRequest]("smart-request")
 // checked at once.
 func (s *Service) newAuthRequest(ctx context.Context, c *Client, p params) (*AuthRequest, error) {
 	a := &AuthRequest{
-		ID: newSecret(), ClientID: c.ID, RedirectURI: p["redirect_uri"], State: p["state"], Nonce: p["nonce"],
+		ID: opaque.New(), ClientID: c.ID, RedirectURI: p["redirect_uri"], State: p["state"], Nonce: p["nonce"],
 		Challenge: p["code_challenge"], Thumbprint: p["dpop_jkt"], LoginHint: p["login_hint"], Created: s.now().UTC(),
 	}
 	checks := []func(context.Context, *AuthRequest, *Client, params) error{
@@ -84,19 +85,19 @@ func checkResponse(_ context.Context, a *AuthRequest, c *Client, p params) error
 		return refuse(codeUnsupportedResponse, "response_type must be code")
 	case p["response_mode"] != "" && p["response_mode"] != "query":
 		return refuse(codeInvalidRequest, "response_mode must be query")
-	case !c.uses(grantCode):
+	case !c.Uses(grantCode):
 		return refuse(codeUnauthorizedClient, "this client may not use authorization codes")
 	case a.State == "":
 		return refuse(codeInvalidRequest, "state is missing: send a value that cannot be guessed")
-	case a.Thumbprint != "" && !validChallenge.MatchString(a.Thumbprint):
+	case a.Thumbprint != "" && !opaque.IsHash(a.Thumbprint):
 		return refuse(codeInvalidRequest, "dpop_jkt must be a SHA-256 JWK thumbprint in base64url")
 	}
 	return nil
 }
 
 func checkPKCE(_ context.Context, _ *AuthRequest, _ *Client, p params) error {
-	if err := checkChallenge(p["code_challenge"], p["code_challenge_method"]); err != nil {
-		return err
+	if wrong := opaque.CheckChallenge(p["code_challenge"], p["code_challenge_method"]); wrong != "" {
+		return refuse(codeInvalidRequest, "%s", wrong)
 	}
 	return nil
 }
@@ -213,7 +214,7 @@ func (a *AuthRequest) forget() {
 
 func (s *Service) putRequest(ctx context.Context, a *AuthRequest) error {
 	return s.db.Update(ctx, func(tx kv.Tx) error {
-		return requestTable.Put(tx, keyOf(a.ID), *a, a.Created.Add(s.cfg.Lifetimes.Request))
+		return requestTable.Put(tx, opaque.Key(a.ID), *a, a.Created.Add(s.cfg.Lifetimes.Request))
 	})
 }
 
@@ -221,7 +222,7 @@ func (s *Service) putRequest(ctx context.Context, a *AuthRequest) error {
 func (s *Service) request(ctx context.Context, id string) (*AuthRequest, error) {
 	var a AuthRequest
 	err := s.db.View(ctx, func(tx kv.Tx) (err error) {
-		a, err = requestTable.Get(tx, keyOf(id))
+		a, err = requestTable.Get(tx, opaque.Key(id))
 		return err
 	})
 	if errors.Is(err, kv.ErrNotFound) {
@@ -233,5 +234,5 @@ func (s *Service) request(ctx context.Context, id string) (*AuthRequest, error) 
 
 // dropRequest ends a request.
 func (s *Service) dropRequest(ctx context.Context, a *AuthRequest) error {
-	return s.db.Update(ctx, func(tx kv.Tx) error { return requestTable.Delete(tx, keyOf(a.ID)) })
+	return s.db.Update(ctx, func(tx kv.Tx) error { return requestTable.Delete(tx, opaque.Key(a.ID)) })
 }

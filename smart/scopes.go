@@ -20,7 +20,7 @@ func (s *Service) grantable(text string, c *Client, registry *search.Registry) (
 	asked, dropped := authz.ParseScopes(text, registry)
 	allowed, _ := authz.ParseScopes(c.Scopes, registry)
 	granted := asked.Narrow(allowed).Without(func(scope authz.Scope) bool { return scope.Level == authz.LevelSystem })
-	if !c.uses(grantRefresh) {
+	if !c.Uses(grantRefresh) {
 		granted = only(granted, registry, func(scope string) bool { return scope != "offline_access" && scope != "online_access" })
 	}
 	return granted, dropped

@@ -20,6 +20,8 @@ import (
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/page"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/smart/client"
+	"github.com/tarnhealth/tarn/smart/limit"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -155,8 +157,9 @@ type Service struct {
 	now      func() time.Time
 	log      *slog.Logger
 	pages    *page.Set
-	limits   *limiter
+	limits   *limit.Limiter
 	registry *search.Registry
+	clients  *client.Registry
 	mux      *http.ServeMux
 	issuer   string
 	base     *url.URL
@@ -178,7 +181,7 @@ func New(cfg Config) (*Service, error) {
 	cfg.Lifetimes.fill()
 	s := &Service{
 		cfg: cfg, db: cfg.DB, keys: cfg.Keys, login: cfg.Login, now: cfg.Now, log: cfg.Log,
-		limits: newLimiter(cfg.Now), issuer: cfg.BaseURL + "/auth",
+		limits: limit.New(cfg.Now), issuer: cfg.BaseURL + "/auth",
 	}
 	if s.keys.Issuer() != s.issuer {
 		return nil, fmt.Errorf("smart: the issuer of the keys is %q, and must be %q", s.keys.Issuer(), s.issuer)
@@ -196,6 +199,7 @@ func New(cfg Config) (*Service, error) {
 	if err := s.cfg.Registration.check(); err != nil {
 		return nil, err
 	}
+	s.clients = s.newClients()
 	s.routes()
 	return s, nil
 }

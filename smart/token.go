@@ -13,6 +13,7 @@ import (
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/login"
+	"github.com/tarnhealth/tarn/smart/opaque"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -65,7 +66,7 @@ func (s *Service) answerToken(w http.ResponseWriter, r *http.Request) (tokenResp
 	if q.client, err = s.authenticate(r, p); err != nil {
 		return nil, err
 	}
-	if name != grantMint && !q.client.uses(name) {
+	if name != grantMint && !q.client.Uses(name) {
 		return nil, refuse(codeUnauthorizedClient, "this client may not use the grant type %s", name)
 	}
 	if q.thumbprint, err = s.cfg.Proofs.CheckProof(r, ""); err != nil {
@@ -168,7 +169,7 @@ func (s *Service) holderOf(ctx context.Context, g *Grant) (*holder, error) {
 // respondFor answers with tokens of a grant.
 func (s *Service) respondFor(q *tokenRequest, g *Grant, h *holder, scope string) (tokenResponse, string, error) {
 	response, raw, err := s.respond(q, token.Claims{
-		Subject: g.UserID, Audience: []string{h.store.Base()}, Scope: scope, ID: g.ID + "." + newID(),
+		Subject: g.UserID, Audience: []string{h.store.Base()}, Scope: scope, ID: g.ID + "." + opaque.ID(),
 		AuthTime: g.AuthTime, FHIRUser: h.profile.FHIRUser, Patient: g.Context.Patient, Encounter: g.Context.Encounter,
 		Tenant: g.Context.Tenant, SessionID: g.SessionID, Roles: h.user.Roles, Patients: h.profile.Patients,
 	}, s.accessLifetime(q.client))
@@ -203,9 +204,9 @@ func (s *Service) grantExpires(c *Client, refreshes bool) time.Time {
 
 // addRefresh makes a refresh token of a grant.
 func (s *Service) addRefresh(tx kv.Tx, c *Client, grantID string) (string, error) {
-	raw := newSecret()
+	raw := opaque.New()
 	expires := s.now().Add(s.refreshLifetime(c))
-	return raw, refreshTable.Put(tx, keyOf(raw), refreshRecord{GrantID: grantID, Expires: expires.UTC()}, expires)
+	return raw, refreshTable.Put(tx, opaque.Key(raw), refreshRecord{GrantID: grantID, Expires: expires.UTC()}, expires)
 }
 
 // idToken makes the id_token of a response, "" where openid was not granted.
@@ -248,13 +249,4 @@ func userClaims(scopes authz.Scopes, h *holder) map[string]any {
 		claims["email"] = h.user.Email
 	}
 	return claims
-}
-
-// splitGrant is the id of the grant in a token's id.
-func splitGrant(tokenID string) string {
-	id, _, ok := strings.Cut(tokenID, ".")
-	if !ok {
-		return ""
-	}
-	return id
 }

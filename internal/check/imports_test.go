@@ -63,7 +63,12 @@ var imports = map[string][]string{
 	"job":   {"kv"},
 	"token": {"kv", "crypt"},
 	"login": {"kv", "crypt", "page"},
-	"smart": {"fhir", "kv", "definition", "search", "store", "authz", "crypt", "token", "login", "page", "datastore"},
+	"smart": {"fhir", "kv", "definition", "search", "store", "authz", "crypt", "token", "login", "page", "datastore", "smart/client", "smart/limit", "smart/opaque", "smart/words"},
+
+	"smart/client": {"fhir", "kv", "token", "smart/opaque"},
+	"smart/limit":  {},
+	"smart/opaque": {},
+	"smart/words":  {"authz", "page", "search"},
 
 	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "synth", "job", "crypt", "token", "login", "smart", "page"},
 

@@ -1,4 +1,6 @@
-package smart
+// Package words owns how scopes are put into words for people, as messages of
+// the pages of smart.
+package words
 
 import (
 	"regexp"
@@ -10,24 +12,24 @@ import (
 	"github.com/tarnhealth/tarn/search"
 )
 
-// A scopeGroup is what an app asks for of one resource type, in words.
-type scopeGroup struct {
+// A Group is what an app asks for of one resource type, in words.
+type Group struct {
 	Title page.Message
-	Items []scopeItem
+	Items []Item
 }
 
-// A scopeItem is one scope in words, to be ticked.
-type scopeItem struct {
+// A Item is one scope in words, to be ticked.
+type Item struct {
 	Scope   string
 	Actions []page.Message
 	Level   page.Message
 	Where   []page.Message
 	// Parts are narrower scopes that the user may choose instead.
-	Parts []scopePart
+	Parts []Part
 }
 
-// A scopePart is a narrower scope: one category of a resource type.
-type scopePart struct {
+// A Part is a narrower scope: one category of a resource type.
+type Part struct {
 	Scope string
 	Name  page.Message
 }
@@ -35,10 +37,10 @@ type scopePart struct {
 // translated are the resource types that the message files name.
 var translated = strings.Fields("AllergyIntolerance Appointment CarePlan CareTeam Claim Condition Consent Coverage Device DiagnosticReport DocumentReference Encounter ExplanationOfBenefit FamilyMemberHistory Goal Immunization Location Medication MedicationAdministration MedicationDispense MedicationRequest MedicationStatement Observation Organization Patient Person Practitioner PractitionerRole Procedure Provenance Questionnaire QuestionnaireResponse RelatedPerson ServiceRequest Specimen Task")
 
-// groupScopes puts scopes into words, by resource type, those of all types
+// Groups puts scopes into words, by resource type, those of all types
 // first; what is about the user and the duration comes last.
-func groupScopes(s authz.Scopes) []scopeGroup {
-	byType := map[string][]scopeItem{}
+func Groups(s authz.Scopes) []Group {
+	byType := map[string][]Item{}
 	var types []string
 	for _, scope := range s.Resources {
 		if byType[scope.Type] == nil {
@@ -47,18 +49,18 @@ func groupScopes(s authz.Scopes) []scopeGroup {
 		byType[scope.Type] = append(byType[scope.Type], scopeWords(scope))
 	}
 	slices.Sort(types) // "*" is before all letters
-	var groups []scopeGroup
+	var groups []Group
 	for _, t := range types {
-		groups = append(groups, scopeGroup{typeWord(t), byType[t]})
+		groups = append(groups, Group{typeWord(t), byType[t]})
 	}
-	var you []scopeItem
+	var you []Item
 	for scope := range strings.FieldsSeq(s.String()) {
 		if plain[scope] {
-			you = append(you, scopeItem{Scope: scope, Actions: []page.Message{{Key: "scope." + scope}}})
+			you = append(you, Item{Scope: scope, Actions: []page.Message{{Key: "scope." + scope}}})
 		}
 	}
 	if len(you) > 0 {
-		groups = append(groups, scopeGroup{page.Message{Key: "consent.account"}, you})
+		groups = append(groups, Group{page.Message{Key: "consent.account"}, you})
 	}
 	return groups
 }
@@ -81,8 +83,8 @@ var capital = regexp.MustCompile(`([a-z])([A-Z])`)
 // spaced turns MolecularSequence into "molecular sequence".
 func spaced(name string) string { return strings.ToLower(capital.ReplaceAllString(name, "$1 $2")) }
 
-func scopeWords(s authz.Scope) scopeItem {
-	item := scopeItem{Scope: s.String(), Level: page.Message{Key: "level." + s.Level.String()}}
+func scopeWords(s authz.Scope) Item {
+	item := Item{Scope: s.String(), Level: page.Message{Key: "level." + s.Level.String()}}
 	switch s.Actions & authz.ActionsRead {
 	case authz.ActionsRead:
 		item.Actions = append(item.Actions, page.Message{Key: "action.rs"})
@@ -136,10 +138,10 @@ var categories = map[string][]struct{ key, query string }{
 	},
 }
 
-func parts(s authz.Scope) []scopePart {
-	var list []scopePart
+func parts(s authz.Scope) []Part {
+	var list []Part
 	for _, c := range categories[s.Type] {
-		list = append(list, scopePart{
+		list = append(list, Part{
 			Scope: s.Level.String() + "/" + s.Type + "." + s.Actions.String() + "?" + c.query,
 			Name:  page.Message{Key: "category." + c.key},
 		})
