@@ -49,7 +49,8 @@ type Type struct {
 	// element), for package validate.
 	Constraints []Constraint
 
-	keys keyTable
+	keys    keyTable
+	derived []*Type
 }
 
 // JSONKind is the JSON form of a primitive value.
@@ -159,6 +160,9 @@ func (s *Schema) Resource(name string) *Type {
 // Property returns the property with a JSON key, or nil.
 func (t *Type) Property(key []byte) *Property { return t.keys.find(key) }
 
+// Derived are the types that specialize this one, directly or not.
+func (t *Type) Derived() []*Type { return t.derived }
+
 // Element returns the element with a name ("value" for value[x]), or nil.
 func (t *Type) Element(name string) *Element {
 	for _, e := range t.Elements {
@@ -180,7 +184,17 @@ func (s *Schema) Seal() {
 		s.byName[t.Name] = t
 		s.sealType(t)
 	}
+	for _, t := range s.Types {
+		base := s.byName[t.Base]
+		for depth := 0; base != nil && depth < maxBases; depth++ {
+			base.derived = append(base.derived, t)
+			base = s.byName[base.Base]
+		}
+	}
 }
+
+// maxBases bounds how many types one specializes, so that a circle ends.
+const maxBases = 16
 
 func (s *Schema) sealType(t *Type) {
 	if len(t.Elements) > maxElements {

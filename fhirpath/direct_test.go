@@ -67,7 +67,8 @@ func TestDirect(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %s: %v", file, e, err)
 			}
-			machine := &Expr{source: e.source, root: e.root}
+			machine := &Expr{source: e.source}
+			machine.compiled.Store(&program{root: e.program().root})
 			slow, err := machine.Nodes(tree.Root())
 			if err != nil || !slices.Equal(fast, slow) {
 				t.Errorf("%s: %s: direct %d nodes, machine %d, error %v", file, e, len(fast), len(slow), err)

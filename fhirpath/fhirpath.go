@@ -15,18 +15,27 @@ package fhirpath
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/tarnhealth/tarn/fhir"
 )
 
-// An Expr is a compiled expression. It is immutable and safe for concurrent use.
+// An Expr is an expression, compiled now or when it is first used. It is
+// immutable and safe for concurrent use.
 type Expr struct {
-	source string
+	source   string
+	schema   *fhir.Schema
+	options  []Option
+	compiled atomic.Pointer[program]
+}
+
+// program is what compiling an expression makes.
+type program struct {
 	root   evaluator
-	direct direct // nil where the expression needs a machine
-	schema *fhir.Schema
+	direct direct  // nil where the expression needs a machine
 	types  typeSet // of the nodes selected, nil where not known
+	err    error
 }
 
 // Env is what an evaluation knows besides its focus.
@@ -63,9 +72,45 @@ func WithContext(typeName string) Option {
 // Errors say where and what; an element, type, variable or function that does
 // not exist is an error here, never at evaluation.
 func Compile(schema *fhir.Schema, expression string, options ...Option) (*Expr, error) {
+	e := Later(schema, expression, options...)
+	if err := e.Err(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Later is Compile put off until the expression is first used, for expressions
+// that are known to compile: an error, which Err tells, then comes out of each
+// evaluation. A schema has some 1,400 of them for its search parameters, of
+// which a data store uses a few dozen; one costs about 10 µs to compile.
+func Later(schema *fhir.Schema, expression string, options ...Option) *Expr {
+	return &Expr{source: expression, schema: schema, options: options}
+}
+
+// Err compiles the expression, unless that was done, and says what is wrong
+// with it.
+func (e *Expr) Err() error { return e.program().err }
+
+// program compiles the expression at the first call. Two first calls at a time
+// both do: that is rare, and what they make is the same.
+func (e *Expr) program() *program {
+	if p := e.compiled.Load(); p != nil {
+		return p
+	}
+	p := &program{}
+	p.root, p.types, p.err = compile(e.schema, e.source, e.options)
+	if p.err != nil {
+		p.root, p.types = failed{p.err}, nil
+	}
+	p.direct, _ = asDirect(p.root)
+	e.compiled.Store(p)
+	return p
+}
+
+func compile(schema *fhir.Schema, expression string, options []Option) (evaluator, typeSet, error) {
 	tree, err := parse(expression)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c := &compiler{schema: schema, source: expression}
 	for _, option := range options {
@@ -74,17 +119,11 @@ func Compile(schema *fhir.Schema, expression string, options ...Option) (*Expr, 
 	if c.context != "" {
 		t := schema.Type(c.context)
 		if t == nil {
-			return nil, fhir.Errorf(fhir.KindInvalid, "FHIRPath: the context type %s does not exist", c.context)
+			return nil, nil, fhir.Errorf(fhir.KindInvalid, "FHIRPath: the context type %s does not exist", c.context)
 		}
 		c.this = family(schema, t)
 	}
-	root, types, err := c.compile(tree)
-	if err != nil {
-		return nil, err
-	}
-	e := &Expr{source: expression, root: root, schema: schema, types: types}
-	e.direct, _ = asDirect(root)
-	return e, nil
+	return c.compile(tree)
 }
 
 // String is the source of the expression.
@@ -93,8 +132,9 @@ func (e *Expr) String() string { return e.source }
 // Types are the types that the nodes selected may have. known is false where
 // that cannot be told, as of what functions and operators make.
 func (e *Expr) Types() (types []*fhir.Type, known bool) {
-	e.types.each(e.schema, func(t *fhir.Type) { types = append(types, t) })
-	return types, e.types != nil
+	p := e.program()
+	p.types.each(e.schema, func(t *fhir.Type) { types = append(types, t) })
+	return types, p.types != nil
 }
 
 // Nodes evaluates the expression with focus as context and returns the tree
@@ -105,12 +145,13 @@ func (e *Expr) Nodes(focus fhir.Node) ([]fhir.Node, error) { return e.AppendNode
 // AppendNodes is Nodes with the result appended to dst. Paths as search
 // parameters have them allocate nothing else.
 func (e *Expr) AppendNodes(dst []fhir.Node, focus fhir.Node) ([]fhir.Node, error) {
-	if e.direct != nil {
-		return e.direct.appendNodes(dst, focus), nil
+	p := e.program()
+	if p.direct != nil {
+		return p.direct.appendNodes(dst, focus), nil
 	}
 	m := newMachine(focus, Env{})
 	defer m.release()
-	if err := e.root.eval(m); err != nil {
+	if err := p.root.eval(m); err != nil {
 		return dst, err
 	}
 	for _, item := range m.stack {
@@ -125,7 +166,7 @@ func (e *Expr) AppendNodes(dst []fhir.Node, focus fhir.Node) ([]fhir.Node, error
 func (e *Expr) Eval(focus fhir.Node, env Env) ([]Item, error) {
 	m := newMachine(focus, env)
 	defer m.release()
-	if err := e.root.eval(m); err != nil {
+	if err := e.program().root.eval(m); err != nil {
 		return nil, err
 	}
 	return slices.Clone(m.stack), nil
@@ -144,6 +185,11 @@ func (e *Expr) Bool(focus fhir.Node, env Env) (bool, error) {
 func (e *Expr) Condition(focus fhir.Node, env Env) (value, known bool, err error) {
 	m := newMachine(focus, env)
 	defer m.release()
-	t, err := m.truth(e.root)
+	t, err := m.truth(e.program().root)
 	return t == isTrue, t != unknown, err
 }
+
+// failed is what an expression that does not compile comes to.
+type failed struct{ error }
+
+func (f failed) eval(*machine) error { return f.error }

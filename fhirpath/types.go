@@ -79,34 +79,10 @@ func (s typeSet) names(schema *fhir.Schema) string {
 func family(schema *fhir.Schema, base *fhir.Type) typeSet {
 	set := newTypeSet(schema)
 	set.add(base)
-	if !isBase(schema, base) {
-		return set
-	}
-	for _, t := range schema.Types {
-		if derives(schema, t, base) {
-			set.add(t)
-		}
+	for _, t := range base.Derived() {
+		set.add(t)
 	}
 	return set
-}
-
-func isBase(schema *fhir.Schema, base *fhir.Type) bool {
-	for _, t := range schema.Types {
-		if t.Base == base.Name {
-			return true
-		}
-	}
-	return false
-}
-
-func derives(schema *fhir.Schema, t, base *fhir.Type) bool {
-	for depth := 0; t != nil && depth < 16; depth++ {
-		if t == base {
-			return true
-		}
-		t = schema.Type(t.Base)
-	}
-	return false
 }
 
 // typeTest is what a type specifier matches: FHIR types, a System type, or

@@ -135,6 +135,9 @@ func (r *Registry) addCustom(c Custom, base string) error {
 		}
 	}
 	p, err := r.compile(&def, base)
+	if err == nil && p != nil {
+		err = p.check()
+	}
 	if err != nil || p == nil {
 		return fhir.Errorf(fhir.KindUnprocessable, "%s cannot be added to %s: %v", c.Def.URL, base, err)
 	}

@@ -3,10 +3,12 @@ package search
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/fhirpath"
 	"github.com/tarnhealth/tarn/search/need"
 )
 
@@ -66,6 +68,32 @@ func TestImpliedSystems(t *testing.T) {
 		implied := r.Param(tt.resourceType, tt.code).implied
 		if tt.system == "" && len(implied) > 0 || tt.system != "" && (len(implied) != 1 || implied[0] != hashSystem([]byte(tt.system))) {
 			t.Errorf("%s.%s implies %x", tt.resourceType, tt.code, implied)
+		}
+	}
+}
+
+// TestParametersCompile compiles what New leaves for later.
+func TestParametersCompile(t *testing.T) {
+	r, err := New(definition.R4())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Check(); err != nil {
+		t.Error(err)
+	}
+	broken := *r
+	broken.Params = []*Param{{Code: "x", Type: "Patient", expr: fhirpath.Later(r.Definitions.Schema, "Patient.nmae")}}
+	if err := broken.Check(); err == nil || !strings.Contains(err.Error(), `search parameter x of Patient: `) || !strings.Contains(err.Error(), "nmae") {
+		t.Errorf("Check of a misspelt expression: %v", err)
+	}
+}
+
+func BenchmarkNew(b *testing.B) {
+	set := definition.R4()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := New(set); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -92,8 +92,8 @@ const (
 	paramLastUpdated = "_lastUpdated"
 )
 
-// New compiles every search parameter of a set. An expression that does not
-// compile is an error that names the parameter.
+// New makes the registry of every search parameter of a set. Expressions are
+// compiled when they are first used: Check says whether all do.
 func New(set *definition.Set, options ...Option) (*Registry, error) {
 	schema := set.Schema
 	r := &Registry{
@@ -119,6 +119,28 @@ func New(set *definition.Set, options ...Option) (*Registry, error) {
 		}
 	}
 	return r, nil
+}
+
+// Check compiles every expression. An error names the parameter.
+func (r *Registry) Check() error {
+	for _, p := range r.Params {
+		if err := p.check(); err != nil {
+			return fmt.Errorf("search parameter %s of %s: %w", p.Code, p.Type, err)
+		}
+	}
+	return nil
+}
+
+func (p *Param) check() error {
+	for _, c := range p.components {
+		if err := c.expr.Err(); err != nil {
+			return fmt.Errorf("component %q: %w", c.expr, err)
+		}
+	}
+	if p.expr == nil {
+		return nil
+	}
+	return p.expr.Err()
 }
 
 func (r *Registry) addType(t *fhir.Type) error {
@@ -171,10 +193,7 @@ func (r *Registry) compile(def *definition.SearchParameter, resourceType string)
 	if p.kind == nil || def.Expression == "" {
 		return nil, nil
 	}
-	var err error
-	if p.expr, err = fhirpath.Compile(r.Definitions.Schema, def.Expression); err != nil {
-		return nil, err
-	}
+	p.expr = fhirpath.Later(r.Definitions.Schema, def.Expression)
 	if def.Type == definition.ParamToken {
 		p.computed = isComputed(def.Expression)
 		p.implied, p.bare = r.impliedBy(def.Expression, resourceType)
@@ -213,10 +232,7 @@ func (r *Registry) compileComponent(c definition.Component, resourceType string)
 	if c.Param == nil || kinds[c.Param.Type] == nil || c.Param.Type == definition.ParamComposite {
 		return component{}, fmt.Errorf("component %q is of no type that a composite can have", c.Expression)
 	}
-	expr, err := fhirpath.Compile(r.Definitions.Schema, c.Expression)
-	if err != nil {
-		return component{}, fmt.Errorf("component %q: %w", c.Expression, err)
-	}
+	expr := fhirpath.Later(r.Definitions.Schema, c.Expression)
 	p := &Param{Def: c.Param, Type: resourceType, Code: c.Param.Code, expr: expr, kind: kinds[c.Param.Type]}
 	if c.Param.Type == definition.ParamToken {
 		p.implied, p.bare = r.impliedBy(c.Param.Expression, resourceType)
