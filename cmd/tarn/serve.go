@@ -35,6 +35,7 @@ The data store "default" is there from the first start.`,
   tarn serve --config tarn.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			server.TuneCollector()
 			cfg, warnings, err := server.Load(sources(cmd, config, demo))
 			for _, w := range warnings {
 				fmt.Fprintln(cmd.ErrOrStderr(), "tarn: warning:", w)

@@ -1,0 +1,51 @@
+package server
+
+import (
+	"runtime"
+	"runtime/debug"
+	"testing"
+)
+
+func TestCollectAt(t *testing.T) {
+	for live, want := range map[uint64]int{
+		0:          6400,
+		16 << 20:   400,
+		32 << 20:   200,
+		64 << 20:   100,
+		1000 << 20: 100,
+	} {
+		if got := collectAt(live); got != want {
+			t.Errorf("with %d bytes live: %d, want %d", live, got, want)
+		}
+	}
+}
+
+// TestTuneCollector waits for the adjustment after a collection.
+func TestTuneCollector(t *testing.T) {
+	t.Setenv("GOGC", "")
+	before := debug.SetGCPercent(100)
+	defer debug.SetGCPercent(before)
+	TuneCollector()
+	first := debug.SetGCPercent(100)
+	if first != 1600 {
+		t.Errorf("the first collection is at %d %%", first)
+	}
+	kept := make([]byte, 32<<20)
+	adjusted := make(chan int)
+	tune := &tuner{percent: 1}
+	go func() {
+		tune.adjust(liveHeapOf(kept))
+		adjusted <- tune.percent
+	}()
+	if got := <-adjusted; got < 100 || got > 200 {
+		t.Errorf("with 32 MB live: %d %%", got)
+	}
+}
+
+// liveHeapOf collects while something is kept.
+func liveHeapOf(kept []byte) uint64 {
+	runtime.GC()
+	live := liveHeap()
+	runtime.KeepAlive(kept)
+	return live
+}
