@@ -4,7 +4,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
 )
 
@@ -55,22 +54,15 @@ func (a Access) Check(i Interaction, resourceType string) error {
 		return nil
 	}
 	if !a.rights.scoped(i, resourceType) {
-		return fhir.Errorf(fhir.KindForbidden, "the scopes of the token do not allow %s on %s", i, orAll(resourceType))
+		return insufficient(a.rights.wanting(i, resourceType), "the scopes of the token do not allow %s on %s", i, orAll(resourceType))
 	}
 	if resourceType == "" || a.BySecurityContext(i, resourceType) {
 		return nil
 	}
 	if _, ok := a.Filter(i, resourceType); !ok {
-		return fhir.Errorf(fhir.KindForbidden, "this caller may not use %s on %s", i, resourceType)
+		return insufficient("", "this caller may not use %s on %s", i, resourceType)
 	}
 	return nil
-}
-
-func orAll(resourceType string) string {
-	if resourceType == "" {
-		return "any type"
-	}
-	return resourceType
 }
 
 // Filter is the condition that resources of a type must meet for the
@@ -95,6 +87,27 @@ func (a Access) Allows(i Interaction, c *search.Candidate, exists Exists) (bool,
 	}
 	ok, err := evaluate(where, c, exists)
 	return ok && err == nil, err
+}
+
+// All reports whether the interaction is allowed on every resource of every
+// type that a data store's API offers: AuditEvents do not count, which only
+// auditors read.
+func (a Access) All(i Interaction) bool {
+	if a.all {
+		return true
+	}
+	if a.rights == nil {
+		return false
+	}
+	for _, p := range a.rights.registry.Params {
+		if p.Code != search.MarkType || p.Type == auditType {
+			continue
+		}
+		if where, ok := a.Filter(i, p.Type); !ok || where != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // Caller is who the access was decided for: the zero Caller for Unrestricted.

@@ -1,6 +1,8 @@
 package authz
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
@@ -12,9 +14,10 @@ import (
 // A Caller is who sends a request, as its credential says. All ids are logical
 // ids of the data store.
 type Caller struct {
-	// Subject and Client are for the record; nothing is decided by them.
-	Subject, Client string
-	Scopes          Scopes
+	// Issuer, Subject and Client are for the record and for Identity; nothing
+	// is decided by them.
+	Issuer, Subject, Client string
+	Scopes                  Scopes
 	// Patient is the id of the patient in context, of the launch.
 	Patient string
 	// FHIRUser is who the user is: "Practitioner/123", or absolute. It may be
@@ -29,6 +32,22 @@ type Caller struct {
 	Tenant string
 	// Purpose is the purpose of use, for the record.
 	Purpose string
+}
+
+// Identity tells callers apart: two requests of one user by one client for one
+// patient have the same, also with another token. It is "" for nobody in
+// particular, and a hash otherwise, which may be stored and shown.
+func (c Caller) Identity() string {
+	parts := []string{c.Issuer, c.Subject, c.Client, c.Tenant, c.FHIRUser, c.Patient}
+	if strings.Join(parts, "") == "" {
+		return ""
+	}
+	h := sha256.New()
+	for _, p := range parts {
+		sum := sha256.Sum256([]byte(p))
+		h.Write(sum[:])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // A Policy is what a data store's configuration says about access. The zero

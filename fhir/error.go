@@ -64,9 +64,14 @@ type Issue struct {
 type Error struct {
 	Kind   Kind
 	Issues []Issue
+	// Headers go with the HTTP response, such as a WWW-Authenticate.
+	Headers []Header
 	// Cause is for logs only and is never shown.
 	Cause error
 }
+
+// A Header is one line of the head of an HTTP response.
+type Header struct{ Name, Value string }
 
 // Errorf makes an Error of one issue whose code is the kind's default.
 func Errorf(kind Kind, format string, args ...any) *Error {
@@ -82,6 +87,12 @@ func (e *Error) At(expression string) *Error {
 	if len(e.Issues) > 0 {
 		e.Issues[0].Expression = expression
 	}
+	return e
+}
+
+// With adds a header and returns the error.
+func (e *Error) With(name, value string) *Error {
+	e.Headers = append(e.Headers, Header{name, value})
 	return e
 }
 
