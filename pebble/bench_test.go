@@ -19,6 +19,7 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble/internal/codec"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -127,13 +128,13 @@ func BenchmarkCommit(b *testing.B) {
 // dictionary, which was not made from this population.
 func BenchmarkPack(b *testing.B) {
 	ops, _ := benchOps(b)
-	plain := func(json []byte) (codec, []byte) { return codecS2, s2.Encode(nil, json) }
+	plain := func(json []byte) (codec.Codec, []byte) { return codec.S2, s2.Encode(nil, json) }
 	for _, method := range []struct {
 		name string
-		pack func(json []byte) (codec, []byte)
-	}{{"s2", plain}, {"dictionary", pack}} {
+		pack func(json []byte) (codec.Codec, []byte)
+	}{{"s2", plain}, {"dictionary", codec.Pack}} {
 		var whole, small int
-		codecs, packed := make([]codec, len(ops)), make([][]byte, len(ops))
+		codecs, packed := make([]codec.Codec, len(ops)), make([][]byte, len(ops))
 		b.Run(method.name+"/pack", func(b *testing.B) {
 			for b.Loop() {
 				whole, small = 0, 0
@@ -149,7 +150,7 @@ func BenchmarkPack(b *testing.B) {
 		b.Run(method.name+"/unpack", func(b *testing.B) {
 			for b.Loop() {
 				for i := range ops {
-					if _, err := unpack(codecs[i], packed[i]); err != nil {
+					if _, err := codec.Unpack(codecs[i], packed[i]); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -205,7 +206,7 @@ func BenchmarkEngine(b *testing.B) {
 				op := ops[n%len(ops)]
 				c := current{doc: doc(n + 1), header: header{op: op.Kind, born: true, number: 1, micros: 1 << 50}}
 				batch := db.NewBatch()
-				_, packed := pack(op.Body.JSON)
+				_, packed := codec.Pack(op.Body.JSON)
 				g := group{batch: batch}
 				op.ID = fmt.Sprintf("%s-%d", op.ID, n)
 				if err := g.put(&op, &c, packed); err != nil {

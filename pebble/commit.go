@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble/internal/codec"
 	"github.com/tarnhealth/tarn/store"
 )
 
@@ -23,7 +24,7 @@ type request struct {
 // A packedBody is a body as it will be stored, prepared by the caller's
 // goroutine.
 type packedBody struct {
-	codec codec
+	codec codec.Codec
 	bytes []byte
 	// same is the version that holds the same body, for Load; 0 for none.
 	same doc
@@ -54,10 +55,10 @@ func (s *Store) Load(ctx context.Context, ops []store.Op) ([]store.Version, erro
 }
 
 func (s *Store) submit(ctx context.Context, r *request) ([]store.Version, error) {
-	if err := s.users.enter(); err != nil {
+	if err := s.users.Enter(); err != nil {
 		return nil, err
 	}
-	defer s.users.leave()
+	defer s.users.Leave()
 	if len(r.ops) == 0 {
 		return nil, ctx.Err()
 	}
@@ -110,7 +111,7 @@ func (s *Store) prepare(r *request) error {
 				continue
 			}
 		}
-		p.codec, p.bytes = pack(op.Body.JSON)
+		p.codec, p.bytes = codec.Pack(op.Body.JSON)
 	}
 	return nil
 }

@@ -99,10 +99,10 @@ type Stats struct {
 
 // Stats returns the store's numbers, or the zero Stats after Close.
 func (s *Store) Stats() Stats {
-	if s.users.enter() != nil {
+	if s.users.Enter() != nil {
 		return Stats{}
 	}
-	defer s.users.leave()
+	defer s.users.Leave()
 	st := Stats{
 		T:         store.T(s.now.Load()),
 		Commits:   s.stats.commits.Load(),
@@ -113,15 +113,11 @@ func (s *Store) Stats() Stats {
 		DiskBytes: s.db.Metrics().DiskSpaceUsage(),
 		Live:      s.live.snapshot(),
 		Scrubs:    s.scrubs.left(),
+		Views:     s.pins.views(),
 	}
 	for _, h := range s.index.Load().heads {
 		st.Unsealed += h.Docs()
 		st.UnsealedBytes += h.Bytes.Load()
-	}
-	s.pins.mu.Lock()
-	defer s.pins.mu.Unlock()
-	for _, n := range s.pins.open {
-		st.Views += n
 	}
 	return st
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
 
+	"github.com/tarnhealth/tarn/pebble/internal/codec"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -19,7 +20,7 @@ func TestHeader(t *testing.T) {
 		want := header{
 			op: store.OpKind(rapid.IntRange(1, 3).Draw(t, "op")), born: rapid.Bool().Draw(t, "born"),
 			prev: doc(rapid.Uint32().Draw(t, "prev")), number: rapid.Uint64().Draw(t, "number"),
-			micros: rapid.Int64().Draw(t, "micros"), codec: codecS2,
+			micros: rapid.Int64().Draw(t, "micros"), codec: codec.S2,
 			at: rapid.IntRange(0, 1<<30).Draw(t, "at"), form: 2,
 		}
 		b := appendVersion(nil, &want, "Patient", "a")

@@ -8,6 +8,7 @@ import (
 
 	lsm "github.com/cockroachdb/pebble/v2"
 
+	"github.com/tarnhealth/tarn/pebble/internal/keyrange"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -19,10 +20,10 @@ import (
 // What is in memory grows with the entries of what is erased, some KB for each
 // version. The bytes leave the engine's files soon after (see scrubber).
 func (s *Store) Erase(ctx context.Context, erasures []store.Erasure) (int, error) {
-	if err := s.users.enter(); err != nil {
+	if err := s.users.Enter(); err != nil {
 		return 0, err
 	}
-	defer s.users.leave()
+	defer s.users.Leave()
 	if len(erasures) == 0 {
 		return 0, ctx.Err()
 	}
@@ -46,7 +47,7 @@ type eraser struct {
 	// parts are the resources that lose a version.
 	parts map[resource]bool
 	// ranges are where the bytes of what is erased lie.
-	ranges keyRanges
+	ranges keyrange.List
 }
 
 // An eraseDoc is one version that goes.
@@ -201,7 +202,7 @@ func (s *Store) termsOf(d *eraseDoc) ([]posting.Term, error) {
 }
 
 // commit writes all of it as one batch. It returns where the bytes were.
-func (e *eraser) commit(scrub func(keyRanges) (record []byte)) error {
+func (e *eraser) commit(scrub func(keyrange.List) (record []byte)) error {
 	s := e.store
 	batch := s.db.NewBatch()
 	err := e.stage(batch)
@@ -245,7 +246,7 @@ func (e *eraser) stage(batch *lsm.Batch) error {
 func (e *eraser) noteRecords() {
 	for _, tag := range []byte{tagBody, tagVersion} {
 		for _, d := range e.order {
-			e.ranges.add(docKey(tag, d))
+			e.ranges.Add(around(docKey(tag, d)))
 		}
 	}
 	keys := make([][]byte, 0, len(e.whole))
@@ -254,7 +255,7 @@ func (e *eraser) noteRecords() {
 	}
 	slices.SortFunc(keys, bytes.Compare)
 	for _, key := range keys {
-		e.ranges.add(key)
+		e.ranges.Add(around(key))
 	}
 }
 
@@ -294,7 +295,7 @@ func (e *eraser) stageTerms(batch *lsm.Batch) error {
 		if !found {
 			continue
 		}
-		e.ranges.add([]byte(key))
+		e.ranges.Add(around([]byte(key)))
 		kept = without(kept[:0], lows, lists[key])
 		if len(kept) == 0 {
 			err = batch.Delete([]byte(key), nil)

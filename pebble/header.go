@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble/internal/codec"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -15,7 +16,7 @@ const opErased store.OpKind = 0
 // stub is what is left of h when it is erased. Where the resource goes on, the
 // number of resources still counts what the version changed.
 func (h *header) stub(change int) header {
-	return header{prev: h.prev, micros: h.micros, codec: codec(change + 1)}
+	return header{prev: h.prev, micros: h.micros, codec: codec.Codec(change + 1)}
 }
 
 // A header is what the store keeps of a version beside its body.
@@ -29,7 +30,7 @@ type header struct {
 	number uint64
 	// micros is lastUpdated in microseconds since 1970.
 	micros int64
-	codec  codec
+	codec  codec.Codec
 	at     int
 	form   fhir.MetaForm
 }
@@ -112,7 +113,7 @@ func (d *decoder) header() header {
 		op:     store.OpKind(flags & 3),
 		born:   flags&(1<<2) != 0,
 		form:   fhir.MetaForm(flags >> 3 & 3),
-		codec:  codec(flags >> 5),
+		codec:  codec.Codec(flags >> 5),
 		number: d.uvarint(),
 		prev:   doc(d.uvarint()),
 		micros: d.varint(),

@@ -80,10 +80,10 @@ type backfill struct {
 // Index implements store.Store. Superseded versions that no view can show are
 // left out. It ends with ErrClosed when the store is being closed.
 func (s *Store) Index(ctx context.Context, w store.Indexing) error {
-	if err := s.users.enter(); err != nil {
+	if err := s.users.Enter(); err != nil {
 		return err
 	}
-	defer s.users.leave()
+	defer s.users.Leave()
 	b := &backfill{store: s, work: w, erased: roaring.New()}
 	s.indexing.begin(b)
 	defer s.indexing.end(b)
@@ -103,7 +103,7 @@ func (b *backfill) run(ctx context.Context) error {
 	b.head = posting.NewHead(1)
 	for first := doc(1); first <= b.last; {
 		last := min(b.last, first+replayDocs-1, first|(1<<segmentBits-1))
-		if err := errors.Join(ctx.Err(), b.store.users.closing()); err != nil {
+		if err := errors.Join(ctx.Err(), b.store.users.Closing()); err != nil {
 			return err
 		}
 		if err := b.add(ctx, first, last); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	lsm "github.com/cockroachdb/pebble/v2"
 
+	"github.com/tarnhealth/tarn/pebble/internal/keyrange"
 	"github.com/tarnhealth/tarn/search"
 )
 
@@ -176,10 +177,10 @@ func (s *Store) assign(list []*search.Param) error {
 // Unindex implements store.Store. The names lose their numbers, so that what is
 // on its way with them is not found any more.
 func (s *Store) Unindex(ctx context.Context, keys []string) error {
-	if err := s.users.enter(); err != nil {
+	if err := s.users.Enter(); err != nil {
 		return err
 	}
-	defer s.users.leave()
+	defer s.users.Leave()
 	return s.alone(ctx, func() error { return s.unindex(keys) })
 }
 
@@ -190,9 +191,9 @@ func (s *Store) unindex(keys []string) error {
 	s.files.Lock()
 	defer s.files.Unlock()
 	var numbers []uint16
-	err := s.scrubs.plan(func(record func(keyRanges) []byte) error {
+	err := s.scrubs.plan(func(record func(keyrange.List) []byte) error {
 		batch := s.db.NewBatch()
-		var ranges keyRanges
+		var ranges keyrange.List
 		for _, key := range keys {
 			number, ok := s.params.named(key)
 			if !ok {
@@ -200,7 +201,7 @@ func (s *Store) unindex(keys []string) error {
 			}
 			numbers = append(numbers, number)
 			lower, upper := termBounds(number)
-			ranges = append(ranges, keyRange{lower, upper})
+			ranges = append(ranges, keyrange.Range{From: lower, To: upper})
 			if err := errors.Join(batch.Delete(paramKey(key), nil), batch.DeleteRange(lower, upper, nil)); err != nil {
 				return errors.Join(err, batch.Close())
 			}

@@ -81,7 +81,7 @@ type Store struct {
 	db     *lsm.DB
 	params *params
 	lives  posting.Lifetimes
-	users  users
+	users  engine.Users
 
 	// index is what searches read.
 	index atomic.Pointer[index]
@@ -120,18 +120,18 @@ func (x *index) head() *posting.Head { return x.heads[len(x.heads)-1] }
 
 // View implements store.Store.
 func (s *Store) View(ctx context.Context, t store.T) (store.View, error) {
-	if err := s.users.enter(); err != nil {
+	if err := s.users.Enter(); err != nil {
 		return nil, err
 	}
-	defer s.users.leave()
+	defer s.users.Leave()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	at, err := s.pin(t)
+	at, shard, err := s.pin(t)
 	if err != nil {
 		return nil, err
 	}
-	return &view{store: s, at: at}, nil
+	return &view{store: s, at: at, pin: shard}, nil
 }
 
 // Changes implements store.Store.
@@ -145,11 +145,11 @@ func (s *Store) Changes(ctx context.Context, after store.T) iter.Seq2[store.Vers
 // context, and yields walk's error last.
 func (s *Store) sequence(ctx context.Context, walk func(yield func(store.Version, error) bool) error) iter.Seq2[store.Version, error] {
 	return func(yield func(store.Version, error) bool) {
-		if err := s.users.enter(); err != nil {
+		if err := s.users.Enter(); err != nil {
 			yield(store.Version{}, err)
 			return
 		}
-		defer s.users.leave()
+		defer s.users.Leave()
 		err := walk(func(v store.Version, err error) bool {
 			if err == nil {
 				err = ctx.Err()
@@ -166,7 +166,7 @@ func (s *Store) sequence(ctx context.Context, walk func(yield func(store.Version
 // next Open is quick. Methods of the store and of its views return ErrClosed
 // from then on.
 func (s *Store) Close() error {
-	if !s.users.close() {
+	if !s.users.Close() {
 		return store.ErrClosed
 	}
 	close(s.queue)
@@ -185,57 +185,4 @@ func (s *Store) Close() error {
 		err = e
 	}
 	return err
-}
-
-// users counts the calls that run, so that Close can wait for them.
-type users struct {
-	mu     sync.Mutex
-	n      int
-	closed bool
-	idle   chan struct{}
-}
-
-func (u *users) enter() error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.closed {
-		return store.ErrClosed
-	}
-	u.n++
-	return nil
-}
-
-func (u *users) leave() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.n--; u.n == 0 && u.closed {
-		close(u.idle)
-	}
-}
-
-// closing is ErrClosed once close was called: what takes long ends early.
-func (u *users) closing() error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.closed {
-		return store.ErrClosed
-	}
-	return nil
-}
-
-// close refuses new calls and waits for the running ones. It reports false
-// where it was called before.
-func (u *users) close() bool {
-	u.mu.Lock()
-	if u.closed {
-		u.mu.Unlock()
-		return false
-	}
-	u.closed, u.idle = true, make(chan struct{})
-	if u.n == 0 {
-		close(u.idle)
-	}
-	u.mu.Unlock()
-	<-u.idle
-	return true
 }

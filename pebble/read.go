@@ -7,6 +7,7 @@ import (
 
 	lsm "github.com/cockroachdb/pebble/v2"
 
+	"github.com/tarnhealth/tarn/pebble/internal/codec"
 	"github.com/tarnhealth/tarn/store"
 )
 
@@ -52,9 +53,9 @@ func (s *Store) header(d doc) (h header, resourceType, id string, err error) {
 }
 
 // body reads the body of a version that is no deletion.
-func (s *Store) body(d doc, c codec) (json []byte, err error) {
+func (s *Store) body(d doc, c codec.Codec) (json []byte, err error) {
 	found, err := s.get(docKey(tagBody, d), func(value []byte) (err error) {
-		json, err = unpack(c, value)
+		json, err = codec.Unpack(c, value)
 		return err
 	})
 	if err == nil && !found {

@@ -15,10 +15,10 @@ import (
 
 // Search implements store.View.
 func (v *view) Search(ctx context.Context, plan search.Plan, page store.Page) (store.Result, error) {
-	if err := v.store.users.enter(); err != nil {
+	if err := v.store.users.Enter(); err != nil {
 		return store.Result{}, err
 	}
-	defer v.store.users.leave()
+	defer v.store.users.Leave()
 	e := v.evaluation(ctx)
 	e.trace = store.NewTrace(page, &e.terms.keys)
 	set, err := e.plan(plan)
@@ -40,10 +40,10 @@ func (v *view) Search(ctx context.Context, plan search.Plan, page store.Page) (s
 
 // Count implements store.View.
 func (v *view) Count(ctx context.Context, plan search.Plan) (int, error) {
-	if err := v.store.users.enter(); err != nil {
+	if err := v.store.users.Enter(); err != nil {
 		return 0, err
 	}
-	defer v.store.users.leave()
+	defer v.store.users.Leave()
 	if len(plan.Parts) == 1 && plan.Parts[0].Where == nil {
 		if n, ok := v.store.live.count(plan.Parts[0].Type, v.at); ok {
 			return n, nil

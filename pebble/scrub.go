@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"fmt"
-	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"log/slog"
 	"slices"
 	"sync"
 
 	lsm "github.com/cockroachdb/pebble/v2"
+
+	"github.com/tarnhealth/tarn/pebble/internal/keyrange"
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 )
 
 // A scrubber makes the engine write anew the files that hold bytes of what was
@@ -19,7 +20,7 @@ import (
 type scrubber struct {
 	mu sync.Mutex
 	// pending are in the record; those of an erasure are behind those before.
-	pending keyRanges
+	pending keyrange.List
 	running bool
 	// start is called, holding mu, when there is something to do.
 	start func()
@@ -41,7 +42,7 @@ func (s *Store) scrubbing() error {
 	q.stop = cancel
 	q.start = func() { q.done.Go(func() { s.scrub(ctx) }) }
 	_, err := s.get(scrubKey(), func(value []byte) (err error) {
-		q.pending, err = readRanges(value)
+		q.pending, err = keyrange.Read(value)
 		return err
 	})
 	if len(q.pending) > 0 {
@@ -53,13 +54,13 @@ func (s *Store) scrubbing() error {
 
 // plan calls commit, which writes the record for old and new ranges together
 // with what makes the new ones necessary.
-func (q *scrubber) plan(commit func(record func(keyRanges) []byte) error) error {
+func (q *scrubber) plan(commit func(record func(keyrange.List) []byte) error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	pending := q.pending
-	err := commit(func(more keyRanges) []byte {
-		pending = slices.Concat(q.pending, more.reduce(maxScrubRanges))
-		return appendRanges(nil, pending)
+	err := commit(func(more keyrange.List) []byte {
+		pending = slices.Concat(q.pending, more.Reduce(maxScrubRanges))
+		return pending.Append(nil)
 	})
 	if err != nil {
 		return err
@@ -108,7 +109,7 @@ func (s *Store) scrub(ctx context.Context) {
 }
 
 // next are the ranges to scrub now; none end the goroutine.
-func (q *scrubber) next() keyRanges {
+func (q *scrubber) next() keyrange.List {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.pending) == 0 {
@@ -120,7 +121,7 @@ func (q *scrubber) next() keyRanges {
 // compact rewrites ranges from the engine's memory down to its last level. The
 // flush goes first: the engine compacts as deep as there were files, and the
 // marks of deletion, which hold keys, are to go too.
-func (s *Store) compact(ctx context.Context, ranges keyRanges) error {
+func (s *Store) compact(ctx context.Context, ranges keyrange.List) error {
 	flushed, err := s.db.AsyncFlush()
 	if err != nil {
 		return err
@@ -130,8 +131,8 @@ func (s *Store) compact(ctx context.Context, ranges keyRanges) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	for _, r := range ranges.reduce(maxScrubRanges) {
-		if err := s.db.Compact(ctx, r.from, r.to, false); err != nil {
+	for _, r := range ranges.Reduce(maxScrubRanges) {
+		if err := s.db.Compact(ctx, r.From, r.To, false); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
@@ -151,7 +152,7 @@ func (s *Store) scrubbed(n int) error {
 		if len(rest) == 0 {
 			return s.db.Delete(scrubKey(), lsm.Sync)
 		}
-		return s.db.Set(scrubKey(), appendRanges(nil, rest), lsm.Sync)
+		return s.db.Set(scrubKey(), rest.Append(nil), lsm.Sync)
 	})
 	if err == nil {
 		q.pending = rest
@@ -159,77 +160,17 @@ func (s *Store) scrubbed(n int) error {
 	return err
 }
 
-// keyRanges are ranges of keys with their bounds. They are stored, so bounds
-// hold nothing of what was erased.
-type keyRanges []keyRange
-
-type keyRange struct{ from, to []byte }
-
-// add adds the range around a key; keys in order make each range once.
-func (r *keyRanges) add(key []byte) {
-	next := around(key)
-	if n := len(*r); n == 0 || !bytes.Equal((*r)[n-1].from, next.from) {
-		*r = append(*r, next)
-	}
-}
-
 // around is the terms of one param, the versions of a 16th of a segment, or the
 // resources of a type.
-func around(key []byte) keyRange {
+func around(key []byte) keyrange.Range {
 	switch key[0] {
 	case tagTerm:
 		lower, upper := termBounds(binary.BigEndian.Uint16(key[1:]))
-		return keyRange{lower, upper}
+		return keyrange.Range{From: lower, To: upper}
 	case tagResource:
 		n := bytes.IndexByte(key, 0)
-		return keyRange{slices.Clone(key[:n+1]), append(slices.Clone(key[:n]), 1)}
+		return keyrange.Range{From: slices.Clone(key[:n+1]), To: append(slices.Clone(key[:n]), 1)}
 	}
 	first := docOf(key) >> posting.ChunkBits << posting.ChunkBits
-	return keyRange{docKey(key[0], first), docKey(key[0], first+posting.ChunkDocs)}
-}
-
-// reduce returns the ranges in order, those that meet as one, and those of
-// records of one kind as one where there are more than most.
-func (r keyRanges) reduce(most int) keyRanges {
-	ordered := slices.Clone(r)
-	slices.SortFunc(ordered, func(a, b keyRange) int { return bytes.Compare(a.from, b.from) })
-	joined := ordered.join(func(last, next keyRange) bool { return bytes.Compare(next.from, last.to) <= 0 })
-	if len(joined) > most {
-		joined = joined.join(func(last, next keyRange) bool { return last.from[0] == next.from[0] })
-	}
-	return joined
-}
-
-func (r keyRanges) join(one func(last, next keyRange) bool) (joined keyRanges) {
-	for _, next := range r {
-		if n := len(joined); n > 0 && one(joined[n-1], next) {
-			if bytes.Compare(next.to, joined[n-1].to) > 0 {
-				joined[n-1].to = next.to
-			}
-			continue
-		}
-		joined = append(joined, next)
-	}
-	return joined
-}
-
-func appendRanges(b []byte, ranges keyRanges) []byte {
-	for _, r := range ranges {
-		for _, bound := range [][]byte{r.from, r.to} {
-			b = binary.AppendUvarint(b, uint64(len(bound)))
-			b = append(b, bound...)
-		}
-	}
-	return b
-}
-
-func readRanges(b []byte) (ranges keyRanges, err error) {
-	d := decoder{b: slices.Clone(b)}
-	for len(d.b) > 0 && !d.bad {
-		ranges = append(ranges, keyRange{from: d.bytes(d.uvarint()), to: d.bytes(d.uvarint())})
-	}
-	if d.bad || slices.ContainsFunc(ranges, func(r keyRange) bool { return bytes.Compare(r.from, r.to) >= 0 }) {
-		return nil, fmt.Errorf("%w: what is to be scrubbed", errRecord)
-	}
-	return ranges, nil
+	return keyrange.Range{From: docKey(key[0], first), To: docKey(key[0], first+posting.ChunkDocs)}
 }

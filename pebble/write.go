@@ -6,6 +6,7 @@ import (
 	lsm "github.com/cockroachdb/pebble/v2"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble/internal/codec"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -197,7 +198,7 @@ func (s *Store) stageOp(g *group, op *store.Op, p *packedBody, micros int64) (st
 		if p.same == old.doc {
 			return old.version(op.Type, op.ID, op.Body.JSON), nil
 		}
-		p.codec, p.bytes = pack(op.Body.JSON)
+		p.codec, p.bytes = codec.Pack(op.Body.JSON)
 	}
 	s.last++
 	next := current{doc: s.last, header: header{

@@ -46,10 +46,12 @@ var imports = map[string][]string{
 	"store": {"fhir", "definition", "search"},
 	"authz": {"fhir", "definition", "search"},
 
-	"pebble":                  {"fhir", "search", "store", "kv", "pebble/record", "pebble/internal/engine", "pebble/internal/posting"},
-	"pebble/record":           {"kv", "pebble/internal/engine"},
-	"pebble/internal/engine":  {"fhir"},
-	"pebble/internal/posting": {"search"},
+	"pebble":                   {"fhir", "search", "store", "kv", "pebble/record", "pebble/internal/codec", "pebble/internal/engine", "pebble/internal/keyrange", "pebble/internal/posting"},
+	"pebble/record":            {"kv", "pebble/internal/engine"},
+	"pebble/internal/codec":    {"pebble/internal/posting"},
+	"pebble/internal/engine":   {"fhir", "store"},
+	"pebble/internal/keyrange": {"pebble/internal/posting"},
+	"pebble/internal/posting":  {"search"},
 
 	"datastore": {"fhir", "kv", "definition", "fhirpath", "validate", "search", "search/lookup", "search/terminology", "store", "authz"},
 
@@ -70,7 +72,9 @@ var imports = map[string][]string{
 	"smart/opaque": {},
 	"smart/words":  {"authz", "page", "search"},
 
-	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "synth", "job", "crypt", "token", "login", "smart", "page"},
+	"bearer": {"fhir", "search", "authz", "token", "datastore"},
+
+	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page"},
 
 	"cmd/tarn": {"fhir", "server", "load", "synth", "datastore"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "synth", "load", "validate"},

@@ -1,4 +1,8 @@
-package pebble
+// Package codec owns how a resource's body is packed.
+//
+// It leaves to others: where packed bodies are kept, and the number of their
+// codec beside them (pebble).
+package codec
 
 import (
 	_ "embed"
@@ -6,15 +10,18 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/s2"
+
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 )
 
-// A codec says how a body is packed. The numbers are stored.
-type codec uint8
+// A Codec says how a body is packed. The numbers are stored.
+type Codec uint8
 
+// The codecs.
 const (
-	codecNone codec = iota
-	codecS2
-	codecS2Dictionary1 // S2 with dictionary.bin
+	None          Codec = iota // as it is
+	S2                         // S2
+	S2Dictionary1              // S2 with dictionary.bin
 )
 
 const (
@@ -29,44 +36,44 @@ const (
 // without it. A better dictionary is a further file with a codec of its own;
 // what the generator makes now may differ from what it made then.
 //
-//go:generate go run ./internal/dict -out dictionary.bin
+//go:generate go run ../dict -out dictionary.bin
 //go:embed dictionary.bin
 var dictionaryFile []byte
 
 var dictionary1 = sync.OnceValue(func() *s2.Dict { return s2.NewDict(dictionaryFile) })
 
-// pack compresses a body where that makes it smaller.
-func pack(json []byte) (codec, []byte) {
+// Pack compresses a body where that makes it smaller.
+func Pack(json []byte) (Codec, []byte) {
 	if len(json) < minPacked {
-		return codecNone, json
+		return None, json
 	}
 	var packed []byte
-	c := codecS2
+	c := S2
 	if len(json) < maxDictionary {
-		c, packed = codecS2Dictionary1, dictionary1().Encode(nil, json)
+		c, packed = S2Dictionary1, dictionary1().Encode(nil, json)
 	} else {
 		packed = s2.Encode(nil, json)
 	}
 	if len(packed) >= len(json) {
-		return codecNone, json
+		return None, json
 	}
 	return c, packed
 }
 
-// unpack returns a body in memory of its own.
-func unpack(c codec, packed []byte) (json []byte, err error) {
+// Unpack returns a body in memory of its own.
+func Unpack(c Codec, packed []byte) (json []byte, err error) {
 	switch c {
-	case codecNone:
+	case None:
 		return append([]byte(nil), packed...), nil
-	case codecS2:
+	case S2:
 		json, err = s2.Decode(nil, packed)
-	case codecS2Dictionary1:
+	case S2Dictionary1:
 		json, err = dictionary1().Decode(nil, packed)
 	default:
-		return nil, fmt.Errorf("%w: body of unknown codec %d", errRecord, c)
+		return nil, fmt.Errorf("%w: body of unknown codec %d", posting.ErrDamaged, c)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: body: %w", errRecord, err)
+		return nil, fmt.Errorf("%w: body: %w", posting.ErrDamaged, err)
 	}
 	return json, nil
 }

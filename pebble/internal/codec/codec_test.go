@@ -1,4 +1,4 @@
-package pebble
+package codec
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/s2"
+
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 )
 
 const observation = `{"resourceType":"Observation","id":"a8d3","status":"final","category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"vital-signs"}]}],"subject":{"reference":"Patient/1"}}`
@@ -31,22 +33,22 @@ func TestPackThenUnpack(t *testing.T) {
 	tests := []struct {
 		name  string
 		json  string
-		codec codec
+		codec Codec
 	}{
-		{"empty", "", codecNone},
-		{"small", `{"resourceType":"Basic"}`, codecNone},
-		{"usual", observation, codecS2Dictionary1},
-		{"incompressible", string(noise), codecNone},
-		{"just in reach of the dictionary", strings.Repeat(observation, maxDictionary)[:maxDictionary-1], codecS2Dictionary1},
-		{"large", strings.Repeat(observation, maxDictionary)[:maxDictionary], codecS2},
+		{"empty", "", None},
+		{"small", `{"resourceType":"Basic"}`, None},
+		{"usual", observation, S2Dictionary1},
+		{"incompressible", string(noise), None},
+		{"just in reach of the dictionary", strings.Repeat(observation, maxDictionary)[:maxDictionary-1], S2Dictionary1},
+		{"large", strings.Repeat(observation, maxDictionary)[:maxDictionary], S2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c, packed := pack([]byte(tt.json))
+			c, packed := Pack([]byte(tt.json))
 			if c != tt.codec {
 				t.Errorf("codec %d, want %d", c, tt.codec)
 			}
-			json, err := unpack(c, packed)
+			json, err := Unpack(c, packed)
 			if err != nil || string(json) != tt.json {
 				t.Errorf("%d bytes became %d, %v", len(tt.json), len(json), err)
 			}
@@ -55,23 +57,23 @@ func TestPackThenUnpack(t *testing.T) {
 }
 
 func TestDictionaryHelps(t *testing.T) {
-	_, packed := pack([]byte(observation))
+	_, packed := Pack([]byte(observation))
 	if plain := s2.Encode(nil, []byte(observation)); len(packed) > len(plain)/2 {
 		t.Errorf("%d bytes with the dictionary, %d without", len(packed), len(plain))
 	}
 }
 
 func TestUnpackReadsOlderBodies(t *testing.T) {
-	json, err := unpack(codecS2, s2.Encode(nil, []byte(observation)))
+	json, err := Unpack(S2, s2.Encode(nil, []byte(observation)))
 	if err != nil || string(json) != observation {
 		t.Errorf("%q, %v", json, err)
 	}
 }
 
 func TestUnpackRefusesDamage(t *testing.T) {
-	_, packed := pack([]byte(observation))
-	for _, c := range []codec{codecS2, codecS2Dictionary1, 7} {
-		if _, err := unpack(c, packed[:len(packed)/2]); !errors.Is(err, errRecord) {
+	_, packed := Pack([]byte(observation))
+	for _, c := range []Codec{S2, S2Dictionary1, 7} {
+		if _, err := Unpack(c, packed[:len(packed)/2]); !errors.Is(err, posting.ErrDamaged) {
 			t.Errorf("codec %d: %v, want a damaged record", c, err)
 		}
 	}
@@ -81,8 +83,8 @@ func FuzzPack(f *testing.F) {
 	f.Add([]byte(observation))
 	f.Add(dictionaryFile[len(dictionaryFile)-300:])
 	f.Fuzz(func(t *testing.T, json []byte) {
-		c, packed := pack(json)
-		back, err := unpack(c, packed)
+		c, packed := Pack(json)
+		back, err := Unpack(c, packed)
 		if err != nil || !bytes.Equal(back, json) {
 			t.Errorf("%q became %q, %v", json, back, err)
 		}
