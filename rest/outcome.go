@@ -30,11 +30,15 @@ func (h *handler) publicError(r *request, err error) *fhir.Error {
 
 // writeOutcome answers with an error.
 func writeOutcome(w http.ResponseWriter, r *request, e *fhir.Error) {
-	switch e.Kind {
-	case fhir.KindUnauthenticated:
-		w.Header().Set("WWW-Authenticate", "Bearer")
-	case fhir.KindUnavailable, fhir.KindThrottled:
-		w.Header().Set("Retry-After", "1")
+	header := w.Header()
+	for _, h := range e.Headers {
+		header.Add(h.Name, h.Value)
+	}
+	switch {
+	case e.Kind == fhir.KindUnauthenticated && header.Get("WWW-Authenticate") == "":
+		header.Set("WWW-Authenticate", "Bearer")
+	case (e.Kind == fhir.KindUnavailable || e.Kind == fhir.KindThrottled) && header.Get("Retry-After") == "":
+		header.Set("Retry-After", "1")
 	}
 	for _, name := range []string{"ETag", "Last-Modified", "Location"} {
 		w.Header().Del(name)

@@ -60,12 +60,13 @@ var imports = map[string][]string{
 	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "search", "store", "datastore", "authz", "graphql", "job"},
 	"load": {"fhir"},
 
-	"crypt": {},
-	"page":  {},
-	"job":   {"kv"},
-	"token": {"kv", "crypt"},
-	"login": {"kv", "crypt", "page"},
-	"smart": {"fhir", "kv", "definition", "search", "store", "authz", "crypt", "token", "login", "page", "datastore", "smart/client", "smart/limit", "smart/opaque", "smart/words"},
+	"crypt":   {},
+	"page":    {},
+	"profile": {},
+	"job":     {"kv"},
+	"token":   {"kv", "crypt"},
+	"login":   {"kv", "crypt", "page"},
+	"smart":   {"fhir", "kv", "definition", "search", "store", "authz", "crypt", "token", "login", "page", "datastore", "smart/client", "smart/limit", "smart/opaque", "smart/words"},
 
 	"smart/client": {"fhir", "kv", "token", "smart/opaque"},
 	"smart/limit":  {},
@@ -74,9 +75,9 @@ var imports = map[string][]string{
 
 	"bearer": {"fhir", "search", "authz", "token", "datastore"},
 
-	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page"},
+	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile"},
 
-	"cmd/tarn": {"fhir", "server", "load", "synth", "datastore"},
+	"cmd/tarn": {"fhir", "server", "load", "synth", "datastore", "profile", "smart", "login", "token"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "synth", "load", "validate"},
 
 	"bench/compare": {},

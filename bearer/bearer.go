@@ -1,0 +1,204 @@
+// Package bearer owns the way from a request's credential to what it may do:
+// it reads the access token (RFC 6750, RFC 9449), has it verified, and has
+// authz decide. New makes an Authorizer, whose methods Authorize, Keep and
+// Restore are the options of the same names of package rest.
+//
+// It leaves to others: whether a token is good (token.Verifier), what its
+// bearer may do (authz), and enforcing that (datastore).
+package bearer
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/token"
+)
+
+// Config for New. Verifier and Policy are required.
+type Config struct {
+	// Verifier is who verifies the tokens of a data store. It is asked for
+	// every request, so that a revocation counts at once; it may remember what
+	// it found out.
+	Verifier func(*datastore.Store) token.Verifier
+	// Policy is what a data store's configuration says about access. What it
+	// returns is not changed any more: a change is another pointer.
+	Policy func(*datastore.Store) *authz.Policy
+	// Proofs checks proofs of possession; nil where tokens that are bound to a
+	// key are refused.
+	Proofs *token.Proofs
+	// Remember is how many decisions are remembered, at least; 0 is 10,000.
+	Remember int
+}
+
+// An Authorizer authorizes the requests of a server. It is safe for concurrent
+// use.
+type Authorizer struct {
+	cfg       Config
+	decisions decisions
+}
+
+// New makes an Authorizer.
+func New(cfg Config) (*Authorizer, error) {
+	if cfg.Verifier == nil || cfg.Policy == nil {
+		return nil, errors.New("bearer: a verifier and a policy are needed")
+	}
+	if cfg.Remember <= 0 {
+		cfg.Remember = 10_000
+	}
+	return &Authorizer{cfg: cfg, decisions: decisions{limit: cfg.Remember}}, nil
+}
+
+// Authorize decides what the bearer of a request's access token may do. The
+// error is a *fhir.Error: KindUnauthenticated where there is no token or it is
+// not good, KindForbidden where it does not fit the data store, both with
+// their challenges; KindInvalid for a request that is malformed,
+// KindUnavailable where nobody can tell.
+func (a *Authorizer) Authorize(r *http.Request, ds *datastore.Store) (authz.Access, error) {
+	c, err := readCredential(r)
+	if err != nil {
+		return authz.Access{}, a.refuse(c, err)
+	}
+	claims, err := a.verify(r, ds, c)
+	if err != nil {
+		return authz.Access{}, a.refuse(c, err)
+	}
+	return a.access(ds, claims)
+}
+
+// A credential is what the Authorization header holds.
+type credential struct {
+	// scheme is "Bearer" or "DPoP"; "" for none.
+	scheme, token string
+}
+
+const (
+	schemeBearer = "Bearer"
+	schemeDPoP   = "DPoP"
+)
+
+// errMissing says that there is no credential of a kind that is known here.
+var errMissing = errors.New("bearer: no access token")
+
+func readCredential(r *http.Request) (credential, error) {
+	values := r.Header["Authorization"]
+	if len(values) == 0 {
+		return credential{}, errMissing
+	}
+	if len(values) > 1 {
+		return credential{}, fhir.Errorf(fhir.KindInvalid, "the request has %d Authorization headers; it must have one", len(values))
+	}
+	scheme, text, _ := strings.Cut(values[0], " ")
+	c := credential{token: strings.Trim(text, " ")}
+	switch {
+	case strings.EqualFold(scheme, schemeBearer):
+		c.scheme = schemeBearer
+	case strings.EqualFold(scheme, schemeDPoP):
+		c.scheme = schemeDPoP
+	default:
+		return credential{}, errMissing
+	}
+	if !isToken68(c.token) {
+		return c, &token.Error{Code: token.InvalidToken, Description: "the Authorization header holds no access token"}
+	}
+	return c, nil
+}
+
+// maxToken bounds the length of an access token.
+const maxToken = 32 << 10
+
+// isToken68 is the syntax of RFC 9110 section 11.2.
+func isToken68(text string) bool {
+	body := strings.TrimRight(text, "=")
+	for i := range len(body) {
+		c := body[i]
+		alphanumeric := c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+		if !alphanumeric && strings.IndexByte("-._~+/", c) < 0 {
+			return false
+		}
+	}
+	return len(body) > 0 && len(text) <= maxToken
+}
+
+// verify finds out whose token it is, and whether it is in the hands that it is
+// bound to.
+func (a *Authorizer) verify(r *http.Request, ds *datastore.Store, c credential) (*token.Claims, error) {
+	claims, err := a.cfg.Verifier(ds).Verify(r.Context(), c.token, ds.Base())
+	if err != nil {
+		return nil, err
+	}
+	if claims.Certificate != "" && !hasCertificate(r, claims.Certificate) {
+		return nil, &token.Error{Code: token.InvalidToken, Description: "the token is bound to a client certificate that this request does not have"}
+	}
+	switch bound := claims.Thumbprint != ""; {
+	case bound != (c.scheme == schemeDPoP):
+		return nil, &token.Error{Code: token.InvalidToken, Description: map[bool]string{
+			true:  "the token is bound to a key; send it in the scheme DPoP, with a proof",
+			false: "the token is not bound to a key; send it in the scheme Bearer",
+		}[bound]}
+	case !bound:
+		return claims, nil
+	case a.cfg.Proofs == nil:
+		return nil, &token.Error{Code: token.InvalidToken, Description: "tokens that are bound to a key are not taken here"}
+	}
+	thumbprint, err := a.cfg.Proofs.CheckProof(r, c.token)
+	if err == nil && subtle.ConstantTimeCompare([]byte(thumbprint), []byte(claims.Thumbprint)) != 1 {
+		err = &token.Error{Code: token.InvalidProof, Description: "the proof is missing, or made with another key than the token is bound to"}
+	}
+	return claims, err
+}
+
+// hasCertificate compares the certificate of a connection that ends here with
+// the one that a token is bound to. https://www.rfc-editor.org/rfc/rfc8705#section-3
+func hasCertificate(r *http.Request, thumbprint string) bool {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return false
+	}
+	sum := sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
+	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(thumbprint)) == 1
+}
+
+// access is the decision for the claims of a token, remembered as long as
+// nothing that it depends on changes.
+func (a *Authorizer) access(ds *datastore.Store, claims *token.Claims) (authz.Access, error) {
+	on := basis{claims: claims, store: ds, policy: a.cfg.Policy(ds), registry: ds.Registry()}
+	if known, ok := a.decisions.get(on); ok {
+		return known, nil
+	}
+	access, err := decide(ds, CallerOf(ds, claims), on.policy)
+	if err == nil {
+		a.decisions.put(on, access)
+	}
+	return access, err
+}
+
+// CallerOf is the caller that the claims of a token speak of, at a data store.
+// Scopes that are not understood count for nothing.
+func CallerOf(ds *datastore.Store, claims *token.Claims) authz.Caller {
+	scopes, _ := authz.ParseScopes(claims.Scope, ds.Registry())
+	return authz.Caller{
+		Issuer: claims.Issuer, Subject: claims.Subject, Client: claims.ClientID, Tenant: claims.Tenant,
+		Scopes: scopes, Patient: strings.TrimPrefix(claims.Patient, "Patient/"), FHIRUser: claims.FHIRUser,
+		Patients: claims.Patients, Roles: claims.Roles,
+	}
+}
+
+func decide(ds *datastore.Store, caller authz.Caller, policy *authz.Policy) (authz.Access, error) {
+	with := *policy
+	if with.Base == "" {
+		with.Base = ds.Base()
+	}
+	access, err := authz.Decide(ds.Registry(), caller, with)
+	var refused *fhir.Error
+	if errors.As(err, &refused) && refused.Kind == fhir.KindForbidden && len(refused.Headers) == 0 {
+		_ = refused.With("WWW-Authenticate", fmt.Sprintf(`%s error="insufficient_scope", error_description="%s"`, schemeBearer, printable(refused.Error())))
+	}
+	return access, err
+}
