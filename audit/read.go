@@ -1,0 +1,166 @@
+package audit
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// A Reader reads the records of a log in order, and goes on when there are
+// more. It is for one goroutine, and must be closed.
+type Reader struct {
+	log  *Log
+	next uint64
+	seg  *segmentReader
+	// number is that of the segment.
+	number uint64
+	block  []Stored
+}
+
+// ErrRemoved is the error of reading records whose segment was archived.
+var ErrRemoved = errors.New("audit: the records were archived and removed")
+
+// Reader returns a reader that begins with a record.
+func (l *Log) Reader(from uint64) *Reader { return &Reader{log: l, next: max(from, 1)} }
+
+// Next returns the records that are there, some at a time; none where there
+// are no more now. ErrRemoved tells that the next record was archived; Oldest
+// says where to go on.
+func (r *Reader) Next() ([]Stored, error) {
+	for {
+		if last, _ := r.log.End(); r.next > last {
+			return nil, nil
+		}
+		if r.seg == nil {
+			if err := r.find(); err != nil {
+				return nil, err
+			}
+		}
+		b, err := r.seg.next()
+		if err == io.EOF {
+			if err := r.open(r.number + 1); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, r.seg.damage(err)
+		}
+		if b.kind != kindRecords || b.next() <= r.next {
+			continue
+		}
+		return r.take(&b)
+	}
+}
+
+// take decodes the records of a block that are to be read.
+func (r *Reader) take(b *block) ([]Stored, error) {
+	var all []Stored
+	err := b.texts(func(number uint64, text []byte) error {
+		if number < r.next {
+			return nil
+		}
+		s, err := decode(number, text)
+		all = append(all, s)
+		return err
+	})
+	r.next = b.next()
+	return all, err
+}
+
+// find opens the segment with the next record.
+func (r *Reader) find() error {
+	segments, err := segmentsIn(r.log.opt.Dir)
+	if err != nil {
+		return err
+	}
+	for i := len(segments) - 1; i >= 0; i-- {
+		first, err := firstOf(r.log.segment(segments[i]))
+		if err != nil {
+			return err
+		}
+		if first <= r.next {
+			return r.open(segments[i])
+		}
+	}
+	return ErrRemoved
+}
+
+func (r *Reader) open(segment uint64) error {
+	r.Close()
+	f, err := os.Open(r.log.segment(segment))
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrRemoved
+	}
+	if err != nil {
+		return err
+	}
+	r.seg, r.number = newSegmentReader(f, segmentName(segment)), segment
+	return nil
+}
+
+// Close frees the reader.
+func (r *Reader) Close() error {
+	if r.seg == nil {
+		return nil
+	}
+	err := r.seg.file.Close()
+	r.seg = nil
+	return err
+}
+
+// firstOf is the number of the first record of a segment file.
+func firstOf(name string) (uint64, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	b, err := (&blockReader{r: f}).next()
+	if err != nil && !errors.Is(err, errChain) {
+		return 0, fmt.Errorf("audit: %s: %w", name, err)
+	}
+	return b.first, nil
+}
+
+// Oldest is the number of the first record that the log still has.
+func (l *Log) Oldest() (uint64, error) {
+	segments, err := segmentsIn(l.opt.Dir)
+	if err != nil || len(segments) == 0 {
+		return 1, err
+	}
+	return firstOf(l.segment(segments[0]))
+}
+
+// Each calls fn for the records of a folder of segments, archived ones
+// included, without a Log: a server may have it open. It stops at the first
+// error, and at what is not a whole block.
+func Each(dir, archive string, fn func(Stored) error) error {
+	return walk(dir, archive, func(s *segmentReader, b *block) error {
+		if b.kind != kindRecords {
+			return nil
+		}
+		return b.texts(func(number uint64, text []byte) error {
+			r, err := decode(number, text)
+			if err != nil {
+				return err
+			}
+			return fn(r)
+		})
+	}, func(_ *segmentReader, err error, last bool) error {
+		if last && errors.Is(err, errCut) {
+			return nil
+		}
+		return err
+	})
+}
+
+// A checkpointBody reads the body of a checkpoint.
+func checkpointBody(b *block) (*Checkpoint, error) {
+	var c Checkpoint
+	err := json.Unmarshal(b.body, &c)
+	return &c, err
+}
