@@ -220,7 +220,7 @@ func (x *expansion) conditionalDelete(i int, matches []store.Version) {
 // criteria parses the search of a condition. Result parameters (_count,
 // _sort, _include …) have no place in it.
 func (x *expansion) criteria(ctx context.Context, resourceType string, pairs []search.Pair) (search.Part, error) {
-	q, err := x.commit.store.query(ctx, x.params, x.commit.access, []string{resourceType}, pairs, search.Options{})
+	q, err := x.commit.store.query(ctx, x.params, x.commit.access, []string{resourceType}, pairs, search.Options{Criteria: true})
 	if err != nil {
 		return search.Part{}, err
 	}

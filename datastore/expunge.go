@@ -73,7 +73,7 @@ func (x *eraser) expungeType(ctx context.Context, resourceType string, sel *Sele
 	case len(sel.Criteria) == 0:
 		return batch.older(ctx, store.History{Type: resourceType})
 	}
-	q, err := x.store.Query(ctx, x.access, []string{resourceType}, sel.Criteria, search.Options{})
+	q, err := x.store.Query(ctx, x.access, []string{resourceType}, sel.Criteria, search.Options{Criteria: true})
 	if err != nil {
 		return err
 	}

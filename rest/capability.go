@@ -281,6 +281,8 @@ func searchable(s *datastore.Store) (params map[string][]*definition.SearchParam
 // hold for every type without a definition of their own.
 // http://hl7.org/fhir/R4/search.html#result
 var resultParams = []capabilityParam{
+	{Name: "_contained", Type: "token", Documentation: "true: resources inside others; both: these and resources by themselves; false"},
+	{Name: "_containedType", Type: "token", Documentation: "container or contained: what the answer shows of a match inside a resource"},
 	{Name: "_count", Type: "number", Documentation: "matches on a page, 0 to 1000; 0 asks for the total only"},
 	{Name: "_elements", Type: "string", Documentation: "names of top-level elements; also of read, vread and history"},
 	{Name: "_explain", Type: "token", Documentation: "true: how the search was answered, step by step, as the first entry; also the header X-Explain"},
@@ -288,8 +290,9 @@ var resultParams = []capabilityParam{
 	{Name: "_has", Type: "string", Documentation: "_has:Type:reference:parameter, also nested: resources that are referred to"},
 	{Name: "_include", Type: "string", Documentation: "Source:parameter, Source:parameter:Target, Source:* or *; with :iterate also of what includes add"},
 	{Name: "_list", Type: "string", Documentation: "the id of a List: resources that it holds"},
+	{Name: "_maxresults", Type: "number", Documentation: "how many matches all pages together have at most"},
 	{Name: "_revinclude", Type: "string", Documentation: "as _include"},
-	{Name: "_sort", Type: "string", Documentation: "search parameters, with - before one for descending order"},
+	{Name: "_sort", Type: "string", Documentation: "search parameters, with - before one for descending order; _score by itself, of a search with _text or _content"},
 	{Name: "_summary", Type: "string", Documentation: "true, text, data, count or false; also of read, vread and history, count excepted"},
 	{Name: "_total", Type: "string", Documentation: "none, estimate or accurate"},
 	{Name: "_type", Type: "string", Documentation: "resource types, of a search of the whole data store"},

@@ -50,9 +50,14 @@ func (r *request) compartmentTypes(compartment string) []string {
 }
 
 // inCompartment is the condition of being in the compartment of one of several
-// resources, or of any where keys is nil.
+// resources, or of any where keys is nil. No resource of a type that is never
+// in such a compartment fulfils it.
 func (r *request) inCompartment(compartment, resourceType string, keys [][]byte) search.Node {
-	terms := search.Terms{Param: r.compartmentMark(compartment, resourceType)}
+	mark := r.compartmentMark(compartment, resourceType)
+	if mark == nil {
+		return search.Or{}
+	}
+	terms := search.Terms{Param: mark}
 	if terms.Spans = search.Exact(keys); keys == nil {
 		terms.Spans = []search.Span{{From: []byte{}}}
 	}

@@ -102,7 +102,7 @@ func (r *request) toRemove() (matches []store.Version, more bool, err error) {
 	if r.header.Get("If-Match") != "" {
 		return nil, false, fhir.Errorf(fhir.KindInvalid, "If-Match has no meaning for a delete of several resources").At("http.If-Match")
 	}
-	query, err := r.parseSearch([]string{r.resourceType}, without(criteria, "_count"), search.Options{})
+	query, err := r.parseSearch([]string{r.resourceType}, without(criteria, "_count"), search.Options{Criteria: true})
 	if err != nil {
 		return nil, false, err
 	}

@@ -91,7 +91,7 @@ func (r *request) searchWithin(w http.ResponseWriter, types []string, pairs []se
 	if pairs, p.explained, err = r.takeExplain(pairs); err != nil {
 		return err
 	}
-	p.query, err = r.parseSearch(types, pairs, search.Options{Lenient: r.prefer.lenient, Shaping: true, Iterate: true, MaxResults: true})
+	p.query, err = r.parseSearch(types, pairs, search.Options{Lenient: r.prefer.lenient, Shaping: true, Iterate: true, Rank: true, MaxResults: true, Contained: true})
 	if err != nil {
 		return err
 	}
@@ -121,6 +121,8 @@ type searchPage struct {
 	place pageToken
 	// explained asks for the steps of the search.
 	explained bool
+	// scores are those of the matches, where they are ordered by relevance.
+	scores []float64
 }
 
 // start finds where the page begins.
@@ -144,7 +146,7 @@ func (p *searchPage) write(w http.ResponseWriter, view *datastore.View) error {
 		return p.writeCount(w, view)
 	}
 	page := store.Page{After: p.place.cursor(), Limit: p.limit(), Total: p.query.Total != search.TotalNone, Explain: p.explained}
-	result, err := view.Search(p.r.ctx, p.query, page)
+	result, err := p.find(view, page)
 	if err != nil {
 		return err
 	}
@@ -240,7 +242,7 @@ func (p *searchPage) entries(b *bundleWriter, view *datastore.View, result store
 		if including {
 			matches = append(matches, v)
 		}
-		if err := b.searchEntry(&v, "match", p.shape); err != nil {
+		if err := p.match(b, &v); err != nil {
 			return err
 		}
 	}
@@ -258,6 +260,19 @@ func (p *searchPage) entries(b *bundleWriter, view *datastore.View, result store
 		return b.outcomeEntry(warnings)
 	}
 	return nil
+}
+
+// match writes what the answer shows of a match.
+func (p *searchPage) match(b *bundleWriter, v *store.Version) error {
+	switch {
+	case p.query.ContainedType == search.ContainedAlone:
+		return p.insideEntries(b, v)
+	case len(p.scores) > 0:
+		score := p.scores[0]
+		p.scores = p.scores[1:]
+		return b.scoredEntry(v, score, p.shape)
+	}
+	return b.searchEntry(v, "match", p.shape)
 }
 
 // includesCut is the warning of a page whose includes are not complete.

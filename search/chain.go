@@ -6,6 +6,7 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/define"
 )
 
 // The limits of chains. A chain that names no type goes to each type that its
@@ -66,7 +67,7 @@ func (p *parser) follow(resourceType string, link chainLink, read func(target st
 	if param.Def.Type != definition.ParamReference {
 		return nil, unknownParam("%s of %s is of type %s; only a reference can be followed by a chain", code, resourceType, typeNames[param.Def.Type])
 	}
-	if next := link.next(); !param.allowsChain(next) {
+	if next := link.next(); !define.AllowsChain(param.Def, next) {
 		return nil, unknownParam("%s of %s cannot be followed to %s, by its definition (chain)", code, resourceType, next)
 	}
 	chain := func(target string) (Node, *fhir.Error) {

@@ -25,7 +25,7 @@ type ContainedType uint8
 // The types.
 const (
 	ContainedInContainer ContainedType = iota // the resource around it
-	ContainedAlone                            // itself: Registry.Contained finds it
+	ContainedAlone                            // itself: Query.InsideMatches finds it
 )
 
 // MarkContained is the mark of resources that have others inside them: one
@@ -152,11 +152,26 @@ func (r *Registry) insideMatches(c *Candidate, direct []Part, base string) []fhi
 }
 
 // InsideMatches are the resources inside a match of the query that match it:
-// what the answer shows where ContainedType is ContainedAlone. The match itself
-// may match as well, where Contained is ContainedBoth.
-func (q *Query) InsideMatches(tree *fhir.Tree) []fhir.Node {
-	if q.inside == nil || tree == nil {
-		return nil
+// what the answer shows where ContainedType is ContainedAlone. itself reports
+// whether the match does as well, which it may where Contained is
+// ContainedBoth. c has Type, ID, LastUpdated and Tree.
+func (q *Query) InsideMatches(c *Candidate) (inside []fhir.Node, itself bool, err error) {
+	if q.inside == nil || c.Tree == nil {
+		return nil, q.inside == nil, nil
 	}
-	return q.inside(&Candidate{Tree: tree})
+	return q.inside(c)
+}
+
+// showInside finds what InsideMatches does.
+func (p *parser) showInside(c *Candidate, direct []Part) (inside []fhir.Node, itself bool, err error) {
+	inside = p.registry.insideMatches(c, direct, p.opt.Base)
+	at := slices.IndexFunc(direct, func(part Part) bool { return part.Type == c.Type })
+	if p.query.Contained != ContainedBoth || at < 0 {
+		return inside, false, nil
+	}
+	own := *c
+	if own.Entries, err = p.registry.Extract(c.Tree, c.ID, p.opt.Base); err != nil {
+		return nil, false, err
+	}
+	return inside, Match(direct[at].Where, &own, nil), nil
 }

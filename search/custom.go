@@ -194,28 +194,3 @@ func (p *parser) checkRules(param *Param, values []string) *fhir.Error {
 	}
 	return nil
 }
-
-// modifierCodes are the codes of modifiers that differ from their names, and
-// those of the comparisons of _filter that are modifiers.
-var modifierCodes = map[string]string{"of-type": "ofType", "ni": "not-in", "pr": "missing", "ss": "below", "sb": "above"}
-
-// allowsModifier reports whether a parameter's definition allows a modifier.
-func (p *Param) allowsModifier(name string, isType bool) bool {
-	rules := p.Def.Rules
-	if rules == nil || rules.Modifiers == nil {
-		return true
-	}
-	if isType {
-		name = "type"
-	} else if code := modifierCodes[name]; code != "" {
-		name = code
-	}
-	return slices.Contains(rules.Modifiers, name)
-}
-
-// allowsChain reports whether a parameter's definition allows a chain to a
-// parameter of what it refers to.
-func (p *Param) allowsChain(code string) bool {
-	rules := p.Def.Rules
-	return rules == nil || rules.Chains == nil || slices.Contains(rules.Chains, code)
-}

@@ -10,6 +10,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/fhirpath"
 	"github.com/tarnhealth/tarn/search/compare"
+	"github.com/tarnhealth/tarn/search/literal"
 	"github.com/tarnhealth/tarn/search/need"
 )
 
@@ -234,7 +235,7 @@ func (x *indexer) mark(m *compartmentMark, id string) {
 // refersTo reports whether a reference's key is that of a resource of a type.
 func refersTo(key []byte, resourceType string) bool {
 	n := len(resourceType)
-	return len(key) > n && key[n] == '/' && string(key[:n]) == resourceType && isID(key[n+1:len(key)-1])
+	return len(key) > n && key[n] == '/' && string(key[:n]) == resourceType && literal.IsID(key[n+1:len(key)-1])
 }
 
 // entries copies what was collected out of the indexer.

@@ -9,6 +9,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search/chars"
 	"github.com/tarnhealth/tarn/search/compare"
+	"github.com/tarnhealth/tarn/search/define"
 	"github.com/tarnhealth/tarn/search/filter"
 )
 
@@ -125,7 +126,7 @@ func (p *parser) filterTest(resourceType, code string, t *filter.Test) (Node, *f
 	if err := p.checkRules(param, []string{filterValue(param, t)}); err != nil {
 		return nil, err
 	}
-	if _, ok := modifierCodes[t.Op]; (ok || t.Op == "in") && !param.allowsModifier(t.Op, false) {
+	if define.IsModifier(t.Op) && !define.AllowsModifier(param.Def, t.Op, false) {
 		return nil, unknownParam("%s does not take the comparison %s, by its definition (modifier)", code, t.Op)
 	}
 	for _, op := range filterOps[t.Op] {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search/chars"
+	"github.com/tarnhealth/tarn/search/literal"
 )
 
 // A Hierarchy holds if Param refers to a resource of type By.Type that is one
@@ -72,18 +73,18 @@ func hierarchy(above bool) reader {
 
 func (p *parser) hierarchical(param *Param, value string, above bool) (Node, *fhir.Error) {
 	text := chars.Unescape(value)
-	q := parseReference([]byte(text), p.opt.Base)
-	if strings.Contains(text, ":") && len(q.id) == 0 {
+	q := literal.Parse([]byte(text), p.opt.Base)
+	if strings.Contains(text, ":") && len(q.ID) == 0 {
 		return Terms{Param: param, Spans: mergeSpans(versions(text, above))}, nil
 	}
 	if !p.opt.Expand {
-		return nil, fhir.Errorf(fhir.KindNotSupported, "the modifiers :above and :below of references to resources are not supported here")
+		return nil, fhir.Errorf(fhir.KindNotSupported, "the modifiers :above and :below of references to resources are not supported here: they are for searches; the criteria of a write do not take them, for the hierarchy may change before it")
 	}
 	targets, id := p.registry.targets(param), text
-	if len(q.id) > 0 {
-		targets, id = []string{string(q.typ)}, string(q.id)
+	if len(q.ID) > 0 {
+		targets, id = []string{string(q.Type)}, string(q.ID)
 	}
-	if !fhir.ValidID(id) || len(q.version) > 0 {
+	if !fhir.ValidID(id) || len(q.Version) > 0 {
 		return nil, fhir.Errorf(fhir.KindInvalid, "%q is not a reference that has others above or below it; it looks like Location/123 or 123", value)
 	}
 	var or Or

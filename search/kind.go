@@ -145,5 +145,3 @@ type (
 	interval = compare.Interval
 	prefix   = compare.Prefix
 )
-
-func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search/chars"
+	"github.com/tarnhealth/tarn/search/literal"
 )
 
 const paramList = "_list"
@@ -19,7 +20,7 @@ func (p *parser) list(values []string) (Node, *fhir.Error) {
 			return nil, fhir.Errorf(fhir.KindNotSupported, "the list %s is not offered: _list takes the ids of List resources", v)
 		}
 		ids[i] = strings.TrimPrefix(chars.Unescape(v), "List/")
-		if !isID([]byte(ids[i])) {
+		if !literal.IsID([]byte(ids[i])) {
 			return nil, fhir.Errorf(fhir.KindInvalid, "the value %q of _list is not the id of a List", v)
 		}
 	}

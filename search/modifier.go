@@ -7,6 +7,7 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search/define"
 	"github.com/tarnhealth/tarn/search/fulltext"
 )
 
@@ -65,7 +66,7 @@ func negated(read reader) reader {
 func (p *parser) modified(param *Param, name string, values []string) (Node, *fhir.Error) {
 	known, ok := modifiers[name]
 	isType := p.registry.byType[name] != nil
-	if !param.allowsModifier(name, isType) {
+	if !define.AllowsModifier(param.Def, name, isType) {
 		return nil, unknownParam("%s does not take the modifier :%s, by its definition", param.Code, name)
 	}
 	if param.words && name != "missing" {

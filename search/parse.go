@@ -9,6 +9,7 @@ import (
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search/chars"
+	"github.com/tarnhealth/tarn/search/literal"
 )
 
 // The limits of one search.
@@ -97,12 +98,29 @@ func (p *parser) parts() []Part {
 	if p.query.Contained == ContainedFalse {
 		return parts
 	}
-	p.query.inside = func(c *Candidate) []fhir.Node { return p.registry.insideMatches(c, parts, p.opt.Base) }
+	p.query.inside = func(c *Candidate) ([]fhir.Node, bool, error) { return p.showInside(c, parts) }
 	return p.inside(parts)
+}
+
+// onlyCondition refuses what a write would have to leave out of its criteria:
+// it would then be done to more, or to others, than was meant.
+func (p *parser) onlyCondition(pair Pair) error {
+	switch {
+	case resultParams[pair.Name] != nil:
+		return fhir.Errorf(fhir.KindInvalid, "%s says what the answer of a search holds; the criteria of a write have conditions only", pair.Name).At("http." + pair.Name)
+	case pair.Value == "":
+		return fhir.Errorf(fhir.KindInvalid, "%s has no value; in the criteria of a write every condition has one", pair.Name).At("http." + pair.Name)
+	}
+	return nil
 }
 
 // pair reads one parameter and decides what an error of it means.
 func (p *parser) pair(pair Pair) error {
+	if p.opt.Criteria {
+		if err := p.onlyCondition(pair); err != nil {
+			return err
+		}
+	}
 	if pair.Value == "" && pair.Name != "_format" && pair.Name != "_pretty" {
 		p.warn(pair.Name, "the parameter %s has no value and was ignored", pair.Name)
 		return nil
@@ -266,7 +284,7 @@ func valueError(param *Param, err error) *fhir.Error {
 func idNode(values []string) (Node, *fhir.Error) {
 	ids := make([]string, len(values))
 	for i, v := range values {
-		if ids[i] = chars.Unescape(v); !isID([]byte(ids[i])) {
+		if ids[i] = chars.Unescape(v); !literal.IsID([]byte(ids[i])) {
 			return nil, fhir.Errorf(fhir.KindInvalid, "the value %q of _id is not a logical id: 1 to 64 letters, digits, - and .", v)
 		}
 	}

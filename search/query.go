@@ -51,7 +51,7 @@ type Query struct {
 	Contained     ContainedMode
 	ContainedType ContainedType
 	// inside finds the matches inside a resource.
-	inside func(c *Candidate) []fhir.Node
+	inside func(c *Candidate) (inside []fhir.Node, itself bool, err error)
 	// Self are the parameters that were honoured, for the self link, in the
 	// client's order and spelling.
 	Self []Pair
@@ -111,6 +111,9 @@ type Options struct {
 	// _sort=_score is refused, and matches of _text and _content come in
 	// order of time.
 	Rank bool
+	// Criteria is set for the criteria of a write: everything in them must be
+	// a condition with a value, and anything else is an error, not a warning.
+	Criteria bool
 	// MaxResults is set by a caller that follows Query.MaxResults, Contained
 	// by one that follows Query.Contained and Query.ContainedType. Without
 	// them the parameters are refused.

@@ -7,11 +7,12 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search/chars"
+	"github.com/tarnhealth/tarn/search/literal"
 )
 
 // referenceKind: a reference to a resource of this data store, relative or
 // below its base URL, has the key that ReferenceKey makes; any other literal
-// reference and a canonical has its text and a zero byte, cut after uriMax
+// reference and a canonical has its text and a zero byte, cut after literal.MaxURL
 // bytes. A version ("/_history/2") is not part of the key; a canonical with a
 // version ("|2.0") has two keys, without and with it. References to contained
 // resources give nothing. The identifier of a reference has the keys of a token
@@ -33,7 +34,7 @@ func (referenceKind) index(x *indexer, n fhir.Node) {
 	case valueResource: // Bundle.entry[0].resource
 		id, typ := childText(n, "id"), n.Type().Name
 		if len(id) > 0 && slices.Contains(x.registry.targets(x.param), typ) {
-			x.keys = appendReferenceKey(x.keys, []byte(typ), id)
+			x.keys = literal.AppendKey(x.keys, []byte(typ), id)
 			x.end()
 		}
 	}
@@ -55,90 +56,16 @@ func (x *indexer) identified(n fhir.Node) {
 }
 
 func (x *indexer) reference(text []byte) {
-	r := parseReference(text, x.base)
-	if r.none() {
+	r := literal.Parse(text, x.base)
+	if r.None() {
 		return
 	}
-	x.keys = r.appendKey(x.keys)
+	x.keys = r.AppendKey(x.keys)
 	x.end()
-	if len(r.canonical) > 0 {
-		x.keys = chars.AppendCapped(x.keys, r.canonical, uriMax)
+	if len(r.Canonical) > 0 {
+		x.keys = chars.AppendCapped(x.keys, r.Canonical, literal.MaxURL)
 		x.end()
 	}
-}
-
-// A reference is a literal reference taken apart.
-type reference struct {
-	// typ and id are set for a resource of this data store.
-	typ, id []byte
-	// url is any other reference, without its version.
-	url []byte
-	// canonical is url|version, where the version is given so.
-	canonical []byte
-	// version is what follows /_history/.
-	version []byte
-}
-
-func (r *reference) none() bool { return len(r.id) == 0 && len(r.url) == 0 }
-
-func (r *reference) appendKey(dst []byte) []byte {
-	if len(r.id) > 0 {
-		return appendReferenceKey(dst, r.typ, r.id)
-	}
-	return chars.AppendCapped(dst, r.url, uriMax)
-}
-
-func appendReferenceKey(dst, typ, id []byte) []byte {
-	dst = append(append(dst, typ...), '/')
-	return append(append(dst, id...), 0)
-}
-
-// parseReference takes a reference apart; base is the data store's base URL.
-// http://hl7.org/fhir/R4/references.html#literal
-func parseReference(text []byte, base string) (r reference) {
-	if len(text) == 0 || text[0] == '#' || text[0] < ' ' {
-		return r
-	}
-	if n := len(base); n > 0 && len(text) > n && text[n] == '/' && string(text[:n]) == base {
-		text = text[n+1:]
-	}
-	if i := bytes.IndexByte(text, '#'); i > 0 {
-		text = text[:i]
-	}
-	if i := bytes.Index(text, []byte("/_history/")); i > 0 {
-		text, r.version = text[:i], text[i+len("/_history/"):]
-	}
-	if typ, id, ok := bytes.Cut(text, []byte{'/'}); ok && isTypeName(typ) && isID(id) {
-		r.typ, r.id = typ, id
-		return r
-	}
-	r.url = text
-	if i := bytes.IndexByte(text, '|'); i > 0 {
-		r.url, r.canonical = text[:i], text
-	}
-	return r
-}
-
-func isTypeName(s []byte) bool {
-	if len(s) == 0 || s[0] < 'A' || s[0] > 'Z' {
-		return false
-	}
-	for _, c := range s {
-		if !isLetter(c) {
-			return false
-		}
-	}
-	return true
-}
-
-// isID reports whether s is a logical id. http://hl7.org/fhir/R4/datatypes.html#id
-func isID(s []byte) bool {
-	for _, c := range s {
-		if !isLetter(c) && (c < '0' || c > '9') && c != '-' && c != '.' {
-			return false
-		}
-	}
-	return len(s) > 0 && len(s) <= 64
 }
 
 // sorted leaves out the keys of identifiers.
@@ -151,19 +78,19 @@ func (referenceKind) query(o *operand) (condition, error) {
 	if !strings.ContainsAny(text, "/:|") {
 		return o.targets(text)
 	}
-	q := parseReference([]byte(text), o.base)
+	q := literal.Parse([]byte(text), o.base)
 	switch {
-	case q.none():
+	case q.None():
 		return condition{}, fhir.Errorf(fhir.KindInvalid, "%q is not a reference that can be searched for", o.value)
-	case len(q.id) > 0 && o.registry.Definitions.Schema.Resource(string(q.typ)) == nil:
-		return condition{}, fhir.Errorf(fhir.KindInvalid, "%q in %q is not a resource type", q.typ, o.value)
-	case len(q.id) > 0 && o.param.Def.Bases != nil && !slices.Contains(o.registry.targets(o.param), string(q.typ)):
-		return condition{}, unknownParam("%s does not refer to %s, by its definition (target), but to %s", o.param.Code, q.typ, strings.Join(o.param.Def.Target, ", "))
-	case len(q.canonical) > 0:
-		return condition{spans: []Span{Exactly(chars.AppendCapped(nil, q.canonical, uriMax))}}, nil
+	case len(q.ID) > 0 && o.registry.Definitions.Schema.Resource(string(q.Type)) == nil:
+		return condition{}, fhir.Errorf(fhir.KindInvalid, "%q in %q is not a resource type", q.Type, o.value)
+	case len(q.ID) > 0 && o.param.Def.Bases != nil && !slices.Contains(o.registry.targets(o.param), string(q.Type)):
+		return condition{}, unknownParam("%s does not refer to %s, by its definition (target), but to %s", o.param.Code, q.Type, strings.Join(o.param.Def.Target, ", "))
+	case len(q.Canonical) > 0:
+		return condition{spans: []Span{Exactly(chars.AppendCapped(nil, q.Canonical, literal.MaxURL))}}, nil
 	}
-	c := condition{spans: []Span{Exactly(q.appendKey(nil))}}
-	if len(q.version) > 0 {
+	c := condition{spans: []Span{Exactly(q.AppendKey(nil))}}
+	if len(q.Version) > 0 {
 		c.recheck = o.versioned(q, c.spans[0].From)
 	}
 	return c, nil
@@ -171,7 +98,7 @@ func (referenceKind) query(o *operand) (condition, error) {
 
 // targets looks for an id among all types that the parameter may refer to.
 func (o *operand) targets(id string) (condition, error) {
-	if !isID([]byte(id)) {
+	if !literal.IsID([]byte(id)) {
 		return condition{}, fhir.Errorf(fhir.KindInvalid, "%q is not a reference; a reference looks like Patient/123, 123 or an absolute URL", o.value)
 	}
 	var c condition
@@ -191,22 +118,22 @@ func (referenceKind) identifier(o *operand) ([]condition, error) {
 // typed reads a value of :[type], an id or Type/id.
 func (referenceKind) typed(o *operand, resourceType string) ([]condition, error) {
 	id := strings.TrimPrefix(chars.Unescape(o.value), resourceType+"/")
-	if !isID([]byte(id)) {
+	if !literal.IsID([]byte(id)) {
 		return nil, fhir.Errorf(fhir.KindInvalid, "%q is not the id of a %s; with :%s a reference looks like 123 or %s/123", o.value, resourceType, resourceType, resourceType)
 	}
 	return []condition{{spans: []Span{Exactly(ReferenceKey(resourceType, id))}}}, nil
 }
 
 // versioned demands that the reference names the version.
-func (o *operand) versioned(q reference, key []byte) func(c *Candidate) bool {
+func (o *operand) versioned(q literal.Reference, key []byte) func(c *Candidate) bool {
 	return func(c *Candidate) bool {
 		return o.registry.anyValue(c, o.param, func(x *indexer, n fhir.Node) bool {
 			text := textOf(n)
 			if x.typeOf(n) == valueReference {
 				text = childText(n, "reference")
 			}
-			r := parseReference(text, o.base)
-			return bytes.Equal(r.version, q.version) && bytes.Equal(r.appendKey(nil), key)
+			r := literal.Parse(text, o.base)
+			return bytes.Equal(r.Version, q.Version) && bytes.Equal(r.AppendKey(nil), key)
 		})
 	}
 }

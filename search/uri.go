@@ -6,6 +6,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search/chars"
+	"github.com/tarnhealth/tarn/search/literal"
 )
 
 // uriKind: a URI's key is its text and a zero byte; one longer than uriMax
@@ -15,7 +16,7 @@ import (
 // http://hl7.org/fhir/R4/search.html#uri
 type uriKind struct{}
 
-const uriMax = 1000
+const uriMax = literal.MaxURL
 
 func (uriKind) index(x *indexer, n fhir.Node) {
 	switch x.typeOf(n) {

@@ -28,7 +28,7 @@ var imports = map[string][]string{
 	"synth":    {"fhir"},
 
 	"validate": {"fhir", "definition", "fhirpath"},
-	"search":   {"fhir", "definition", "fhirpath", "search/chars", "search/compare", "search/decimal", "search/define", "search/filter", "search/fulltext", "search/geo", "search/need", "ucum"},
+	"search":   {"fhir", "definition", "fhirpath", "search/chars", "search/compare", "search/decimal", "search/define", "search/filter", "search/fulltext", "search/geo", "search/literal", "search/need", "ucum"},
 
 	"search/chars":    {},
 	"search/compare":  {"fhir"},
@@ -37,6 +37,7 @@ var imports = map[string][]string{
 	"search/filter":   {"fhir"},
 	"search/fulltext": {"fhir", "search/chars"},
 	"search/geo":      {"fhir", "search/chars", "search/decimal", "ucum"},
+	"search/literal":  {"search/chars"},
 	"search/need":     {"fhir", "definition"},
 
 	"search/terminology": {"fhir", "definition"},
@@ -57,7 +58,7 @@ var imports = map[string][]string{
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 
-	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "search", "store", "datastore", "authz", "graphql", "job"},
+	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job"},
 	"load": {"fhir"},
 
 	"crypt":   {},

@@ -93,7 +93,7 @@ func Scripts(t *testing.T, registry *search.Registry, fsys fs.FS, open func(t *t
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := runner{t: t, name: name, registry: registry, base: registry, custom: map[string]search.Custom{}, loaded: map[search.Reference]*fhir.Tree{}, backend: open(t), now: time.Now}
+			r := runner{t: t, name: name, registry: registry, base: registry, custom: map[string]search.Custom{}, loaded: map[search.Reference]*fhir.Tree{}, updated: map[search.Reference]time.Time{}, backend: open(t), now: time.Now}
 			for _, b := range blocks(data) {
 				if err := r.run(b); err != nil {
 					t.Errorf("%s:%d: %s: %v", name, b.line, b.head, err)
@@ -143,6 +143,8 @@ type runner struct {
 	custom map[string]search.Custom
 	// loaded are the resources, by type and id.
 	loaded map[search.Reference]*fhir.Tree
+	// updated are their times.
+	updated map[search.Reference]time.Time
 	// full is set for a caller that follows all that a query may ask for.
 	full bool
 }
@@ -246,7 +248,8 @@ func (r *runner) load(at string, lines []string) error {
 			return fmt.Errorf("%s: %w", line, err)
 		}
 		resources[i] = res
-		r.loaded[search.Reference{Type: res.Type, ID: res.ID}] = tree
+		ref := search.Reference{Type: res.Type, ID: res.ID}
+		r.loaded[ref], r.updated[ref] = tree, updated
 	}
 	return r.backend.Load(resources)
 }
@@ -341,16 +344,29 @@ func (r *runner) find(q *search.Query, plan search.Plan) ([]search.Reference, er
 	if q.MaxResults > 0 {
 		found = found[:min(q.MaxResults, len(found))]
 	}
-	if q.ContainedType == search.ContainedAlone {
-		var inside []search.Reference
-		for _, ref := range found {
-			for _, n := range q.InsideMatches(r.loaded[ref]) {
-				inside = append(inside, search.Reference{Type: ref.Type, ID: ref.ID + "#" + n.TextOf("id")})
-			}
-		}
-		return inside, err
+	if q.ContainedType == search.ContainedAlone && err == nil {
+		return r.inside(q, found)
 	}
 	return found, err
+}
+
+// inside puts what is inside the resources found in their place.
+func (r *runner) inside(q *search.Query, found []search.Reference) ([]search.Reference, error) {
+	var all []search.Reference
+	for _, ref := range found {
+		c := &search.Candidate{Type: ref.Type, ID: ref.ID, LastUpdated: r.updated[ref], Tree: r.loaded[ref]}
+		inside, itself, err := q.InsideMatches(c)
+		if err != nil {
+			return nil, err
+		}
+		if itself {
+			all = append(all, ref)
+		}
+		for _, n := range inside {
+			all = append(all, search.Reference{Type: ref.Type, ID: ref.ID + "#" + n.TextOf("id")})
+		}
+	}
+	return all, nil
 }
 
 // stored finds a resource by its URL or its id.
