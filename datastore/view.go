@@ -3,7 +3,6 @@ package datastore
 import (
 	"context"
 	"errors"
-	"iter"
 	"strconv"
 
 	"github.com/tarnhealth/tarn/authz"
@@ -13,13 +12,11 @@ import (
 	"github.com/tarnhealth/tarn/store"
 )
 
-// A View is a data store at one logical time, as one caller may see it. It
-// must be closed.
+// A View is a data store at one logical time, as one caller may see it: what
+// the caller may not see is not there. It must be closed.
 type View struct {
-	store  *Store
-	access authz.Access
-	view   store.View
-	turn   uint64 // of searchParams.views
+	guard
+	turn uint64 // of searchParams.views
 	// registry is what could be searched by when the view was opened.
 	registry *search.Registry
 }
@@ -38,7 +35,7 @@ func (s *Store) View(ctx context.Context, access authz.Access, t store.T) (*View
 	if err != nil {
 		return nil, storeError(err)
 	}
-	return &View{store: s, access: access, view: v, turn: turn, registry: registry}, nil
+	return &View{guard: guard{store: s, access: access, view: v}, turn: turn, registry: registry}, nil
 }
 
 // At opens the data store as of another time for the same caller. v stays
@@ -63,7 +60,7 @@ func (v *View) Read(ctx context.Context, resourceType, id string) (store.Version
 		return store.Version{}, err
 	}
 	version, err := v.view.Read(ctx, resourceType, id)
-	return v.present(version, err, resourceType+"/"+id)
+	return v.present(ctx, authz.Read, version, err, resourceType+"/"+id)
 }
 
 // VRead returns one version: KindGone where that version is a deletion.
@@ -77,59 +74,38 @@ func (v *View) VRead(ctx context.Context, resourceType, id, number string) (stor
 		return store.Version{}, fhir.Errorf(fhir.KindNotFound, "%s does not exist: version ids are numbers from 1", name)
 	}
 	version, err := v.view.ReadVersion(ctx, resourceType, id, n)
-	return v.present(version, err, name)
+	return v.present(ctx, authz.VRead, version, err, name)
 }
 
-// present turns absence and deletion into errors.
-func (v *View) present(version store.Version, err error, name string) (store.Version, error) {
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return version, fhir.Errorf(fhir.KindNotFound, "%s does not exist", name)
+// present turns absence, what the caller may not see, and deletion into errors.
+func (v *View) present(ctx context.Context, i authz.Interaction, version store.Version, err error, name string) (store.Version, error) {
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Version{}, notThere(name)
+	}
+	if err != nil {
+		return store.Version{}, storeError(err)
+	}
+	switch shown, err := v.shows(ctx, i, &version); {
 	case err != nil:
-		return version, storeError(err)
+		return store.Version{}, storeError(err)
+	case !shown:
+		return store.Version{}, notThere(name)
 	case version.Deleted():
 		return version, fhir.Errorf(fhir.KindGone, "%s was deleted", name)
 	}
 	return version, nil
 }
 
-// History yields versions, newest first. KindNotFound for an instance that
-// never existed.
-func (v *View) History(ctx context.Context, q store.History) (iter.Seq2[store.Version, error], error) {
-	interaction := authz.HistoryOfAll
-	switch {
-	case q.ID != "":
-		interaction = authz.HistoryOfOne
-	case q.Type != "":
-		interaction = authz.HistoryOfType
-	}
-	if err := v.access.Check(interaction, q.Type); err != nil {
-		return nil, err
-	}
-	if q.ID != "" {
-		if _, err := v.view.Read(ctx, q.Type, q.ID); err != nil {
-			_, err = v.present(store.Version{}, err, q.Type+"/"+q.ID)
-			return nil, err
-		}
-	}
-	return v.view.History(ctx, q), nil
-}
-
 // Search returns one page of the matches of a query.
 func (v *View) Search(ctx context.Context, q *search.Query, page store.Page) (store.Result, error) {
-	for _, part := range q.Plan.Parts {
-		if err := v.access.Check(authz.SearchType, part.Type); err != nil {
-			return store.Result{}, err
-		}
-	}
-	if err := v.offers(&q.Plan); err != nil {
-		return store.Result{}, err
-	}
-	plan, err := lookup.Expand(q.Plan, v.Finder(ctx))
+	plan, err := v.plan(ctx, q.Plan)
 	if err != nil {
 		return store.Result{}, err
 	}
-	r, err := v.view.Search(ctx, plan, page)
+	if page.Explain && plan.narrowed {
+		return store.Result{}, fhir.Errorf(fhir.KindForbidden, "how a search is answered is explained to callers who may see everything that it looks at: the numbers count what others may see")
+	}
+	r, err := v.view.Search(ctx, plan.plan, page)
 	if err != nil {
 		return r, storeError(err)
 	}
@@ -138,23 +114,27 @@ func (v *View) Search(ctx context.Context, q *search.Query, page store.Page) (st
 
 // Count returns the exact number of matches of a query.
 func (v *View) Count(ctx context.Context, q *search.Query) (int, error) {
-	for _, part := range q.Plan.Parts {
-		if err := v.access.Check(authz.SearchType, part.Type); err != nil {
-			return 0, err
-		}
-	}
-	if err := v.offers(&q.Plan); err != nil {
-		return 0, err
-	}
-	plan, err := lookup.Expand(q.Plan, v.Finder(ctx))
+	plan, err := v.plan(ctx, q.Plan)
 	if err != nil {
 		return 0, err
 	}
-	n, err := v.view.Count(ctx, plan)
+	n, err := v.view.Count(ctx, plan.plan)
 	if err != nil {
 		return 0, storeError(err)
 	}
 	return n, nil
+}
+
+// plan is what the storage is to answer in the place of a query's plan.
+func (v *View) plan(ctx context.Context, asked search.Plan) (confined, error) {
+	plan, err := v.confine(asked)
+	if err != nil {
+		return plan, err
+	}
+	if plan.plan, err = lookup.Expand(plan.plan, v.Finder(ctx)); err != nil {
+		return plan, err
+	}
+	return plan, v.offers(&plan.plan)
 }
 
 // storeError gives a backend's error its place in the error table.

@@ -1,0 +1,83 @@
+package datastore
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// maxHidden is how many versions a history looks at, of which the caller may
+// see none in between, before it is given up.
+const maxHidden = 100_000
+
+// History yields versions, newest first. KindNotFound for an instance that
+// never existed.
+func (v *View) History(ctx context.Context, q store.History) (iter.Seq2[store.Version, error], error) {
+	interaction := authz.HistoryOfAll
+	switch {
+	case q.ID != "":
+		interaction = authz.HistoryOfOne
+	case q.Type != "":
+		interaction = authz.HistoryOfType
+	}
+	if err := v.access.Check(interaction, q.Type); err != nil {
+		return nil, err
+	}
+	if q.ID != "" {
+		if err := v.hasHistory(ctx, interaction, q.Type, q.ID); err != nil {
+			return nil, err
+		}
+	}
+	return v.shown(ctx, interaction, v.view.History(ctx, q)), nil
+}
+
+// hasHistory is an error where there is no version of a resource that the
+// caller may see.
+func (v *View) hasHistory(ctx context.Context, i authz.Interaction, resourceType, id string) error {
+	if v.open(i, resourceType) {
+		_, err := v.view.Read(ctx, resourceType, id)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return notThere(resourceType + "/" + id)
+		case err != nil:
+			return storeError(err)
+		}
+		return nil
+	}
+	for _, err := range v.shown(ctx, i, v.view.History(ctx, store.History{Type: resourceType, ID: id})) {
+		return err
+	}
+	return notThere(resourceType + "/" + id)
+}
+
+// shown leaves out the versions that the caller may not see.
+func (v *View) shown(ctx context.Context, i authz.Interaction, versions iter.Seq2[store.Version, error]) iter.Seq2[store.Version, error] {
+	return func(yield func(store.Version, error) bool) {
+		hidden := 0
+		for version, err := range versions {
+			shown := false
+			if err == nil {
+				shown, err = v.shows(ctx, i, &version)
+			}
+			switch {
+			case err != nil:
+				yield(store.Version{}, storeError(err))
+				return
+			case shown:
+				hidden = 0
+				if !yield(version, nil) {
+					return
+				}
+			default:
+				if hidden++; hidden == maxHidden {
+					yield(store.Version{}, fhir.Errorf(fhir.KindTooCostly, "the history is too long to be searched for what this caller may see; narrow it by _since, or to one resource"))
+					return
+				}
+			}
+		}
+	}
+}
