@@ -1,9 +1,10 @@
 package datastore
 
 import (
+	"bytes"
 	"context"
-	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
@@ -17,7 +18,7 @@ func (x *expansion) resolve(ctx context.Context) error {
 		return nil
 	}
 	defer x.close()
-	r := &resolver{x: x, targets: x.fullURLs(), found: map[string]string{}}
+	r := &resolver{x: x, targets: x.fullURLs(), found: map[string]string{}, links: linksOf(x.commit.store.Definitions().Schema)}
 	for i := range x.steps {
 		if !x.steps[i].write || x.steps[i].tree == nil {
 			continue
@@ -45,6 +46,40 @@ type resolver struct {
 	x       *expansion
 	targets map[string]string // by fullUrl
 	found   map[string]string // by conditional reference
+	links   []link
+}
+
+// link says what a property's values can refer to other entries by.
+type link uint8
+
+const (
+	linkReference link = iota + 1 // Reference.reference
+	linkURI
+	linkNarrative
+)
+
+var linkTables sync.Map // of a *fhir.Schema: its []link
+
+// linksOf is the link of each property of a schema.
+func linksOf(schema *fhir.Schema) []link {
+	if known, ok := linkTables.Load(schema); ok {
+		return known.([]link)
+	}
+	links := make([]link, len(schema.Properties))
+	for i, p := range schema.Properties[1:] {
+		switch p.Type.Name {
+		case "string":
+			if p.Owner.Name == "Reference" && p.JSON == "reference" {
+				links[i+1] = linkReference
+			}
+		case "uri", "url", "oid", "uuid", "canonical":
+			links[i+1] = linkURI
+		case "xhtml":
+			links[i+1] = linkNarrative
+		}
+	}
+	linkTables.Store(schema, links)
+	return links
 }
 
 func (r *resolver) rewrite(ctx context.Context, i int) error {
@@ -56,24 +91,20 @@ func (r *resolver) rewrite(ctx context.Context, i int) error {
 	if len(edits) == 0 {
 		return nil
 	}
-	start, end := st.tree.Root().Span()
-	for j := range edits {
-		edits[j].Start -= start
-		edits[j].End -= start
+	// With its id in place too, the text is the body that is stored.
+	if id := st.tree.Root().Child("id"); id.HasValue() && fhir.ValidID(id.View()) {
+		start, end := id.Span()
+		edits = append(edits, fhir.Edit{Start: start, End: end, Text: st.op.ID})
 	}
-	tree, err := r.x.commit.store.Parse(fhir.Splice(st.tree.Source[start:end], edits))
-	if err != nil {
-		return fmt.Errorf("after resolving references: %w", err)
-	}
-	st.tree, st.rewritten = tree, true
+	st.tree, st.rewritten = fhir.Rewrite(st.tree.Root(), edits), true
 	return nil
 }
 
 // collect gathers the edits of one node and what is below it.
 func (r *resolver) collect(ctx context.Context, owner string, n fhir.Node, edits *[]fhir.Edit) error {
-	for c := range n.Children() {
-		if c.HasValue() {
-			text, err := r.replacement(ctx, owner, n, c)
+	for c := n.First(); c.Exists(); c = c.Next() {
+		if of := r.links[c.PropertyIndex()]; of != 0 && c.HasValue() {
+			text, err := r.replacement(ctx, owner, of, c)
 			if err != nil {
 				return err
 			}
@@ -91,33 +122,29 @@ func (r *resolver) collect(ctx context.Context, owner string, n fhir.Node, edits
 
 // replacement is the JSON text, without quotes, to put in a primitive's place;
 // "" to leave it.
-func (r *resolver) replacement(ctx context.Context, owner string, parent, c fhir.Node) (string, error) {
-	switch c.Type().Name {
-	case "string":
-		if parent.Type().Name == "Reference" && c.Name() == "reference" {
-			return r.reference(ctx, owner, c)
-		}
-	case "uri", "url", "oid", "uuid", "canonical":
-		return escaped(r.targets[c.Text()]), nil
-	case "xhtml":
-		return r.narrative(c), nil
+func (r *resolver) replacement(ctx context.Context, owner string, of link, c fhir.Node) (string, error) {
+	switch of {
+	case linkReference:
+		return r.reference(ctx, owner, c)
+	case linkURI:
+		return escaped(r.targets[c.View()]), nil
 	}
-	return "", nil
+	return r.narrative(c), nil
 }
 
 func escaped(text string) string {
-	if text == "" {
-		return ""
+	if !strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == '"' || c == '\\' }) {
+		return text
 	}
 	quoted := fhir.AppendString(nil, text)
 	return string(quoted[1 : len(quoted)-1])
 }
 
 func (r *resolver) reference(ctx context.Context, owner string, c fhir.Node) (string, error) {
-	text := c.Text()
-	if to := r.targets[text]; to != "" {
+	if to := r.targets[c.View()]; to != "" {
 		return escaped(to), nil
 	}
+	text := c.Text()
 	if to := r.targets[absolute(owner, text)]; to != "" {
 		return escaped(to), nil
 	}
@@ -194,10 +221,10 @@ func howMany(n int) string {
 
 // narrative rewrites links (href, src) inside XHTML that name a fullUrl.
 func (r *resolver) narrative(c fhir.Node) string {
-	raw := string(c.Raw())
-	if !strings.Contains(raw, "urn:") {
+	if !bytes.Contains(c.Raw(), []byte("urn:")) {
 		return ""
 	}
+	raw := string(c.Raw())
 	out := raw
 	for url, to := range r.targets {
 		if strings.HasPrefix(url, "urn:") {

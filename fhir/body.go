@@ -52,7 +52,8 @@ func (d Body) Append(b []byte, versionID string, lastUpdated time.Time) []byte {
 // NewBody is the body to store of a resource under an id: the source bytes
 // with id set and the client's meta.versionId and meta.lastUpdated removed.
 // All other bytes stay as they are; white space around the resource is not
-// part of it. JSON is a copy: it does not share the source's memory.
+// part of it. JSON is a copy, except of what Rewrite made where nothing is to be
+// changed: it does not share the source's memory with anybody else.
 //
 // A body made again from what Append wrote, under the same id, is the same.
 func NewBody(resource Node, id string) Body {
@@ -62,6 +63,9 @@ func NewBody(resource Node, id string) Body {
 		var cuts []Edit
 		cuts, at = metaCuts(src, resource, meta, at)
 		edits = append(edits, cuts...)
+	}
+	if len(edits) == 0 && resource.tree.owned {
+		return Body{JSON: src, At: at.offset - at.back, Form: at.form}
 	}
 	sortEdits(edits)
 	return Body{JSON: Splice(src, edits), At: moved(edits, at.offset) - at.back, Form: at.form}

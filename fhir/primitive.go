@@ -26,6 +26,11 @@ func CheckPrimitive(typeName, text string) error {
 	}}}
 }
 
+// FormOf is what CheckPrimitive looks a type up for: the check of its texts,
+// which says what would be right, or "" where nothing is wrong. It is nil for a
+// name that is not a primitive type's.
+func FormOf(typeName string) func(text string) (problem string) { return primitives[typeName] }
+
 // primitives has a check for each type, which returns what is wrong, "" for
 // nothing.
 var primitives = map[string]func(string) string{

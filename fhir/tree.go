@@ -1,6 +1,9 @@
 package fhir
 
-import "iter"
+import (
+	"iter"
+	"unsafe"
+)
 
 // A Tree is one parsed resource: a flat slice of nodes that point into Source.
 // It is immutable and safe for concurrent use. A Tree keeps Source alive and
@@ -12,6 +15,7 @@ type Tree struct {
 	nodes  []node
 	root   uint32     // index of the root: not 0 in a tree that Detach made
 	origin *xmlOrigin // of a tree that ParseXML made
+	owned  bool       // Source is the tree's own, and the root's text all of it
 }
 
 // node is one value. Its children follow it directly (the first is at the
@@ -200,6 +204,25 @@ func (n Node) Text() string {
 		return unescape(raw)
 	}
 	return string(raw)
+}
+
+// View is Text without a copy, except of strings with escapes: it shares the
+// memory of Source and must not be kept longer than the tree.
+func (n Node) View() string {
+	b := n.TextBytes()
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}
+
+// TextBytes is View as bytes, which must not be changed; nil where there is no
+// value.
+func (n Node) TextBytes() []byte {
+	if !n.HasValue() {
+		return nil
+	}
+	if n.node().flags&flagEscaped != 0 {
+		return []byte(n.Text())
+	}
+	return n.Raw()
 }
 
 // TextOf is n.Child(name).Text().

@@ -19,7 +19,7 @@ const listLimit = 12
 
 // code checks an element of type code, which names no system.
 func (w *walker) code(n fhir.Node, p *propertyCheck) {
-	code := w.string(n)
+	code := n.View()
 	if p.codes.any[code] {
 		return
 	}
@@ -88,9 +88,9 @@ func (w *walker) parts(coding fhir.Node) (system, code string) {
 		}
 		switch c.Name() {
 		case "system":
-			system = w.string(c)
+			system = c.View()
 		case "code":
-			code = w.string(c)
+			code = c.View()
 		}
 	}
 	return system, code

@@ -48,7 +48,8 @@ type propertyCheck struct {
 	what      what
 	primitive bool
 	typeName  string
-	max       int // 0 for no limit
+	form      func(text string) (problem string) // of a primitive
+	max       int                                // 0 for no limit
 	maxLength int
 	codes     *codes
 	targets   []string
@@ -92,6 +93,9 @@ func (c *compiler) propertyCheck(p *fhir.Property) propertyCheck {
 		primitive: p.Type.Kind == fhir.KindPrimitive,
 		maxLength: p.Element.MaxLength,
 		codes:     c.required(p.Element),
+	}
+	if out.primitive {
+		out.form = fhir.FormOf(p.Type.Name)
 	}
 	if p.Element.Max > 1 {
 		out.max = p.Element.Max

@@ -10,8 +10,11 @@ import (
 // format checks a primitive's own rules.
 // http://hl7.org/fhir/R4/datatypes.html#primitive
 func (w *walker) format(n fhir.Node, p *propertyCheck) {
-	text := w.string(n)
+	text := n.View()
 	if p.typeName == "decimal" && isPlainDecimal(text) {
+		return
+	}
+	if p.form != nil && p.form(text) == "" {
 		return
 	}
 	if err := fhir.CheckPrimitive(p.typeName, text); err != nil {
@@ -26,7 +29,7 @@ func isPlainDecimal(number string) bool {
 }
 
 func (w *walker) length(n fhir.Node, p *propertyCheck) {
-	if got := utf8.RuneCountInString(w.string(n)); got > p.maxLength {
+	if got := utf8.RuneCountInString(n.View()); got > p.maxLength {
 		w.report(n, "too-long", "the value has %d characters; at most %d are allowed", got, p.maxLength)
 	}
 }

@@ -33,14 +33,14 @@ func (w *walker) reference(n fhir.Node, p *propertyCheck) {
 		w.allowed(literal, target, p)
 	}
 	if kind.Exists() {
-		said = strings.TrimPrefix(w.string(kind), structurePrefix)
+		said = strings.TrimPrefix(kind.View(), structurePrefix)
 		if w.v.schema.Resource(said) == nil {
 			return // a logical model's URL
 		}
 		w.allowed(kind, said, p)
 	}
 	if target != "" && said != "" && target != said {
-		w.report(kind, "value", "the type is %s, but %q is of type %s; make them agree", said, w.string(literal), target)
+		w.report(kind, "value", "the type is %s, but %q is of type %s; make them agree", said, literal.View(), target)
 	}
 }
 
@@ -49,13 +49,13 @@ func (w *walker) allowed(n fhir.Node, target string, p *propertyCheck) {
 		return
 	}
 	w.report(n, "value", "%q is of type %s, which may not be referred to here; allowed: %s",
-		w.string(n), target, strings.Join(p.targets, ", "))
+		n.View(), target, strings.Join(p.targets, ", "))
 }
 
 // target is the resource type that a literal reference names, "" where it
 // does not say: a URN, or a URL of another kind of server.
 func (w *walker) target(literal fhir.Node) string {
-	ref := w.string(literal)
+	ref := literal.View()
 	switch {
 	case strings.HasPrefix(ref, "#"):
 		return w.containedType(ref[1:])

@@ -54,8 +54,7 @@ func New(set *definition.Set, rules ...Rule) *Validator {
 // tree must be of the validator's schema.
 func (v *Validator) Validate(tree *fhir.Tree) []fhir.Issue {
 	root := tree.Root()
-	start, _ := root.Span()
-	w := walker{v: v, holder: root, text: string(root.Raw()), offset: start}
+	w := walker{v: v, holder: root}
 	w.object(root)
 	for _, rule := range v.rules {
 		rule.Check(tree, w.add)

@@ -1,19 +1,11 @@
 package validate
 
-import (
-	"strings"
-
-	"github.com/tarnhealth/tarn/fhir"
-)
+import "github.com/tarnhealth/tarn/fhir"
 
 // walker is the state of one walk.
 type walker struct {
 	v      *Validator
 	issues []fhir.Issue
-	// text is the resource's source as a string, made once so that the texts
-	// of values are parts of it; offset is where it begins in the source.
-	text   string
-	offset int
 	// holder is the resource that "#id" references point into.
 	holder fhir.Node
 	// inside maps the ids of the holder's contained resources to their types;
@@ -21,20 +13,6 @@ type walker struct {
 	inside map[string]string
 	// contained is set inside a contained resource.
 	contained bool
-}
-
-// raw is what n.Raw is, without a copy.
-func (w *walker) raw(n fhir.Node) string {
-	start, end := n.Span()
-	return w.text[start-w.offset : end-w.offset]
-}
-
-// string is what n.Text is, with a copy only where there are escapes.
-func (w *walker) string(n fhir.Node) string {
-	if raw := w.raw(n); strings.IndexByte(raw, '\\') < 0 {
-		return raw
-	}
-	return n.Text()
 }
 
 func (w *walker) full() bool { return len(w.issues) >= issueLimit }
