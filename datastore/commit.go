@@ -127,7 +127,7 @@ func (c *commit) locate(i int, err error) error {
 		return err
 	}
 	at := fmt.Sprintf("Bundle.entry[%d]", c.entries[i])
-	located := &fhir.Error{Kind: e.Kind, Cause: e.Cause, Issues: make([]fhir.Issue, len(e.Issues))}
+	located := &fhir.Error{Kind: e.Kind, Headers: e.Headers, Cause: e.Cause, Issues: make([]fhir.Issue, len(e.Issues))}
 	for j, issue := range e.Issues {
 		switch {
 		case strings.HasPrefix(issue.Expression, "Bundle.entry["):
@@ -146,8 +146,10 @@ func (c *commit) locate(i int, err error) error {
 // check refuses what cannot be done whatever the store holds.
 func (c *commit) check(i int) error {
 	op := &c.ops[i]
-	if err := c.access.Check(op.Interaction, op.Type); err != nil {
-		return err
+	for _, interaction := range op.needs() {
+		if err := c.access.Check(interaction, op.Type); err != nil {
+			return err
+		}
 	}
 	if op.Resource != nil {
 		if got := op.Resource.Root().Type().Name; got != op.Type {
@@ -160,7 +162,7 @@ func (c *commit) check(i int) error {
 	switch op.Interaction {
 	case authz.Create:
 		if c.ids[i] = c.idFor(op); op.Key != "" {
-			c.ids[i] = c.store.keyedID(op.Type, op.Key)
+			c.ids[i] = c.store.keyedID(c.access.Caller().Identity(), op.Type, op.Key)
 		}
 	case authz.Update:
 		return checkUpdateID(op)
@@ -235,6 +237,9 @@ func (x *expansion) make(ctx context.Context) ([]change, error) {
 		return nil, err
 	}
 	if err := x.prepare(); err != nil {
+		return nil, err
+	}
+	if err := x.mayStore(ctx); err != nil {
 		return nil, err
 	}
 	return x.changes()

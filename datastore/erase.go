@@ -131,16 +131,46 @@ func (x *eraser) exists(ctx context.Context, e store.Erasure) error {
 	if err != nil && fhir.KindOf(err) != fhir.KindGone {
 		return err
 	}
-	if e.Number == 0 {
-		return nil
+	if e.Number != 0 {
+		if current.Number == e.Number {
+			return stillCurrent(e)
+		}
+		if _, err := x.view.VRead(ctx, e.Type, e.ID, strconv.FormatUint(e.Number, 10)); err != nil && fhir.KindOf(err) != fhir.KindGone {
+			return err
+		}
 	}
-	if current.Number == e.Number {
-		return stillCurrent(e)
+	allowed, err := x.mayErase(ctx, e)
+	if err == nil && !allowed {
+		err = refusal(authz.Erase, erasureName(e))
 	}
-	if _, err := x.view.VRead(ctx, e.Type, e.ID, strconv.FormatUint(e.Number, 10)); err != nil && fhir.KindOf(err) != fhir.KindGone {
-		return err
+	return err
+}
+
+// mayErase reports whether the caller may erase every version of what an
+// erasure names.
+func (x *eraser) mayErase(ctx context.Context, e store.Erasure) (bool, error) {
+	if x.view.open(authz.Erase, e.Type) {
+		return true, nil
 	}
-	return nil
+	if e.Number != 0 {
+		v, err := x.view.view.ReadVersion(ctx, e.Type, e.ID, e.Number)
+		if errors.Is(err, store.ErrNotFound) {
+			return false, nil
+		}
+		if err != nil {
+			return false, storeError(err)
+		}
+		return x.view.shows(ctx, authz.Erase, &v)
+	}
+	for v, err := range x.view.view.History(ctx, store.History{Type: e.Type, ID: e.ID}) {
+		if err != nil {
+			return false, storeError(err)
+		}
+		if allowed, err := x.view.shows(ctx, authz.Erase, &v); !allowed || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 func stillCurrent(e store.Erasure) error {

@@ -96,6 +96,9 @@ func (x *expansion) expandOp(ctx context.Context, i int) error {
 		return x.expandConditional(ctx, i)
 	case op.Interaction == authz.Patch:
 		return x.patch(ctx, i)
+	case op.Interaction != authz.Create:
+		_, err := x.mayWriteNamed(ctx, i)
+		return err
 	}
 	return nil
 }
@@ -125,7 +128,14 @@ func (x *expansion) expandConditional(ctx context.Context, i int) error {
 	if len(matches) > 1 {
 		return fhir.Errorf(fhir.KindPrecondition, "the criteria %s match several %s resources; they must match at most one", criteriaText(op.Criteria), op.Type)
 	}
+	// Resources that the caller may not see count here too: another attempt
+	// does no harm.
 	st.op.Unchanged = []store.Condition{{Part: part, T: x.view.T()}}
+	if len(matches) == 1 && op.Interaction != authz.Create {
+		if err := x.mayWriteMatch(ctx, i, &matches[0]); err != nil {
+			return storeError(err)
+		}
+	}
 	switch op.Interaction {
 	case authz.Create:
 		if len(matches) == 1 {
@@ -196,6 +206,9 @@ func (x *expansion) conditionalUpdate(i int, matches []store.Version) error {
 // body: that resource is made, unless it exists.
 func (x *expansion) createNamed(i int, id string) error {
 	op, st := &x.commit.ops[i], &x.steps[i]
+	if !x.open(op) {
+		return fhir.Errorf(fhir.KindForbidden, "the criteria match nothing, and this caller does not choose the ids of resources; leave the id out").At(op.Type + ".id")
+	}
 	current, err := x.view.Read(context.Background(), op.Type, id)
 	if err == nil && !current.Deleted() {
 		return fhir.Errorf(fhir.KindConflict, "the criteria match nothing, but %s/%s, the body's id, exists", op.Type, id).At(op.Type + ".id")
@@ -230,13 +243,18 @@ func (x *expansion) criteria(ctx context.Context, resourceType string, pairs []s
 	return q.Plan.Parts[0], nil
 }
 
-// find returns up to two matches of a condition, as of the attempt's view.
+// find returns up to two matches of a condition that the caller may see, as of
+// the attempt's view.
 func (x *expansion) find(ctx context.Context, part search.Part) ([]store.Version, error) {
-	view, err := x.at(ctx)
+	g, err := x.guard(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r, err := view.Search(ctx, search.Plan{Parts: []search.Part{part}}, store.Page{Limit: 2})
+	plan, err := g.confine(search.Plan{Parts: []search.Part{part}})
+	if err != nil {
+		return nil, err
+	}
+	r, err := g.view.Search(ctx, plan.plan, store.Page{Limit: 2})
 	if err != nil {
 		return nil, storeError(err)
 	}

@@ -84,8 +84,7 @@ func (x *eraser) expungeType(ctx context.Context, resourceType string, sel *Sele
 		if sel.OlderVersions {
 			return batch.older(ctx, store.History{Type: v.Type, ID: v.ID})
 		}
-		batch.add(store.Erasure{Type: v.Type, ID: v.ID})
-		return nil
+		return batch.add(ctx, store.Erasure{Type: v.Type, ID: v.ID})
 	}, batch.flush)
 }
 
@@ -128,13 +127,17 @@ type batcher struct {
 
 func (x *eraser) batch() *batcher { return &batcher{eraser: x} }
 
-// add takes one more, up to the limit.
-func (b *batcher) add(e store.Erasure) {
+// add takes one more, up to the limit, unless the caller may not erase it.
+func (b *batcher) add(ctx context.Context, e store.Erasure) error {
+	if allowed, err := b.mayErase(ctx, e); !allowed || err != nil {
+		return err
+	}
 	if b.Limit > 0 && b.result.count()+len(b.list) >= b.Limit {
 		b.result.More = true
-		return
+		return nil
 	}
 	b.list = append(b.list, e)
+	return nil
 }
 
 // flush erases what is gathered.
@@ -154,7 +157,7 @@ func (b *batcher) flush(ctx context.Context) error {
 func (b *batcher) deleted(ctx context.Context, resourceType string) error {
 	return b.walk(ctx, store.History{Type: resourceType}, (*store.Version).Deleted, func(v *store.Version, current bool) error {
 		if current {
-			b.add(store.Erasure{Type: v.Type, ID: v.ID})
+			return b.add(ctx, store.Erasure{Type: v.Type, ID: v.ID})
 		}
 		return nil
 	})
@@ -165,7 +168,7 @@ func (b *batcher) older(ctx context.Context, q store.History) error {
 	any := func(*store.Version) bool { return true }
 	return b.walk(ctx, q, any, func(v *store.Version, current bool) error {
 		if !current {
-			b.add(store.Erasure{Type: v.Type, ID: v.ID, Number: v.Number})
+			return b.add(ctx, store.Erasure{Type: v.Type, ID: v.ID, Number: v.Number})
 		}
 		return nil
 	})

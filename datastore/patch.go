@@ -19,8 +19,12 @@ func (x *expansion) patch(ctx context.Context, i int) error {
 	}
 	op := &x.commit.ops[i]
 	current, err := view.Read(ctx, op.Type, op.ID)
+	seen := false
+	if err == nil {
+		seen, err = x.mayWrite(ctx, i, &current)
+	}
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, store.ErrNotFound), err == nil && !seen:
 		return fhir.Errorf(fhir.KindNotFound, "%s/%s does not exist; a patch needs a resource that does", op.Type, op.ID)
 	case err != nil:
 		return storeError(err)
@@ -30,7 +34,8 @@ func (x *expansion) patch(ctx context.Context, i int) error {
 	return x.patchVersion(i, current)
 }
 
-// patchVersion applies the patch to a version. That it still is the current
+// patchVersion applies the patch to a version that the caller may read and
+// patch. That it still is the current
 // one when the result is stored is a precondition, so that no write is lost.
 func (x *expansion) patchVersion(i int, current store.Version) error {
 	op, st := &x.commit.ops[i], &x.steps[i]

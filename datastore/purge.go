@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"iter"
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/fhir"
@@ -29,7 +30,10 @@ func (s *Store) Purge(ctx context.Context, access authz.Access, e Erasing, id st
 	defer func() { x.view.Close() }()
 	p := &purge{eraser: x, id: id, key: search.ReferenceKey("Patient", id)}
 	self := store.Erasure{Type: "Patient", ID: id}
-	if err = x.exists(ctx, self); err != nil {
+	if err = x.exists(ctx, self); err == nil {
+		err = p.reaches()
+	}
+	if err != nil {
 		return x.result, err
 	}
 	for range maxPurges {
@@ -70,19 +74,44 @@ type purge struct {
 // run erases what is in the compartment now.
 func (p *purge) run(ctx context.Context) error {
 	p.result.Kept, p.result.Keeping = nil, 0
-	for _, t := range p.store.Definitions().Schema.Types {
-		if t.Kind != fhir.KindResource || t.Name == auditEvent {
-			continue
-		}
-		where, ok := p.store.Registry().CompartmentNode("Patient", p.id, t.Name)
-		if !ok {
-			continue
-		}
-		if err := p.ofType(ctx, t.Name, where); err != nil {
+	for resourceType, where := range p.compartment() {
+		if err := p.ofType(ctx, resourceType, where); err != nil {
 			return err
 		}
 	}
 	p.walked = true
+	return nil
+}
+
+// compartment yields the types that can be in the compartment, with the
+// condition for it.
+func (p *purge) compartment() iter.Seq2[string, search.Node] {
+	return func(yield func(string, search.Node) bool) {
+		for _, t := range p.store.Definitions().Schema.Types {
+			if t.Kind != fhir.KindResource || t.Name == auditEvent {
+				continue
+			}
+			where, ok := p.store.Registry().CompartmentNode("Patient", p.id, t.Name)
+			if ok && !yield(t.Name, where) {
+				return
+			}
+		}
+	}
+}
+
+// reaches refuses a caller that cannot find and erase all of the compartment:
+// what is left would pass for erased.
+func (p *purge) reaches() error {
+	for resourceType := range p.compartment() {
+		for _, i := range []authz.Interaction{authz.Erase, authz.SearchType, authz.HistoryOfType} {
+			if err := p.access.Check(i, resourceType); err != nil {
+				return err
+			}
+			if !p.view.open(i, resourceType) {
+				return fhir.Errorf(fhir.KindForbidden, "a patient is purged by a caller who may find and erase every resource of the compartment; this caller may not %s every %s", i, resourceType)
+			}
+		}
+	}
 	return nil
 }
 
@@ -98,8 +127,7 @@ func (p *purge) ofType(ctx context.Context, resourceType string, where search.No
 			return err
 		}
 		whole[v.ID] = true
-		batch.add(store.Erasure{Type: v.Type, ID: v.ID})
-		return nil
+		return batch.add(ctx, store.Erasure{Type: v.Type, ID: v.ID})
 	}, batch.flush)
 	if err != nil || p.walked {
 		return err
@@ -142,8 +170,7 @@ func (p *purge) past(ctx context.Context, batch *batcher, v *store.Version, curr
 		whole[v.ID] = true
 		e.Number = 0
 	}
-	batch.add(e)
-	return nil
+	return batch.add(ctx, e)
 }
 
 // alone reports whether a version is in the patient's compartment and in no

@@ -1,0 +1,149 @@
+package datastore
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// A write needs the caller's right to the resource as it is stored and as it
+// is submitted: by the first alone a resource could be moved to somebody else,
+// by the second alone somebody else's could be taken over. What was looked at
+// is a precondition of the write.
+//
+// A caller that may not write every resource of a type does not choose ids: to
+// tell it that an id is free would tell it which are not.
+
+// needs are the interactions that an op takes the right to, beside its own: a
+// patch tells what it meets, and criteria are a search.
+func (op *Op) needs() []authz.Interaction {
+	all := []authz.Interaction{op.Interaction}
+	if op.Interaction == authz.Patch {
+		all = append(all, authz.Read)
+	}
+	if op.Criteria != nil {
+		all = append(all, authz.SearchType)
+	}
+	return all
+}
+
+// guard is that of the attempt's conditions.
+func (x *expansion) guard(ctx context.Context) (*guard, error) {
+	view, err := x.at(ctx)
+	return &guard{store: x.commit.store, access: x.commit.access, view: view}, err
+}
+
+// open reports whether the caller may do what an op asks for to every resource
+// of the type.
+func (x *expansion) open(op *Op) bool {
+	g := guard{access: x.commit.access}
+	return g.open(op.Interaction, op.Type) && (op.Interaction != authz.Patch || g.open(authz.Read, op.Type))
+}
+
+// mayWriteNamed checks the stored resource of an update or a delete by id. It is
+// false, without an error, where there is nothing to do.
+func (x *expansion) mayWriteNamed(ctx context.Context, i int) (bool, error) {
+	op, st := &x.commit.ops[i], &x.steps[i]
+	if x.open(op) {
+		return true, nil
+	}
+	g, err := x.guard(ctx)
+	if err != nil {
+		return false, err
+	}
+	current, err := g.view.Read(ctx, op.Type, op.ID)
+	seen := false
+	if err == nil {
+		seen, err = x.mayWrite(ctx, i, &current)
+	}
+	switch {
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return false, storeError(err)
+	case seen:
+		return true, nil
+	case op.Interaction != authz.Delete:
+		return false, notThere(op.Type + "/" + op.ID)
+	case op.IfMatch != "":
+		return false, versionMismatch(op)
+	}
+	st.write = false
+	st.outcome = Outcome{Status: http.StatusNoContent}
+	return false, nil
+}
+
+// mayWrite checks a stored version that an op is to change. It is false where
+// the caller may not know of it, and an error where it may, but may not do this
+// to it. From then on the version must still be the current one.
+func (x *expansion) mayWrite(ctx context.Context, i int, v *store.Version) (seen bool, err error) {
+	op, st := &x.commit.ops[i], &x.steps[i]
+	if x.open(op) {
+		return true, nil
+	}
+	g, err := x.guard(ctx)
+	if err != nil {
+		return false, err
+	}
+	readable, err := g.shows(ctx, authz.Read, v)
+	if err != nil {
+		return false, err
+	}
+	allowed, err := g.shows(ctx, op.Interaction, v)
+	switch {
+	case err != nil:
+		return false, err
+	case op.Interaction == authz.Patch && !readable:
+		return false, nil
+	case !allowed && !readable:
+		return false, nil
+	case !allowed:
+		return true, refusal(op.Interaction, v.Type+"/"+v.ID)
+	case st.op.IfVersion != 0 && st.op.IfVersion != v.Number:
+		return true, versionMismatch(&Op{Type: v.Type, ID: v.ID, IfMatch: op.IfMatch})
+	}
+	st.op.IfVersion = v.Number
+	return true, nil
+}
+
+// mayWriteMatch is mayWrite for a match of the op's criteria, which the caller
+// knows of.
+func (x *expansion) mayWriteMatch(ctx context.Context, i int, v *store.Version) error {
+	seen, err := x.mayWrite(ctx, i, v)
+	if err == nil && !seen {
+		return refusal(x.commit.ops[i].Interaction, v.Type+"/"+v.ID)
+	}
+	return err
+}
+
+// mayStore checks what is to be stored, as it will be.
+func (x *expansion) mayStore(ctx context.Context) error {
+	defer x.close()
+	for i := range x.steps {
+		st, op := &x.steps[i], &x.commit.ops[i]
+		if !st.write || st.op.Kind == store.OpDelete || x.open(op) {
+			continue
+		}
+		g, err := x.guard(ctx)
+		if err != nil {
+			return err
+		}
+		c := &search.Candidate{Type: st.op.Type, ID: st.op.ID, LastUpdated: x.commit.store.now(), Entries: st.op.Entries, Tree: st.tree}
+		allowed, err := g.allows(ctx, op.Interaction, c)
+		if err != nil {
+			return storeError(err)
+		}
+		if !allowed {
+			return x.commit.locate(i, notToStore(op))
+		}
+	}
+	return nil
+}
+
+func notToStore(op *Op) error {
+	return fhir.Errorf(fhir.KindForbidden, "this caller may not %s such a %s: it is not among the resources that the caller may write", op.Interaction, op.Type).
+		With("WWW-Authenticate", `Bearer error="insufficient_scope"`)
+}
