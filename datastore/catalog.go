@@ -32,6 +32,9 @@ type Record struct {
 	Created time.Time `json:"created"`
 	// Deleted is zero while the data store exists.
 	Deleted time.Time `json:"deleted,omitzero"`
+	// Identity is how the data store knows its callers; nil for the server's
+	// own authorization server.
+	Identity *IdentityProvider `json:"identity,omitempty"`
 }
 
 // Status is a data store's state, in HealthLake's words.
@@ -205,6 +208,7 @@ func (c *Catalog) open(ctx context.Context, r Record) error {
 		record: r, params: params, validator: c.validator, backend: backend,
 		pageKey: keys.PageKey, base: base, newID: c.opt.NewID, now: c.opt.Now, maxIncludes: c.opt.MaxIncludes,
 	}
+	s.identity.Store(r.Identity)
 	if err := s.startParams(ctx); err != nil {
 		return errors.Join(err, backend.Close())
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tarnhealth/tarn/definition"
@@ -16,6 +17,7 @@ import (
 // A Store is one data store. It is safe for concurrent use.
 type Store struct {
 	record    Record
+	identity  atomic.Pointer[IdentityProvider]
 	params    *searchParams
 	validator *validate.Validator
 	backend   store.Store
@@ -30,7 +32,11 @@ type Store struct {
 }
 
 // Record describes the data store.
-func (s *Store) Record() Record { return s.record }
+func (s *Store) Record() Record {
+	r := s.record
+	r.Identity = s.identity.Load()
+	return r
+}
 
 // Definitions are the data store's FHIR definitions.
 func (s *Store) Definitions() *definition.Set { return s.params.base.Definitions }
