@@ -10,21 +10,15 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
-	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 )
 
 // The admin API is JSON over HTTP on a Unix socket in the data folder, which
-// only the folder's owner can open:
-//
-//	GET    /datastores        []datastore.Record
-//	POST   /datastores        {"id", "name"} → datastore.Record
-//	GET    /datastores/{id}   datastore.Record
-//	DELETE /datastores/{id}   datastore.Record
-//
-// Errors are {"error": text} with the HTTP status of their kind.
+// only the folder's owner can open. adminRoutes lists the requests. Errors are
+// {"error": text} with the HTTP status of their kind.
 const adminName = "admin.sock"
 
 // An adminSocket serves the admin API until it is closed.
@@ -35,7 +29,8 @@ type adminSocket struct {
 
 // listenAdmin opens the socket. The caller has the folder's lock, so a socket
 // that is there belonged to a process that is gone.
-func listenAdmin(dir string, catalog *datastore.Catalog, log *slog.Logger) (*adminSocket, error) {
+func listenAdmin(f *folder, log *slog.Logger) (*adminSocket, error) {
+	dir := f.dir
 	// Made in a folder that nobody else can enter, and moved when its mode is
 	// right: at no time can another user open it.
 	private, err := os.MkdirTemp(dir, ".admin-")
@@ -55,7 +50,7 @@ func listenAdmin(dir string, catalog *datastore.Catalog, log *slog.Logger) (*adm
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	a.web = &http.Server{Handler: adminHandler(catalog, log), ReadHeaderTimeout: readHeaderTimeout}
+	a.web = &http.Server{Handler: adminHandler(f, log), ReadHeaderTimeout: readHeaderTimeout}
 	go func() {
 		if err := a.web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("the admin socket failed", "error", err)
@@ -71,59 +66,41 @@ func (a *adminSocket) Close() error {
 	return errors.Join(os.Remove(a.path), a.web.Shutdown(ctx))
 }
 
-// stores is what the admin API and the commands do with data stores. A Catalog
-// has it, and so has a client of the socket.
-type stores interface {
-	List(ctx context.Context) ([]datastore.Record, error)
-	Create(ctx context.Context, id, name string) (datastore.Record, error)
-	Describe(ctx context.Context, id string) (datastore.Record, error)
-	Delete(ctx context.Context, id string) (datastore.Record, error)
+// An adminRequest is one kind of request to the admin API.
+type adminRequest struct {
+	pattern string
+	run     func(f *folder, r *http.Request) (any, error)
 }
 
-// local is stores of a catalog in this process.
-type local struct{ *datastore.Catalog }
+// adminRoutes are all requests there are.
+var adminRoutes = slices.Concat(storeRoutes, userRoutes, clientRoutes, keyRoutes)
 
-func (l local) Create(ctx context.Context, id, name string) (datastore.Record, error) {
-	s, err := l.Catalog.Create(ctx, id, name)
-	if err != nil {
-		return datastore.Record{}, err
-	}
-	return s.Record(), nil
-}
-
-func adminHandler(catalog *datastore.Catalog, log *slog.Logger) http.Handler {
+func adminHandler(f *folder, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
-	all := local{catalog}
-	handle := func(pattern string, run func(*http.Request) (any, error)) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			result, err := run(r)
+	mountProfiles(mux)
+	for _, route := range adminRoutes {
+		mux.HandleFunc(route.pattern, func(w http.ResponseWriter, r *http.Request) {
+			result, err := route.run(f, r)
 			if r.Method != http.MethodGet {
-				log.Info("admin", "request", pattern, "id", r.PathValue("id"), "failed", err != nil)
+				log.Info("admin", "request", route.pattern, "id", r.PathValue("id"), "failed", err != nil)
 			}
 			answerAdmin(w, result, err, log)
 		})
 	}
-	mountProfiles(mux)
-	handle("GET /datastores", func(r *http.Request) (any, error) { return all.List(r.Context()) })
-	handle("GET /datastores/{id}", func(r *http.Request) (any, error) {
-		return all.Describe(r.Context(), r.PathValue("id"))
-	})
-	handle("DELETE /datastores/{id}", func(r *http.Request) (any, error) {
-		return all.Delete(r.Context(), r.PathValue("id"))
-	})
-	handle("POST /datastores", func(r *http.Request) (any, error) {
-		var asked newStore
-		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 1<<16)).Decode(&asked); err != nil {
-			return nil, fhir.Errorf(fhir.KindInvalid, "the request cannot be read: %v", err)
-		}
-		return all.Create(r.Context(), asked.ID, asked.Name)
-	})
 	return mux
 }
 
-type newStore struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
+// maxAdminBody is the greatest request body, in bytes.
+const maxAdminBody = 1 << 20
+
+// readAdmin reads a request's body. What it does not know it refuses.
+func readAdmin(r *http.Request, into any) error {
+	decoder := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxAdminBody))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return fhir.Errorf(fhir.KindInvalid, "the request cannot be read: %v", err)
+	}
+	return nil
 }
 
 type adminError struct {

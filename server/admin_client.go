@@ -7,22 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 
-	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/pebble"
 )
 
-// An Admin works on the data stores of a folder: through the admin socket
-// where a server runs on it, in this process where none does.
+// An Admin works on a data folder: through the admin socket where a server runs
+// on it, in this process where none does.
 type Admin struct {
-	stores
-	close func() error
+	web *http.Client
+	// remote is set where a server answers.
+	remote bool
+	close  func() error
 }
 
 // OpenAdmin opens an existing data folder for administration. The error is a
@@ -31,33 +32,41 @@ func OpenAdmin(ctx context.Context, dir string) (*Admin, error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, &Refusal{Text: fmt.Sprintf("there is no data folder %s; name the folder of the server with --data", dir), Cause: err}
 	}
-	if client := dialAdmin(ctx, dir); client != nil {
-		return &Admin{client, client.Close}, nil
+	if a := dialAdmin(ctx, dir); a != nil {
+		return a, nil
 	}
 	f := &folder{dir: dir}
-	err := f.open(ctx, "", Default().CacheSize)
+	cfg := offline()
+	err := f.open(ctx, cfg.BaseURL, cfg.CacheSize)
 	if err == nil {
-		return &Admin{local{f.catalog}, f.Close}, nil
+		quiet := slog.New(slog.DiscardHandler)
+		f.authority = lazyAuthority(&cfg, f, quiet)
+		return &Admin{web: &http.Client{Transport: inProcess{adminHandler(f, quiet)}}, close: f.Close}, nil
 	}
 	err = errors.Join(err, f.Close())
 	if !errors.Is(err, pebble.ErrLocked) {
 		return nil, err
 	}
 	// A server may have opened its socket meanwhile.
-	if client := dialAdmin(ctx, dir); client != nil {
-		return &Admin{client, client.Close}, nil
+	if a := dialAdmin(ctx, dir); a != nil {
+		return a, nil
 	}
 	return nil, &Refusal{Text: fmt.Sprintf("the data folder %s is in use, but %s in it does not answer; wait until the server is ready, or stop it", dir, adminName), Cause: err}
+}
+
+// offline is the configuration for administration without a server: what is
+// kept does not depend on the base URL.
+func offline() Config {
+	c := Default()
+	c.BaseURL = "http://" + c.Listen
+	return c
 }
 
 // Close frees the folder.
 func (a *Admin) Close() error { return a.close() }
 
-// adminClient is stores over the socket.
-type adminClient struct{ web *http.Client }
-
 // dialAdmin returns nil where no server answers.
-func dialAdmin(ctx context.Context, dir string) *adminClient {
+func dialAdmin(ctx context.Context, dir string) *Admin {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		short, done := shortPath(dir)
 		defer done()
@@ -69,35 +78,37 @@ func dialAdmin(ctx context.Context, dir string) *adminClient {
 		return nil
 	}
 	conn.Close()
-	return &adminClient{&http.Client{Transport: &http.Transport{DialContext: dial}}}
+	web := &http.Client{Transport: &http.Transport{DialContext: dial}}
+	return &Admin{web: web, remote: true, close: func() error { web.CloseIdleConnections(); return nil }}
 }
 
-func (c *adminClient) Close() error {
-	c.web.CloseIdleConnections()
-	return nil
+// inProcess answers requests by a handler in this process.
+type inProcess struct{ http.Handler }
+
+func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	w := &answerBuffer{header: http.Header{}, status: http.StatusOK}
+	p.ServeHTTP(w, r)
+	return &http.Response{
+		StatusCode: w.status, Status: http.StatusText(w.status), Header: w.header, Body: io.NopCloser(&w.body), Request: r,
+	}, nil
 }
 
-func (c *adminClient) List(ctx context.Context) (list []datastore.Record, err error) {
-	err = c.call(ctx, http.MethodGet, "", nil, &list)
-	return list, err
+// answerBuffer keeps the answer of a handler.
+type answerBuffer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
 }
 
-func (c *adminClient) Create(ctx context.Context, id, name string) (r datastore.Record, err error) {
-	err = c.call(ctx, http.MethodPost, "", newStore{id, name}, &r)
-	return r, err
-}
+func (w *answerBuffer) Header() http.Header         { return w.header }
+func (w *answerBuffer) WriteHeader(status int)      { w.status = status }
+func (w *answerBuffer) Write(b []byte) (int, error) { return w.body.Write(b) }
 
-func (c *adminClient) Describe(ctx context.Context, id string) (r datastore.Record, err error) {
-	err = c.call(ctx, http.MethodGet, "/"+url.PathEscape(id), nil, &r)
-	return r, err
-}
-
-func (c *adminClient) Delete(ctx context.Context, id string) (r datastore.Record, err error) {
-	err = c.call(ctx, http.MethodDelete, "/"+url.PathEscape(id), nil, &r)
-	return r, err
-}
-
-func (c *adminClient) call(ctx context.Context, method, path string, body, result any) error {
+// call sends one request. The path is below "http://admin".
+func (a *Admin) call(ctx context.Context, method, path string, body, result any) error {
 	var sent io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -106,11 +117,11 @@ func (c *adminClient) call(ctx context.Context, method, path string, body, resul
 		}
 		sent = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://admin/datastores"+path, sent)
+	req, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, sent)
 	if err != nil {
 		return err
 	}
-	res, err := c.web.Do(req)
+	res, err := a.web.Do(req)
 	if err != nil {
 		return fmt.Errorf("the running server does not answer: %w", err)
 	}

@@ -54,20 +54,20 @@ func testAdmin(t *testing.T, dir string, overSocket bool) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	if _, socket := a.stores.(*adminClient); socket != overSocket {
-		t.Errorf("the admin works over the socket: %v, want %v", socket, overSocket)
+	if a.remote != overSocket {
+		t.Errorf("the admin works over the socket: %v, want %v", a.remote, overSocket)
 	}
-	created, err := a.Create(ctx, "trial", "Trial")
+	created, err := a.Create(ctx, "trial", "Trial", nil)
 	if err != nil || created.ID != "trial" || created.Name != "Trial" || created.Status != datastore.StatusActive {
 		t.Errorf("Create = %+v, %v", created, err)
 	}
-	if _, err := a.Create(ctx, "trial", ""); fhir.KindOf(err) != fhir.KindConflict || !strings.Contains(err.Error(), `"trial" exists`) {
+	if _, err := a.Create(ctx, "trial", "", nil); fhir.KindOf(err) != fhir.KindConflict || !strings.Contains(err.Error(), `"trial" exists`) {
 		t.Errorf("Create of what is there: %v, want a conflict", err)
 	}
-	if _, err := a.Create(ctx, "../../x", ""); fhir.KindOf(err) != fhir.KindInvalid {
+	if _, err := a.Create(ctx, "../../x", "", nil); fhir.KindOf(err) != fhir.KindInvalid {
 		t.Errorf("Create with a bad id: %v, want invalid", err)
 	}
-	generated, err := a.Create(ctx, "", "")
+	generated, err := a.Create(ctx, "", "", nil)
 	if err != nil || len(generated.ID) != 32 {
 		t.Errorf("Create without an id = %+v, %v", generated, err)
 	}

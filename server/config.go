@@ -1,10 +1,19 @@
 package server
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
+	"net/url"
 	"time"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/login"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/smart"
 )
 
 // Config is what a server is told. Default has the values that are right
@@ -18,11 +27,38 @@ type Config struct {
 	// BaseURL is how clients reach the server, without a trailing slash; "" for
 	// http:// and the listening address.
 	BaseURL string
-	// Auth says who may do what: "none" lets everybody on this machine do
-	// everything.
+	// Auth says who may do what: AuthSMART or AuthNone.
 	Auth string
-	// Demo fills the data store "default" with synthetic patients.
+	// Demo fills the data store "default" with synthetic patients, and with
+	// AuthSMART adds users, clients and a sample app.
 	Demo bool
+
+	// MasterKey is the file with the key that seals secrets; "" for master.key
+	// in the data folder. The variable TARN_MASTER_KEY comes before it.
+	MasterKey string
+	// SessionIdle and SessionAbsolute end sessions.
+	SessionIdle, SessionAbsolute time.Duration
+	// MinPassword is the least length of a password, in characters.
+	MinPassword int
+	// PasswordCost is what hashing a password takes; the zero value is the
+	// standard one. It is no setting: tests need it.
+	PasswordCost login.Cost
+	// Tokens are how long what is issued is valid.
+	Tokens smart.Lifetimes
+	// RotateKeys is how old signing keys become; 0 is for ever.
+	RotateKeys time.Duration
+	// Providers are upstream OpenID Connect providers.
+	Providers []login.Provider
+	// Registration says whether apps may register themselves.
+	Registration smart.Registration
+	// Practitioners, Links and Roles are as in authz.Policy.
+	Practitioners authz.Relations
+	Links         bool
+	Roles         map[string]authz.Role
+	// Origins may use the FHIR API beside those of registered apps; "*" is all.
+	Origins []string
+	// Proxies are believed when they say whom they speak for.
+	Proxies []netip.Prefix
 
 	// MaxBody is the greatest request body in bytes.
 	MaxBody int64
@@ -45,11 +81,26 @@ type Config struct {
 	Stdout, Stderr io.Writer
 }
 
+// The values of Config.Auth.
+const (
+	// AuthSMART asks every caller for an access token.
+	AuthSMART = "smart"
+	// AuthNone lets everybody on this machine do everything.
+	AuthNone = "none"
+)
+
 // Default returns the configuration of a server that was told nothing.
 func Default() Config {
 	return Config{
 		Listen:          "127.0.0.1:8080",
 		Data:            "tarn-data",
+		Auth:            AuthSMART,
+		SessionIdle:     30 * time.Minute,
+		SessionAbsolute: 12 * time.Hour,
+		MinPassword:     12,
+		Tokens:          smart.Lifetimes{Access: time.Hour, Service: 5 * time.Minute, Refresh: 180 * 24 * time.Hour},
+		RotateKeys:      90 * 24 * time.Hour,
+		Practitioners:   authz.Relations{GeneralPractitioner: true, CareTeam: true, Encounter: true},
 		MaxBody:         50 << 20,
 		MaxEntries:      100_000,
 		RequestTimeout:  2 * time.Minute,
@@ -91,21 +142,64 @@ func (c *Config) Check() []Problem {
 // checks are the rules between settings; each returns "" where it is kept.
 var checks = []func(*Config) string{
 	func(c *Config) string {
-		switch c.Auth {
-		case "none":
+		if c.Auth == AuthNone || c.Auth == AuthSMART {
 			return ""
-		case "":
-			return "authorization is not built yet; start with --auth none on a loopback address"
 		}
-		return "auth is \"" + c.Auth + "\", but authorization is not built yet; start with --auth none on a loopback address"
+		return fmt.Sprintf("auth is %q; allowed is %s or %s", c.Auth, AuthSMART, AuthNone)
 	},
 	func(c *Config) string {
-		host, _, err := net.SplitHostPort(c.Listen)
-		if c.Auth != "none" || err != nil || loopback(host) {
+		if c.Auth != AuthNone || c.local() {
 			return ""
 		}
 		return "listen is " + c.Listen + ", which other machines can reach, and --auth none gives everybody everything; listen on 127.0.0.1, [::1] or localhost"
 	},
+	func(c *Config) string {
+		if c.Auth != AuthSMART || c.local() || c.BaseURL != "" {
+			return ""
+		}
+		return "listen is " + c.Listen + ", which other machines can reach, and base_url does not say how; set base_url to what clients call the server by, such as https://fhir.example.org"
+	},
+	func(c *Config) string {
+		u, err := url.Parse(c.BaseURL)
+		if c.Auth != AuthSMART || c.BaseURL == "" || err != nil || u.Scheme == "https" || loopback(u.Hostname()) {
+			return ""
+		}
+		return "base_url is " + c.BaseURL + ", where passwords and tokens would travel in the clear; use https:// with a TLS proxy in front, or a loopback address"
+	},
+	func(c *Config) string {
+		if c.SessionIdle <= c.SessionAbsolute {
+			return ""
+		}
+		return fmt.Sprintf("session.idle is %s, longer than session.absolute (%s)", c.SessionIdle, c.SessionAbsolute)
+	},
+	func(c *Config) string {
+		if c.Registration.RequireStatement && len(c.Registration.StatementKeys) == 0 {
+			return "registration.require_statement is true, but registration.statement_issuers names nobody"
+		}
+		return ""
+	},
+	checkRoles,
+}
+
+// checkRoles reads the rules of roles against the definitions.
+func checkRoles(c *Config) string {
+	if len(c.Roles) == 0 {
+		return ""
+	}
+	registry, err := search.New(definition.R4())
+	if err == nil {
+		err = authz.CheckRoles(registry, authz.Policy{Roles: c.Roles})
+	}
+	if err != nil {
+		return "access.roles: " + err.Error()
+	}
+	return ""
+}
+
+// local reports whether only this machine can reach the server.
+func (c *Config) local() bool {
+	host, _, err := net.SplitHostPort(c.Listen)
+	return err != nil || loopback(host)
 }
 
 // loopback reports whether only this machine can reach a host. A name other

@@ -11,6 +11,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/tarnhealth/tarn/crypt"
 )
 
 // Sources are where a configuration comes from. Flags win over the
@@ -65,23 +67,13 @@ func (l *loader) problem(where, format string, args ...any) {
 	l.problems = append(l.problems, Problem{where, fmt.Sprintf(format, args...)})
 }
 
-func (l *loader) set(where string, s *setting, value string) {
-	l.given[s.name] = true
-	if err := s.set(l.config, value); err != nil {
-		l.problem(where, "%s: %v", s.name, err)
-	}
-}
-
-// demo fills in what a demo needs nobody to say: no authorization, and a
-// folder that goes when the demo goes.
+// demo fills in what a demo needs nobody to say: a folder that goes when the
+// demo goes.
 func (l *loader) demo(demo bool) {
 	if !demo {
 		return
 	}
 	l.config.Demo = true
-	if l.config.Auth == "" {
-		l.config.Auth = "none"
-	}
 	if !l.given["data"] {
 		l.config.Data = ""
 	}
@@ -90,7 +82,7 @@ func (l *loader) demo(demo bool) {
 func (l *loader) environ(environ []string) {
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, "TARN_") || name == "TARN_CONFIG" {
+		if !strings.HasPrefix(name, "TARN_") || name == "TARN_CONFIG" || name == crypt.MasterKeyVariable {
 			continue
 		}
 		i := slices.IndexFunc(settings, func(s setting) bool { return s.env() == name })
@@ -99,14 +91,14 @@ func (l *loader) environ(environ []string) {
 			l.warnings = append(l.warnings, name+" is not the variable of any setting and was left alone")
 			continue
 		}
-		l.set(name, &settings[i], value)
+		l.give(name, &settings[i], value)
 	}
 }
 
 func (l *loader) flags(flags map[string]string) {
 	for i := range settings {
 		if value, given := flags[settings[i].name]; given {
-			l.set("--"+settings[i].name, &settings[i], value)
+			l.give("--"+settings[i].name, &settings[i], value)
 		}
 	}
 }
@@ -147,15 +139,14 @@ func (l *loader) syntax(name string, err error) {
 // mapping sets what a YAML mapping holds below a path. seen has the line of
 // each setting so far.
 func (l *loader) mapping(name, path string, node ast.Node, seen map[string]int) {
-	var pairs []*ast.MappingValueNode
-	switch n := node.(type) {
-	case *ast.MappingNode:
-		pairs = n.Values
-	case *ast.MappingValueNode:
-		pairs = []*ast.MappingValueNode{n}
-	case *ast.NullNode, *ast.CommentGroupNode:
+	if isNull(node) {
 		return
-	default:
+	}
+	if _, comment := node.(*ast.CommentGroupNode); comment {
+		return
+	}
+	pairs, ok := mappingOf(node)
+	if !ok {
 		l.problem(fmt.Sprintf("%s:%d", name, node.GetToken().Position.Line), "%s holds no settings; write lines of name: value", orFile(path))
 		return
 	}
@@ -177,37 +168,19 @@ func (l *loader) pair(name, path string, pair *ast.MappingValueNode, seen map[st
 	}
 	seen[key] = line
 	s := settingNamed(key)
-	switch value := pair.Value.(type) {
-	case *ast.NullNode:
-		if s != nil {
-			l.problem(where, "%s has no value", key)
-		} else if !isGroup(key) {
-			l.unknown(where, key)
-		}
-	case *ast.MappingNode, *ast.MappingValueNode:
-		if isGroup(key) {
-			l.mapping(name, key, value, seen)
-		} else {
-			l.single(where, key, s)
-		}
-	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
-		if s != nil {
-			l.set(where, s, value.GetToken().Value)
-		} else {
-			l.unknown(where, key)
-		}
-	default:
-		l.single(where, key, s)
-	}
-}
-
-// single refuses a value of several parts.
-func (l *loader) single(where, key string, s *setting) {
-	if s == nil {
+	_, isMapping := mappingOf(pair.Value)
+	switch {
+	case isNull(pair.Value) && s != nil:
+		l.problem(where, "%s has no value", key)
+	case isNull(pair.Value) && isGroup(key):
+	case isMapping && isGroup(key):
+		l.mapping(name, key, pair.Value, seen)
+	case s == nil:
 		l.unknown(where, key)
-		return
+	default:
+		l.given[s.name] = true
+		l.value(place{name, true}, where, key, pair.Value, s.shape(l.config))
 	}
-	l.problem(where, "%s takes a single value; put it in quotes where it begins with a bracket or another sign", key)
 }
 
 func (l *loader) unknown(where, key string) {
@@ -241,7 +214,7 @@ func SettingsHelp() string {
 		if value == "" {
 			value = "none given"
 		}
-		fmt.Fprintf(&b, "  %-24s %s\n  %-24s %s, default: %s\n", s.name, s.help, "", s.env(), value)
+		fmt.Fprintf(&b, "  %s\n      %s\n      %s, default: %s\n", s.name, s.help, s.env(), value)
 	}
 	return b.String()
 }

@@ -29,6 +29,8 @@ type demoRecord struct {
 	Patients int `json:"patients"`
 	// Filled is zero while the data is being written.
 	Filled time.Time `json:"filled,omitzero"`
+	// Passwords are those of the demonstration's users, sealed.
+	Passwords []byte `json:"passwords,omitempty"`
 }
 
 // demoTable has one record at most, under DefaultStore.

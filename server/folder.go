@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"sync"
 	"syscall"
@@ -24,6 +25,10 @@ type folder struct {
 	catalog *datastore.Catalog
 	admin   *adminSocket
 	jobs    *jobs
+	// authority opens what says who callers are.
+	authority func() (*authority, error)
+	// untend ends the work on it beside the requests; nil where there is none.
+	untend func()
 	// temporary folders are removed when they are closed.
 	temporary bool
 }
@@ -44,7 +49,8 @@ func (s *Server) openFolder(ctx context.Context) (*folder, error) {
 		return f, err
 	}
 	var err error
-	if f.admin, err = listenAdmin(f.dir, f.catalog, s.log); err != nil {
+	f.authority = lazyAuthority(&s.cfg, f, s.log)
+	if f.admin, err = listenAdmin(f, s.log); err != nil {
 		// The server is whole without it.
 		s.log.Warn("no admin socket: tarn datastore will not work while the server runs", "error", err)
 	}
@@ -83,6 +89,9 @@ func (f *folder) Close() error {
 	if f.jobs != nil {
 		f.jobs.close()
 	}
+	if f.untend != nil {
+		f.untend()
+	}
 	switch {
 	case f.catalog != nil:
 		errs = append(errs, f.catalog.Close())
@@ -93,6 +102,14 @@ func (f *folder) Close() error {
 		errs = append(errs, os.RemoveAll(f.dir))
 	}
 	return errors.Join(errs...)
+}
+
+// tend runs work beside the requests until Close.
+func (f *folder) tend(work func(context.Context, *slog.Logger), log *slog.Logger) {
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); work(ctx, log) }()
+	f.untend = func() { stop(); <-ended }
 }
 
 // A storage is the embedded backend, and remembers the data stores that are

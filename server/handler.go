@@ -26,6 +26,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status(w, http.StatusOK, fmt.Sprintf("Tarn %s, a FHIR R4 data store.\nFHIR API: %s%s%s/r4\nHealth: /healthz, /readyz; metrics: /metrics\n",
 			Version(), s.cfg.BaseURL, rest.Prefix, DefaultStore))
 	default:
+		if s.servePages(w, r) {
+			return
+		}
 		if strings.HasPrefix("/"+strings.TrimLeft(r.URL.Path, "/"), rest.Prefix) {
 			s.serveFHIR(w, r)
 			return
@@ -69,6 +72,26 @@ func (s *Server) serveFHIR(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithDeadline(r.Context(), deadline)
 	defer cancel()
 	(*handler).ServeHTTP(w, r.WithContext(ctx))
+}
+
+// servePages answers what belongs to the authorization server, and reports
+// whether the path does.
+func (s *Server) servePages(w http.ResponseWriter, r *http.Request) bool {
+	if s.cfg.Auth == AuthNone || !isPage(r.URL.Path) {
+		return false
+	}
+	handler := s.pages.Load()
+	if s.stopping.Load() || handler == nil {
+		w.Header().Set("Retry-After", "1")
+		status(w, http.StatusServiceUnavailable, "The server is starting or stopping; try again in a second.\n")
+		return true
+	}
+	s.running.Add(1)
+	defer s.running.Done()
+	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.RequestTimeout)
+	defer cancel()
+	(*handler).ServeHTTP(w, r.WithContext(ctx))
+	return true
 }
 
 func unavailable(w http.ResponseWriter, why string) {

@@ -3,11 +3,8 @@ package server
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"runtime"
 
-	"github.com/tarnhealth/tarn/authz"
-	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/job"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/rest"
@@ -42,14 +39,7 @@ func (j *jobs) close() {
 	}
 }
 
-// async lets requests be answered later. Without authorization every caller is
-// the same, and may do everything.
-func (j *jobs) async() *rest.Async {
-	return &rest.Async{
-		Jobs: j.queue,
-		Keep: func(*http.Request, *datastore.Store) (string, []byte, error) { return "", nil, nil },
-		Restore: func(context.Context, *datastore.Store, []byte) (authz.Access, error) {
-			return authz.Unrestricted(), nil // Config.Check allows no authorization but "none"
-		},
-	}
+// async lets requests be answered later, with the access that they had.
+func (j *jobs) async(g *guard) *rest.Async {
+	return &rest.Async{Jobs: j.queue, Keep: g.keep, Restore: g.restore}
 }

@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/rest"
 )
@@ -46,9 +45,13 @@ type Server struct {
 	listening chan struct{}
 	// ready is closed when requests are answered.
 	ready chan struct{}
-	// fhir answers requests to data stores; nil while starting.
-	fhir     atomic.Pointer[http.Handler]
-	stopping atomic.Bool
+	// fhir answers requests to data stores, pages those of people and apps to
+	// the authorization server; nil while starting. There are no pages without
+	// authorization.
+	fhir, pages atomic.Pointer[http.Handler]
+	stopping    atomic.Bool
+	// demo is there in a demo with authorization.
+	demo *demonstration
 	// running counts the requests inside fhir.
 	running sync.WaitGroup
 }
@@ -159,34 +162,39 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	}
 	s.metrics.registry.MustRegister(f.storage)
 	f.jobs = newJobs(f.storage.Records(), s.log)
-	handler := s.api(f.catalog, f.jobs)
-	if s.cfg.Demo {
-		if err := s.fillDemo(ctx, f); err != nil {
-			return f, fmt.Errorf("demo data: %w", err)
-		}
+	guard, err := s.guard(f)
+	if err != nil {
+		return f, err
+	}
+	handler := s.api(f.catalog, f.jobs, guard)
+	if err := s.prepareDemo(ctx, f, guard); err != nil {
+		return f, err
 	}
 	if ctx.Err() != nil {
 		return f, nil // told to stop while starting: that is no failure
 	}
 	f.jobs.start()
+	f.tend(guard.tend, s.log)
+	pages := guard.pages
+	s.pages.Store(&pages)
 	s.fhir.Store(&handler)
 	close(s.ready)
 	s.log.Info("ready", "address", s.addr, "data", f.dir, "version", Version(), "took", time.Since(begin).Round(time.Millisecond))
 	return f, nil
 }
 
-func (s *Server) api(catalog *datastore.Catalog, background *jobs) http.Handler {
+func (s *Server) api(catalog *datastore.Catalog, background *jobs, guard *guard) http.Handler {
 	return rest.New(rest.Options{
-		Stores: catalog,
-		Authorize: func(*http.Request, *datastore.Store) (authz.Access, error) {
-			return authz.Unrestricted(), nil // Config.Check allows nothing but "none"
-		},
+		Stores:     catalog,
+		Authorize:  guard.authorize,
+		Origin:     guard.origin,
+		Security:   guard.security,
 		MaxBody:    s.cfg.MaxBody,
 		MaxEntries: s.cfg.MaxEntries,
 		Logger:     s.log,
 		Observe:    s.metrics.observe,
 		Version:    Version(),
-		Async:      background.async(),
+		Async:      background.async(guard),
 	})
 }
 
@@ -208,22 +216,4 @@ func (s *Server) drain(web *http.Server, cutOff context.CancelFunc) {
 	case <-time.After(lastGrace):
 		s.log.Error("a request does not end; closing the data folder anyway")
 	}
-}
-
-// announce tells a person at a terminal where things are.
-func (s *Server) announce() {
-	base := s.cfg.BaseURL + rest.Prefix + DefaultStore + "/r4"
-	if !s.cfg.Demo {
-		fmt.Fprintf(s.out, "Tarn serves %s\n", base)
-		return
-	}
-	fmt.Fprintf(s.out, `Tarn serves %d synthetic patients at %s
-
-Try:
-  curl '%s/Patient?_count=3&_pretty=true'
-  curl '%s/Observation?code=http://loinc.org%%7C8867-4&_sort=-date&_count=5&_pretty=true'
-  curl '%s/Condition?_include=Condition:subject&_count=5&_pretty=true'
-
-Health %s/healthz, metrics %s/metrics. Stop with Ctrl-C.
-`, demoPatients, base, base, base, base, s.cfg.BaseURL, s.cfg.BaseURL)
 }

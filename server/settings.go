@@ -6,21 +6,31 @@ import (
 	"math"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// A setting is one line of tarn.yaml. All sources (file, environment, flags)
-// give it as text, so that one parser and one message serve all.
+// A setting is one line of tarn.yaml, or a list there. All sources (file,
+// environment, flags) give it by its shape, so that one parser and one message
+// serve all.
 type setting struct {
 	// name is the path in tarn.yaml, "limits.max_body"; the environment
 	// variable is TARN_LIMITS_MAX_BODY.
 	name string
 	// help is one line of documentation.
 	help string
-	set  func(c *Config, text string) error
-	get  func(c *Config) string
+	// shape takes the value for a configuration.
+	shape func(c *Config) shape
+	get   func(c *Config) string
+}
+
+// flat makes a setting of a single value.
+func flat(name, help string, set func(*Config, string) error, get func(*Config) string) setting {
+	return setting{name, help, func(c *Config) shape {
+		return shape{text: func(s string) error { return set(c, s) }}
+	}, get}
 }
 
 func (s *setting) env() string {
@@ -28,41 +38,41 @@ func (s *setting) env() string {
 }
 
 // settings is every setting, in the order of the documentation.
-var settings = []setting{
-	{"listen", "the address to serve at, host:port",
+var settings = slices.Concat([]setting{
+	flat("listen", "the address to serve at, host:port",
 		func(c *Config, s string) error { return address(&c.Listen, s) },
-		func(c *Config) string { return c.Listen }},
-	{"data", "the data folder, made where it is not there",
+		func(c *Config) string { return c.Listen }),
+	flat("data", "the data folder, made where it is not there",
 		func(c *Config, s string) error { return text(&c.Data, s) },
-		func(c *Config) string { return c.Data }},
-	{"base_url", "how clients reach the server; http:// and the listening address where empty",
+		func(c *Config) string { return c.Data }),
+	flat("base_url", "how clients reach the server; http:// and the listening address where empty",
 		func(c *Config, s string) error { return baseURL(&c.BaseURL, s) },
-		func(c *Config) string { return c.BaseURL }},
-	{"auth", "who may do what; only none, on a loopback address, is there yet",
-		func(c *Config, s string) error { return oneOf(&c.Auth, s, "none") },
-		func(c *Config) string { return c.Auth }},
-	{"limits.max_body", "the greatest request body",
+		func(c *Config) string { return c.BaseURL }),
+	flat("auth", "smart: callers have access tokens; none: everybody may do everything, on a loopback address only",
+		func(c *Config, s string) error { return oneOf(&c.Auth, s, AuthSMART, AuthNone) },
+		func(c *Config) string { return c.Auth }),
+	flat("limits.max_body", "the greatest request body",
 		func(c *Config, s string) error { return size(&c.MaxBody, s, 1<<10, 1<<30) },
-		func(c *Config) string { return sizeText(c.MaxBody) }},
-	{"limits.max_entries", "the greatest number of entries in a batch or transaction",
+		func(c *Config) string { return sizeText(c.MaxBody) }),
+	flat("limits.max_entries", "the greatest number of entries in a batch or transaction",
 		func(c *Config, s string) error { return number(&c.MaxEntries, s, 1, 1_000_000) },
-		func(c *Config) string { return strconv.Itoa(c.MaxEntries) }},
-	{"limits.request_timeout", "how long one request may take",
+		func(c *Config) string { return strconv.Itoa(c.MaxEntries) }),
+	flat("limits.request_timeout", "how long one request may take",
 		func(c *Config, s string) error { return duration(&c.RequestTimeout, s, time.Second, time.Hour) },
-		func(c *Config) string { return c.RequestTimeout.String() }},
-	{"shutdown_timeout", "how long running requests may go on after the signal to stop",
+		func(c *Config) string { return c.RequestTimeout.String() }),
+	flat("shutdown_timeout", "how long running requests may go on after the signal to stop",
 		func(c *Config, s string) error { return duration(&c.ShutdownTimeout, s, 0, time.Hour) },
-		func(c *Config) string { return c.ShutdownTimeout.String() }},
-	{"cache_size", "the memory that storage keeps recently read blocks in",
+		func(c *Config) string { return c.ShutdownTimeout.String() }),
+	flat("cache_size", "the memory that storage keeps recently read blocks in",
 		func(c *Config, s string) error { return size(&c.CacheSize, s, 1<<20, 1<<40) },
-		func(c *Config) string { return sizeText(c.CacheSize) }},
-	{"log.level", "debug (every request), info, warn or error",
+		func(c *Config) string { return sizeText(c.CacheSize) }),
+	flat("log.level", "debug (every request), info, warn or error",
 		func(c *Config, s string) error { return level(&c.LogLevel, s) },
-		func(c *Config) string { return strings.ToLower(c.LogLevel.String()) }},
-	{"log.format", "text or json",
+		func(c *Config) string { return strings.ToLower(c.LogLevel.String()) }),
+	flat("log.format", "text or json",
 		func(c *Config, s string) error { return oneOf(&c.LogFormat, s, "text", "json") },
-		func(c *Config) string { return c.LogFormat }},
-}
+		func(c *Config) string { return c.LogFormat }),
+}, authSettings)
 
 func settingNamed(name string) *setting {
 	for i := range settings {

@@ -49,7 +49,7 @@ func createCommand(flags *storeFlags) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return flags.one(cmd, func(ctx context.Context, a *server.Admin) (datastore.Record, error) {
-				return a.Create(ctx, id, name)
+				return a.Create(ctx, id, name, nil)
 			})
 		},
 	}

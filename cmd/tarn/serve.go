@@ -19,16 +19,20 @@ func serveCommand() *cobra.Command {
 		Long: `Serve the data stores of a data folder over HTTP.
 
 Settings come from flags, TARN_* variables and a tarn.yaml, in this order of
-precedence; "tarn config --help" lists them. Authorization is not built yet:
-the server starts with --auth none only, which lets every program on this
-machine read and write everything, and refuses addresses that other machines
-can reach.
+precedence; "tarn config --help" lists them. Callers need an access token of
+the server's own SMART on FHIR authorization server ("tarn user", "tarn client"
+and "tarn token" have the people, apps and tokens). With --auth none every
+program on this machine may read and write everything; then the server refuses
+addresses that other machines can reach.
 
 The data store "default" is there from the first start.`,
-		Example: `  # 100 synthetic patients in a temporary folder
+		Example: `  # 100 synthetic patients, users and a sample app, in a temporary folder
   tarn serve --demo
 
   # an empty data store that stays
+  tarn serve --data ./tarn-data
+
+  # the same for one developer, who needs no token
   tarn serve --auth none --data ./tarn-data
 
   # everything in a file
@@ -52,7 +56,7 @@ The data store "default" is there from the first start.`,
 	}
 	settingFlags(cmd.Flags())
 	configFlag(cmd.Flags(), &config)
-	cmd.Flags().BoolVar(&demo, "demo", false, "fill the data store \"default\" with 100 synthetic patients, in a temporary folder unless --data is given")
+	cmd.Flags().BoolVar(&demo, "demo", false, "fill the data store \"default\" with 100 synthetic patients and make users and a sample app, in a temporary folder unless --data is given")
 	return cmd
 }
 
@@ -61,7 +65,7 @@ The data store "default" is there from the first start.`,
 func settingFlags(flags *pflag.FlagSet) {
 	flags.String("listen", "", "address to serve at, host:port (default 127.0.0.1:8080)")
 	flags.String("data", "", "data folder (default tarn-data)")
-	flags.String("auth", "", "who may do what; only none is there yet")
+	flags.String("auth", "", "smart or none (default smart)")
 }
 
 func configFlag(flags *pflag.FlagSet, to *string) {

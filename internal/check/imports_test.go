@@ -47,7 +47,7 @@ var imports = map[string][]string{
 	"store": {"fhir", "definition", "search"},
 	"authz": {"fhir", "definition", "search"},
 
-	"pebble":                   {"fhir", "search", "store", "kv", "pebble/record", "pebble/internal/codec", "pebble/internal/engine", "pebble/internal/keyrange", "pebble/internal/posting"},
+	"pebble":                   {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/codec", "pebble/internal/engine", "pebble/internal/keyrange", "pebble/internal/posting"},
 	"pebble/record":            {"kv", "pebble/internal/engine"},
 	"pebble/internal/codec":    {"pebble/internal/posting"},
 	"pebble/internal/engine":   {"fhir", "store"},
@@ -58,7 +58,7 @@ var imports = map[string][]string{
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 
-	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job"},
+	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit"},
 	"load": {"fhir"},
 
 	"crypt":   {},

@@ -1,0 +1,256 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/login"
+)
+
+// A UserInfo is a user as administrators see it.
+type UserInfo struct {
+	login.User
+	// SignsInBy says how the user can sign in.
+	SignsInBy SignsInBy `json:"signsInBy"`
+	// Password is a temporary one that was just made; it is shown once.
+	Password string `json:"temporaryPassword,omitempty"`
+}
+
+// SignsInBy are the ways in which a user can prove who they are.
+type SignsInBy struct {
+	Password      bool         `json:"password"`
+	Authenticator bool         `json:"authenticator"`
+	Passkeys      int          `json:"passkeys"`
+	RecoveryCodes int          `json:"recoveryCodes"`
+	Links         []login.Link `json:"links,omitempty"`
+}
+
+// NewUser asks for a user. Without a password the server makes a temporary one,
+// unless there is to be none.
+type NewUser struct {
+	Name       string          `json:"name"`
+	Username   string          `json:"username"`
+	Email      string          `json:"email,omitempty"`
+	Password   string          `json:"password,omitempty"`
+	NoPassword bool            `json:"noPassword,omitempty"`
+	Roles      []string        `json:"roles,omitempty"`
+	Profiles   []login.Profile `json:"profiles,omitempty"`
+}
+
+// userRoutes administer users. {id} is a user name, an e-mail address or an id.
+var userRoutes = []adminRequest{
+	{"GET /users", listUsers},
+	{"POST /users", addUser},
+	{"GET /users/{id}", onUser(func(context.Context, *authority, *login.User) (string, error) { return "", nil })},
+	{"POST /users/{id}/disable", onUser(func(ctx context.Context, a *authority, u *login.User) (string, error) {
+		// What the user gave to apps ends with the sessions.
+		return "", errors.Join(a.login.Directory().Disable(ctx, u.ID, true), a.smart.RevokeUser(ctx, u.ID))
+	})},
+	{"POST /users/{id}/enable", onUser(func(ctx context.Context, a *authority, u *login.User) (string, error) {
+		return "", errors.Join(a.login.Directory().Disable(ctx, u.ID, false), a.login.Directory().Unlock(ctx, u.ID))
+	})},
+	{"POST /users/{id}/reset", resetUser},
+	{"DELETE /users/{id}", deleteUser},
+}
+
+// findUser finds a user by name, e-mail address or id.
+func findUser(ctx context.Context, d *login.Directory, name string) (*login.User, error) {
+	u, err := d.Find(ctx, name)
+	if errors.Is(err, login.ErrNotFound) {
+		u, err = d.Get(ctx, name)
+	}
+	if errors.Is(err, login.ErrNotFound) {
+		return nil, fhir.Errorf(fhir.KindNotFound, "there is no user %q", name)
+	}
+	return u, err
+}
+
+// userError gives errors of the directory their kinds.
+func userError(err error) error {
+	var wrong *login.Error
+	switch {
+	case errors.As(err, &wrong):
+		return fhir.Errorf(fhir.KindInvalid, "%s", wrong.Error())
+	case errors.Is(err, login.ErrTaken):
+		return fhir.Errorf(fhir.KindConflict, "another user has this name or e-mail address")
+	case errors.Is(err, login.ErrNotFound):
+		return fhir.Errorf(fhir.KindNotFound, "there is no such user")
+	}
+	return err
+}
+
+func (a *authority) describeUser(ctx context.Context, id, password string) (UserInfo, error) {
+	d := a.login.Directory()
+	u, err := d.Get(ctx, id)
+	if err != nil {
+		return UserInfo{}, userError(err)
+	}
+	f, err := d.Factors(ctx, id)
+	if err != nil {
+		return UserInfo{}, userError(err)
+	}
+	by := SignsInBy{Password: f.Password, Authenticator: f.TOTP, Passkeys: len(f.Passkeys), RecoveryCodes: f.Recovery, Links: f.Links}
+	return UserInfo{User: *u, SignsInBy: by, Password: password}, nil
+}
+
+func listUsers(f *folder, r *http.Request) (any, error) {
+	a, err := f.authority()
+	if err != nil {
+		return nil, err
+	}
+	users, err := a.login.Directory().List(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	list := make([]UserInfo, 0, len(users))
+	for _, u := range users {
+		info, err := a.describeUser(r.Context(), u.ID, "")
+		if fhir.KindOf(err) == fhir.KindNotFound && err != nil {
+			continue // deleted meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, info)
+	}
+	return list, nil
+}
+
+func addUser(f *folder, r *http.Request) (any, error) {
+	a, err := f.authority()
+	if err != nil {
+		return nil, err
+	}
+	var asked NewUser
+	if err := readAdmin(r, &asked); err != nil {
+		return nil, err
+	}
+	if asked.NoPassword && asked.Password != "" {
+		return nil, fhir.Errorf(fhir.KindInvalid, "give a password, or noPassword, not both")
+	}
+	d := a.login.Directory()
+	u, err := d.Add(r.Context(), login.NewUser{
+		Name: asked.Name, Username: asked.Username, Email: asked.Email, Password: asked.Password,
+		Roles: asked.Roles, Profiles: asked.Profiles,
+	})
+	if err != nil {
+		return nil, userError(err)
+	}
+	password := ""
+	if asked.Password == "" && !asked.NoPassword {
+		if password, err = d.ResetPassword(r.Context(), u.ID); err != nil {
+			return nil, userError(err)
+		}
+	}
+	return a.describeUser(r.Context(), u.ID, password)
+}
+
+// onUser makes a request about one user. change may return a temporary password.
+func onUser(change func(context.Context, *authority, *login.User) (string, error)) func(*folder, *http.Request) (any, error) {
+	return func(f *folder, r *http.Request) (any, error) {
+		a, err := f.authority()
+		if err != nil {
+			return nil, err
+		}
+		u, err := findUser(r.Context(), a.login.Directory(), r.PathValue("id"))
+		if err != nil {
+			return nil, err
+		}
+		password, err := change(r.Context(), a, u)
+		if err != nil {
+			return nil, userError(err)
+		}
+		return a.describeUser(r.Context(), u.ID, password)
+	}
+}
+
+// resetRequest is the body of POST /users/{id}/reset. Without a password the
+// server makes a temporary one.
+type resetRequest struct {
+	Password string `json:"password,omitempty"`
+	// Factors also takes second factors and passkeys away.
+	Factors bool `json:"factors,omitempty"`
+}
+
+func resetUser(f *folder, r *http.Request) (any, error) {
+	var asked resetRequest
+	if err := readAdmin(r, &asked); err != nil {
+		return nil, err
+	}
+	return onUser(func(ctx context.Context, a *authority, u *login.User) (string, error) {
+		d := a.login.Directory()
+		if asked.Factors {
+			if err := d.RemoveFactors(ctx, u.ID); err != nil {
+				return "", err
+			}
+		}
+		if asked.Password != "" {
+			return "", d.SetPassword(ctx, u.ID, asked.Password, false)
+		}
+		return d.ResetPassword(ctx, u.ID)
+	})(f, r)
+}
+
+func deleteUser(f *folder, r *http.Request) (any, error) {
+	a, err := f.authority()
+	if err != nil {
+		return nil, err
+	}
+	u, err := findUser(r.Context(), a.login.Directory(), r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	info, err := a.describeUser(r.Context(), u.ID, "")
+	if err != nil {
+		return nil, err
+	}
+	if err := a.smart.RevokeUser(r.Context(), u.ID); err != nil {
+		return nil, err
+	}
+	return info, userError(a.login.Directory().Delete(r.Context(), u.ID))
+}
+
+// Users lists all users by name.
+func (a *Admin) Users(ctx context.Context) (list []UserInfo, err error) {
+	err = a.call(ctx, http.MethodGet, "/users", nil, &list)
+	return list, err
+}
+
+// AddUser makes a user.
+func (a *Admin) AddUser(ctx context.Context, u NewUser) (info UserInfo, err error) {
+	err = a.call(ctx, http.MethodPost, "/users", u, &info)
+	return info, err
+}
+
+// User returns one user, by name, e-mail address or id.
+func (a *Admin) User(ctx context.Context, name string) (info UserInfo, err error) {
+	err = a.call(ctx, http.MethodGet, "/users/"+url.PathEscape(name), nil, &info)
+	return info, err
+}
+
+// DisableUser ends all that a user has, and lets nobody sign in as them; or lets
+// them in again, and forgets a lock-out.
+func (a *Admin) DisableUser(ctx context.Context, name string, disabled bool) (info UserInfo, err error) {
+	what := "/enable"
+	if disabled {
+		what = "/disable"
+	}
+	err = a.call(ctx, http.MethodPost, "/users/"+url.PathEscape(name)+what, nil, &info)
+	return info, err
+}
+
+// ResetUser gives a user another password: a temporary one where it is "". With
+// factors, second factors and passkeys are taken away.
+func (a *Admin) ResetUser(ctx context.Context, name, password string, factors bool) (info UserInfo, err error) {
+	err = a.call(ctx, http.MethodPost, "/users/"+url.PathEscape(name)+"/reset", resetRequest{password, factors}, &info)
+	return info, err
+}
+
+// DeleteUser removes a user, and returns who that was.
+func (a *Admin) DeleteUser(ctx context.Context, name string) (info UserInfo, err error) {
+	err = a.call(ctx, http.MethodDelete, "/users/"+url.PathEscape(name), nil, &info)
+	return info, err
+}

@@ -1,0 +1,28 @@
+package server
+
+import (
+	"fmt"
+
+	"github.com/tarnhealth/tarn/rest"
+)
+
+// announce tells a person at a terminal where things are.
+func (s *Server) announce() {
+	base := s.cfg.BaseURL + rest.Prefix + DefaultStore + "/r4"
+	switch {
+	case s.demo != nil:
+		s.demo.announce(s.out)
+	case s.cfg.Demo:
+		fmt.Fprintf(s.out, `Tarn serves %d synthetic patients at %s
+
+Try:
+  curl '%s/Patient?_count=3&_pretty=true'
+  curl '%s/Observation?code=http://loinc.org%%7C8867-4&_sort=-date&_count=5&_pretty=true'
+  curl '%s/Condition?_include=Condition:subject&_count=5&_pretty=true'
+
+Health %s/healthz, metrics %s/metrics. Stop with Ctrl-C.
+`, demoPatients, base, base, base, base, s.cfg.BaseURL, s.cfg.BaseURL)
+	default:
+		fmt.Fprintf(s.out, "Tarn serves %s\n", base)
+	}
+}

@@ -1,0 +1,190 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/bearer"
+	"github.com/tarnhealth/tarn/crypt"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/login"
+	"github.com/tarnhealth/tarn/rest"
+	"github.com/tarnhealth/tarn/smart"
+	"github.com/tarnhealth/tarn/token"
+)
+
+// masterKeyName is the file of the master key in a data folder.
+const masterKeyName = "master.key"
+
+// An authority is everything that says who callers are: users, clients,
+// signing keys, and the authorization server around them.
+type authority struct {
+	cfg    *Config
+	box    *crypt.Box
+	keys   *token.Keys
+	proofs *token.Proofs
+	login  *login.Service
+	smart  *smart.Service
+	// bearers turns tokens into access, by policies and verifiers, of which
+	// externals are those of external authorization servers.
+	bearers   *bearer.Authorizer
+	policies  policies
+	externals externals
+}
+
+// lazyAuthority opens the authority of a folder when it is first asked for: a
+// server without authorization does not need it, and its administration might.
+func lazyAuthority(cfg *Config, f *folder, log *slog.Logger) func() (*authority, error) {
+	return sync.OnceValues(func() (*authority, error) { return openAuthority(context.Background(), cfg, f, log) })
+}
+
+func openAuthority(ctx context.Context, cfg *Config, f *folder, log *slog.Logger) (*authority, error) {
+	path := cmp.Or(cfg.MasterKey, filepath.Join(f.dir, masterKeyName))
+	master, err := crypt.MasterKey(path)
+	if err != nil {
+		return nil, &Refusal{Text: err.Error(), Cause: err}
+	}
+	a := &authority{cfg: cfg, policies: policies{cfg: cfg}}
+	if a.box, err = crypt.NewBox(master); err != nil {
+		return nil, err
+	}
+	db := f.storage.Records()
+	if err := a.openTokens(ctx, db); err != nil {
+		if errors.Is(err, crypt.ErrOpen) {
+			return nil, &Refusal{Text: fmt.Sprintf("the master key (%s, or the variable %s) is not the one that the data folder %s was used with; give it the right one", path, crypt.MasterKeyVariable, f.dir), Cause: err}
+		}
+		return nil, err
+	}
+	if a.login, err = login.New(login.Config{
+		DB: db, Box: a.box, BaseURL: cfg.BaseURL, Log: log, Idle: cfg.SessionIdle, Absolute: cfg.SessionAbsolute,
+		Cost: cfg.PasswordCost, MinPassword: cfg.MinPassword, Providers: cfg.Providers, Address: cfg.address, Apps: "/auth/apps",
+	}); err != nil {
+		return nil, err
+	}
+	return a, a.openSMART(f.catalog, db, log)
+}
+
+func (a *authority) openTokens(ctx context.Context, db kv.DB) (err error) {
+	if a.keys, err = token.OpenKeys(ctx, token.KeysConfig{DB: db, Box: a.box, Issuer: a.cfg.BaseURL + "/auth"}); err != nil {
+		return err
+	}
+	a.proofs, err = token.NewProofs(token.ProofsConfig{DB: db, Box: a.box, BaseURL: a.cfg.BaseURL})
+	return err
+}
+
+func (a *authority) openSMART(catalog *datastore.Catalog, db kv.DB, log *slog.Logger) (err error) {
+	sets := token.NewKeySets(token.KeySetsConfig{AllowLoopback: a.cfg.local()})
+	a.externals.sets = sets
+	a.smart, err = smart.New(smart.Config{
+		DB: db, BaseURL: a.cfg.BaseURL, Keys: a.keys, Proofs: a.proofs, KeySets: sets,
+		Assertions: token.NewAssertions(token.AssertionsConfig{DB: db, KeySets: sets}),
+		Login:      a.login, Stores: catalog, Access: a.pickerAccess, Log: log, Address: a.cfg.address,
+		Lifetimes: a.cfg.Tokens, Registration: a.cfg.Registration,
+	})
+	if err != nil {
+		return err
+	}
+	a.bearers, err = bearer.New(bearer.Config{Verifier: a.verifier, Policy: a.policies.of, Proofs: a.proofs})
+	return err
+}
+
+// pickerAccess is what a user may see on the pages that choose a patient: what
+// the scopes user/*.rs would show them.
+func (a *authority) pickerAccess(_ context.Context, user *login.User, store *datastore.Store) (authz.Access, error) {
+	profile, _ := user.Profile(store.Record().ID)
+	return authz.Decide(store.Registry(), bearer.CallerOf(store, &token.Claims{
+		Subject: user.ID, Scope: "user/*.rs", FHIRUser: profile.FHIRUser, Patients: profile.Patients, Roles: user.Roles,
+	}), *a.policies.of(store))
+}
+
+// policies are what the configuration says about access, one for each data store
+// as it is now: a change of it is another pointer.
+type policies struct {
+	cfg *Config
+
+	mu    sync.Mutex
+	known map[policyKey]*authz.Policy
+}
+
+type policyKey struct {
+	base       string
+	scopesOnly bool
+}
+
+func (p *policies) of(store *datastore.Store) *authz.Policy {
+	identity := store.Identity()
+	key := policyKey{store.Base(), identity != nil && !identity.FineGrained}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.known[key] == nil {
+		if p.known == nil {
+			p.known = map[policyKey]*authz.Policy{}
+		}
+		p.known[key] = &authz.Policy{
+			Base: key.base, ScopesOnly: key.scopesOnly,
+			Practitioners: p.cfg.Practitioners, Links: p.cfg.Links, Roles: p.cfg.Roles,
+		}
+	}
+	return p.known[key]
+}
+
+// routes are the pages and endpoints of the authority.
+func (a *authority) routes(stores *datastore.Catalog) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle(smart.Prefix, a.smart)
+	mux.Handle(smart.MetadataPath, a.smart)
+	mux.Handle(rest.Prefix, a.discovery(stores))
+	if a.cfg.Demo {
+		mountDemo(mux, a.cfg.BaseURL)
+	}
+	for _, path := range []string{"/login", "/login/", "/logout", "/account", "/account/"} {
+		mux.Handle(path, a.login)
+	}
+	return mux
+}
+
+// allowsOrigin reports whether scripts of an origin may use the FHIR API: those
+// of registered apps, and those of the configuration.
+func (a *authority) allowsOrigin(ctx context.Context, origin string) bool {
+	for _, allowed := range a.cfg.Origins {
+		if allowed == "*" || allowed == origin {
+			return true
+		}
+	}
+	known, err := a.smart.AllowsOrigin(ctx, origin)
+	return err == nil && known
+}
+
+// keysChecked is how often the age of the signing keys is looked at.
+const keysChecked = time.Hour
+
+// tend replaces signing keys that are too old, until ctx ends.
+func (a *authority) tend(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(keysChecked)
+	defer tick.Stop()
+	for a.cfg.RotateKeys > 0 {
+		rotated, err := a.keys.RotateIfOlder(ctx, a.cfg.RotateKeys)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			log.Error("signing keys were not replaced", "error", err)
+		case rotated:
+			log.Info("signing keys were replaced", "older than", a.cfg.RotateKeys)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/rest"
+	"github.com/tarnhealth/tarn/smart"
+)
+
+// A guard is what stands before the data stores: who may call, from which
+// origins, and the pages and endpoints where callers get their tokens.
+type guard struct {
+	authorize func(*http.Request, *datastore.Store) (authz.Access, error)
+	origin    func(context.Context, string) bool
+	security  func(*datastore.Store) *rest.Security
+	// keep and restore are those of rest.Async.
+	keep    func(*http.Request, *datastore.Store) (string, []byte, error)
+	restore func(context.Context, *datastore.Store, []byte) (authz.Access, error)
+	pages   http.Handler
+	tend    func(context.Context, *slog.Logger)
+	// authority is nil without authorization.
+	authority *authority
+}
+
+// guard makes the guard that the configuration asks for.
+func (s *Server) guard(f *folder) (*guard, error) {
+	if s.cfg.Auth == AuthNone {
+		return openGuard(), nil
+	}
+	a, err := f.authority()
+	if err != nil {
+		return nil, err
+	}
+	g := &guard{
+		authority: a, authorize: a.bearers.Authorize, origin: a.allowsOrigin, security: a.securities().of,
+		keep: a.bearers.Keep, restore: a.bearers.Restore, tend: a.tend, pages: a.routes(f.catalog),
+	}
+	return g, nil
+}
+
+// openGuard lets everybody do everything, on loopback addresses only.
+func openGuard() *guard {
+	return &guard{
+		authorize: func(*http.Request, *datastore.Store) (authz.Access, error) { return authz.Unrestricted(), nil },
+		keep:      func(*http.Request, *datastore.Store) (string, []byte, error) { return "", nil, nil },
+		restore: func(context.Context, *datastore.Store, []byte) (authz.Access, error) {
+			return authz.Unrestricted(), nil
+		},
+		pages: http.NotFoundHandler(),
+		tend:  func(context.Context, *slog.Logger) {},
+	}
+}
+
+// isPage reports whether a path belongs to the authorization server.
+func isPage(path string) bool {
+	for _, own := range []string{"/login", "/logout", "/account", "/auth", demoPrefix} {
+		if rest, ok := strings.CutPrefix(path, own); ok && (rest == "" || rest[0] == '/') {
+			return true
+		}
+	}
+	_, discovery := discovered(path)
+	return path == smart.MetadataPath || discovery
+}
+
+// discovered is the data store whose smart-configuration is at a path.
+func discovered(path string) (id string, ok bool) {
+	rest, ok := strings.CutPrefix(path, rest.Prefix)
+	if !ok {
+		return "", false
+	}
+	if id, rest, ok = strings.Cut(rest, "/"); !ok {
+		return "", false
+	}
+	return id, strings.EqualFold(rest, "r4/.well-known/smart-configuration")
+}
+
+// discovery serves the smart-configuration of data stores: the server's own, or
+// that of a data store's external authorization server.
+func (a *authority) discovery(stores *datastore.Catalog) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id, _ := discovered(r.URL.Path)
+		store, err := stores.Store(id)
+		if err != nil || store.Identity().Own() {
+			a.smart.ServeDiscovery(w, r, id)
+			return
+		}
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Content-Type", "application/json")
+		h.Set("Cache-Control", "public, max-age=300")
+		_, _ = w.Write(store.Identity().Metadata)
+	}
+}
+
+// securities are what CapabilityStatements say of authorization, one for each
+// identity provider, as rest knows by the pointer whether it changed.
+type securities struct {
+	own *rest.Security
+
+	mu    sync.Mutex
+	known map[*datastore.IdentityProvider]*rest.Security
+}
+
+func (a *authority) securities() *securities {
+	return &securities{
+		own: &rest.Security{
+			OAuthURIs:   a.smart.OAuthURIs(),
+			Description: "SMART App Launch 2.2 and 1.0, and SMART Backend Services. Metadata is at [base]/.well-known/smart-configuration.",
+		},
+		known: map[*datastore.IdentityProvider]*rest.Security{},
+	}
+}
+
+func (s *securities) of(store *datastore.Store) *rest.Security {
+	p := store.Identity()
+	if p.Own() {
+		return s.own
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known[p] == nil {
+		s.known[p] = &rest.Security{
+			OAuthURIs:   oauthURIs(p.Metadata),
+			Description: "SMART on FHIR, by another authorization server. Its metadata is at [base]/.well-known/smart-configuration.",
+		}
+	}
+	return s.known[p]
+}
+
+// oauthURIs are the endpoints that a smart-configuration names.
+func oauthURIs(metadata json.RawMessage) map[string]string {
+	var all map[string]any
+	_ = json.Unmarshal(metadata, &all) // was checked
+	uris := map[string]string{}
+	for name, key := range map[string]string{
+		"authorize": "authorization_endpoint", "token": "token_endpoint", "introspect": "introspection_endpoint",
+		"revoke": "revocation_endpoint", "manage": "management_endpoint", "register": "registration_endpoint",
+	} {
+		if uri, ok := all[key].(string); ok {
+			uris[name] = uri
+		}
+	}
+	return uris
+}

@@ -1,0 +1,37 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// address is the network address of the client that a request comes from: of
+// the connection, unless that is a trusted proxy, which says whom it speaks for
+// in X-Forwarded-For. Of a chain of proxies the first that is not trusted counts:
+// what it says itself anybody could say.
+func (c *Config) address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	chain := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, next := range slices.Backward(chain) {
+		if !c.trusts(host) || strings.TrimSpace(next) == "" {
+			break
+		}
+		host = strings.TrimSpace(next)
+	}
+	return host
+}
+
+func (c *Config) trusts(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	ip = ip.Unmap()
+	return slices.ContainsFunc(c.Proxies, func(p netip.Prefix) bool { return p.Contains(ip) })
+}

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/tarnhealth/tarn/token"
+)
+
+// unescape reads a name and a value as they stand in a URL.
+func unescape(name, value string) (string, string, error) {
+	n, err := url.QueryUnescape(name)
+	if err != nil {
+		return "", "", err
+	}
+	v, err := url.QueryUnescape(value)
+	return n, v, err
+}
+
+var validProviderID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+func providerID(to *string, s string) error {
+	if !validProviderID.MatchString(s) {
+		return fmt.Errorf("%q is not allowed; write up to 32 small letters, digits and dashes", s)
+	}
+	*to = s
+	return nil
+}
+
+// issuer takes the URL of an authorization server. Plain http is for servers on
+// this machine.
+func issuer(to *string, s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+		return fmt.Errorf("%q is not an issuer; write https:// and a host, as the provider's metadata has it", s)
+	}
+	*to = s
+	return nil
+}
+
+// secretFile reads a secret from a file, without the line end.
+func secretFile(to *string, path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("it cannot be read: %w", err)
+	}
+	if *to = strings.TrimRight(string(b), "\r\n"); *to == "" {
+		return fmt.Errorf("the file %s is empty", path)
+	}
+	return nil
+}
+
+// statementIssuers is the shape of registration.statement_issuers.
+func statementIssuers(c *Config) shape {
+	return shape{
+		clear: func() { c.Registration.StatementKeys = nil },
+		items: func() ([]field, func() error) {
+			var name string
+			var keys json.RawMessage
+			return []field{
+					{"issuer", true, shape{text: func(s string) error { return text(&name, s) }}},
+					{"jwks_file", true, shape{text: func(s string) error { return keyFile(&keys, s) }}},
+				}, func() error {
+					if c.Registration.StatementKeys == nil {
+						c.Registration.StatementKeys = map[string]json.RawMessage{}
+					}
+					c.Registration.StatementKeys[name] = keys
+					return nil
+				}
+		},
+	}
+}
+
+func keyFile(to *json.RawMessage, path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("it cannot be read: %w", err)
+	}
+	if err := token.CheckJWKS(b); err != nil {
+		return fmt.Errorf("the keys in %s cannot be used: %w", path, err)
+	}
+	*to = b
+	return nil
+}
