@@ -23,7 +23,10 @@ type ParamState struct {
 	// Code is the parameter's; "*" for all of a resource type.
 	Code  string
 	Types []string
-	State IndexState
+	// Served are types on which the definitions' own parameter means the same,
+	// so that nothing is indexed for this one.
+	Served []string
+	State  IndexState
 	// Usable is set while searches can use the parameter, as it was before
 	// where it is being indexed anew.
 	Usable bool
@@ -48,7 +51,7 @@ const (
 // ParamStates lists the parameters that SearchParameter resources define, and
 // what Reindex was asked for.
 func (s *Store) ParamStates(access authz.Access) ([]ParamState, error) {
-	if err := access.Check(authz.Read, searchParameter); err != nil {
+	if err := mayAll(access, authz.Read, searchParameter); err != nil {
 		return nil, err
 	}
 	p := s.params
@@ -63,16 +66,33 @@ func (s *Store) ParamStates(access authz.Access) ([]ParamState, error) {
 	for _, r := range p.rebuilds {
 		all = append(all, r.state())
 	}
+	if !access.All(authz.SearchType) {
+		for i := range all { // how many versions there are is not for this caller
+			all[i].Done, all[i].Total = 0, 0
+		}
+	}
 	slices.SortFunc(all, func(a, b ParamState) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), slices.Compare(a.Types, b.Types), cmp.Compare(a.Code, b.Code))
 	})
 	return all, nil
 }
 
+// mayAll refuses a caller that may do something to some resources of a type
+// only.
+func mayAll(access authz.Access, i authz.Interaction, resourceType string) error {
+	if err := access.Check(i, resourceType); err != nil {
+		return err
+	}
+	if g := (guard{access: access}); !g.open(i, resourceType) {
+		return refusal(i, "every "+resourceType)
+	}
+	return nil
+}
+
 func (c *custom) state() ParamState {
 	st := ParamState{ID: c.ID, State: IndexReady, Usable: c.Ready != nil}
 	if m := c.newest(); m != nil {
-		st.URL, st.Code, st.Types = m.Def.URL, m.Def.Code, m.Def.Bases
+		st.URL, st.Code, st.Types, st.Served = m.Def.URL, m.Def.Code, m.Def.Bases, m.Def.Served
 	}
 	if c.Next != nil {
 		st.State = IndexBuilding
@@ -115,7 +135,7 @@ type Reindexing struct {
 // parameters. Searches go on. It returns the number of parameters and resource
 // types chosen once the request is durable.
 func (s *Store) Reindex(ctx context.Context, access authz.Access, what Reindexing) (int, error) {
-	if err := access.Check(authz.Update, searchParameter); err != nil {
+	if err := mayAll(access, authz.Update, searchParameter); err != nil {
 		return 0, err
 	}
 	chosen, err := s.params.choose(&what)

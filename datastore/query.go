@@ -37,18 +37,18 @@ func (s *Store) query(ctx context.Context, params *registries, access authz.Acce
 	var refused *fhir.Error
 	switch {
 	case err == nil:
-		s.params.tellProgress(q.Warnings)
+		s.params.tellProgress(access, q.Warnings)
 	case errors.As(err, &refused):
-		s.params.tellProgress(refused.Issues)
+		s.params.tellProgress(access, refused.Issues)
 	}
 	return q, err
 }
 
 // tellProgress adds to the issues about parameters that are being indexed how
-// far that has come.
-func (p *searchParams) tellProgress(issues []fhir.Issue) {
+// far that has come, for callers who may know how much there is to index.
+func (p *searchParams) tellProgress(access authz.Access, issues []fhir.Issue) {
 	for i := range issues {
-		if !strings.Contains(issues[i].Diagnostics, "is being indexed") {
+		if !strings.Contains(issues[i].Diagnostics, "is being indexed") || !access.All(authz.SearchType) {
 			continue
 		}
 		p.mu.Lock()
