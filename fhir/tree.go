@@ -187,8 +187,14 @@ func (n Node) Each(name string) iter.Seq[Node] {
 
 // Child is the first child of an element name, absent where there is none.
 func (n Node) Child(name string) Node {
-	for c := range n.Each(name) {
-		return c
+	if n.tree == nil {
+		return Node{}
+	}
+	nodes, props := n.tree.nodes, n.tree.Schema.Properties
+	for at := n.firstChild(); at != 0; at = nodes[at].next {
+		if d := &nodes[at]; d.flags&flagLinked == 0 && props[d.prop].Element.Name == name {
+			return Node{n.tree, at}
+		}
 	}
 	return Node{}
 }

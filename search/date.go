@@ -73,7 +73,7 @@ func keyInterval(key []byte) interval {
 func (x *indexer) interval(n fhir.Node) (interval, bool) {
 	switch x.typeOf(n) {
 	case valueDate:
-		return compare.ParseInterval(n.Text())
+		return compare.ParseInterval(n.View())
 	case valuePeriod:
 		return compare.OfPeriod(n)
 	case valueTiming:

@@ -1,7 +1,6 @@
 package search
 
 import (
-	"bytes"
 	"encoding/binary"
 
 	"github.com/cespare/xxhash/v2"
@@ -11,16 +10,7 @@ import (
 
 // textOf is the text of a primitive without a copy, except where the source
 // has escapes in it.
-func textOf(n fhir.Node) []byte {
-	if !n.HasValue() {
-		return nil
-	}
-	raw := n.Raw()
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return raw
-	}
-	return []byte(n.Text())
-}
+func textOf(n fhir.Node) []byte { return n.TextBytes() }
 
 // childText is textOf of the first child with a name.
 func childText(n fhir.Node, name string) []byte { return textOf(n.Child(name)) }

@@ -34,10 +34,14 @@ func (tokenKind) index(x *indexer, n fhir.Node) {
 	case valueCoding:
 		x.coding(n)
 	case valueCodeableConcept:
-		for c := range n.Each("coding") {
-			x.coding(c)
+		for c := n.First(); c.Exists(); c = c.Next() {
+			switch c.Name() {
+			case "coding":
+				x.coding(c)
+			case "text":
+				x.tokenText(textOf(c))
+			}
 		}
-		x.tokenText(childText(n, "text"))
 	case valueIdentifier:
 		x.token(childText(n, "system"), childText(n, "value"))
 		x.typed(n)
@@ -51,8 +55,19 @@ func (tokenKind) index(x *indexer, n fhir.Node) {
 }
 
 func (x *indexer) coding(n fhir.Node) {
-	x.token(childText(n, "system"), childText(n, "code"))
-	x.tokenText(childText(n, "display"))
+	var system, code, display []byte
+	for c := n.First(); c.Exists(); c = c.Next() {
+		switch c.Name() {
+		case "system":
+			system = textOf(c)
+		case "code":
+			code = textOf(c)
+		case "display":
+			display = textOf(c)
+		}
+	}
+	x.token(system, code)
+	x.tokenText(display)
 }
 
 // The second bytes of the forms that begin with a zero byte.

@@ -68,8 +68,8 @@ func ParseInterval(text string) (Interval, bool) {
 
 // OfPeriod is what a Period covers: a missing end is the end of time.
 func OfPeriod(n fhir.Node) (Interval, bool) {
-	start, hasStart := ParseInterval(n.TextOf("start"))
-	end, hasEnd := ParseInterval(n.TextOf("end"))
+	start, hasStart := ParseInterval(n.Child("start").View())
+	end, hasEnd := ParseInterval(n.Child("end").View())
 	i := Always
 	if hasStart {
 		i.Lo = start.Lo
@@ -91,7 +91,7 @@ func OfTiming(n fhir.Node) (all Interval, ok bool) {
 		}
 	}
 	for e := range n.Each("event") {
-		add(ParseInterval(e.Text()))
+		add(ParseInterval(e.View()))
 	}
 	if bounds := n.Child("repeat").Child("bounds"); bounds.Exists() && bounds.Type().Name == "Period" {
 		add(OfPeriod(bounds))

@@ -170,23 +170,22 @@ type Value struct {
 
 // Parse reads a number of a query.
 func Parse(text string) (Value, error) {
-	bad := fhir.Errorf(fhir.KindInvalid, "%q is not a number; a number looks like 5.4 or -1e3", text)
 	mantissa, exponent := text, 0
 	if i := strings.IndexAny(text, "eE"); i >= 0 {
 		e, ok := parseExponent([]byte(text[i:]))
 		if !ok || e > maxExponent || e < -maxExponent {
-			return Value{}, bad
+			return Value{}, notANumber(text)
 		}
 		mantissa, exponent = text[:i], e
 	}
 	whole, fraction, point := strings.Cut(mantissa, ".")
 	digits := strings.TrimLeft(whole, "+-")
 	if digits == "" || len(whole)-len(digits) > 1 || point && fraction == "" || len(digits)+len(fraction) > maxDigits {
-		return Value{}, bad
+		return Value{}, notANumber(text)
 	}
 	for _, c := range []byte(digits + fraction) {
 		if c < '0' || c > '9' {
-			return Value{}, bad
+			return Value{}, notANumber(text)
 		}
 	}
 	Unscaled, _ := new(big.Int).SetString(digits+fraction, 10)
@@ -194,6 +193,10 @@ func Parse(text string) (Value, error) {
 		Unscaled.Neg(Unscaled)
 	}
 	return Value{Unscaled, exponent - len(fraction)}, nil
+}
+
+func notANumber(text string) error {
+	return fhir.Errorf(fhir.KindInvalid, "%q is not a number; a number looks like 5.4 or -1e3", text)
 }
 
 // Key is the decimal's key.

@@ -24,7 +24,7 @@ func (s *Set) Meets(t *Set) bool {
 
 // In is the set of the elements that a resource has.
 func In(root fhir.Node) (s Set) {
-	for c := range root.Children() {
+	for c := root.First(); c.Exists(); c = c.Next() {
 		s.Add(c.Element())
 	}
 	return s
