@@ -17,7 +17,6 @@ type Reader struct {
 	seg  *segmentReader
 	// number is that of the segment.
 	number uint64
-	block  []Stored
 }
 
 // ErrRemoved is the error of reading records whose segment was archived.

@@ -30,12 +30,18 @@ func (h *handler) runAsync(ctx context.Context, l *job.Lease) (any, error) {
 	}
 	l.Report(r.attempt.progress)
 	w := &answerWriter{ctx: ctx, lease: l, limit: h.Async.MaxResult, header: http.Header{}}
+	if h.Audit != nil {
+		r.trail = &trail{}
+	}
 	err := h.serveAsync(w, r, &j, &ask)
 	if stopped := context.Cause(ctx); stopped != nil && (err != nil || r.attempt.cut.Load()) && !errors.Is(stopped, job.ErrCancelled) {
 		return nil, stopped
 	}
 	if err == nil {
 		err = w.close()
+	}
+	if err == nil {
+		err = h.settleJob(r, w.status, w.header)
 	}
 	if err == nil {
 		return w.answer(), nil
@@ -108,6 +114,9 @@ func (h *handler) failedAnswer(ctx context.Context, l *job.Lease, r *request, er
 	public := h.publicError(r, err)
 	w := &answerWriter{ctx: ctx, lease: l, limit: maxOutcome, header: http.Header{}, failed: true}
 	w.WriteHeader(public.Kind.Status())
+	if err := h.settleJob(r, w.status, w.header); err != nil {
+		return nil, err
+	}
 	if _, err := w.Write(fhir.AppendOutcome(nil, outcomeIssues(public))); err != nil {
 		return nil, err
 	}

@@ -81,6 +81,9 @@ func (r *request) readEntry(e *entry, node fhir.Node) error {
 	if err := e.req.route(); err != nil {
 		return err
 	}
+	if err := e.req.refuseAuditEvents(); err != nil {
+		return err
+	}
 	if e.req.operation != "" {
 		if o, err := e.req.findOperation(); err != nil || o.ownBody && e.req.method == http.MethodPost {
 			return fhir.Errorf(fhir.KindNotSupported, "%s %s cannot be an entry; call it by itself", method, url).At("request")

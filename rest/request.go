@@ -44,6 +44,8 @@ type request struct {
 	view *datastore.View
 	// attempt is set where the request is a job.
 	attempt *attempt
+	// trail is what is recorded of the request; nil where nothing is.
+	trail *trail
 }
 
 // openView opens the data store as of t (0: now). done frees it.
@@ -132,6 +134,9 @@ func (r *request) readBody() ([]byte, error) {
 		return nil, fhir.Errorf(fhir.KindInvalid, "the request body could not be read to its end: %v", err)
 	case n == 0:
 		return nil, fhir.Errorf(fhir.KindInvalid, "the request has no body; send a resource")
+	}
+	if r.trail != nil {
+		r.trail.sent = buf.Bytes()
 	}
 	return buf.Bytes(), nil
 }

@@ -55,6 +55,7 @@ func setVersionHeaders(header http.Header, v *store.Version) {
 // http://hl7.org/fhir/R4/http.html#ops
 func (r *request) writeWritten(w http.ResponseWriter, o *datastore.Outcome) error {
 	v := &o.Version
+	r.touched(v.Body.JSON)
 	if v.Type != "" {
 		setVersionHeaders(w.Header(), v)
 		if o.Status != http.StatusNoContent {

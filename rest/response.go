@@ -9,6 +9,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/tarnhealth/tarn/audit"
 	"github.com/tarnhealth/tarn/fhir"
 )
 
@@ -24,8 +25,9 @@ type response struct {
 	xml        bool
 	schema     *fhir.Schema // for XML
 
-	gzip *gzip.Writer  // nil where the response is not compressed
-	held *bytes.Buffer // the whole body, where it is to be changed
+	gzip *gzip.Writer         // nil where the response is not compressed
+	held *bytes.Buffer        // the whole body, where it is to be changed
+	seen *audit.PatientFinder // for the audit log; nil where there is none
 }
 
 // accept settles what the response may do, from the request.
@@ -72,6 +74,9 @@ func (w *response) small() bool {
 func (w *response) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
+	}
+	if w.seen != nil {
+		_, _ = w.seen.Write(b) // never fails
 	}
 	switch {
 	case w.head:

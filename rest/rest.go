@@ -66,6 +66,8 @@ type Options struct {
 	// nil where nobody has to. What it returns is not changed any more: a
 	// change is another pointer.
 	Security func(*datastore.Store) *Security
+	// Audit, if not nil, records what is done.
+	Audit *Audit
 }
 
 // New returns the handler of the FHIR API.
@@ -106,6 +108,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Method == http.MethodHead {
 		r.method, res.head = http.MethodGet, true
 	}
+	if h.Audit != nil {
+		res.ResponseWriter = hold(w)
+		h.follow(r)
+		res.seen = &r.trail.patients
+	}
 	defer func() { h.finish(r, res, begin, recover()) }()
 	setCommonHeaders(w.Header(), r.requestID)
 	h.allowOrigin(w.Header(), req)
@@ -145,6 +152,9 @@ func (h *handler) serve(res *response, r *request) error {
 			return err
 		}
 	}
+	if err := r.refuseAuditEvents(); err != nil {
+		return err
+	}
 	if r.asyncWanted() {
 		return r.answerLater(res)
 	}
@@ -159,7 +169,7 @@ func (h *handler) finish(r *request, res *response, begin time.Time, panicked an
 		}
 		h.fail(res, r, fmt.Errorf("panic: %v\n%s", panicked, debug.Stack()))
 	}
-	err := res.close()
+	err := errors.Join(res.close(), h.settle(r, res))
 	took := h.Now().Sub(begin)
 	if h.Observe != nil {
 		h.Observe(r.interaction, res.status, took)
@@ -180,6 +190,7 @@ func (h *handler) fail(res *response, r *request, err error) {
 		if h.Observe != nil {
 			h.Observe(r.interaction, res.status, 0)
 		}
+		_ = h.settle(r, res)
 		panic(http.ErrAbortHandler)
 	}
 	writeOutcome(res, r, h.publicError(r, err))

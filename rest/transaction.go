@@ -53,6 +53,7 @@ func processBundle(w http.ResponseWriter, r *request) error {
 // reads, which see what was written. A read that finds nothing says so in its
 // entry; the writes stand.
 func (r *request) transaction(w http.ResponseWriter, entries []*entry) error {
+	r.follows(entries)
 	for _, e := range entries {
 		if e.err != nil {
 			return atEntry(e.err, e.index)
@@ -146,6 +147,7 @@ func (r *request) readTogether(entries []*entry) error {
 // wrote records what a write came to.
 func (e *entry) wrote(o *datastore.Outcome) {
 	v := &o.Version
+	e.req.touched(v.Body.JSON)
 	e.reply = reply{status: o.Status}
 	if v.Type != "" {
 		e.reply.etag = etag(v)

@@ -1,0 +1,107 @@
+package audit
+
+import (
+	"bytes"
+	"slices"
+)
+
+// A PatientFinder collects the patients that JSON speaks of, as it passes by in
+// pieces: every reference and URL that ends in Patient/{id}, with a version or
+// without. It may find one that is only named in a text; it misses none.
+type PatientFinder struct {
+	found []string
+	known map[string]bool
+	// tail is the end of the piece before, where a name may have begun.
+	tail []byte
+}
+
+// maxPatientName is the length of the longest name of a patient with what
+// stands beside it: "Patient\/" + 64 + "\/_history".
+const maxPatientName = 96
+
+// Write takes the next piece. It never fails.
+func (f *PatientFinder) Write(b []byte) (int, error) {
+	if len(f.tail) > 0 {
+		head := b[:min(len(b), maxPatientName)]
+		f.scan(append(f.tail, head...))
+	}
+	f.scan(b)
+	if len(b) >= maxPatientName {
+		f.tail = append(f.tail[:0], b[len(b)-maxPatientName:]...)
+	} else {
+		f.tail = append(f.tail, b...)
+		f.tail = f.tail[max(0, len(f.tail)-maxPatientName):]
+	}
+	return len(b), nil
+}
+
+var patientName = []byte("Patient")
+
+// scan looks through one piece. An id at its end may go on: it is left.
+func (f *PatientFinder) scan(b []byte) {
+	for {
+		at := bytes.Index(b, patientName)
+		if at < 0 {
+			return
+		}
+		begins := at > 0 && (b[at-1] == '"' || b[at-1] == '/')
+		b = b[at+len(patientName):]
+		if !begins {
+			continue
+		}
+		rest := bytes.TrimPrefix(b, []byte(`\`))
+		if len(rest) == 0 || rest[0] != '/' {
+			continue
+		}
+		if id := leadingID(rest[1:]); id != nil {
+			f.Add(string(id))
+		}
+	}
+}
+
+// leadingID is the id that a text begins with, where the reference ends after
+// it or goes on with a version; nil otherwise.
+func leadingID(b []byte) []byte {
+	n := 0
+	for n < len(b) && n <= 64 && isIDByte(b[n]) {
+		n++
+	}
+	if n == 0 || n > 64 || n == len(b) {
+		return nil
+	}
+	switch rest := bytes.TrimPrefix(b[n:], []byte(`\`)); {
+	case len(rest) == 0:
+		return nil
+	case rest[0] == '"', rest[0] == '#', rest[0] == '?', bytes.HasPrefix(rest, []byte("/_history")):
+		return b[:n]
+	}
+	return nil
+}
+
+func isIDByte(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '-' || c == '.'
+}
+
+// Add adds a patient by its id.
+func (f *PatientFinder) Add(id string) {
+	if len(f.found) < 8 && f.known == nil {
+		if slices.Contains(f.found, id) {
+			return
+		}
+	} else {
+		if f.known == nil {
+			f.known = map[string]bool{}
+			for _, known := range f.found {
+				f.known[known] = true
+			}
+		}
+		if f.known[id] {
+			return
+		}
+		f.known[id] = true
+	}
+	f.found = append(f.found, id)
+}
+
+// Patients are the ids that were found, in their order.
+func (f *PatientFinder) Patients() []string { return f.found }

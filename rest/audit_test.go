@@ -1,0 +1,255 @@
+package rest_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tarnhealth/tarn/audit"
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/rest"
+)
+
+// memory is a Recorder that keeps what it is given.
+type memory struct {
+	mu   sync.Mutex
+	all  []audit.Record
+	fail error
+	// before is called before a record is taken.
+	before func()
+}
+
+func (m *memory) Append(records ...audit.Record) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.before != nil {
+		m.before()
+	}
+	if m.fail == nil {
+		m.all = append(m.all, records...)
+	}
+	return m.fail
+}
+
+// take returns what was recorded since, a line each.
+func (m *memory) take() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var b strings.Builder
+	for _, r := range m.all {
+		fmt.Fprintf(&b, "%s %d", r.Action, r.Status)
+		if r.Entry > 0 {
+			fmt.Fprintf(&b, " entry %d", r.Entry)
+		}
+		for _, e := range r.Entities {
+			b.WriteString(" " + e)
+		}
+		if len(r.Patients) > 0 {
+			fmt.Fprintf(&b, " of %s", strings.Join(r.Patients, ","))
+		}
+		if r.Query != "" {
+			fmt.Fprintf(&b, " by %q", r.Query)
+		}
+		if r.Detail != "" {
+			fmt.Fprintf(&b, " (%s)", r.Detail)
+		}
+		b.WriteString("\n")
+	}
+	m.all = nil
+	return b.String()
+}
+
+func auditedServer(t testing.TB, m *memory, changes ...func(*rest.Options)) (*server, string) {
+	s := openServer(t, vfs.NewMem(), &clock{}, append(changes, func(o *rest.Options) { o.Audit = &rest.Audit{Log: m} })...)
+	store := s.create(t, "audited")
+	return s, s.url + strings.TrimPrefix(store.Base(), "http://example.org")
+}
+
+// exchange sends "METHOD path\nheader: value\n\nbody".
+func exchange(t testing.TB, base, text string) (*http.Response, string) {
+	t.Helper()
+	head, body, _ := strings.Cut(text, "\n\n")
+	lines := strings.Split(head, "\n")
+	method, path, _ := strings.Cut(lines[0], " ")
+	req, err := http.NewRequest(method, base+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/fhir+json")
+	for _, l := range lines[1:] {
+		name, value, _ := strings.Cut(l, ": ")
+		req.Header.Set(name, value)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	got, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(got)
+}
+
+const observationOf1 = `{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/1"},"performer":[{"reference" : "Patient\/2"}]}`
+
+func TestEveryRequestIsRecorded(t *testing.T) {
+	m := &memory{}
+	_, base := auditedServer(t, m)
+	for _, c := range []struct{ ask, want string }{
+		{"PUT /Patient/1\n\n" + `{"resourceType":"Patient","id":"1"}`, "update 201 Patient/1/_history/1 of 1\n"},
+		{"PUT /Patient/2\nPrefer: return=minimal\n\n" + `{"resourceType":"Patient","id":"2"}`, "update 201 Patient/2/_history/1 of 2\n"},
+		{"PUT /Observation/o\nPrefer: return=minimal\n\n" + observationOf1, "update 201 Observation/o/_history/1 of 1,2\n"},
+		{"GET /Observation/o", "read 200 Observation/o/_history/1 of 1,2\n"},
+		{"GET /Observation/o\nAccept: application/fhir+xml", "read 200 Observation/o/_history/1 of 1,2\n"},
+		{"GET /Observation/o/_history/1", "vread 200 Observation/o/_history/1 of 1,2\n"},
+		{"GET /Observation/o?_elements=status", "read 200 Observation/o/_history/1 by \"Observation/o?_elements=status\"\n"},
+		{"GET /Patient", "search-type 200 of 1,2 by \"Patient\"\n"},
+		{"GET /Patient?_id=2", "search-type 200 of 2 by \"Patient?_id=2\"\n"},
+		{"GET /Patient?_id=none", "search-type 200 by \"Patient?_id=none\"\n"},
+		{"POST /Patient/_search\nContent-Type: application/x-www-form-urlencoded\n\n_id=1", "search-type 200 of 1 by \"Patient/_search\\n_id=1\"\n"},
+		{"GET /Patient/1/Observation", "search-type 200 of 1,2 by \"Patient/1/Observation\"\n"},
+		{"GET /Observation/o/_history", "history-instance 200 Observation/o of 1,2 by \"Observation/o/_history\"\n"},
+		{"GET /Patient/1/$everything", "$everything 200 Patient/1 of 1,2 by \"Patient/1/$everything\"\n"},
+		{"GET /$graphql?query={ObservationList{subject{reference}}}", "$graphql 200 of 1 by \"$graphql?query={ObservationList{subject{reference}}}\"\n"},
+		{"GET /Patient/none", "read 404 Patient/none of none\n"},
+		{"GET /Nothing/1", "unknown 404 by \"Nothing/1\"\n"},
+		{"PUT /Patient/1\n\n{", "update 400 Patient/1 of 1\n"},
+		{"DELETE /Observation/o", "delete 204 Observation/o/_history/2 of 1,2\n"},
+		{"GET /metadata", ""},
+		{"OPTIONS /Patient", ""},
+	} {
+		exchange(t, base, c.ask)
+		if got := m.take(); got != c.want {
+			t.Errorf("%s\ngot  %swant %s", c.ask, got, c.want)
+		}
+	}
+
+}
+
+func TestEveryEntryIsRecorded(t *testing.T) {
+	m := &memory{}
+	s, base := auditedServer(t, m)
+	bundle := func(kind string, entries ...string) string {
+		return "POST /\n\n" + `{"resourceType":"Bundle","type":"` + kind + `","entry":[` + strings.Join(entries, ",") + `]}`
+	}
+	put := func(resource, url string) string {
+		return `{"resource":` + resource + `,"request":{"method":"PUT","url":"` + url + `"}}`
+	}
+	get := func(url string) string { return `{"request":{"method":"GET","url":"` + url + `"}}` }
+	for _, c := range []struct{ ask, want string }{
+		{bundle("transaction", put(`{"resourceType":"Patient","id":"1"}`, "Patient/1"), put(observationOf1, "Observation/o"), get("Observation/o")),
+			"transaction 200\nupdate 201 entry 1 Patient/1/_history/1 of 1\nupdate 201 entry 2 Observation/o/_history/1 of 1,2\nread 200 entry 3 Observation/o/_history/1 of 1,2\n"},
+		{bundle("batch", get("Patient/1"), get("Patient/none"), get("Patient?_id=1"), `{"request":{"method":"DELETE","url":"Observation/o"}}`),
+			"batch 200\nread 200 entry 1 Patient/1/_history/1 of 1\nread 404 entry 2 Patient/none of none\nsearch-type 200 entry 3 of 1 by \"Patient?_id=1\"\ndelete 204 entry 4 Observation/o/_history/2 of 1,2\n"},
+		{bundle("transaction", put(`{"resourceType":"Patient","id":"1"}`, "Patient/1"), put(`{"resourceType":"Patient","id":"9"}`, "Patient/8")),
+			"transaction 400\nupdate 400 entry 1 Patient/1 of 1\nupdate 400 entry 2 Patient/8 of 8\n"},
+		{"POST /\nPrefer: respond-async\n\n" + strings.SplitN(bundle("batch", get("Patient/1")), "\n\n", 2)[1],
+			"batch 202 (accepted, to be answered later)\nbatch 200 (carried out later)\nread 200 entry 1 Patient/1/_history/1 of 1\n"},
+	} {
+		exchange(t, base, c.ask)
+		s.runJobs(t)
+		if got := m.take(); got != c.want {
+			t.Errorf("%s\ngot  %s\nwant %s", c.ask, got, c.want)
+		}
+	}
+}
+
+func TestAuditEventsAreNotChanged(t *testing.T) {
+	m := &memory{}
+	_, base := auditedServer(t, m)
+	event := `{"resourceType":"AuditEvent","id":"x","type":{"code":"rest"},"recorded":"2026-01-31T12:00:00Z","agent":[{"requestor":true}],"source":{"observer":{"display":"x"}}}`
+	for _, ask := range []string{
+		"POST /AuditEvent\n\n" + event, "PUT /AuditEvent/x\n\n" + event, "PUT /AuditEvent?_id=x\n\n" + event,
+		"PATCH /AuditEvent/x\nContent-Type: application/json-patch+json\n\n[]", "DELETE /AuditEvent/x", "DELETE /AuditEvent?_id=x",
+		"POST /AuditEvent/x/$meta-add\n\n{}",
+	} {
+		res, body := exchange(t, base, ask)
+		if res.StatusCode != http.StatusMethodNotAllowed || !strings.Contains(body, "nobody can create, change or delete them") {
+			t.Errorf("%s: %s %s", ask, res.Status, body)
+		}
+		if got := m.take(); !strings.Contains(got, " 405 ") && !strings.HasSuffix(got, " 405\n") {
+			t.Errorf("%s is recorded as %q", ask, got)
+		}
+	}
+	_, body := exchange(t, base, `POST /`+"\n\n"+`{"resourceType":"Bundle","type":"batch","entry":[{"resource":`+event+`,"request":{"method":"POST","url":"AuditEvent"}}]}`)
+	if !strings.Contains(body, `"status":"405 `) {
+		t.Errorf("as an entry: %s", body)
+	}
+	if res, body := exchange(t, base, "GET /AuditEvent"); res.StatusCode != http.StatusOK {
+		t.Errorf("a search: %s %s", res.Status, body)
+	}
+}
+
+func TestWhatCannotBeRecordedIsWithheld(t *testing.T) {
+	m := &memory{}
+	_, base := auditedServer(t, m)
+	exchange(t, base, "PUT /Patient/1\n\n"+`{"resourceType":"Patient","id":"1","gender":"male"}`)
+	m.fail = errors.New("the disk is full")
+	res, body := exchange(t, base, "GET /Patient/1")
+	if res.StatusCode != http.StatusServiceUnavailable || strings.Contains(body, "male") || res.Header.Get("ETag") != "" || !strings.Contains(body, "audit log") {
+		t.Errorf("%s %s %v", res.Status, body, res.Header)
+	}
+}
+
+// TestRecordedBeforeTheEnd looks at a response while its record is made: no
+// client has all of it.
+func TestRecordedBeforeTheEnd(t *testing.T) {
+	for _, size := range []int{10, 5_000, 70_000, 300_000} {
+		m := &memory{}
+		s, base := auditedServer(t, m)
+		path := strings.TrimPrefix(base, s.url)
+		serve := func(method, url, body string) *httptest.ResponseRecorder {
+			w := httptest.NewRecorder()
+			m.before = func() {
+				if w.Body.Len() > 0 && (size < 60_000 || strings.HasSuffix(w.Body.String(), "]}")) {
+					t.Errorf("%d bytes: all of the response is sent before the record", size)
+				}
+			}
+			req := httptest.NewRequest(method, path+url, strings.NewReader(body))
+			req.Header.Set("Content-Type", "application/fhir+json")
+			s.handler.ServeHTTP(w, req)
+			return w
+		}
+		text := strings.Repeat("x", size)
+		serve("PUT", "/Patient/1", `{"resourceType":"Patient","id":"1","text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">`+text+`</div>"}}`)
+		w := serve("GET", "/Patient/1/_history", "")
+		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), text) || !strings.HasSuffix(w.Body.String(), "}") {
+			t.Errorf("%d bytes: %d, %d bytes", size, w.Code, w.Body.Len())
+		}
+		if got := m.take(); !strings.Contains(got, "history-instance 200") {
+			t.Errorf("recorded: %s", got)
+		}
+	}
+}
+
+func TestRefusedCallersAreRecorded(t *testing.T) {
+	m := &memory{}
+	_, base := auditedServer(t, m, func(o *rest.Options) {
+		o.Authorize = func(r *http.Request, _ *datastore.Store) (authz.Access, error) {
+			if r.Header.Get("Authorization") == "" {
+				return authz.Access{}, fhir.Errorf(fhir.KindUnauthenticated, "no token")
+			}
+			audit.NoteAgent(r.Context(), audit.Agent{User: "alice", Client: "app"})
+			return authz.Access{}, nil
+		}
+	})
+	exchange(t, base, "GET /Patient/1")
+	if r := m.all[0]; r.Status != 401 || r.Agent.Address != "127.0.0.1" || r.Agent.User != "" {
+		t.Errorf("%+v", r)
+	}
+	exchange(t, base, "GET /Patient/1\nAuthorization: Bearer x")
+	if r := m.all[1]; r.Status != 403 || r.Agent.Address != "127.0.0.1" || r.Agent.User != "alice" || r.Request == "" || r.Store == "" {
+		t.Errorf("%+v", r)
+	}
+}

@@ -1,0 +1,74 @@
+package rest
+
+import "net/http"
+
+// held keeps back the end of a response until release: a small response as a
+// whole, its status too, and of a large one the last piece. So nothing is
+// complete at the client before what was done is recorded.
+type held struct {
+	http.ResponseWriter
+	status int
+	buf    *[]byte // pooled
+	begun  bool    // something was sent
+}
+
+// holdSize is how much is kept back at most, beside one piece that is larger.
+const holdSize = 64 << 10
+
+func hold(w http.ResponseWriter) *held { return &held{ResponseWriter: w, buf: getBuffer()} }
+
+// WriteHeader keeps the status.
+func (w *held) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+}
+
+// Write keeps a piece of the body, and sends those before where they are many.
+func (w *held) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	if len(*w.buf) > 0 && len(*w.buf)+len(b) > holdSize {
+		if err := w.send(); err != nil {
+			return 0, err
+		}
+	}
+	*w.buf = append(*w.buf, b...)
+	return len(b), nil
+}
+
+func (w *held) send() error {
+	if !w.begun {
+		w.begun = true
+		w.ResponseWriter.WriteHeader(w.status)
+	}
+	_, err := w.ResponseWriter.Write(*w.buf)
+	*w.buf = (*w.buf)[:0]
+	return err
+}
+
+// release sends what is left. Nothing may be written afterwards.
+func (w *held) release() error {
+	var err error
+	switch {
+	case len(*w.buf) > 0:
+		err = w.send()
+	case w.status != 0 && !w.begun:
+		w.ResponseWriter.WriteHeader(w.status)
+	}
+	putBuffer(w.buf)
+	w.buf = new([]byte)
+	return err
+}
+
+// discard forgets the response where nothing of it was sent; ok is false where
+// it is too late.
+func (w *held) discard() (ok bool) {
+	if w.begun {
+		return false
+	}
+	*w.buf, w.status = (*w.buf)[:0], 0
+	for _, name := range []string{"Content-Length", "Content-Encoding", "ETag", "Last-Modified", "Location", "Content-Location"} {
+		w.Header().Del(name)
+	}
+	return true
+}
