@@ -35,6 +35,8 @@ type Record struct {
 	// Identity is how the data store knows its callers; nil for the server's
 	// own authorization server.
 	Identity *IdentityProvider `json:"identity,omitempty"`
+	// Control is what the control API keeps; nil where it was never used.
+	Control *Control `json:"control,omitempty"`
 }
 
 // Status is a data store's state, in HealthLake's words.
@@ -220,44 +222,12 @@ func (c *Catalog) open(ctx context.Context, r Record) error {
 
 var validStoreID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 
+// NewStoreID makes a random id of a data store: 32 lower-case hex digits.
+func NewStoreID() string { return hex.EncodeToString(randomBytes(16)) }
+
 // Create makes a data store. id is "" for a generated one.
 func (c *Catalog) Create(ctx context.Context, id, name string) (*Store, error) {
-	if id == "" {
-		id = hex.EncodeToString(randomBytes(16))
-	}
-	if !validStoreID.MatchString(id) {
-		return nil, fhir.Errorf(fhir.KindInvalid, "the data store id %q is not allowed: use 1 to 64 of a-z, 0-9 and '-', beginning with a letter or digit", id)
-	}
-	r := Record{ID: id, Name: name, Release: "R4", Status: StatusCreating, Created: c.opt.Now().UTC()}
-	if err := c.reserve(ctx, r); err != nil {
-		return nil, err
-	}
-	r.Status = StatusActive
-	err := c.open(ctx, r)
-	if err == nil {
-		err = c.put(ctx, r)
-	}
-	if err != nil {
-		return nil, errors.Join(err, c.closeStore(id), c.forget(ctx, id))
-	}
-	return c.Store(id)
-}
-
-// reserve writes the record of a data store in the making, unless the id is taken.
-func (c *Catalog) reserve(ctx context.Context, r Record) error {
-	return c.opt.Backend.Records().Update(ctx, func(tx kv.Tx) error {
-		old, err := c.records.Get(tx, r.ID)
-		if err == nil && old.Status != StatusDeleted {
-			return fhir.Errorf(fhir.KindConflict, "a data store with the id %q exists", r.ID)
-		}
-		if err != nil && !errors.Is(err, kv.ErrNotFound) {
-			return err
-		}
-		if err := c.secrets.Put(tx, r.ID, secret{PageKey: randomBytes(32)}, time.Time{}); err != nil {
-			return err
-		}
-		return c.records.Put(tx, r.ID, r, time.Time{})
-	})
+	return c.CreateFrom(ctx, Draft{ID: id, Name: name})
 }
 
 func (c *Catalog) put(ctx context.Context, r Record) error {
@@ -297,17 +267,10 @@ func (c *Catalog) Store(id string) (*Store, error) {
 // seven days included.
 func (c *Catalog) List(ctx context.Context) ([]Record, error) {
 	var list []Record
-	err := c.opt.Backend.Records().View(ctx, func(tx kv.Tx) error {
-		list = list[:0]
-		for r, err := range c.records.All(tx) {
-			if err != nil {
-				return err
-			}
-			list = append(list, r.Value)
-		}
-		return nil
+	err := c.opt.Backend.Records().View(ctx, func(tx kv.Tx) (err error) {
+		list, err = c.all(tx)
+		return err
 	})
-	slices.SortStableFunc(list, func(a, b Record) int { return a.Created.Compare(b.Created) })
 	return list, err
 }
 

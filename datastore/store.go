@@ -25,13 +25,16 @@ type Store struct {
 	base      string
 	newID     func() string
 	now       func() time.Time
+	// changing is held while the record is rewritten.
+	changing sync.Mutex
 	// maxIncludes bounds what includes add to one page.
 	maxIncludes int
 	// contended is held by a commit that keeps losing to others.
 	contended sync.Mutex
 }
 
-// Record describes the data store.
+// Record describes the data store; its Name and Control are as they were when
+// it was opened. Catalog.Describe knows what they are now.
 func (s *Store) Record() Record {
 	r := s.record
 	r.Identity = s.identity.Load()
