@@ -209,7 +209,7 @@ func BenchmarkEngine(b *testing.B) {
 				_, packed := codec.Pack(op.Body.JSON)
 				g := group{batch: batch}
 				op.ID = fmt.Sprintf("%s-%d", op.ID, n)
-				if err := g.put(&op, &c, packed); err != nil {
+				if err := g.put(&op, &c, packed, nil); err != nil {
 					return err
 				}
 				return errors.Join(batch.Commit(lsm.Sync), batch.Close())

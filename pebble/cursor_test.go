@@ -23,10 +23,22 @@ func TestHeader(t *testing.T) {
 			micros: rapid.Int64().Draw(t, "micros"), codec: codec.S2,
 			at: rapid.IntRange(0, 1<<30).Draw(t, "at"), form: 2,
 		}
-		b := appendVersion(nil, &want, "Patient", "a")
+		facts := rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "facts")
+		facts[0] &= 1<<7 - 1
+		b := appendVersion(nil, &want, facts, "Patient", "a")
 		got, resourceType, id, err := readVersion(b)
 		if err != nil || got != want || resourceType != "Patient" || id != "a" {
 			t.Fatalf("%+v comes back as %+v, %s/%s, %v", want, got, resourceType, id, err)
+		}
+		read, known, err := readFacts(b, int(facts[0]))
+		if err != nil || !known || string(read) != string(facts[1:]) {
+			t.Fatalf("facts %x come back as %x, %v, %v", facts, read, known, err)
+		}
+		if _, known, err := readFacts(b, int(facts[0])+1); known || err != nil {
+			t.Fatalf("facts of entries made in another way: %v, %v", known, err)
+		}
+		if _, known, err := readFacts(appendVersion(nil, &want, nil, "Patient", "a"), 0); known || err != nil {
+			t.Fatalf("facts of a version without: %v, %v", known, err)
 		}
 		c := current{7, want}
 		if got, err := readCurrent(c.append(nil)); err != nil || got != c {

@@ -271,7 +271,7 @@ func (e *eraser) stageDoc(batch *lsm.Batch, d *eraseDoc) error {
 // stageStub leaves the type, which the number of resources goes by, and no id.
 func (e *eraser) stageStub(batch *lsm.Batch, d *eraseDoc) error {
 	stub := d.stub(d.change)
-	return batch.Set(docKey(tagVersion, d.doc), appendVersion(nil, &stub, d.resourceType, ""), nil)
+	return batch.Set(docKey(tagVersion, d.doc), appendVersion(nil, &stub, nil, d.resourceType, ""), nil)
 }
 
 // stageTerms takes the docs out of the lists of their terms.

@@ -45,7 +45,11 @@ func (h *header) body(json []byte) fhir.Body {
 	return fhir.Body{JSON: json, At: h.at, Form: h.form}
 }
 
-// append writes: op (2 bits), born (1), form (2), codec (3); then number, prev,
+// hasFacts is the bit of a v record's first byte that says that facts follow
+// the header.
+const hasFacts = 1 << 7
+
+// append writes: op (2 bits), born (1), form (2), codec (2); then number, prev,
 // micros and at as varints.
 func (h *header) append(b []byte) []byte {
 	flags := byte(h.op)&3 | byte(h.form)&3<<3 | byte(h.codec)<<5
@@ -113,7 +117,7 @@ func (d *decoder) header() header {
 		op:     store.OpKind(flags & 3),
 		born:   flags&(1<<2) != 0,
 		form:   fhir.MetaForm(flags >> 3 & 3),
-		codec:  codec.Codec(flags >> 5),
+		codec:  codec.Codec(flags >> 5 & 3),
 		number: d.uvarint(),
 		prev:   doc(d.uvarint()),
 		micros: d.varint(),
@@ -121,9 +125,16 @@ func (d *decoder) header() header {
 	}
 }
 
-// appendVersion writes the value of a v key.
-func appendVersion(b []byte, h *header, resourceType, id string) []byte {
+// appendVersion writes the value of a v key. Facts are nil where there can be
+// none.
+func appendVersion(b []byte, h *header, facts []byte, resourceType, id string) []byte {
+	start := len(b)
 	b = h.append(b)
+	if facts != nil {
+		b[start] |= hasFacts
+		b = binary.AppendUvarint(b, uint64(len(facts)))
+		b = append(b, facts...)
+	}
 	b = binary.AppendUvarint(b, uint64(len(resourceType)))
 	b = append(b, resourceType...)
 	return append(b, id...)
@@ -131,12 +142,37 @@ func appendVersion(b []byte, h *header, resourceType, id string) []byte {
 
 func readVersion(b []byte) (h header, resourceType, id string, err error) {
 	d := decoder{b: b}
-	h = d.header()
+	h, _ = d.version()
 	resourceType = string(d.bytes(d.uvarint()))
 	if d.bad {
 		return header{}, "", "", errRecord
 	}
 	return h, resourceType, string(d.b), nil
+}
+
+// version reads a header and the facts behind it, nil where there are none.
+func (d *decoder) version() (h header, facts []byte) {
+	follow := len(d.b) > 0 && d.b[0]&hasFacts != 0
+	h = d.header()
+	if follow {
+		facts = d.bytes(d.uvarint())
+	}
+	return h, facts
+}
+
+// readFacts returns the facts of a v record. They are not known where there are
+// none, or where entries were made in another way than entriesVersion.
+func readFacts(b []byte, entriesVersion int) (facts []byte, known bool, err error) {
+	d := decoder{b: b}
+	_, d.b = d.version()
+	if d.bad {
+		return nil, false, errRecord
+	}
+	if d.b == nil {
+		return nil, false, nil
+	}
+	known = d.uvarint() == uint64(entriesVersion)
+	return d.b, known && !d.bad, nil
 }
 
 // A current is the value of an r key: a resource's newest version.

@@ -167,13 +167,13 @@ func (b *backfill) number(ctx context.Context, chunk []replayed) ([][]posting.Te
 			return nil, err
 		}
 		for _, e := range chunk[i].entries {
-			if _, ok := b.store.params.number(e.Param); !ok && !slices.Contains(fresh, e.Param) {
+			if b.store.unknown(e.Param) && !slices.Contains(fresh, e.Param) {
 				fresh = append(fresh, e.Param)
 			}
 		}
 	}
 	if len(fresh) > 0 {
-		if err := b.store.alone(ctx, func() error { return b.store.assign(fresh) }); err != nil {
+		if err := b.store.alone(ctx, func() error { return b.store.admit(fresh) }); err != nil {
 			return nil, err
 		}
 	}
@@ -185,6 +185,28 @@ func (b *backfill) number(ctx context.Context, chunk []replayed) ([][]posting.Te
 		}
 	}
 	return terms, nil
+}
+
+// unknown reports whether a parameter has no number, or one whose facts count
+// as complete, which they are no longer after a backfill.
+func (s *Store) unknown(p *search.Param) bool {
+	number, ok := s.params.number(p)
+	return !ok || factual(p) && !slices.Contains(s.params.table.Load().backfilled, number)
+}
+
+// admit makes parameters ready for entries of versions that are stored already.
+func (s *Store) admit(list []*search.Param) error {
+	if err := s.assign(list); err != nil {
+		return err
+	}
+	for _, p := range list {
+		if factual(p) {
+			if err := s.markBackfilled(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // flush merges the head into the files and begins another one.

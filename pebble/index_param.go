@@ -34,6 +34,8 @@ type paramTable struct {
 	// cache is names by *search.Param. Where a name goes, the next table has
 	// another one.
 	cache *sync.Map
+	// backfilled are the numbers of parameters whose facts are not complete.
+	backfilled []uint16
 }
 
 func loadParams(db *lsm.DB) (*params, error) {
@@ -60,7 +62,7 @@ func loadParams(db *lsm.DB) (*params, error) {
 	for _, number := range names {
 		p.last = max(p.last, int(number))
 	}
-	p.table.Store(&paramTable{names, &sync.Map{}})
+	p.table.Store(&paramTable{names: names, cache: &sync.Map{}})
 	return p, it.Close()
 }
 
@@ -105,7 +107,7 @@ func (p *params) forget(gone []string) {
 	for _, name := range gone {
 		delete(names, name)
 	}
-	p.table.Store(&paramTable{names, &sync.Map{}})
+	p.table.Store(&paramTable{names: names, cache: &sync.Map{}, backfilled: p.table.Load().backfilled})
 }
 
 // A numbering assigns numbers inside one batch: others see them when the batch
@@ -154,7 +156,7 @@ func (n *numbering) publish() {
 	names := maps.Clone(old.names)
 	maps.Copy(names, n.fresh)
 	n.params.last += len(n.fresh)
-	n.params.table.Store(&paramTable{names, old.cache})
+	n.params.table.Store(&paramTable{names: names, cache: old.cache, backfilled: old.backfilled})
 	n.fresh = nil
 }
 

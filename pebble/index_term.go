@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"bytes"
+	"context"
 	"errors"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -91,6 +92,42 @@ func (t *terms) gatherKey(g *posting.Gather, param uint16, key []byte, only *seg
 		}
 		return true, err
 	})
+}
+
+// gatherKeys adds the docs of keys that are in order, with one iterator.
+func (t *terms) gatherKeys(ctx context.Context, g *posting.Gather, param uint16, keys [][]byte, only *segmentSet) error {
+	for _, h := range t.heads {
+		if p := h.Param(param); p != nil {
+			for _, key := range keys {
+				g.AddDocs(p.Get(key))
+			}
+		}
+	}
+	it, err := t.iterator(param)
+	if err != nil {
+		return err
+	}
+	var from []byte
+	for _, key := range keys {
+		if err = ctx.Err(); err != nil {
+			break
+		}
+		t.keys++
+		from = termKey(from[:0], param, key, 0)
+		for ok := it.SeekGE(from); ok && err == nil; ok = it.Next() {
+			found, segment := splitTerm(it.Key())
+			if !bytes.HasPrefix(found, key) {
+				break
+			}
+			if len(found) == len(key) && only.has(segment) {
+				err = g.Add(segment, it.Value())
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	return errors.Join(err, it.Error(), it.Close())
 }
 
 // lists calls fn with the lists of one key, segment by segment.

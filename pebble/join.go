@@ -1,7 +1,9 @@
 package pebble
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -22,29 +24,41 @@ func (e *evaluation) chain(n search.Chain, within *roaring.Bitmap) (*roaring.Bit
 	if err != nil {
 		return nil, err
 	}
+	keys, err := e.references(inner)
+	if err != nil {
+		return nil, err
+	}
 	var g posting.Gather
-	only := segmentsOf(within)
-	for it := inner.Iterator(); it.HasNext(); {
-		if err := e.ctx.Err(); err != nil {
-			return nil, err
-		}
-		h, resourceType, id, err := e.store.header(doc(it.Next()))
-		if err != nil {
-			return nil, err
-		}
-		if h.erased() {
-			continue
-		}
-		if err := e.terms.gatherKey(&g, number, search.ReferenceKey(resourceType, id), only); err != nil {
-			return nil, err
-		}
+	if err := e.terms.gatherKeys(e.ctx, &g, number, keys, segmentsOf(within)); err != nil {
+		return nil, err
 	}
 	return g.Bitmap(), nil
 }
 
+// references are the keys, in order, of references to the resources of a set.
+func (e *evaluation) references(set *roaring.Bitmap) (keys [][]byte, err error) {
+	r := scan{store: e.store}
+	defer func() { err = errors.Join(err, r.close()) }()
+	keys = make([][]byte, 0, set.GetCardinality())
+	for it := set.Iterator(); it.HasNext(); {
+		if err := e.ctx.Err(); err != nil {
+			return nil, err
+		}
+		h, resourceType, id, err := r.header(doc(it.Next()))
+		if err != nil {
+			return nil, err
+		}
+		if !h.erased() {
+			keys = append(keys, search.ReferenceKey(resourceType, id))
+		}
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	return keys, nil
+}
+
 // has finds the docs that a resource for which the inner condition holds
 // refers to.
-func (e *evaluation) has(resourceType string, n search.Has) (*roaring.Bitmap, error) {
+func (e *evaluation) has(resourceType string, n search.Has) (_ *roaring.Bitmap, err error) {
 	number, ok := e.store.params.number(n.Param)
 	if !ok {
 		e.trace.Note(store.NotIndexed)
@@ -55,13 +69,15 @@ func (e *evaluation) has(resourceType string, n search.Has) (*roaring.Bitmap, er
 		return roaring.New(), err
 	}
 	set := roaring.New()
+	r := scan{store: e.store}
+	defer func() { err = errors.Join(err, r.close()) }()
 	add := func(key []byte) error {
 		target, id, ok := search.ParseReferenceKey(key)
 		if !ok || target != resourceType {
 			return nil
 		}
 		e.terms.keys++
-		c, err := e.store.currentAt(target, id, e.at)
+		c, err := r.currentAt(target, id, e.at)
 		if err == nil && c.doc != 0 && !c.deleted() {
 			set.Add(uint32(c.doc))
 		}
@@ -77,12 +93,14 @@ func (e *evaluation) has(resourceType string, n search.Has) (*roaring.Bitmap, er
 }
 
 // eachKey calls fn with the keys that the docs of a set have for a parameter.
-func (e *evaluation) eachKey(set *roaring.Bitmap, p *search.Param, fn func(key []byte) error) error {
+func (e *evaluation) eachKey(set *roaring.Bitmap, p *search.Param, fn func(key []byte) error) (err error) {
+	r := scan{store: e.store}
+	defer func() { err = errors.Join(err, r.close()) }()
 	for it := set.Iterator(); it.HasNext(); {
 		if err := e.ctx.Err(); err != nil {
 			return err
 		}
-		v, err := e.store.version(doc(it.Next()))
+		v, err := r.version(doc(it.Next()))
 		if errors.Is(err, errErased) {
 			continue
 		}

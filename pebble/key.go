@@ -15,11 +15,12 @@ import (
 //	j                        seal record
 //	m "format"               the format's version, decimal
 //	m "entries"              number of the way entries were made in, decimal
+//	m "back"                 numbers of params whose facts are not complete
 //	m "numbers"              highest param number ever given, decimal, once one was taken away
 //	m "scrub"                key ranges whose erased bytes are still in files
 //	p name                   param number (2 bytes) of a search.Param's Key
 //	r type 0 id              doc and header of the newest version
-//	v doc                    header, type, id
+//	v doc                    header, facts, type, id
 //
 // What a seal writes (d, i, j) is one range, so that the run it ingests
 // overlaps nothing that is still in the engine's memory.
@@ -41,7 +42,8 @@ const (
 //	1  bodies are S2
 //	2  bodies may be S2 with a dictionary
 //	3  versions may be erased
-const storeFormat = 3
+//	4  versions may have facts
+const storeFormat = 4
 
 // segmentBits is the size of a segment, maxDoc the last doc.
 const (
@@ -55,7 +57,11 @@ type doc = posting.Doc
 func formatKey() []byte { return []byte{tagMeta, 'f', 'o', 'r', 'm', 'a', 't'} }
 
 func docKey(tag byte, d doc) []byte {
-	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 9), tag), uint64(d))
+	return appendDocKey(make([]byte, 0, 9), tag, d)
+}
+
+func appendDocKey(b []byte, tag byte, d doc) []byte {
+	return binary.BigEndian.AppendUint64(append(b, tag), uint64(d))
 }
 
 // docOf is the doc of a key that docKey made.

@@ -68,6 +68,9 @@ func (o *Options) setDefaults() {
 	if o.walkSteps == 0 {
 		o.walkSteps = defaultWalkSteps
 	}
+	if o.factSteps == 0 {
+		o.factSteps = defaultFactSteps
+	}
 }
 
 // engineOptions tunes the engine. Memtables are small because only versions
@@ -100,6 +103,9 @@ func (s *Store) start() (err error) {
 		return err
 	}
 	if s.params, err = loadParams(s.db); err != nil {
+		return err
+	}
+	if err := s.loadBackfilled(); err != nil {
 		return err
 	}
 	if err := s.loadLives(); err != nil {

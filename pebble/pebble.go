@@ -57,6 +57,9 @@ type Options struct {
 	// walkSteps is how many keys a sort walks rather than read one resource.
 	// Tests change it.
 	walkSteps int
+	// factSteps is how many keys are walked rather than read the facts of one
+	// resource. Tests change it.
+	factSteps int
 }
 
 // Defaults of Options.
@@ -65,6 +68,7 @@ const (
 	DefaultCacheBytes = 64 << 20
 	defaultByEntries  = 256
 	defaultWalkSteps  = 256
+	defaultFactSteps  = 12
 )
 
 // maxHeadBytes seals a head early where its terms are large.

@@ -3,7 +3,6 @@ package pebble
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"iter"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -59,19 +58,7 @@ func (v *view) Count(ctx context.Context, plan search.Plan) (int, error) {
 // versions reads docs as they are asked for.
 func (v *view) versions(ctx context.Context, docs []doc) iter.Seq2[store.Version, error] {
 	return v.store.sequence(ctx, func(yield func(store.Version, error) bool) error {
-		for _, d := range docs {
-			version, err := v.store.version(d)
-			if errors.Is(err, errErased) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if !yield(version, nil) {
-				return nil
-			}
-		}
-		return nil
+		return v.store.versions(docs, yield)
 	})
 }
 

@@ -122,6 +122,11 @@ func (e *evaluation) match(n search.Terms, within *roaring.Bitmap) (*roaring.Bit
 		e.trace.Note(store.NotIndexed)
 		return roaring.New(), nil
 	}
+	if n.Recheck == nil {
+		if set, done, err := e.filter(n, within); done {
+			return set, err
+		}
+	}
 	set, err := e.terms.union(number, n.Spans, n.Test, within)
 	if err != nil || n.Recheck == nil {
 		return set, err

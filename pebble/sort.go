@@ -12,7 +12,6 @@ import (
 
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
-	"github.com/tarnhealth/tarn/store"
 )
 
 // fewRows is up to how many docs are read to be sorted, where a walk would cost
@@ -33,9 +32,28 @@ func (e *evaluation) ordered(set *roaring.Bitmap, sort []search.SortKey, n int) 
 	case size <= fewRows:
 		e.trace.Note("read of the few")
 		return e.sortRows(set, sort, n)
+	case e.datesAreCheaper(size, sort, n):
+		e.trace.Note("by the dates of the matches")
+		return e.sortRows(set, sort, n)
 	}
 	e.trace.Note("walk of the index")
 	return e.walkInOrder(set, sort, n)
+}
+
+// datesAreCheaper reports whether reading the facts of size docs costs less
+// than a walk until n of them are met, which passes a share of all resources.
+func (e *evaluation) datesAreCheaper(size int, sort []search.SortKey, n int) bool {
+	all := 0
+	for _, k := range sort {
+		for _, p := range k.Params {
+			if _, ok := e.store.facts(nil, p); !ok {
+				return false
+			}
+			count, _ := e.store.live.count(p.Type, e.at)
+			all += count
+		}
+	}
+	return size*e.store.opt.factSteps < all/size*min(n, size)
 }
 
 // walkInOrder walks the keys of the first sort key until n docs are found.
@@ -107,20 +125,22 @@ type row struct {
 }
 
 // sortRows reads every doc of a set and sorts.
-func (e *evaluation) sortRows(set *roaring.Bitmap, sort []search.SortKey, n int) ([]doc, error) {
+func (e *evaluation) sortRows(set *roaring.Bitmap, sort []search.SortKey, n int) (_ []doc, err error) {
 	rows := make([]row, 0, set.GetCardinality())
+	r := rowReader{scan: &scan{store: e.store}, sort: sort}
+	defer func() { err = errors.Join(err, r.scan.close()) }()
 	for it := set.Iterator(); it.HasNext(); {
 		if err := e.ctx.Err(); err != nil {
 			return nil, err
 		}
-		r, err := e.row(doc(it.Next()), sort)
+		made, err := r.row(doc(it.Next()))
 		if errors.Is(err, errErased) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, r)
+		rows = append(rows, made)
 	}
 	slices.SortFunc(rows, func(a, b row) int { return compareRows(&a, &b, sort) })
 	docs := make([]doc, min(n, len(rows)))
@@ -130,50 +150,71 @@ func (e *evaluation) sortRows(set *roaring.Bitmap, sort []search.SortKey, n int)
 	return docs, nil
 }
 
-func (e *evaluation) row(d doc, sort []search.SortKey) (row, error) {
-	r := row{doc: d}
-	bodies := slices.ContainsFunc(sort, func(k search.SortKey) bool { return k.Params != nil })
-	if !bodies {
-		h, _, id, err := e.store.header(d)
-		if err == nil && h.erased() {
-			err = errErased
-		}
-		r.id = id
-		return r, err
-	}
-	v, err := e.store.version(d)
-	if err != nil {
-		return r, err
-	}
-	r.id = v.ID
-	entries, err := e.store.opt.Extract(v)
-	if err != nil {
-		return r, err
-	}
-	r.keys = make([][]byte, len(sort))
-	for i, k := range sort {
-		r.keys[i] = sortValue(&v, entries, k)
-	}
-	return r, nil
+// A rowReader reads what docs are sorted by: from their facts where those
+// tell, otherwise from their bodies.
+type rowReader struct {
+	scan *scan
+	sort []search.SortKey
+	// doc is the one whose entries are there, 0 for none.
+	doc     doc
+	entries []search.Entry
 }
 
-// sortValue is a resource's least or greatest key of a sort key's parameter.
-func sortValue(v *store.Version, entries []search.Entry, k search.SortKey) (best []byte) {
-	for _, p := range k.Params {
-		if p.Type != v.Type {
-			continue
-		}
-		span := search.SortSpan(p)
-		for _, entry := range entries {
-			if entry.Param.Code != p.Code || entry.Param.Type != p.Type || !span.Contains(entry.Key) {
+func (r *rowReader) row(d doc) (row, error) {
+	h, resourceType, id, err := r.scan.header(d)
+	if err == nil && h.erased() {
+		err = errErased
+	}
+	if err != nil {
+		return row{}, err
+	}
+	made := row{doc: d, id: id, keys: make([][]byte, len(r.sort))}
+	for i, k := range r.sort {
+		for _, p := range k.Params {
+			if p.Type != resourceType {
 				continue
 			}
-			if order := bytes.Compare(entry.Key, best); best == nil || order < 0 && !k.Desc || order > 0 && k.Desc {
-				best = entry.Key
+			span := search.SortSpan(p)
+			err := r.keys(d, p, func(key []byte) {
+				best := made.keys[i]
+				order := bytes.Compare(key, best)
+				if span.Contains(key) && (best == nil || order < 0 && !k.Desc || order > 0 && k.Desc) {
+					made.keys[i] = append(best[:0], key...)
+				}
+			})
+			if err != nil {
+				return row{}, err
 			}
 		}
 	}
-	return best
+	return made, nil
+}
+
+// keys calls fn with a doc's keys of a parameter.
+func (r *rowReader) keys(d doc, p *search.Param, fn func(key []byte)) error {
+	if reader, ok := r.scan.store.facts(r.scan, p); ok {
+		found, err := reader.each(d, fn)
+		if err == nil && !found {
+			err = errErased
+		}
+		return err
+	}
+	if r.doc != d {
+		v, err := r.scan.version(d)
+		if err != nil {
+			return err
+		}
+		if r.entries, err = r.scan.store.opt.Extract(v); err != nil {
+			return err
+		}
+		r.doc = d
+	}
+	for _, entry := range r.entries {
+		if entry.Param.Code == p.Code && entry.Param.Type == p.Type {
+			fn(entry.Key)
+		}
+	}
+	return nil
 }
 
 func compareRows(a, b *row, sort []search.SortKey) int {

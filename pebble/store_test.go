@@ -15,13 +15,13 @@ import (
 type storeDisk struct {
 	fs  vfs.FS
 	dir string
-	// seal, byEntries and walkSteps are in Options.
-	seal, byEntries, walkSteps int
+	// seal, byEntries, walkSteps and factSteps are in Options.
+	seal, byEntries, walkSteps, factSteps int
 }
 
 func (d storeDisk) Open(t *testing.T, opt storetest.Options) store.Store {
 	t.Helper()
-	s, err := Open(d.dir, Options{FS: d.fs, Extract: opt.Extract, Now: opt.Now, Retention: opt.Retention, SealDocs: d.seal, byEntries: d.byEntries, walkSteps: d.walkSteps})
+	s, err := Open(d.dir, Options{FS: d.fs, Extract: opt.Extract, Now: opt.Now, Retention: opt.Retention, SealDocs: d.seal, byEntries: d.byEntries, walkSteps: d.walkSteps, factSteps: d.factSteps})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,9 +58,10 @@ func (fs *crashFS) crash() *crashFS {
 }
 
 // TestStore runs the suite in memory: sealing rarely, and all the time with
-// every sort and reverse chain by the index.
+// every sort and reverse chain by the index; and with every sort and range of
+// dates by facts.
 func TestStore(t *testing.T) {
-	for name, disk := range map[string]storeDisk{"head": {walkSteps: 1}, "seals": {seal: 7, byEntries: 1}} {
+	for name, disk := range map[string]storeDisk{"head": {walkSteps: 1}, "seals": {seal: 7, byEntries: 1}, "facts": {seal: 7, factSteps: -1 << 40}} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Test(t, func(*testing.T) storetest.Disk {
 				disk.fs, disk.dir = &crashFS{MemFS: vfs.NewCrashableMem()}, "store"

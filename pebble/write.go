@@ -22,6 +22,8 @@ type group struct {
 	numbers numbering
 	// currents are the newest versions of what the group wrote.
 	currents map[resource]current
+	// facts is memory to make those of a version in.
+	facts []byte
 	// done is closed when the finisher has run the one request, which is
 	// alone; nil for a group of commits.
 	done chan struct{}
@@ -207,7 +209,14 @@ func (s *Store) stageOp(g *group, op *store.Op, p *packedBody, micros int64) (st
 	if op.Kind != store.OpDelete {
 		next.codec, next.at, next.form = p.codec, op.Body.At, op.Body.Form
 	}
-	if err := g.put(op, &next, p.bytes); err != nil {
+	var facts []byte
+	if op.Kind != store.OpDelete {
+		if facts, err = s.appendFacts(g.facts[:0], &g.numbers, op.Entries); err != nil {
+			return store.Version{}, err
+		}
+		g.facts = facts
+	}
+	if err := g.put(op, &next, p.bytes, facts); err != nil {
 		return store.Version{}, err
 	}
 	if err := s.indexOp(g, op, &next); err != nil {
@@ -242,8 +251,8 @@ func makeVersion(d doc, h *header, resourceType, id string, json []byte) store.V
 }
 
 // put adds the records of one version.
-func (g *group) put(op *store.Op, c *current, packed []byte) error {
-	value := appendVersion(nil, &c.header, op.Type, op.ID)
+func (g *group) put(op *store.Op, c *current, packed, facts []byte) error {
+	value := appendVersion(nil, &c.header, facts, op.Type, op.ID)
 	if err := g.batch.Set(docKey(tagVersion, c.doc), value, nil); err != nil {
 		return err
 	}
