@@ -153,6 +153,10 @@ func (c *custom) become(m *meaning) {
 	case c.Ready != nil && reflect.DeepEqual(c.Ready.Def, m.Def):
 		c.drop(c.Next)
 		c.Next, c.progress = nil, progress{}
+	case len(m.Def.Bases) == 0: // the release's own parameters serve it
+		c.drop(c.Ready)
+		c.drop(c.Next)
+		c.Ready, c.Next, c.progress = m, nil, progress{}
 	default:
 		c.drop(c.Next)
 		c.Next, c.progress = m, progress{}

@@ -72,6 +72,9 @@ type SearchParameter struct {
 	// Bases are the resource types that the parameter of a data store applies
 	// to, Base among them; nil for the parameters of a release.
 	Bases []string
+	// Served are further resource types that a data store's parameter names,
+	// on which the release's own parameter of that code means the same.
+	Served []string
 	// Rules are what a data store's parameter demands of searches; nil for
 	// nothing.
 	Rules *Rules

@@ -8,7 +8,7 @@ import "strings"
 // the concrete resource types. It is "" where no part applies.
 func PartsFor(expression, base string, isResource func(name string) bool) string {
 	var parts []string
-	for _, part := range splitUnion(expression) {
+	for _, part := range SplitUnion(expression) {
 		word := strings.TrimLeft(part, "( ")
 		if end := strings.IndexFunc(word, func(r rune) bool { return r != '_' && (r < 'A' || r > 'z') }); end >= 0 {
 			word = word[:end]
@@ -20,8 +20,8 @@ func PartsFor(expression, base string, isResource func(name string) bool) string
 	return strings.Join(parts, " | ")
 }
 
-// splitUnion splits an expression at the "|" outside brackets and strings.
-func splitUnion(expression string) []string {
+// SplitUnion splits a FHIRPath expression at the "|" outside brackets and strings.
+func SplitUnion(expression string) []string {
 	var parts []string
 	depth, start, quoted := 0, 0, false
 	for i := 0; i < len(expression); i++ {

@@ -68,6 +68,9 @@ func describeState(s *datastore.ParamState) parameter {
 	for _, t := range s.Types {
 		p.add(parameter{Name: "type", Code: t})
 	}
+	for _, t := range s.Served {
+		p.add(parameter{Name: "served", Code: t})
+	}
 	p.add(parameter{Name: "state", Code: string(s.State)}, parameter{Name: "usable", Boolean: &s.Usable})
 	p.add(parameter{Name: "done", Integer: &s.Done}, parameter{Name: "total", Integer: &s.Total})
 	if !s.Started.IsZero() {

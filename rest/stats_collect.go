@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -15,8 +16,7 @@ import (
 type statsGroup struct {
 	sample
 	code fhir.Node
-	// unit and its code, of the first value.
-	unit, unitSystem, unitCode string
+	statsUnit // of the first value: others are converted to it
 }
 
 // collecting gathers measurements by code.
@@ -81,12 +81,13 @@ func (c *collecting) take(n fhir.Node, when time.Time) error {
 	if err != nil || math.Abs(asFloat(d)) > 1e60 {
 		return nil
 	}
-	unit, system, code := value.TextOf("unit"), value.TextOf("system"), value.TextOf("code")
+	u := unitOf(value)
 	if len(g.values) == 0 {
-		g.unit, g.unitSystem, g.unitCode = unit, system, code
+		g.statsUnit = u
 	}
-	if code != g.unitCode || system != g.unitSystem || code == "" && unit != g.unit {
-		return fhir.Errorf(fhir.KindUnprocessable, "the values of %s have different units, %q and %q, so that they have no common statistics; narrow the request by period", codeText(g.code), g.unitCode+g.unit, code+unit)
+	d, ok := u.convert(d, g.statsUnit)
+	if !ok {
+		return fhir.Errorf(fhir.KindUnprocessable, "the values of %s are in %q and %q, which cannot be converted into one another, so that they have no common statistics; narrow the request by period", codeText(g.code), cmp.Or(g.unitCode, g.unit), cmp.Or(u.unitCode, u.unit))
 	}
 	g.add(d, when)
 	return nil

@@ -29,8 +29,8 @@ type Custom struct {
 }
 
 // ReadDefinition reads a SearchParameter resource. An expression that does not
-// compile, a code that a type has already, and what the resource type's
-// definition cannot mean are errors of KindUnprocessable, with an issue for
+// compile, a code that a type has already with another meaning, and what the
+// resource type's definition cannot mean are errors of KindUnprocessable, with an issue for
 // each thing that is wrong, located in the resource. A component of a
 // composite that is itself a custom parameter must be one of r's, and so must
 // the parameter that a definition with the same URL replaces.

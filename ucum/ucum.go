@@ -107,6 +107,24 @@ func (u *Unit) ToBase(n *big.Int, e int) (digits *big.Int, exponent int) {
 	return quotient(num, den, e)
 }
 
+// Convert gives x of the unit in another one, exactly; nil where the two cannot
+// be compared.
+func (u *Unit) Convert(x *big.Rat, to *Unit) *big.Rat {
+	if u.Base != to.Base {
+		return nil
+	}
+	y := new(big.Rat).Set(x)
+	if u.offset != nil {
+		y.Add(y, u.offset)
+	}
+	y.Mul(y, u.factor)
+	y.Quo(y, to.factor)
+	if to.offset != nil {
+		y.Sub(y, to.offset)
+	}
+	return y
+}
+
 // quotient is num / den × 10^e, cut after the digits of precision.
 func quotient(num, den *big.Int, e int) (*big.Int, int) {
 	if scale := precision + decimals(den) - decimals(num); scale > 0 {

@@ -154,6 +154,23 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+func TestConvert(t *testing.T) {
+	for _, tt := range []struct{ x, from, to, want string }{
+		{"60", "mg", "g", "3/50"}, {"98.6", "[degF]", "Cel", "37"}, {"37", "Cel", "[degF]", "493/5"}, {"1", "g", "mL", ""},
+		{"120", "mm[Hg]", "mm[Hg]", "120"}, {"1", "[lb_av]", "kg", "45359237/100000000"}, {"5", "Cel", "K", "5563/20"},
+	} {
+		from, to, x := Lookup([]byte(tt.from)), Lookup([]byte(tt.to)), new(big.Rat)
+		x.SetString(tt.x)
+		got := ""
+		if y := from.Convert(x, to); y != nil {
+			got = y.RatString()
+		}
+		if got != tt.want {
+			t.Errorf("%s %s is %q %s; want %q", tt.x, tt.from, got, tt.to, tt.want)
+		}
+	}
+}
+
 func TestDecimals(t *testing.T) {
 	for _, text := range []string{"0", "1", "9", "10", "99", "100", "999999999999999999999", "1000000000000000000000", "-1000", "-999", "18446744073709551616"} {
 		n, _ := new(big.Int).SetString(text, 10)

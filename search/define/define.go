@@ -53,6 +53,7 @@ type reader struct {
 // Read reads a SearchParameter. The error, of KindUnprocessable, has an issue
 // for each thing that is wrong, with its place in the resource. Of the result,
 // Base is the first of Bases, and Expression the whole one: For cuts it down.
+// Bases is empty where the release's own parameters serve all of them.
 func Read(s *Scope, root fhir.Node) (*definition.SearchParameter, error) {
 	if !root.Exists() || root.Type().Name != "SearchParameter" {
 		return nil, fhir.Errorf(fhir.KindInvalid, "the resource is not a SearchParameter")
@@ -61,7 +62,7 @@ func Read(s *Scope, root fhir.Node) (*definition.SearchParameter, error) {
 	r.identity()
 	r.bases()
 	r.rules()
-	if len(r.issues) == 0 {
+	if len(r.issues) == 0 && len(r.def.Bases) > 0 {
 		r.targets()
 		r.expression()
 	}
@@ -89,9 +90,6 @@ func (r *reader) identity() {
 	r.def.URL = r.required("url")
 	r.def.Description, _, _ = strings.Cut(strings.TrimSpace(r.root.TextOf("description")), "\n")
 	code := r.required("code")
-	if code != "" && !codeForm.MatchString(code) {
-		r.fail("code", "%q cannot be the code of a search parameter here: it is a letter and up to 63 letters, digits, - and _", code)
-	}
 	r.def.Code = code
 	name := r.required("type")
 	r.def.Type = types[name]
@@ -114,11 +112,31 @@ func (r *reader) bases() {
 	}
 	slices.Sort(r.def.Bases)
 	r.def.Bases = slices.Compact(r.def.Bases)
+	r.takeNew()
+}
+
+// takeNew leaves of the bases those for which there is something to define: a
+// parameter of the release that means the same there serves the definition.
+func (r *reader) takeNew() {
+	bases := make([]string, 0, len(r.def.Bases))
 	for _, base := range r.def.Bases {
-		if taken := r.Param(base, r.def.Code); taken != nil && (taken.URL != r.def.URL || taken.Bases == nil) {
+		taken := r.Param(base, r.def.Code)
+		switch {
+		case taken == nil || taken.Bases != nil && taken.URL == r.def.URL:
+			bases = append(bases, base)
+			continue
+		case taken.Bases != nil:
 			r.fail("code", "%s has a search parameter %s already, which %s defines", base, r.def.Code, taken.URL)
 			return
 		}
+		if difference := r.same(taken, base); difference != "" {
+			r.fail("code", "%s has a search parameter %s already, which %s defines, %s", base, r.def.Code, taken.URL, difference)
+			return
+		}
+		r.def.Served = append(r.def.Served, base)
+	}
+	if r.def.Bases = bases; len(bases) > 0 && r.def.Code != "" && !codeForm.MatchString(r.def.Code) {
+		r.fail("code", "%q cannot be the code of a search parameter here: it is a letter and up to 63 letters, digits, - and _", r.def.Code)
 	}
 }
 

@@ -111,9 +111,12 @@ func checkSame(t *testing.T, set *definition.Set, scope *define.Scope, def *defi
 }
 
 // parameters are the SearchParameters of R4's package, by file name.
-func parameters(t *testing.T) map[string][]byte {
+func parameters(t *testing.T) map[string][]byte { return parametersIn(t, core) }
+
+// parametersIn are the SearchParameter files of a package.
+func parametersIn(t *testing.T, file string) map[string][]byte {
 	t.Helper()
-	data, err := os.ReadFile(core)
+	data, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
 		t.Skip("../../../shared/data is absent")
 	}
