@@ -52,9 +52,6 @@ func (s *Store) Registry() *search.Registry { return s.params.now.Load().query }
 // Base is the data store's base URL without a trailing slash.
 func (s *Store) Base() string { return s.base }
 
-// PageKey is the secret that page links of the data store are signed with.
-func (s *Store) PageKey() []byte { return s.pageKey }
-
 // Parse reads a resource in JSON against the data store's definitions.
 func (s *Store) Parse(src []byte) (*fhir.Tree, error) {
 	return fhir.Parse(s.Definitions().Schema, src, fhir.DefaultLimits)

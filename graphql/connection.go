@@ -75,7 +75,7 @@ func (x *execution) resume(c *connection, token given) (err error) {
 	if len(c.use.args) > 1 {
 		return errorAt(token.at, "with a cursor there can be no other arguments: it has those of its search")
 	}
-	if c.place, err = parseCursor(x.ds.PageKey(), token.text()); err != nil {
+	if c.place, err = parseCursor(x.view.Cursors(), token.text()); err != nil {
 		return wrap(err, token.at, nil)
 	}
 	if c.place.Type != c.use.resource.Name {
@@ -162,7 +162,7 @@ func (c *connection) part(x *execution, u *use) ([]item, error) {
 	if !ok {
 		return nil, nil
 	}
-	return []item{{leaf: textValue(place.token(x.ds.PageKey())), typ: "id"}}, nil
+	return []item{{leaf: textValue(place.token(x.view.Cursors())), typ: "id"}}, nil
 }
 
 // load reads the matches, once.
@@ -200,3 +200,5 @@ func (e edge) part(u *use) ([]item, error) {
 }
 
 var errCursor = fhir.Errorf(fhir.KindInvalid, "this cursor was not made by this server, or was changed; take first, previous or next of a Connection as it is")
+
+var errCursorCaller = fhir.Errorf(fhir.KindForbidden, "this cursor was made for another caller; begin the search again")

@@ -1,11 +1,10 @@
 package graphql
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
+	"errors"
 
+	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -53,32 +52,24 @@ func (c *cursor) next(result store.Result) {
 	c.Offset, c.After, c.Before = c.Offset+result.Len, result.Next, before
 }
 
-// macSize is the length of the HMAC-SHA256 that a token ends with.
-const macSize = 16
+// cursorOf is what cursors are sealed for; the search is in them.
+const cursorOf = "graphql"
 
-// token is the cursor as text. It is signed, so that a client can neither make
+// token is the cursor as text. It is sealed, so that a client can neither make
 // one nor change what it asks for.
-func (c *cursor) token(key []byte) string {
+func (c *cursor) token(cursors datastore.Cursors) string {
 	b, _ := json.Marshal(c) // strings, numbers and bytes only
-	return base64.RawURLEncoding.EncodeToString(append(b, cursorMAC(key, b)...))
+	return cursors.Seal(cursorOf, b)
 }
 
-func parseCursor(key []byte, token string) (cursor, error) {
+func parseCursor(cursors datastore.Cursors, token string) (cursor, error) {
 	var c cursor
-	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(b) < macSize {
-		return c, errCursor
+	b, err := cursors.Open(cursorOf, token)
+	if errors.Is(err, datastore.ErrCursorCaller) {
+		return c, errCursorCaller
 	}
-	body, mac := b[:len(b)-macSize], b[len(b)-macSize:]
-	if !hmac.Equal(mac, cursorMAC(key, body)) || json.Unmarshal(body, &c) != nil {
+	if err != nil || json.Unmarshal(b, &c) != nil {
 		return c, errCursor
 	}
 	return c, nil
-}
-
-func cursorMAC(key, body []byte) []byte {
-	m := hmac.New(sha256.New, key)
-	m.Write([]byte("graphql cursor\x00"))
-	m.Write(body)
-	return m.Sum(nil)[:macSize]
 }

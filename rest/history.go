@@ -78,7 +78,7 @@ func (r *request) parseHistory() (*historyPage, error) {
 	if p.shape, err = r.shape(r.types()...); err != nil || token == "" {
 		return p, err
 	}
-	t, err := parseToken(r.store.PageKey(), token, pageOfHistory, p.identity())
+	t, err := parseToken(r.cursors(), token, pageOfHistory, p.identity())
 	p.token, p.place = token, t
 	if at := t.cursor(); p.oldestFirst {
 		p.after = cursorTime(at)

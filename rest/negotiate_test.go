@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -173,11 +174,11 @@ func TestSplitPath(t *testing.T) {
 // FuzzPageToken: no text but one that pageToken made is taken for a token.
 func FuzzPageToken(f *testing.F) {
 	f.Add("AQAAAAAAAAAA", "Patient?a=b")
-	f.Add(makeToken([]byte("key"), pageToken{kind: pageOfSearch, t: 7, number: 2, cursors: [][]byte{[]byte("x"), []byte("")}}, "a"), "a")
+	f.Add(makeToken(datastore.NewCursors([]byte("key"), ""), pageToken{kind: pageOfSearch, t: 7, number: 2, cursors: [][]byte{[]byte("x"), []byte("")}}, "a"), "a")
 	f.Add("", "")
 	f.Fuzz(func(t *testing.T, text, of string) {
-		if p, err := parseToken([]byte("key"), text, pageOfSearch, of); err == nil {
-			if makeToken([]byte("key"), p, of) != text {
+		if p, err := parseToken(datastore.NewCursors([]byte("key"), ""), text, pageOfSearch, of); err == nil {
+			if makeToken(datastore.NewCursors([]byte("key"), ""), p, of) != text {
 				t.Fatalf("%q is taken for a token", text)
 			}
 		}

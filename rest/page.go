@@ -1,13 +1,12 @@
 package rest
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"net/url"
 	"strings"
 
+	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -16,13 +15,12 @@ import (
 // pageParam is the query parameter that makes a link the link of a page.
 const pageParam = "_page"
 
-// A pageToken says where a page begins. It is sent as base64url of
+// A pageToken says where a page begins. It is sent sealed (datastore.Cursors),
+// for one search of one caller, as
 //
-//	kind(1) T(8, big-endian) number(uvarint) cursors HMAC-SHA256(16)
+//	kind(1) T(8, big-endian) number(uvarint) cursors
 //
-// where each cursor is its length (uvarint) and its bytes, and the HMAC also
-// covers what the page belongs to: the path and the canonical query. So a
-// client can neither make a token nor take one to another search.
+// where each cursor is its length (uvarint) and its bytes.
 type pageToken struct {
 	kind byte
 	t    store.T
@@ -41,7 +39,6 @@ const (
 
 const (
 	tokenHead = 9
-	tokenTail = 16
 	// maxCursors bounds the bytes that a token has of earlier pages.
 	maxCursors = 600
 )
@@ -80,27 +77,31 @@ func (p pageToken) cursor() []byte {
 	return p.cursors[0]
 }
 
-// makeToken encodes a page token; of names what the page belongs to.
-func makeToken(key []byte, p pageToken, of string) string {
+// makeToken encodes a page token; of names what the page belongs to: the path
+// and the canonical query.
+func makeToken(cursors datastore.Cursors, p pageToken, of string) string {
 	b := binary.BigEndian.AppendUint64([]byte{p.kind}, uint64(p.t))
 	b = binary.AppendUvarint(b, uint64(p.number))
 	for _, c := range p.cursors {
 		b = append(binary.AppendUvarint(b, uint64(len(c))), c...)
 	}
-	return base64.RawURLEncoding.EncodeToString(append(b, tokenMAC(key, b, of)...))
+	return cursors.Seal(of, b)
 }
 
 // parseToken decodes a token and checks that it is one that makeToken made.
-func parseToken(key []byte, text string, kind byte, of string) (pageToken, error) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err == nil && len(b) > tokenHead+tokenTail {
-		body, mac := b[:len(b)-tokenTail], b[len(b)-tokenTail:]
-		if hmac.Equal(mac, tokenMAC(key, body, of)) && body[0] == kind {
-			return readToken(body), nil
-		}
+func parseToken(cursors datastore.Cursors, text string, kind byte, of string) (pageToken, error) {
+	body, err := cursors.Open(of, text)
+	switch {
+	case errors.Is(err, datastore.ErrCursorCaller):
+		return pageToken{}, fhir.Errorf(fhir.KindForbidden, "this page link was made for another caller; repeat the search without %s", pageParam).At("http." + pageParam)
+	case err != nil, len(body) <= tokenHead, body[0] != kind:
+		return pageToken{}, fhir.Errorf(fhir.KindInvalid, "this page link was not made by this server for this search, or was changed; follow the link of a Bundle as it is, or repeat the search without %s", pageParam).At("http." + pageParam)
 	}
-	return pageToken{}, fhir.Errorf(fhir.KindInvalid, "this page link was not made by this server for this search, or was changed; follow the link of a Bundle as it is, or repeat the search without %s", pageParam).At("http." + pageParam)
+	return readToken(body), nil
 }
+
+// cursors are those of the request's caller.
+func (r *request) cursors() datastore.Cursors { return r.store.Cursors(r.access) }
 
 // readToken takes apart what makeToken made.
 func readToken(body []byte) pageToken {
@@ -113,14 +114,6 @@ func readToken(body []byte) pageToken {
 		rest = rest[n+int(size):]
 	}
 	return p
-}
-
-func tokenMAC(key, body []byte, of string) []byte {
-	m := hmac.New(sha256.New, key)
-	m.Write(binary.BigEndian.AppendUint32(nil, uint32(len(body))))
-	m.Write(body)
-	m.Write([]byte(of))
-	return m.Sum(nil)[:tokenTail]
 }
 
 // takePage takes the page token out of a query.
@@ -178,13 +171,13 @@ func (r *request) pageLinks(here pageToken, token string, next []byte, of string
 	if token != "" || next != nil {
 		links = append(links, bundleLink{"first", at("")})
 	}
-	key := r.store.PageKey()
+	cursors := r.cursors()
 	if before, ok := here.previous(); ok {
-		links = append(links, bundleLink{"previous", at(makeToken(key, before, of))})
+		links = append(links, bundleLink{"previous", at(makeToken(cursors, before, of))})
 	}
 	switch {
 	case next != nil:
-		links = append(links, bundleLink{"next", at(makeToken(key, here.next(next), of))})
+		links = append(links, bundleLink{"next", at(makeToken(cursors, here.next(next), of))})
 	case token != "":
 		links = append(links, bundleLink{"last", at(token)})
 	}

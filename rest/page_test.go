@@ -5,12 +5,14 @@ import (
 	"encoding/binary"
 	"reflect"
 	"testing"
+
+	"github.com/tarnhealth/tarn/datastore"
 )
 
 // TestTokensThereAndBack walks a thousand pages forwards and then back as far
 // as the tokens reach, which must stay short.
 func TestTokensThereAndBack(t *testing.T) {
-	key := []byte("key")
+	key := datastore.NewCursors([]byte("key"), "")
 	here := pageToken{kind: pageOfSearch, t: 9}
 	longest := 0
 	pages := []pageToken{here}

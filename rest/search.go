@@ -131,7 +131,7 @@ func (p *searchPage) start(token string) error {
 	if token == "" {
 		return nil
 	}
-	t, err := parseToken(p.r.store.PageKey(), token, pageOfSearch, p.identity())
+	t, err := parseToken(p.r.cursors(), token, pageOfSearch, p.identity())
 	p.t, p.place = t.t, t
 	return err
 }

@@ -180,7 +180,7 @@ func atEntry(err error, index int) error {
 		return err
 	}
 	at := entryPath(index)
-	located := &fhir.Error{Kind: e.Kind, Cause: e.Cause, Issues: slices.Clone(outcomeIssues(e))}
+	located := &fhir.Error{Kind: e.Kind, Headers: e.Headers, Cause: e.Cause, Issues: slices.Clone(outcomeIssues(e))}
 	for i := range located.Issues {
 		x := &located.Issues[i].Expression
 		switch {
