@@ -32,13 +32,29 @@ func (p *historyPage) reversed(view *datastore.View, versions iter.Seq2[store.Ve
 			}
 		}
 		for _, v := range slices.Backward(all) {
-			var err error
-			if !v.Deleted() {
-				v, err = view.VRead(p.r.ctx, v.Type, v.ID, versionID(&v))
+			again, ok, err := p.again(view, &v)
+			if err == nil && !ok {
+				continue
 			}
-			if !yield(v, err) || err != nil {
+			if !yield(again, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// again reads a version of the history once more; ok is false where the caller
+// may see it in the history, but not by itself.
+func (p *historyPage) again(view *datastore.View, v *store.Version) (found store.Version, ok bool, err error) {
+	if v.Deleted() {
+		return *v, true, nil
+	}
+	versions, err := view.History(p.r.ctx, store.History{Type: v.Type, ID: v.ID, Before: v.T + 1})
+	if err != nil {
+		return found, false, err
+	}
+	for found, err := range versions {
+		return found, err == nil && found.T == v.T, err
+	}
+	return found, false, nil
 }
