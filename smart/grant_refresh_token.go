@@ -2,10 +2,12 @@ package smart
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/smart/opaque"
@@ -27,6 +29,50 @@ func isMissing(err error) bool { return errors.Is(err, login.ErrNotFound) }
 // errRefresh is the answer to every wrong refresh token.
 func errRefresh() *oauthError {
 	return refuse(codeInvalidGrant, "the refresh token is unknown, expired, revoked, used, or not of this client")
+}
+
+// namesNoClient reports whether a request says nothing of who sends it.
+func namesNoClient(r *http.Request, p params) bool {
+	for _, name := range []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"} {
+		if p[name] != "" {
+			return false
+		}
+	}
+	return r.Header.Get("Authorization") == ""
+}
+
+// refresher is the public client that a refresh token is of: SMART asks public
+// apps for nothing but the token, and their libraries send nothing else.
+// http://hl7.org/fhir/smart-app-launch/STU2.2/app-launch.html#request-4
+func (s *Service) refresher(r *http.Request, p params) (*Client, error) {
+	if err := s.mayFail(r, ""); err != nil {
+		return nil, err
+	}
+	var grant Grant
+	err := s.db.View(r.Context(), func(tx kv.Tx) error {
+		record, err := refreshTable.Get(tx, opaque.Key(p["refresh_token"]))
+		if err != nil {
+			return err
+		}
+		grant, err = grantTable.Get(tx, record.GrantID)
+		return err
+	})
+	if errors.Is(err, kv.ErrNotFound) {
+		s.failed(r, "")
+		return nil, errRefresh()
+	}
+	if err != nil {
+		return nil, err
+	}
+	record, err := s.clientRecord(r.Context(), grant.ClientID)
+	if err != nil && fhir.KindOf(err) != fhir.KindNotFound {
+		return nil, err
+	}
+	if err != nil || record.Type != Public {
+		s.failed(r, "")
+		return nil, errClient()
+	}
+	return &record.Client, nil
 }
 
 // grantRefresh exchanges a refresh token for new tokens, a new refresh token

@@ -63,7 +63,12 @@ func (s *Service) answerToken(w http.ResponseWriter, r *http.Request) (tokenResp
 		return nil, refuse(codeUnsupportedGrant, "grant_type must be authorization_code, refresh_token or client_credentials")
 	}
 	q := &tokenRequest{r: r, p: p}
-	if q.client, err = s.authenticate(r, p); err != nil {
+	if name == grantRefresh && namesNoClient(r, p) {
+		q.client, err = s.refresher(r, p)
+	} else {
+		q.client, err = s.authenticate(r, p)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if name != grantMint && !q.client.Uses(name) {
