@@ -38,7 +38,7 @@ func Path(server string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := url.PathEscape(u.Scheme + "-" + strings.ToLower(u.Host) + strings.TrimRight(u.Path, "/"))
+	name := url.PathEscape(strings.ReplaceAll(u.Scheme+"-"+strings.ToLower(u.Host)+strings.TrimRight(u.Path, "/"), ":", "_"))
 	return filepath.Join(dir, "tarn", "profiles", name+".json"), nil
 }
 

@@ -17,7 +17,7 @@ import (
 
 func loadCommand() *cobra.Command {
 	opt := load.Options{}
-	var errorsFile string
+	var errorsFile, access string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "load --to URL PATH…",
@@ -31,16 +31,23 @@ practitionerInformation* are loaded first, for the others refer to them.
 
 A load that was stopped goes on where it was when the command is repeated; at
 Ctrl-C it waits for the requests that are on their way.
+The access token is that of --token, or of the client in the server's profile
+(see tarn token).
 Every resource that the server rejects is printed with its reason; the exit
 code is then 3.`,
 		Example: `  tarn load --to http://127.0.0.1:8080/datastore/default/r4 ./bundles
   tarn load --to http://127.0.0.1:8080/datastore/default/r4 Patient.ndjson.gz Observation.ndjson.zst
+  tarn load --to https://fhir.example.org/r4 --token "$TOKEN" ./bundles
   tarn load --to http://127.0.0.1:8080/datastore/default/r4 --errors rejected.ndjson --json ./export`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			opt.Paths = paths
 			if opt.State == "" {
 				opt.State, opt.StateIsTemporary = load.DefaultState(opt.To), true
+			}
+			var err error
+			if opt.Client, err = loadClient(cmd.Context(), opt.To, access, opt.Parallel); err != nil {
+				return failed(err)
 			}
 			return failed(runLoad(cmd, opt, errorsFile, asJSON))
 		},
@@ -53,6 +60,7 @@ code is then 3.`,
 	flags.StringVar(&opt.State, "state", "", "file that remembers what is done, for good (default a file in the user's cache folder that is removed when all is done)")
 	flags.BoolVar(&opt.Restart, "restart", false, "load everything, also what an earlier run did")
 	flags.StringVar(&errorsFile, "errors", "", "write every rejection to this file, as NDJSON")
+	flags.StringVar(&access, "token", "", "access token (default by the server's profile)")
 	flags.BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	_ = cmd.MarkFlagRequired("to") // the flag is there
 	return cmd

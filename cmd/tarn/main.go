@@ -69,11 +69,11 @@ func root() *cobra.Command {
 Exit codes: 0 done, 1 failed, 2 the command line is wrong, 3 the server
 rejected some of the resources that tarn load sent.`,
 		Example: `  tarn serve --demo
-  tarn serve --auth none --data ./tarn-data
+  tarn serve --data ./tarn-data
   tarn load --to http://127.0.0.1:8080/datastore/default/r4 ./bundles`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), loadCommand(), synthCommand(), datastoreCommand(), configCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), loadCommand(), synthCommand(), datastoreCommand(), userCommand(), clientCommand(), keysCommand(), tokenCommand(), configCommand(), versionCommand())
 	return cmd
 }
