@@ -1,0 +1,107 @@
+package browser
+
+import (
+	"bufio"
+	"bytes"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/tarnhealth/tarn/login"
+)
+
+// upstream runs an OpenID Connect provider for the server that it returns.
+func upstream(t *testing.T, change func(*login.Provider)) *server {
+	t.Helper()
+	return newServer(t, func(cfg *login.Config) {
+		provider := exec.Command("node", "upstream.mjs", cfg.BaseURL+"/login/callback/other")
+		var problems bytes.Buffer
+		provider.Stderr = &problems
+		out, err := provider.StdoutPipe()
+		must(t, err)
+		must(t, provider.Start())
+		t.Cleanup(func() {
+			_ = provider.Process.Kill()
+			_ = provider.Wait()
+			if t.Failed() {
+				t.Log(problems.String())
+			}
+		})
+		issuer, err := bufio.NewReader(out).ReadString('\n')
+		if err != nil {
+			t.Fatalf("the upstream provider does not start: %v\n%s", err, problems.String())
+		}
+		p := login.Provider{
+			ID: "other", Name: "Other Health", Issuer: strings.TrimSpace(issuer), ClientID: "tarn", ClientSecret: "of the tests",
+			Claims: login.ClaimMapping{FHIRUser: "fhir"},
+		}
+		change(&p)
+		cfg.Providers = []login.Provider{p}
+	})
+}
+
+// upstreamAs signs in at the provider.
+func (b *tab) upstreamAs(name string) {
+	b.t.Helper()
+	b.says("Upstream provider")
+	b.fill("login", name)
+	b.press("Sign in upstream")
+}
+
+// TestUpstreamCreates signs in somebody new through another provider, in the
+// middle of a launch.
+func TestUpstreamCreates(t *testing.T) {
+	needs(t, fhirClient, "node_modules/oidc-provider")
+	s, b := upstream(t, func(p *login.Provider) { p.Create = true }), newTab(t)
+	b.open(s.standalone("visits"))
+	b.at("/login")
+	b.press("Continue with Other Health")
+	b.upstreamAs("grace")
+	b.at("/auth/patients")
+	b.fill("identifier", "MRN-1")
+	b.press("Search")
+	b.press("Choose Ann Lee")
+	b.press("Go on without a visit")
+	b.press("Allow")
+	b.ready()
+	b.gets(`client.user.read()`, "Practitioner/doc")
+	b.gets(`client.patient.read()`, "Patient/ann")
+
+	b.open(s.home + "/account")
+	b.says("Grace Hopper", "grace@example.org", "You sign in through another provider")
+	b.exit(s)
+	b.open(s.home + "/login")
+	b.press("Continue with Other Health") // where the browser is still signed in
+	b.says("Your account", "Grace Hopper")
+}
+
+// TestUpstreamLinks links an account at another provider to one that is here,
+// and takes the link away.
+func TestUpstreamLinks(t *testing.T) {
+	needs(t, "node_modules/oidc-provider")
+	s, b := upstream(t, func(*login.Provider) {}), newTab(t)
+	b.open(s.home + "/login")
+	b.press("Continue with Other Health")
+	b.upstreamAs("stranger") // whose e-mail address is another's, unverified
+	b.says("Your account at Other Health has no access here.")
+
+	linked := newTab(t)
+	linked.enter(s, "doc")
+	linked.says("Not linked")
+	linked.press("Link Other Health")
+	linked.upstreamAs("grace")
+	linked.says("Linked")
+	linked.exit(s)
+	linked.open(s.home + "/login")
+	linked.press("Continue with Other Health")
+	linked.says("Your account", "Dr. Jane Roe")
+	linked.press("Remove the link to Other Health")
+	linked.says("Not linked")
+
+	third := newTab(t)
+	third.open(s.home + "/login")
+	third.press("Continue with Other Health")
+	third.says("Upstream provider")
+	third.press("Do not")
+	third.says("You did not sign in at Other Health")
+}
