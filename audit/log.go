@@ -86,10 +86,7 @@ func (l *Log) Append(records ...Record) error {
 	}
 	var body, text []byte
 	for i := range records {
-		var err error
-		if text, err = records[i].append(text[:0]); err != nil {
-			return fmt.Errorf("audit: the record cannot be written: %w", err)
-		}
+		text = records[i].append(text[:0])
 		body = appendRecord(body, text)
 	}
 	g, err := l.join(body, len(records))

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 )
 
@@ -72,12 +71,6 @@ type Agent struct {
 
 // Failed reports whether what the record tells of was not done.
 func (r *Record) Failed() bool { return r.Refused || r.Status >= 400 }
-
-// append appends the record's JSON.
-func (r *Record) append(b []byte) ([]byte, error) {
-	text, err := json.Marshal(r)
-	return append(b, text...), err
-}
 
 // A Stored is a record with its number in the log, from 1.
 type Stored struct {
