@@ -47,9 +47,10 @@ var imports = map[string][]string{
 	"store": {"fhir", "definition", "search"},
 	"authz": {"fhir", "definition", "search"},
 
-	"pebble":                   {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/codec", "pebble/internal/engine", "pebble/internal/keyrange", "pebble/internal/posting"},
+	"pebble":                   {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/keyrange", "pebble/internal/posting"},
 	"pebble/record":            {"kv", "pebble/internal/engine"},
 	"pebble/internal/codec":    {"pebble/internal/posting"},
+	"pebble/internal/column":   {"pebble/internal/posting"},
 	"pebble/internal/engine":   {"fhir", "store"},
 	"pebble/internal/keyrange": {"pebble/internal/posting"},
 	"pebble/internal/posting":  {"search"},
@@ -67,6 +68,7 @@ var imports = map[string][]string{
 	"job":     {"kv"},
 	"token":   {"kv", "crypt"},
 	"login":   {"kv", "crypt", "page"},
+	"sigv4":   {"kv", "crypt"},
 	"smart":   {"fhir", "kv", "definition", "search", "store", "authz", "crypt", "token", "login", "page", "datastore", "smart/client", "smart/limit", "smart/opaque", "smart/words"},
 
 	"smart/client": {"fhir", "kv", "token", "smart/opaque"},
@@ -84,6 +86,7 @@ var imports = map[string][]string{
 	"bench/compare": {},
 
 	// Test suites and tools that packages' tests use.
+	"internal/access":      {},
 	"internal/browser":     {},
 	"internal/check":       {},
 	"internal/endtoend":    {},
