@@ -51,6 +51,7 @@ func patientOfSize(n int) string {
 	return `{"resourceType":"Patient","name":[{"text":"` + strings.Repeat("x", n) + `"}]}`
 }
 
+// R14: a body may be so long.
 func TestLargeBody(t *testing.T) {
 	s := newServer(t)
 	c := s.newConversation(t, "large")
@@ -61,6 +62,7 @@ func TestLargeBody(t *testing.T) {
 	c.wantOutcome(t, c.post(t, "/", strings.NewReader(body), "Expect", "100-continue"), 413, "larger than")
 }
 
+// R13, checklist 54: gzip in.
 func TestCompressedBody(t *testing.T) {
 	s := newServer(t, func(o *rest.Options) { o.MaxBody = 1 << 20 })
 	c := s.newConversation(t, "compressed")
@@ -128,6 +130,7 @@ func TestDeepJSON(t *testing.T) {
 	c.wantOutcome(t, res, res.status, "OperationOutcome")
 }
 
+// R14: a URL may be so long.
 func TestLongURL(t *testing.T) {
 	s := newServer(t)
 	c := s.newConversation(t, "long")
@@ -140,7 +143,7 @@ func TestLongURL(t *testing.T) {
 	}
 }
 
-// TestExpiredPage follows a page link when its time is no longer kept.
+// Q6: TestExpiredPage follows a page link when its time is no longer kept.
 func TestExpiredPage(t *testing.T) {
 	s := newServer(t)
 	c := s.newConversation(t, "expired")
@@ -162,6 +165,7 @@ func TestExpiredPage(t *testing.T) {
 {"resourceType":"OperationOutcome","issue":[{"severity":"error","diagnostics":"...expired...repeat the search..."}]}`)
 }
 
+// R68: a Bundle may have so many entries.
 func TestManyEntries(t *testing.T) {
 	s := newServer(t, func(o *rest.Options) { o.MaxEntries = 3 })
 	c := s.newConversation(t, "many")
@@ -175,7 +179,7 @@ func TestManyEntries(t *testing.T) {
 	c.wantOutcome(t, c.post(t, "/", bundle(4)), 422, "more than 3 entries")
 }
 
-// TestConcurrentConditionalCreate asks for one resource many times at once.
+// R23: TestConcurrentConditionalCreate asks for one resource many times at once.
 func TestConcurrentConditionalCreate(t *testing.T) {
 	s := newServer(t)
 	c := s.newConversation(t, "concurrent")
