@@ -126,8 +126,10 @@ func (a Access) BySecurityContext(i Interaction, resourceType string) bool {
 	if a.all || resourceType != "Binary" || !a.rights.scoped(i, resourceType) {
 		return false
 	}
-	_, ok := a.rights.filter(i, resourceType)
-	return !ok
+	if _, ok := a.rights.filter(i, resourceType); ok || !a.rights.restricted {
+		return !ok
+	}
+	return slices.ContainsFunc(a.rights.roles, func(role compiledRole) bool { return role.allows(i, resourceType).ok })
 }
 
 // rights is a decision, taken apart only as far as it is asked for.
