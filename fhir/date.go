@@ -95,6 +95,14 @@ func (r *dateReader) number(what string, width, low, high int) int {
 }
 
 func readMoment(text string) (m moment, problem string) {
+	if m, ok := readPlain(text); ok {
+		return m, ""
+	}
+	return readAny(text)
+}
+
+// readAny reads a text of any precision, and says what is wrong with it.
+func readAny(text string) (m moment, problem string) {
 	r := dateReader{rest: text}
 	m = moment{month: 1, day: 1, precision: PrecisionYear}
 	m.year = r.number("year", 4, 1, 9999)
@@ -206,6 +214,9 @@ func (m moment) interval() Interval {
 
 var monthDays = [13]int{0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
 
+// daysOfYear counts the days of a common year before each month.
+var daysOfYear = [13]int{0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334}
+
 func daysIn(year, month int) int {
 	if month == 2 && leap(year) {
 		return 29
@@ -219,9 +230,9 @@ func leap(year int) bool { return year%4 == 0 && (year%100 != 0 || year%400 == 0
 // proleptic Gregorian calendar.
 func daysBefore(year, month int) int64 {
 	y := year - 1
-	days := y*365 + y/4 - y/100 + y/400
-	for i := 1; i < month; i++ {
-		days += daysIn(year, i)
+	days := y*365 + y/4 - y/100 + y/400 + daysOfYear[month]
+	if month > 2 && leap(year) {
+		days++
 	}
 	const epoch = 719162 // days from 0001-01-01 to 1970-01-01
 	return int64(days - epoch)

@@ -136,7 +136,7 @@ func (b *bundleWriter) flush() {
 	}
 	if !b.started {
 		b.started = true
-		b.w.Header().Set("Content-Type", b.r.format.contentType())
+		b.r.setContentType(b.w.Header())
 		b.w.WriteHeader(http.StatusOK)
 	}
 	if _, err := b.w.Write(b.buf); err != nil {

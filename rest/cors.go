@@ -14,15 +14,17 @@ const (
 // allowOrigin lets scripts of an origin read the answer, without credentials of
 // the browser's own (cookies).
 func (h *handler) allowOrigin(header http.Header, req *http.Request) {
-	allowed := "*"
 	if h.Origin != nil && !strings.HasSuffix(req.URL.Path, "/metadata") {
 		header.Add("Vary", "Origin")
-		if allowed = req.Header.Get("Origin"); allowed == "" || !h.Origin(req.Context(), allowed) {
+		allowed := req.Header.Get("Origin")
+		if allowed == "" || !h.Origin(req.Context(), allowed) {
 			return
 		}
+		header.Set("Access-Control-Allow-Origin", allowed)
+	} else {
+		header["Access-Control-Allow-Origin"] = anyOrigin
 	}
-	header.Set("Access-Control-Allow-Origin", allowed)
-	header.Set("Access-Control-Expose-Headers", exposedHeaders)
+	header["Access-Control-Expose-Headers"] = exposed
 }
 
 // options answers OPTIONS: what is allowed at a URL, and CORS preflights.

@@ -121,16 +121,26 @@ func (e *entry) readOp(node fhir.Node) (err error) {
 // entryHeader are the headers that a request's elements stand for, and those
 // of the Bundle's request that hold for each entry.
 func (r *request) entryHeader(ask fhir.Node) http.Header {
-	header := http.Header{}
-	if level := r.header.Get(levelHeader); level != "" {
-		header.Set(levelHeader, level)
+	var header http.Header
+	set := func(name, value string) {
+		if header == nil {
+			header = http.Header{}
+		}
+		header.Set(name, value)
 	}
-	for element, name := range map[string]string{
-		"ifNoneMatch": "If-None-Match", "ifModifiedSince": "If-Modified-Since",
-		"ifMatch": "If-Match", "ifNoneExist": "If-None-Exist",
-	} {
-		if n := ask.Child(element); n.Exists() {
-			header.Set(name, n.Text())
+	if level := r.header.Get(levelHeader); level != "" {
+		set(levelHeader, level)
+	}
+	for n := ask.First(); n.Exists(); n = n.Next() {
+		switch n.Name() {
+		case "ifNoneMatch":
+			set("If-None-Match", n.Text())
+		case "ifModifiedSince":
+			set("If-Modified-Since", n.Text())
+		case "ifMatch":
+			set("If-Match", n.Text())
+		case "ifNoneExist":
+			set("If-None-Exist", n.Text())
 		}
 	}
 	return header

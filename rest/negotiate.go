@@ -46,8 +46,21 @@ var mediaTypes = map[string]string{
 // isXML reports whether a media type, with or without parameters, means FHIR
 // in XML.
 func isXML(mediaType string) bool {
+	if isPlain(mediaType) {
+		return false
+	}
 	base, _, _ := strings.Cut(mediaType, ";")
 	return strings.HasSuffix(mediaTypes[strings.ToLower(strings.TrimSpace(base))], "xml")
+}
+
+// isPlain reports whether a media type is one of those that nearly every client
+// writes for FHIR in JSON, or none, so that it need not be taken apart.
+func isPlain(mediaType string) bool {
+	switch mediaType {
+	case "", mimeFHIR, mimeFHIR + ";charset=utf-8", mimeFHIR + "; charset=utf-8", "application/json":
+		return true
+	}
+	return false
 }
 
 // negotiate settles the form of the response: _format before Accept.
@@ -158,7 +171,7 @@ func notAcceptable(asked string) error {
 // requireFHIR checks the media type of a request body. None at all is read as
 // JSON.
 func requireFHIR(contentType string) error {
-	if contentType == "" {
+	if isPlain(contentType) {
 		return nil
 	}
 	base, params, err := mime.ParseMediaType(contentType)

@@ -3,7 +3,6 @@ package rest
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"io"
 	"net/http"
 	"slices"
@@ -23,7 +22,8 @@ type request struct {
 	http        *http.Request // nil for a Bundle entry
 	ctx         context.Context
 	requestID   string
-	interaction string // the FHIR code, for metrics and logs
+	idHeader    [1]string // the value of X-Request-Id
+	interaction string    // the FHIR code, for metrics and logs
 	serve       serveFunc
 
 	store  *datastore.Store
@@ -123,22 +123,42 @@ func (r *request) readBody() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n := r.http.ContentLength; n > 0 && n <= believed && body == r.http.Body {
+		whole := make([]byte, n)
+		if _, err := io.ReadFull(body, whole); err != nil {
+			return nil, cutShort(err)
+		}
+		return r.received(whole), nil
+	}
 	// The claimed length is believed up to a point only: it costs a client
 	// nothing to claim 50 MB.
-	buf := bytes.NewBuffer(make([]byte, 0, min(max(r.http.ContentLength+bytes.MinRead, 2048), 1<<20)))
+	buf := bytes.NewBuffer(make([]byte, 0, min(max(r.http.ContentLength+bytes.MinRead, 2048), believed)))
 	n, err := buf.ReadFrom(io.LimitReader(body, limit+1))
 	switch {
 	case n > limit:
 		return nil, r.tooLarge()
 	case err != nil:
-		return nil, fhir.Errorf(fhir.KindInvalid, "the request body could not be read to its end: %v", err)
+		return nil, cutShort(err)
 	case n == 0:
 		return nil, fhir.Errorf(fhir.KindInvalid, "the request has no body; send a resource")
 	}
+	return r.received(buf.Bytes()), nil
+}
+
+// received notes what was sent, for the audit.
+func (r *request) received(body []byte) []byte {
 	if r.trail != nil {
-		r.trail.sent = buf.Bytes()
+		r.trail.sent = body
 	}
-	return buf.Bytes(), nil
+	return body
+}
+
+// believed is the length that a client may claim a body to have, for which
+// memory is taken before the body comes.
+const believed = 1 << 20
+
+func cutShort(err error) error {
+	return fhir.Errorf(fhir.KindInvalid, "the request body could not be read to its end: %v", err)
 }
 
 // maxDrain bounds what is read and thrown away of a body that is too large, so
@@ -157,11 +177,11 @@ func (r *request) tooLarge() error {
 func requestID(req *http.Request) string {
 	id := req.Header.Get("X-Request-Id")
 	if len(id) == 0 || len(id) > 128 {
-		return rand.Text()
+		return newRequestID()
 	}
 	for i := range len(id) {
 		if c := id[i]; !isAlphanumeric(c) && !strings.ContainsRune("-._:/+=", rune(c)) {
-			return rand.Text()
+			return newRequestID()
 		}
 	}
 	return id

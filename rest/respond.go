@@ -13,8 +13,7 @@ import (
 
 // writeJSON answers with a whole body.
 func (r *request) writeJSON(w http.ResponseWriter, status int, body []byte) error {
-	w.Header().Set("Content-Type", r.format.contentType())
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	r.setContent(w.Header(), len(body))
 	w.WriteHeader(status)
 	if _, err := w.Write(body); err != nil {
 		return fmt.Errorf("%w: %w", errClientGone, err)
@@ -42,13 +41,6 @@ func etag(v *store.Version) string { return `W/"` + versionID(v) + `"` }
 // versionPath is "Patient/1/_history/2".
 func versionPath(v *store.Version) string {
 	return v.Type + "/" + v.ID + "/_history/" + versionID(v)
-}
-
-func setVersionHeaders(header http.Header, v *store.Version) {
-	header.Set("ETag", etag(v))
-	if !v.LastUpdated.IsZero() {
-		header.Set("Last-Modified", v.LastUpdated.UTC().Format(http.TimeFormat))
-	}
 }
 
 // writeWritten answers a create, update or delete as Prefer asks.

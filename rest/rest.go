@@ -103,8 +103,13 @@ type handler struct {
 // ServeHTTP answers one request.
 func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	begin := h.Now()
-	res := &response{ResponseWriter: w}
-	r := &request{h: h, http: req, ctx: req.Context(), method: req.Method, header: req.Header, requestID: requestID(req), rawQuery: req.URL.RawQuery, interaction: "unknown"}
+	x := &struct {
+		response
+		request
+	}{}
+	res, r := &x.response, &x.request
+	res.ResponseWriter = w
+	*r = request{h: h, http: req, ctx: req.Context(), method: req.Method, header: req.Header, requestID: requestID(req), rawQuery: req.URL.RawQuery, interaction: "unknown"}
 	if req.Method == http.MethodHead {
 		r.method, res.head = http.MethodGet, true
 	}
@@ -114,7 +119,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		res.seen = &r.trail.patients
 	}
 	defer func() { h.finish(r, res, begin, recover()) }()
-	setCommonHeaders(w.Header(), r.requestID)
+	r.setCommonHeaders(w.Header())
 	h.allowOrigin(w.Header(), req)
 	if err := h.serve(res, r); err != nil {
 		h.fail(res, r, err)
@@ -174,6 +179,9 @@ func (h *handler) finish(r *request, res *response, begin time.Time, panicked an
 	if h.Observe != nil {
 		h.Observe(r.interaction, res.status, took)
 	}
+	if !h.Logger.Enabled(r.ctx, slog.LevelDebug) {
+		return
+	}
 	h.Logger.LogAttrs(r.ctx, slog.LevelDebug, "request", slog.String("id", r.requestID),
 		slog.String("interaction", r.interaction), slog.String("type", r.resourceType),
 		slog.Int("status", res.status), slog.Duration("took", took), slog.Any("error", err))
@@ -204,14 +212,6 @@ func (h *handler) logFailure(r *request, err error) {
 	}
 	h.Logger.LogAttrs(r.ctx, slog.LevelError, "request failed", slog.String("id", r.requestID),
 		slog.String("interaction", r.interaction), slog.String("error", err.Error()))
-}
-
-// setCommonHeaders sets what every response has, before anything can fail.
-func setCommonHeaders(header http.Header, requestID string) {
-	header.Set("X-Request-Id", requestID)
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Cache-Control", "private, no-cache")
-	header.Set("Vary", "Accept, Accept-Encoding")
 }
 
 // storePath is a request path, taken apart.

@@ -113,7 +113,7 @@ func (h *handler) allowed(l level) string {
 // splitPath splits an escaped path; empty segments (double slashes, a
 // trailing one) count for nothing.
 func splitPath(escaped string) ([]string, error) {
-	var parts []string
+	parts := make([]string, 0, strings.Count(escaped, "/")+1)
 	for part := range strings.SplitSeq(escaped, "/") {
 		if part == "" {
 			continue

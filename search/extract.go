@@ -86,7 +86,7 @@ var indexers = sync.Pool{New: func() any { return new(indexer) }}
 // EntriesVersion numbers the ways of making entries. It grows whenever Extract
 // gives other entries for the same resource: what an older version stored must
 // then be indexed again before it is searched.
-const EntriesVersion = 3
+const EntriesVersion = 4
 
 // Extract returns every entry of a resource under an id, sorted by parameter
 // ordinal, then by key, without duplicates. base is the data store's base URL:
@@ -152,13 +152,25 @@ func (x *indexer) index(p *Param, root fhir.Node) {
 	x.sort(first)
 }
 
-// presence adds the mark of the parameters that were found. They come in order
-// of their codes.
+// presence adds the marks of the parameters that were found. They come in order
+// of their codes, those of the data store after the others: most resources of a
+// type have one of a few combinations, so that one key for all of those costs a
+// third of the entries less than one for each.
 func (x *indexer) presence(mark *Param) {
 	x.param = mark
-	for _, p := range x.found {
+	for i, p := range x.found {
+		custom := p.Def.Bases != nil
+		if i == 0 && !custom {
+			x.keys = append(x.keys, 0)
+		}
 		x.keys = append(x.keys, p.presence...)
-		x.end()
+		switch {
+		case custom:
+			x.end()
+		case i+1 == len(x.found) || x.found[i+1].Def.Bases != nil:
+			x.keys = append(x.keys, 0)
+			x.end()
+		}
 	}
 }
 

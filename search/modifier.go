@@ -1,6 +1,7 @@
 package search
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -111,7 +112,7 @@ func (p *parser) missing(param *Param, values []string) (Node, *fhir.Error) {
 		}
 		return And{}, nil
 	}
-	var present Node = Terms{Param: p.registry.Param(param.Type, MarkPresent), Spans: []Span{Exactly(param.presence)}}
+	present := p.present(param)
 	if param.words && !p.registry.indexes(param) {
 		present = p.registry.readAll(param, func(d *fulltext.Document) bool { return d.Len() > 0 })
 	}
@@ -119,6 +120,16 @@ func (p *parser) missing(param *Param, values []string) (Node, *fhir.Error) {
 		return Not{present}, nil
 	}
 	return present, nil
+}
+
+// present is the condition that a resource has a value for a parameter.
+func (p *parser) present(param *Param) Node {
+	marks := Terms{Param: p.registry.Param(param.Type, MarkPresent), Spans: []Span{Exactly(param.presence)}}
+	if param.Def.Bases == nil {
+		code := append([]byte{0}, param.presence...)
+		marks.Spans, marks.Test = []Span{Prefix([]byte{0})}, func(key []byte) bool { return bytes.Contains(key, code) }
+	}
+	return marks
 }
 
 // not reads :not: a resource that has none of the values, or no value at all.

@@ -65,9 +65,11 @@ type compartmentMark struct {
 // The marks: entries that Extract adds beside those of search parameters.
 //
 //	$type                every resource has one entry with an empty key
-//	$present             one entry for each search parameter that the resource
-//	                     has a value for; the key is the parameter's code and
-//	                     a zero byte
+//	$present             one entry for all search parameters that the resource
+//	                     has a value for: their codes, with a zero byte before
+//	                     the first and after each, and one more; and one for each such
+//	                     parameter of the data store, its code and generation
+//	                     and a zero byte
 //	$compartment-Patient one entry for each patient whose compartment holds the
 //	                     resource, the patient itself included; the key is
 //	                     ReferenceKey("Patient", id). Likewise for the other
@@ -180,7 +182,7 @@ func (r *Registry) add(p *Param) *Param {
 
 // compile makes the parameter of a definition, nil where it is not offered.
 func (r *Registry) compile(def *definition.SearchParameter, resourceType string) (*Param, error) {
-	p := &Param{Def: def, Type: resourceType, Code: def.Code, presence: append([]byte(def.Code), 0)}
+	p := &Param{Def: def, Type: resourceType, Code: def.Code, presence: []byte(def.Code + "\x00")}
 	if def.Code == paramID || def.Code == paramLastUpdated {
 		return p, nil
 	}
