@@ -42,6 +42,8 @@ type Log struct {
 	// wake has one element where waiting is not nil.
 	wake chan struct{}
 	done chan struct{} // closed when the writer has ended
+	// ask asks the writer for a checkpoint now.
+	ask chan chan error
 
 	// at is the end of the log, on disk. Only the writer changes it.
 	at end
@@ -146,7 +148,24 @@ func (l *Log) run() {
 			if err := l.checkpoint(); err != nil {
 				l.fail(err)
 			}
+		case answer := <-l.ask:
+			err := l.failed
+			if err == nil {
+				err = l.checkpoint()
+			}
+			answer <- err
 		}
+	}
+}
+
+// Checkpoint signs the end of the log now.
+func (l *Log) Checkpoint() error {
+	answer := make(chan error, 1)
+	select {
+	case l.ask <- answer:
+		return <-answer
+	case <-l.done:
+		return ErrClosed
 	}
 }
 

@@ -60,7 +60,7 @@ func Open(opt Options) (*Log, error) {
 	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	l := &Log{opt: opt, wake: make(chan struct{}, 1), done: make(chan struct{}), grown: make(chan struct{}), at: end{next: 1}}
+	l := &Log{opt: opt, wake: make(chan struct{}, 1), done: make(chan struct{}), ask: make(chan chan error), grown: make(chan struct{}), at: end{next: 1}}
 	if err := l.open(); err != nil {
 		if l.file != nil {
 			err = errors.Join(err, l.file.Close())

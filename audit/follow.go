@@ -1,0 +1,232 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tarnhealth/tarn/kv"
+)
+
+// A Follower hands the records of a log to a Sink, in order, and remembers how
+// far it came under "audit-follower" 0x00 Name. Fields do not change once it is
+// used.
+type Follower struct {
+	Log  *Log
+	Sink Sink
+	// Name is the follower's own among those of the log.
+	Name string
+	DB   kv.DB
+	// Share is how much of the time Run works at most, from 0 to 1; 0 is 1.
+	// What is left is for requests.
+	Share float64
+	// Batch is how many events go to the Sink at once, about; 0 is 500.
+	Batch int
+	// Logger is nil for slog.Default.
+	Logger *slog.Logger
+	// After is time.After, for tests.
+	After func(time.Duration) <-chan time.Time
+
+	mu     sync.Mutex // held while a batch is on its way
+	reader *Reader
+	// next is the number of the next record; 0 where it is not known yet.
+	next uint64
+}
+
+// position is what is remembered.
+type position struct {
+	Next uint64 `json:"next"`
+}
+
+var positions = kv.NewTable[position]("audit-follower")
+
+// How long Run waits after a failure.
+const (
+	firstWait = time.Second
+	lastWait  = time.Minute
+)
+
+// Run hands on records until ctx ends. What the Sink refuses is tried again,
+// and kept in the log meanwhile.
+func (f *Follower) Run(ctx context.Context) {
+	wait := firstWait
+	for ctx.Err() == nil {
+		_, more := f.Log.End()
+		begin := time.Now()
+		n, err := f.step(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			f.logger().Error("audit records cannot be handed on; trying again", "follower", f.Name, "error", err)
+			f.sleep(ctx, wait)
+			wait = min(2*wait, lastWait)
+		case n == 0:
+			wait = firstWait
+			select {
+			case <-ctx.Done():
+			case <-more:
+			}
+		default:
+			wait = firstWait
+			f.rest(ctx, time.Since(begin))
+		}
+	}
+}
+
+// rest leaves the others their share of the time.
+func (f *Follower) rest(ctx context.Context, worked time.Duration) {
+	if f.Share > 0 && f.Share < 1 {
+		f.sleep(ctx, time.Duration(float64(worked)*(1-f.Share)/f.Share))
+	}
+}
+
+func (f *Follower) sleep(ctx context.Context, d time.Duration) {
+	after := f.After
+	if after == nil {
+		after = time.After
+	}
+	select {
+	case <-ctx.Done():
+	case <-after(d):
+	}
+}
+
+// CatchUp hands on all records up to a number without a pause. left is how many
+// it did not come to before ctx ended.
+func (f *Follower) CatchUp(ctx context.Context, to uint64) (left uint64, err error) {
+	for {
+		at, err := f.At(ctx)
+		if err != nil || at > to {
+			return 0, err
+		}
+		if ctx.Err() != nil {
+			return to - at + 1, ctx.Err()
+		}
+		if _, err := f.step(ctx); err != nil {
+			return to - at + 1, err
+		}
+	}
+}
+
+// At is the number of the next record that the Sink gets.
+func (f *Follower) At(ctx context.Context) (uint64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.next, f.begin(ctx)
+}
+
+// begin finds where the follower stopped. f.mu is held.
+func (f *Follower) begin(ctx context.Context) error {
+	if f.next != 0 {
+		return nil
+	}
+	var p position
+	err := f.DB.View(ctx, func(tx kv.Tx) (err error) {
+		p, err = positions.Get(tx, f.Name)
+		return err
+	})
+	if errors.Is(err, kv.ErrNotFound) {
+		p.Next, err = f.Log.Oldest()
+	}
+	if err != nil {
+		return err
+	}
+	f.next, f.reader = p.Next, f.Log.Reader(p.Next)
+	return nil
+}
+
+// step hands on one batch; n is how many records it had.
+func (f *Follower) step(ctx context.Context) (n int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.begin(ctx); err != nil {
+		return 0, err
+	}
+	events, next, err := f.collect()
+	if err == nil && next == f.next {
+		return 0, nil
+	}
+	if err == nil && len(events) > 0 {
+		err = f.Sink.Write(ctx, events)
+	}
+	if err != nil {
+		f.restart(f.next)
+		return 0, err
+	}
+	err = f.DB.Update(ctx, func(tx kv.Tx) error { return positions.Put(tx, f.Name, position{next}, time.Time{}) })
+	if err != nil {
+		f.restart(f.next)
+		return 0, err
+	}
+	n, f.next = int(next-f.next), next
+	return n, nil
+}
+
+// restart reads again from a record.
+func (f *Follower) restart(from uint64) {
+	_ = f.reader.Close() // it was only read
+	f.next, f.reader = from, f.Log.Reader(from)
+}
+
+// collect reads the records of a batch.
+func (f *Follower) collect() (events []Event, next uint64, err error) {
+	limit := f.Batch
+	if limit == 0 {
+		limit = 500
+	}
+	next = f.next
+	for len(events) < limit {
+		records, err := f.reader.Next()
+		if errors.Is(err, ErrRemoved) {
+			return f.skip()
+		}
+		if err != nil {
+			return nil, next, err
+		}
+		if len(records) == 0 {
+			break
+		}
+		for i := range records {
+			of, err := Events(&records[i])
+			if err != nil {
+				return nil, next, err
+			}
+			events = append(events, of...)
+		}
+		next = records[len(records)-1].Number + 1
+	}
+	return events, next, nil
+}
+
+// skip goes on behind records that were archived before the Sink had them.
+func (f *Follower) skip() ([]Event, uint64, error) {
+	oldest, err := f.Log.Oldest()
+	if err != nil || oldest <= f.next {
+		return nil, f.next, errors.Join(err, fmt.Errorf("audit: record %d: %w", f.next, ErrRemoved))
+	}
+	f.logger().Error("audit records were archived before they were handed on", "follower", f.Name, "from", f.next, "to", oldest-1)
+	f.restart(f.next)
+	f.reader = f.Log.Reader(oldest)
+	return nil, oldest, nil
+}
+
+func (f *Follower) logger() *slog.Logger {
+	if f.Logger == nil {
+		return slog.Default()
+	}
+	return f.Logger
+}
+
+// Close frees the files. Run must have ended.
+func (f *Follower) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.reader == nil {
+		return nil
+	}
+	return f.reader.Close()
+}
