@@ -47,12 +47,13 @@ var imports = map[string][]string{
 	"store": {"fhir", "definition", "search"},
 	"authz": {"fhir", "definition", "search"},
 
-	"pebble":                   {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/keyrange", "pebble/internal/posting"},
+	"pebble":                   {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/keyrange", "pebble/internal/lists", "pebble/internal/posting"},
 	"pebble/record":            {"kv", "pebble/internal/engine"},
 	"pebble/internal/codec":    {"pebble/internal/posting"},
 	"pebble/internal/column":   {"pebble/internal/posting"},
 	"pebble/internal/engine":   {"fhir", "store"},
 	"pebble/internal/keyrange": {"pebble/internal/posting"},
+	"pebble/internal/lists":    {"pebble/internal/posting", "search"},
 	"pebble/internal/posting":  {"search"},
 
 	"datastore": {"fhir", "kv", "definition", "fhirpath", "validate", "search", "search/lookup", "search/terminology", "store", "authz"},
