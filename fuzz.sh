@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Fuzzes every Fuzz target of the module, one after the other.
+# Fuzzes what reads the text that clients send: query strings, _filter, patch
+# documents, XML and GraphQL. Of the other Fuzz targets ordinary tests run the
+# seeds; "all" fuzzes those as well.
 #
-#   ./fuzz.sh [seconds [others]]
+#   ./fuzz.sh [seconds [all]]
 #   ./fuzz.sh --keep
 #
-# seconds (60) is the time for each target that reads what clients send as
-# text: queries, _filter, patches, XML, GraphQL, Bundles, request lines. others
-# (the same) is the time for each of the rest. With --keep it fuzzes nothing,
-# and copies small inputs that earlier runs on this machine found to be worth
-# keeping to testdata/fuzz, where ordinary tests read them.
+# seconds (60) is the time for each kind of input, shared by its targets; with
+# "all" it is also the time for each other target. With --keep nothing is
+# fuzzed: small inputs that earlier runs on this machine found to be worth
+# keeping are copied to testdata/fuzz, where ordinary tests read them.
 #
 # It fails only on an input that makes a target fail, which is then in
 # testdata/fuzz; a fuzzer that merely ran out of time does not count.
@@ -16,50 +17,57 @@ set -euo pipefail
 cd "$(dirname "$0")"
 export CGO_ENABLED=0
 
-front='^(search|search/filter|patch|graphql) |^fhir FuzzParseXML$|^rest Fuzz(Bundle|RequestLine)$'
-kept=24     # inputs for each target
+# Package and target, and what share of a kind's time it has, in percent.
+inputs='search FuzzQuery 75
+search FuzzParse 25
+search/filter FuzzParse 100
+patch FuzzJSON 34
+patch FuzzMerge 33
+patch FuzzFHIRPath 33
+fhir FuzzParseXML 100
+graphql FuzzExecute 100'
+
+kept=12     # inputs for each target
 largest=600 # bytes of one of them
 
-targets() { # package and name of each, on a line
+others() { # the targets that are not above
 	grep -rE --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' . |
-		sed -E 's|^\./(.*)/[^/]*:func (.*)$|\1 \2|' | sort
+		sed -E 's|^\./(.*)/[^/]*:func (.*)$|\1 \2|' | sort |
+		grep -vxFf <(cut -d' ' -f1,2 <<<"$inputs") | sed 's/$/ 100/'
 }
 
-keep() { # package name
-	local from to
-	from="$(go env GOCACHE)/fuzz/$(go list -m)/$1/$2"
-	to="$1/testdata/fuzz/$2"
-	[ -d "$from" ] || return 0
+cache="$(go env GOCACHE)/fuzz/$(go list -m)"
+
+keep() { # package target
+	local to="$1/testdata/fuzz/$2"
+	[ -d "$cache/$1/$2" ] || return 0
 	mkdir -p "$to"
 	local room=$((kept - $(find "$to" -type f | wc -l)))
 	[ "$room" -gt 0 ] || return 0
-	find "$from" -type f -size "-${largest}c" | sort | head -n "$room" | while read -r file; do cp "$file" "$to/"; done
+	find "$cache/$1/$2" -type f -size "-${largest}c" | sort | awk -v n="$room" "NR <= n" | while read -r file; do cp "$file" "$to/"; done
 }
 
 if [ "${1:-}" = --keep ]; then
-	targets | while read -r package name; do keep "$package" "$name"; done
+	while read -r package name _; do keep "$package" "$name"; done <<<"$inputs"
 	exit
 fi
 
 seconds=${1:-60}
-others=${2:-$seconds}
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+targets=$inputs
+if [ "${2:-}" = all ]; then targets=$(printf '%s\n%s' "$inputs" "$(others)"); fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 failed=0
-while read -r package name; do
-	time=$others
-	if [[ "$package $name" =~ $front ]]; then time=$seconds; fi
-	echo "fuzz $package $name ${time}s"
-	# A package that does not build, or fails on a kept input, is a failure.
-	if ! go test "./$package" -run "^$name\$" >"$log" 2>&1; then
-		cat "$log" >&2
-		failed=1
-		continue
-	fi
-	if ! go test "./$package" -run '^$' -fuzz "^$name\$" -fuzztime "${time}s" -parallel 2 >"$log" 2>&1 &&
-		grep -q 'Failing input written' "$log"; then
-		cat "$log" >&2
+while read -r package name share; do
+	# The targets of a package share one binary.
+	binary="$work/${package//\//-}.test"
+	if [ ! -e "$binary" ]; then go test -c -fuzz . -o "$binary" "./$package"; fi
+	time=$((seconds * 1000 * share / 100))ms
+	echo "fuzz $package $name $time"
+	if (cd "$package" && "$binary" -test.run "^$name\$" -test.fuzz "^$name\$" -test.fuzztime "$time" -test.parallel 2 -test.fuzzcachedir "$cache/$package") >"$work/log" 2>&1; then continue; fi
+	if grep -q 'Failing input written' "$work/log" || ! grep -q 'context deadline exceeded' "$work/log"; then
+		cat "$work/log" >&2
 		failed=1
 	fi
-done < <(targets)
+done <<<"$targets"
 exit "$failed"
