@@ -65,12 +65,10 @@ func (s *Server) serveFHIR(w http.ResponseWriter, r *http.Request) {
 	}
 	s.running.Add(1)
 	defer s.running.Done()
-	deadline := time.Now().Add(s.cfg.RequestTimeout)
-	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(deadline) // fails only for what is no connection
-	_ = connection.SetWriteDeadline(deadline)
-	ctx, cancel := context.WithDeadline(r.Context(), deadline)
-	defer cancel()
+	now := time.Now()
+	limit(w, r, now, s.cfg.RequestTimeout)
+	ctx := &limited{Context: r.Context(), deadline: now.Add(s.cfg.RequestTimeout)}
+	defer ctx.end()
 	(*handler).ServeHTTP(w, r.WithContext(ctx))
 }
 

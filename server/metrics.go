@@ -3,6 +3,8 @@ package server
 import (
 	"net/http"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,11 +18,15 @@ type metrics struct {
 	handler  http.Handler
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+
+	mu    sync.RWMutex
+	known map[string]*series // by interaction
 }
 
 func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
+		known:    map[string]*series{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tarn_requests_total",
 			Help: "FHIR requests answered, by interaction and HTTP status.",
@@ -44,6 +50,40 @@ func newMetrics() *metrics {
 
 // observe counts one response; rest calls it.
 func (m *metrics) observe(interaction string, status int, took time.Duration) {
-	m.requests.WithLabelValues(interaction, strconv.Itoa(status)).Inc()
-	m.seconds.WithLabelValues(interaction).Observe(took.Seconds())
+	s := m.of(interaction)
+	s.seconds.Observe(took.Seconds())
+	if status < 0 || status >= len(s.requests) {
+		m.requests.WithLabelValues(interaction, strconv.Itoa(status)).Inc()
+		return
+	}
+	counter := s.requests[status].Load()
+	if counter == nil {
+		c := m.requests.WithLabelValues(interaction, strconv.Itoa(status))
+		counter = &c
+		s.requests[status].Store(counter)
+	}
+	(*counter).Inc()
+}
+
+// series are the metrics of one interaction: finding them by their labels costs
+// half a microsecond each.
+type series struct {
+	seconds  prometheus.Observer
+	requests [600]atomic.Pointer[prometheus.Counter] // by HTTP status
+}
+
+func (m *metrics) of(interaction string) *series {
+	m.mu.RLock()
+	s := m.known[interaction]
+	m.mu.RUnlock()
+	if s != nil {
+		return s
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s = m.known[interaction]; s == nil {
+		s = &series{seconds: m.seconds.WithLabelValues(interaction)}
+		m.known[interaction] = s
+	}
+	return s
 }
