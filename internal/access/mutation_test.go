@@ -1,0 +1,127 @@
+package access
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A mutation takes the effect of one enforcing line away.
+type mutation struct{ file, line, without string }
+
+// mutations are the lines that enforce something.
+var mutations = []mutation{
+	{"datastore/guard.go", "return g.allows(ctx, i, c)\n}\n\n// content", "_, err = g.allows(ctx, i, c)\nreturn true, err\n}\n\n// content"},
+	{"datastore/guard.go", "&& !g.access.BySecurityContext(i, v.Type) {\n\t\treturn false, nil", "&& !g.access.BySecurityContext(i, v.Type) {\n\t\treturn true, nil"},
+	{"datastore/guard.go", `ref.Kind != fhir.RefRelative || ref.Type == "Binary"`, `ref.Kind != fhir.RefRelative`},
+	{"datastore/guard.go", "case v.Deleted():\n\t\treturn false, nil", "case v.Deleted():"},
+	{"datastore/guard.go", "return g.shows(ctx, i, &v)", "return true, nil"},
+	{"datastore/guard_plan.go", "if err := x.see(authz.SearchSystem, part.Type); err != nil {", "if err := x.see(authz.SearchSystem, part.Type); false {"},
+	{"datastore/guard_plan.go", "if err := x.access.Check(i, resourceType); err != nil {", "if err := x.access.Check(i, resourceType); false {"},
+	{"datastore/guard_plan.go", "if x.access.BySecurityContext(i, resourceType) {", "if false {"},
+	{"datastore/guard_plan.go", "return search.And{where, filter}, nil", "return where, nil"},
+	{"datastore/guard_plan.go", "return filter, nil", "return nil, nil"},
+	{"datastore/guard_plan.go", "return x.within(resourceType, where)\n}\n\n// any", "return where, x.see(authz.SearchType, resourceType)\n}\n\n// any"},
+	{"datastore/guard_plan.go", "return n, x.see(authz.SearchType, n.By.Type)", "return n, nil"},
+	{"datastore/guard_plan.go", "inner, err := x.node(n.Node)\n", "inner, err := n.Node, error(nil)\n"},
+	{"datastore/guard_plan.go", "where, err := x.join(n.Target, n.Where)", "where, err := n.Where, error(nil)"},
+	{"datastore/guard_plan.go", "where, err := x.join(n.Param.Type, n.Where)", "where, err := n.Where, error(nil)"},
+	{"datastore/guard_plan.go", "if out[i], err = x.node(n[i]); err != nil {", "if out[i] = n[i]; err != nil {"},
+	{"datastore/guard_plan.go", "m, err := x.node(m)", "err := error(nil)"},
+	{"datastore/guard_plan.go", "x.narrowed = true\n\tif where == nil", "if where == nil"},
+	{"datastore/guard_plan.go", "refused, x.narrowed = err, true\n\t\t\tcontinue", "refused = err\n\t\t\tcontinue"},
+	{"datastore/guard_plan.go", "refused, x.narrowed = err, true\n\t\tdefault", "refused = err\n\t\tdefault"},
+	{"datastore/view.go", "plan, err := v.confine(asked)", "plan, err := confined{plan: asked}, error(nil)"},
+	{"datastore/view.go", "if page.Explain && plan.narrowed {", "if false {"},
+	{"datastore/view.go", "if err := v.access.Check(authz.Read, resourceType); err != nil {", "if false {\nvar err error"},
+	{"datastore/view.go", "if err := v.access.Check(authz.VRead, resourceType); err != nil {", "if false {\nvar err error"},
+	{"datastore/view.go", "case !shown:", "case false:"},
+	{"datastore/history.go", "if err := v.access.Check(interaction, q.Type); err != nil {", "if false {\nvar err error"},
+	{"datastore/history.go", "if err := v.hasHistory(ctx, interaction, q.Type, q.ID); err != nil {", "if false {\nvar err error"},
+	{"datastore/history.go", "return v.shown(ctx, interaction, v.view.History(ctx, q)), nil", "return v.view.History(ctx, q), nil"},
+	{"datastore/history.go", "shown, err = v.shows(ctx, i, &version)", "shown = true"},
+	{"datastore/commit.go", "if err := c.access.Check(interaction, op.Type); err != nil {", "if false {\nvar err error\n_ = interaction"},
+	{"datastore/commit.go", "if err := x.mayStore(ctx); err != nil {", "if false {\nvar err error"},
+	{"datastore/authorize.go", "all = append(all, authz.Read)", ""},
+	{"datastore/authorize.go", "all = append(all, authz.SearchType)", ""},
+	{"datastore/authorize.go", "return false, notThere(op.Type + \"/\" + op.ID)", "return true, nil"},
+	{"datastore/authorize.go", "case op.IfMatch != \"\":\n\t\treturn false, versionMismatch(op)", ""},
+	{"datastore/authorize.go", "seen, err = x.mayWrite(ctx, i, &current)\n\t}\n\tswitch {\n\tcase err != nil &&", "seen = true\n\t}\n\tswitch {\n\tcase err != nil &&"},
+	{"datastore/authorize.go", "case op.Interaction == authz.Patch && !readable:\n\t\treturn false, nil", ""},
+	{"datastore/authorize.go", "case !allowed && !readable:\n\t\treturn false, nil", ""},
+	{"datastore/authorize.go", "case !allowed:\n\t\treturn true, refusal(op.Interaction, v.Type+\"/\"+v.ID)", ""},
+	{"datastore/authorize.go", "case st.op.IfVersion != 0 && st.op.IfVersion != v.Number:", "case false:"},
+	{"datastore/authorize.go", "if err == nil && !seen {", "if false {"},
+	{"datastore/authorize.go", "if !allowed {\n\t\t\treturn x.commit.locate(i, notToStore(op))", "if false {\n\t\t\treturn x.commit.locate(i, notToStore(op))"},
+	{"datastore/expand.go", "_, err := x.mayWriteNamed(ctx, i)\n\t\treturn err", "return nil"},
+	{"datastore/expand.go", "if err := x.mayWriteMatch(ctx, i, &matches[0]); err != nil {", "if false {\nvar err error"},
+	{"datastore/expand.go", "if !x.open(op) {", "if false {"},
+	{"datastore/expand.go", "plan, err := g.confine(search.Plan{Parts: []search.Part{part}})", "plan, err := confined{plan: search.Plan{Parts: []search.Part{part}}}, error(nil)"},
+	{"datastore/patch.go", "seen, err = x.mayWrite(ctx, i, &current)", "seen = true"},
+	{"datastore/replay.go", "if !allowed {", "if false {"},
+	{"datastore/replay.go", "if caller != \"\" {", "if false {"},
+	{"datastore/cursor.go", "if !hmac.Equal(plain[:callerSize], c.tag()) {", "if false {"},
+	{"datastore/terminology.go", "f.store.View(f.ctx, f.access, 0)", "f.store.View(f.ctx, authz.Unrestricted(), 0)"},
+	{"datastore/erase.go", "return x.access.Check(authz.Erase, resourceType)", "return nil"},
+	{"datastore/erase.go", "if err == nil && !allowed {\n\t\terr = refusal(", "if false {\n\t\terr = refusal("},
+	{"datastore/erase.go", "return x.view.shows(ctx, authz.Erase, &v)", "return true, nil"},
+	{"datastore/erase.go", "if allowed, err := x.view.shows(ctx, authz.Erase, &v); !allowed || err != nil {", "if allowed, err := true, error(nil); !allowed || err != nil {"},
+	{"datastore/expunge.go", "if allowed, err := b.mayErase(ctx, e); !allowed || err != nil {", "if allowed, err := true, error(nil); !allowed || err != nil {"},
+	{"datastore/purge.go", "err = p.reaches()", "err = nil"},
+	{"datastore/purge.go", "if !p.view.open(i, resourceType) {", "if false {"},
+	{"datastore/params_reindex.go", "if err := mayAll(access, authz.Read, searchParameter); err != nil {", "if false {\nvar err error"},
+	{"datastore/params_reindex.go", "if err := mayAll(access, authz.Update, searchParameter); err != nil {", "if false {\nvar err error"},
+	{"datastore/params_reindex.go", "g.open(i, resourceType) {", "g.open(i, resourceType) && false {"},
+	{"datastore/params_reindex.go", "if !access.All(authz.SearchType) {", "if false {"},
+	{"rest/async_status.go", "subtle.ConstantTimeCompare([]byte(j.Owner), []byte(caller)) != 1", "caller == \"\\x00\" && subtle.ConstantTimeCompare(nil, nil) != 1"},
+	{"rest/page.go", "case errors.Is(err, datastore.ErrCursorCaller):", "case false && errors.Is(err, nil):"},
+}
+
+// TestEveryEnforcingLineIsMissed takes the lines out one by one and wants the
+// other tests of this package to fail. It takes minutes, and runs where
+// TARN_MUTATIONS is set: to "all", or to a part of a file's name.
+func TestEveryEnforcingLineIsMissed(t *testing.T) {
+	which := os.Getenv("TARN_MUTATIONS")
+	dir := t.TempDir()
+	for n, m := range mutations {
+		path, err := filepath.Abs(filepath.Join("..", "..", m.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		src, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(string(src), m.line) != 1 {
+			t.Errorf("%s has the line %q %d times", m.file, m.line, strings.Count(string(src), m.line))
+			continue
+		}
+		if which == "" || which != "all" && !strings.Contains(m.file, which) {
+			continue
+		}
+		mutant := filepath.Join(dir, "mutant.go")
+		overlay := filepath.Join(dir, "overlay.json")
+		text, err := json.Marshal(map[string]any{"Replace": map[string]string{path: mutant}})
+		if err == nil {
+			err = os.WriteFile(overlay, text, 0o600)
+		}
+		if err == nil {
+			err = os.WriteFile(mutant, []byte(strings.Replace(string(src), m.line, m.without, 1)), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("go", "test", "-vet=off", "-failfast", "-overlay", overlay, ".")
+		cmd.Env = append(os.Environ(), "TARN_MUTATIONS=")
+		out, err := cmd.CombinedOutput()
+		switch {
+		case strings.Contains(string(out), "[build failed]"):
+			t.Errorf("%d: %s without %q does not build:\n%.500s", n, m.file, m.line, out)
+		case err == nil:
+			t.Errorf("%d: %s: nothing fails without %q", n, m.file, m.line)
+		}
+	}
+}
