@@ -8,6 +8,8 @@ import (
 	"iter"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -33,13 +35,7 @@ func TestGeneratedQueries(t *testing.T) {
 	p := newPopulation(t)
 	p.add(t, synthea(t, dir, 1000))
 	p.reopen(t)
-	p.add(t, func(yield func([]byte) bool) {
-		for _, e := range examples(t) {
-			if brokenExamples[e.name] == "" && !yield(e.src) {
-				return
-			}
-		}
-	})
+	p.add(t, sound(t))
 	testQueries(t, p, *queries)
 }
 
@@ -52,7 +48,7 @@ func TestGeneratedQueriesOnSynthetic(t *testing.T) {
 }
 
 // TestGeneratedQueriesLong puts many queries to a small population, with all
-// kinds of resources in it.
+// kinds of resources in it where the official examples are there.
 func TestGeneratedQueriesLong(t *testing.T) {
 	if testing.Short() {
 		t.Skip("puts thousands of queries")
@@ -60,14 +56,21 @@ func TestGeneratedQueriesLong(t *testing.T) {
 	p := newPopulation(t)
 	p.add(t, first(synthetic(t, 10), 900))
 	p.reopen(t)
-	p.add(t, func(yield func([]byte) bool) {
+	if _, err := os.Stat(filepath.Join(shared, "examples/r4-official")); err == nil {
+		p.add(t, sound(t))
+	}
+	testQueries(t, p, *longQueries)
+}
+
+// sound are the official examples that can be stored.
+func sound(t *testing.T) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
 		for _, e := range examples(t) {
 			if brokenExamples[e.name] == "" && !yield(e.src) {
 				return
 			}
 		}
-	})
-	testQueries(t, p, *longQueries)
+	}
 }
 
 // first are the first n of a sequence.
