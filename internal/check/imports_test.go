@@ -56,7 +56,8 @@ var imports = map[string][]string{
 	"pebble/internal/lists":    {"pebble/internal/posting", "search"},
 	"pebble/internal/posting":  {"search"},
 
-	"datastore": {"fhir", "kv", "definition", "fhirpath", "validate", "search", "search/lookup", "search/terminology", "store", "authz"},
+	"identity":  {"fhir"},
+	"datastore": {"fhir", "identity", "kv", "definition", "fhirpath", "validate", "search", "search/lookup", "search/terminology", "store", "authz"},
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 
@@ -77,11 +78,13 @@ var imports = map[string][]string{
 	"smart/opaque": {},
 	"smart/words":  {"authz", "page", "search"},
 
+	"healthlake": {"fhir", "datastore", "sigv4"},
+
 	"bearer": {"fhir", "search", "authz", "token", "datastore"},
 
-	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile"},
+	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit"},
 
-	"cmd/tarn": {"fhir", "server", "load", "synth", "datastore", "profile", "smart", "login", "token"},
+	"cmd/tarn": {"fhir", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "synth", "load", "validate"},
 
 	"bench/compare": {},

@@ -1,0 +1,122 @@
+package healthlake
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+
+	"github.com/tarnhealth/tarn/datastore"
+)
+
+// errReplay ends a creation whose ClientToken is known.
+var errReplay = errors.New("healthlake: the request was answered before")
+
+// create makes a data store. Its storage is made, and it is ACTIVE, when this
+// returns: the answer says CREATING, as it does in HealthLake.
+// https://docs.aws.amazon.com/healthlake/latest/APIReference/API_CreateFHIRDatastore.html
+func (c *call) create() (any, error) {
+	draft, err := c.draft()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.allow(""); err != nil {
+		return nil, err
+	}
+	var known datastore.Record
+	draft.Admit = func(all []datastore.Record) (err error) {
+		known, err = c.admit(draft.Control, all)
+		return err
+	}
+	// What was begun is finished, whether the caller waits for it or not.
+	store, err := c.h.cfg.Stores.CreateFrom(context.WithoutCancel(c.ctx), draft)
+	if errors.Is(err, errReplay) {
+		c.store = known.ID
+		return c.h.summary(known, known.Status), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.store = store.Record().ID
+	return c.h.summary(store.Record(), datastore.StatusCreating), nil
+}
+
+func (c *call) draft() (datastore.Draft, error) {
+	in := c.in
+	control := &datastore.Control{Region: c.h.cfg.Region, Account: c.h.cfg.Account}
+	in.text("DatastoreTypeVersion", versionConstraint)
+	draft := datastore.Draft{ID: datastore.NewStoreID(), Name: in.text("DatastoreName", nameConstraint), Control: control}
+	control.ClientToken = in.text("ClientToken", clientTokenConstraint)
+	control.Tags = in.tags("Tags", false)
+	in.encryption(control)
+	if preload := in.structure("PreloadDataConfig", false); preload != nil {
+		preload.text("PreloadDataType", preloadConstraint)
+		in.breaks("PreloadDataConfig", kindOf(preload.members), "Member is not available: this server does not preload data; load what `tarn synth` makes")
+	}
+	draft.Identity = in.identity(c.h.cfg.Function, control)
+	in.unavailable(notOffered, "NlpConfiguration", "AnalyticsConfiguration", "ProfileConfiguration", "BackupConfiguration")
+	if err := in.finish(); err != nil {
+		return draft, err
+	}
+	control.Request = hashOf(in.members)
+	return draft, nil
+}
+
+// notOffered is why a member of the newer API is refused.
+const notOffered = "this server does not offer it"
+
+// encryption reads SseConfiguration.
+func (in *input) encryption(control *datastore.Control) {
+	sse := in.structure("SseConfiguration", false)
+	if sse == nil {
+		return
+	}
+	kms := sse.structure("KmsEncryptionConfig", true)
+	if kms == nil {
+		return
+	}
+	control.KeyType = kms.text("CmkType", keyTypeConstraint)
+	control.KeyID = kms.text("KmsKeyId", keyIDConstraint)
+	switch {
+	case control.KeyType == customerKey:
+		kms.breaks("CmkType", control.KeyType, "Member is not available: this server does not encrypt with keys of a key management service; use %s", serviceKey)
+	case control.KeyID != "":
+		kms.breaks("KmsKeyId", control.KeyID, "Member is for the CmkType %s", customerKey)
+	}
+}
+
+// admit refuses a data store beyond the quota, and one whose ClientToken was
+// used: by errReplay, with the data store, where the request was the same.
+func (c *call) admit(control *datastore.Control, all []datastore.Record) (datastore.Record, error) {
+	there := 0
+	for _, r := range all {
+		if r.Status != datastore.StatusDeleted {
+			there++
+		}
+		if r.Control == nil || control.ClientToken == "" || r.Control.ClientToken != control.ClientToken {
+			continue
+		}
+		if r.Control.Request != control.Request {
+			return r, failed(codeValidation, "The ClientToken was used for another request; use a new one for each.")
+		}
+		return r, errReplay
+	}
+	if quota := c.h.cfg.Quotas.DataStores; quota > 0 && there >= quota {
+		return datastore.Record{}, failed(codeValidation, "The quota of %d data stores is used up: delete one, or have the quota raised.", quota)
+	}
+	return datastore.Record{}, nil
+}
+
+// hashOf tells apart what requests ask for, but for their ClientTokens.
+func hashOf(members map[string]any) string {
+	asked := map[string]any{}
+	for name, value := range members {
+		if name != "ClientToken" && value != nil {
+			asked[name] = value
+		}
+	}
+	text, _ := json.Marshal(asked) // sorted; cannot fail, for it was read from JSON
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
