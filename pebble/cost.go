@@ -1,23 +1,18 @@
 package pebble
 
 import (
-	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 )
 
 // Costs are rough numbers of docs that evaluating a node reads. Only their
 // order matters.
 const (
-	costList    = 1 << 20 // a list longer than probe looks
 	costRange   = 1 << 24
 	costJoin    = 1 << 25
 	costRecheck = 1 << 26
 	costNot     = 1 << 27 // subtracting wants a small set to subtract from
 	costUpdated = 1 << 23 // a range that is quick inside a set, slow without
 )
-
-// probeLists is how many posting lists a cost looks at.
-const probeLists = 8
 
 // cost estimates a node. It reads a few posting lists only where there is a
 // choice.
@@ -66,32 +61,11 @@ func (e *evaluation) costTerms(n search.Terms, choice bool) (int, error) {
 		if !span.Single() {
 			return costRange, nil
 		}
-		cost, err := e.terms.probe(number, span.From)
+		cost, err := e.terms.Probe(number, span.From)
 		if err != nil {
 			return 0, err
 		}
 		total += cost
 	}
 	return min(total, costRange), nil
-}
-
-// probe counts the docs of a key, giving up after a few lists.
-func (t *terms) probe(param uint16, key []byte) (int, error) {
-	n := 0
-	t.keys++
-	for _, h := range t.heads {
-		if p := h.Param(param); p != nil {
-			n += len(p.Get(key))
-		}
-	}
-	lists := 0
-	err := t.lists(param, key, func(_ uint16, container []byte) (more bool, err error) {
-		if lists++; lists > probeLists {
-			n += costList
-			return false, nil
-		}
-		n += posting.Len(container)
-		return true, nil
-	})
-	return n, err
 }

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tarnhealth/tarn/pebble/internal/codec"
+	"github.com/tarnhealth/tarn/pebble/internal/lists"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -83,25 +84,25 @@ func TestWalk(t *testing.T) {
 		if rapid.Bool().Draw(t, "end") {
 			span.To = bound.Draw(t, "to")
 		}
-		w := &walk{desc: rapid.Bool().Draw(t, "desc")}
-		if err := w.add(s.terms(), 5, span); err != nil {
+		w := &lists.Walk{Desc: rapid.Bool().Draw(t, "desc")}
+		if err := w.Add(s.terms(), 5, span); err != nil {
 			t.Fatal(err)
 		}
-		defer w.close()
+		defer w.Close()
 		var want []string
 		for _, key := range keys {
 			if span.Contains(key) {
 				want = append(want, fmt.Sprintf("%x 30", key))
 			}
 		}
-		if w.desc {
+		if w.Desc {
 			slices.Reverse(want)
 		}
 		var got []string
-		for key := w.key(); key != nil; key = w.key() {
+		for key := w.Key(); key != nil; key = w.Key() {
 			key = bytes.Clone(key)
 			var g posting.Gather
-			if err := w.take(key, &g); err != nil {
+			if err := w.Take(key, &g); err != nil {
 				t.Fatal(err)
 			}
 			got = append(got, fmt.Sprintf("%x %d", key, g.Bitmap().GetCardinality()))
@@ -109,7 +110,7 @@ func TestWalk(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Fatalf("walk %x: %v, want %v", span, got, want)
 		}
-		set, err := s.terms().union(5, []search.Span{span}, nil, nil)
+		set, err := s.terms().Union(5, []search.Span{span}, nil, nil)
 		if err != nil || int(set.GetCardinality()) != 30*len(want) {
 			t.Fatalf("union of %x: %d docs, %v, want %d", span, set.GetCardinality(), err, 30*len(want))
 		}

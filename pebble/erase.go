@@ -9,6 +9,7 @@ import (
 	lsm "github.com/cockroachdb/pebble/v2"
 
 	"github.com/tarnhealth/tarn/pebble/internal/keyrange"
+	"github.com/tarnhealth/tarn/pebble/internal/lists"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -276,15 +277,15 @@ func (e *eraser) stageStub(batch *lsm.Batch, d *eraseDoc) error {
 
 // stageTerms takes the docs out of the lists of their terms.
 func (e *eraser) stageTerms(batch *lsm.Batch) error {
-	lists := map[string][]uint16{}
+	gone := map[string][]uint16{}
 	for _, d := range e.order {
 		for _, t := range e.docs[d].terms {
-			key := string(termKey(nil, t.Param, t.Key, d.Segment()))
-			lists[key] = append(lists[key], uint16(d))
+			key := string(lists.Key(nil, t.Param, t.Key, d.Segment()))
+			gone[key] = append(gone[key], uint16(d))
 		}
 	}
 	var lows, kept []uint16
-	for _, key := range sortedKeys(lists) {
+	for _, key := range sortedKeys(gone) {
 		found, err := e.store.get([]byte(key), func(value []byte) (err error) {
 			lows, err = posting.Read(lows[:0], value)
 			return err
@@ -296,7 +297,7 @@ func (e *eraser) stageTerms(batch *lsm.Batch) error {
 			continue
 		}
 		e.ranges.Add(around([]byte(key)))
-		kept = without(kept[:0], lows, lists[key])
+		kept = without(kept[:0], lows, gone[key])
 		if len(kept) == 0 {
 			err = batch.Delete([]byte(key), nil)
 		} else {
@@ -359,6 +360,7 @@ func (e *eraser) publish() error {
 		s.recent.forget(d)
 	}
 	s.indexing.erase(e.order)
+	s.columns.Forget(e.order)
 	e.eachLive(func(resourceType string) {
 		s.seals.counts[resourceType]--
 		s.live.add(resourceType, -1)

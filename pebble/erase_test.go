@@ -192,7 +192,7 @@ func TestUnindexLeavesNothing(t *testing.T) {
 	}
 	s = openTest(t, fs, 13)
 	defer s.Close()
-	it, err := s.terms().iterator(number)
+	it, err := s.terms().Iterator(number)
 	if err != nil {
 		t.Fatal(err)
 	}

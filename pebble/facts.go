@@ -9,14 +9,18 @@ import (
 	lsm "github.com/cockroachdb/pebble/v2"
 
 	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/pebble/internal/column"
+	"github.com/tarnhealth/tarn/pebble/internal/lists"
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 )
 
 // Facts are a version's entries of date parameters, which stand in its v
 // record as well. The lists of the index lead from a key to the docs that have
-// it; facts lead back. A few docs are so put in the order of a date, or held
-// against a range of dates, at 0.7 µs for each, where the index would be walked
-// from one end of the range to the other.
+// it; facts lead back. Docs are so put in the order of a date, or held against
+// a range of dates, where the index would be walked from one end of the range
+// to the other. A doc's facts cost about 1 µs from its record, and 0.05 µs where
+// the facts of its chunk are kept in memory (Store.columns).
 
 // factual reports whether versions have facts of a parameter.
 func factual(p *search.Param) bool { return p.Def != nil && p.Def.Type == definition.ParamDate }
@@ -42,15 +46,19 @@ func (s *Store) appendFacts(b []byte, n *numbering, entries []search.Entry) ([]b
 
 // A factReader finds the keys that docs have for one parameter.
 type factReader struct {
-	scan   *scan
-	param  *search.Param
-	number uint16
+	scan    *scan
+	param   *search.Param
+	number  uint16
+	columns column.Reader
 }
 
 // each calls fn with the keys of a doc, which are valid until it returns, and
 // reports whether fn is to be asked: false where the version was erased. A
 // version without facts, of before they were kept, is read as a whole.
 func (r *factReader) each(d doc, fn func(key []byte)) (found bool, err error) {
+	if r.columns.Each(d, fn) {
+		return true, nil
+	}
 	s := r.scan
 	value, found, err := s.record(d)
 	if err != nil || !found {
@@ -102,7 +110,48 @@ func (s *Store) facts(r *scan, p *search.Param) (reader factReader, ok bool) {
 	if !ok || slices.Contains(s.params.table.Load().backfilled, number) {
 		return reader, false
 	}
-	return factReader{scan: r, param: p, number: number}, true
+	return factReader{scan: r, param: p, number: number, columns: column.Reader{Cache: &s.columns, Param: number}}, true
+}
+
+// factSteps is what the facts of a set of docs cost, in keys that are walked in
+// the same time. Where docs are asked for often, it takes the facts of their
+// chunks into memory.
+func (e *evaluation) factSteps(set *roaring.Bitmap) (cost int, err error) {
+	cold, err := e.store.columns.Warm(set, e.store.readChunk)
+	return int(set.GetCardinality())/2 + cold*e.store.opt.factSteps, err
+}
+
+// readChunk reads the facts of a chunk of docs, in 1.5 ms or so. It returns nil
+// where not all are known.
+func (s *Store) readChunk(first doc) (_ *column.Chunk, err error) {
+	end := min(uint64(first)+posting.ChunkDocs, uint64(s.now.Load())+1)
+	it, err := s.db.NewIter(&lsm.IterOptions{LowerBound: docKey(tagVersion, first), UpperBound: docKey(tagVersion, doc(end))})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, it.Error(), it.Close()) }()
+	chunk := column.NewChunk(doc(end))
+	for ok := it.First(); ok; ok = it.Next() {
+		facts, known, err := readFacts(it.Value(), s.opt.EntriesVersion)
+		if err != nil {
+			return nil, err
+		}
+		if !known {
+			h, _, _, err := readVersion(it.Value())
+			if err != nil || !h.erased() && !h.deleted() {
+				return nil, err
+			}
+		}
+		d := docOf(it.Key())
+		for dec := (decoder{b: facts}); known && len(dec.b) > 0; {
+			number, key := dec.uvarint(), dec.bytes(dec.uvarint())
+			if dec.bad {
+				return nil, errRecord
+			}
+			chunk.Add(uint16(number), d, key)
+		}
+	}
+	return chunk, nil
 }
 
 // filter keeps the docs of a set that have a key in spans which passes test. It
@@ -111,40 +160,57 @@ func (e *evaluation) filter(n search.Terms, set *roaring.Bitmap) (kept *roaring.
 	if set == nil || !slices.ContainsFunc(n.Spans, func(s search.Span) bool { return !s.Single() }) {
 		return nil, false, nil
 	}
-	all, _ := e.store.live.count(n.Param.Type, e.at)
-	if int(set.GetCardinality())*e.store.opt.factSteps > all {
-		return nil, false, nil
-	}
 	r := scan{store: e.store}
 	reader, ok := e.store.facts(&r, n.Param)
 	if !ok {
 		return nil, false, nil
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	e.trace.Note("by the dates of what is left")
 	e.store.lives.Visible(set, e.at)
-	kept = roaring.New()
-	for it := set.Iterator(); it.HasNext(); {
-		d, matches := it.Next(), false
-		if err := e.ctx.Err(); err != nil {
-			return nil, true, err
+	all, _ := e.store.live.count(n.Param.Type, e.at)
+	cost, err := e.factSteps(set)
+	if err != nil || cost > all {
+		return nil, false, err
+	}
+	// The range may be short: it is given up when it was not by then.
+	kept, err = e.terms.UnionWithin(reader.number, n, set, cost/4)
+	if err == nil || !errors.Is(err, lists.ErrTooLong) {
+		return kept, true, err
+	}
+	e.trace.Note("by the dates of what is left")
+	kept, err = e.holding(n, &reader, set)
+	return kept, true, err
+}
+
+// holding are the docs of a set whose facts satisfy a condition.
+func (e *evaluation) holding(n search.Terms, reader *factReader, set *roaring.Bitmap) (*roaring.Bitmap, error) {
+	var matches bool
+	check := func(key []byte) { matches = matches || holds(n, key) }
+	docs := make([]uint32, 0, set.GetCardinality())
+	for it := set.Iterator(); it.HasNext(); e.terms.Keys++ {
+		if len(docs)%256 == 0 && e.ctx.Err() != nil {
+			return nil, e.ctx.Err()
 		}
-		e.terms.keys++
-		_, err := reader.each(doc(d), func(key []byte) { matches = matches || holds(n, key) })
-		if err != nil {
-			return nil, true, err
+		d := it.Next()
+		matches = false
+		if _, err := reader.each(doc(d), check); err != nil {
+			return nil, err
 		}
 		if matches {
-			kept.Add(d)
+			docs = append(docs, d)
 		}
 	}
-	return kept, true, nil
+	return roaring.BitmapOf(docs...), nil
 }
 
 // holds reports whether a key satisfies a condition.
 func holds(n search.Terms, key []byte) bool {
-	in := slices.ContainsFunc(n.Spans, func(s search.Span) bool { return s.Contains(key) })
-	return in && (n.Test == nil || n.Test(key))
+	for i := range n.Spans {
+		if n.Spans[i].Contains(key) {
+			return n.Test == nil || n.Test(key)
+		}
+	}
+	return false
 }
 
 // backfilledKey holds the numbers of the parameters with facts whose entries

@@ -115,11 +115,11 @@ func (v *view) typeHistory(resourceType string, first, last doc, yield func(stor
 	for segment := int(last.Segment()); segment >= int(first.Segment()); segment-- {
 		start := uint32(segment) << segmentBits
 		within := roaring.BitmapOf(start)
-		set, err := t.mark(resourceType, search.MarkType, within)
+		set, err := v.store.mark(t, resourceType, search.MarkType, within)
 		if err != nil {
 			return err
 		}
-		deleted, err := t.mark(resourceType, markDeleted, within)
+		deleted, err := v.store.mark(t, resourceType, markDeleted, within)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	lsm "github.com/cockroachdb/pebble/v2"
 
 	"github.com/tarnhealth/tarn/pebble/internal/keyrange"
+	"github.com/tarnhealth/tarn/pebble/internal/lists"
 	"github.com/tarnhealth/tarn/search"
 )
 
@@ -202,7 +203,7 @@ func (s *Store) unindex(keys []string) error {
 				continue
 			}
 			numbers = append(numbers, number)
-			lower, upper := termBounds(number)
+			lower, upper := lists.Bounds(number)
 			ranges = append(ranges, keyrange.Range{From: lower, To: upper})
 			if err := errors.Join(batch.Delete(paramKey(key), nil), batch.DeleteRange(lower, upper, nil)); err != nil {
 				return errors.Join(err, batch.Close())

@@ -7,6 +7,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/tarnhealth/tarn/pebble/internal/lists"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -29,7 +30,7 @@ func (e *evaluation) chain(n search.Chain, within *roaring.Bitmap) (*roaring.Bit
 		return nil, err
 	}
 	var g posting.Gather
-	if err := e.terms.gatherKeys(e.ctx, &g, number, keys, segmentsOf(within)); err != nil {
+	if err := e.terms.GatherKeys(e.ctx, &g, number, keys, lists.SegmentsOf(within)); err != nil {
 		return nil, err
 	}
 	return g.Bitmap(), nil
@@ -76,7 +77,7 @@ func (e *evaluation) has(resourceType string, n search.Has) (_ *roaring.Bitmap, 
 		if !ok || target != resourceType {
 			return nil
 		}
-		e.terms.keys++
+		e.terms.Keys++
 		c, err := r.currentAt(target, id, e.at)
 		if err == nil && c.doc != 0 && !c.deleted() {
 			set.Add(uint32(c.doc))
@@ -88,7 +89,7 @@ func (e *evaluation) has(resourceType string, n search.Has) (_ *roaring.Bitmap, 
 		return set, e.eachKey(inner, n.Param, add)
 	}
 	e.trace.Note("walk of the keys")
-	err = e.terms.keysOf(e.ctx, number, search.Prefix([]byte(resourceType+"/")), inner, add)
+	err = e.terms.KeysOf(e.ctx, number, search.Prefix([]byte(resourceType+"/")), inner, add)
 	return set, err
 }
 

@@ -3,6 +3,7 @@ package pebble
 import (
 	"encoding/binary"
 
+	"github.com/tarnhealth/tarn/pebble/internal/lists"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 )
 
@@ -27,7 +28,7 @@ import (
 const (
 	tagBody     = 'b'
 	tagDead     = 'd'
-	tagTerm     = 'i'
+	tagTerm     = lists.Tag
 	tagSeal     = 'j'
 	tagMeta     = 'm'
 	tagParam    = 'p'
@@ -78,30 +79,4 @@ func paramKey(name string) []byte { return append([]byte{tagParam}, name...) }
 
 func deadKey(segment uint16) []byte {
 	return binary.BigEndian.AppendUint32([]byte{tagDead}, uint32(segment))
-}
-
-// termKey is the key of a posting list. Keys of one param are prefix-free, so
-// the segment behind does not disturb their order.
-func termKey(b []byte, param uint16, key []byte, segment uint16) []byte {
-	b = append(b, tagTerm, byte(param>>8), byte(param))
-	b = append(b, key...)
-	return binary.BigEndian.AppendUint32(b, uint32(segment))
-}
-
-// termHead is the length of a term key before the param's own key.
-const termHead = 3
-
-// termBounds are the bounds of all terms of a param.
-func termBounds(param uint16) (lower, upper []byte) {
-	lower = []byte{tagTerm, byte(param >> 8), byte(param)}
-	if param == 1<<16-1 {
-		return lower, []byte{tagTerm + 1}
-	}
-	return lower, []byte{tagTerm, byte((param + 1) >> 8), byte(param + 1)}
-}
-
-// splitTerm takes a term key apart.
-func splitTerm(b []byte) (key []byte, segment uint16) {
-	n := len(b) - 4
-	return b[termHead:n], uint16(binary.BigEndian.Uint32(b[n:]))
 }

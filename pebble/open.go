@@ -40,6 +40,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	}
 	s := &Store{opt: opt, dir: dir, db: db,
 		queue: make(chan *request, 256), finish: make(chan *group), finished: make(chan struct{})}
+	s.columns.Limit = int(opt.CacheBytes / 2)
 	if err := s.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("pebble: %s: %w", dir, engine.Damaged(err)), db.Close())
 	}

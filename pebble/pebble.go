@@ -19,6 +19,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble/internal/column"
 	"github.com/tarnhealth/tarn/pebble/internal/engine"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
@@ -86,6 +87,8 @@ type Store struct {
 	params *params
 	lives  posting.Lifetimes
 	users  engine.Users
+	// columns are the facts of docs that are asked for often.
+	columns column.Cache
 
 	// index is what searches read.
 	index atomic.Pointer[index]

@@ -19,7 +19,7 @@ func (v *view) Search(ctx context.Context, plan search.Plan, page store.Page) (s
 	}
 	defer v.store.users.Leave()
 	e := v.evaluation(ctx)
-	e.trace = store.NewTrace(page, &e.terms.keys)
+	e.trace = store.NewTrace(page, &e.terms.Keys)
 	set, err := e.plan(plan)
 	if err != nil {
 		return store.Result{}, err

@@ -11,6 +11,7 @@ import (
 	lsm "github.com/cockroachdb/pebble/v2"
 
 	"github.com/tarnhealth/tarn/pebble/internal/keyrange"
+	"github.com/tarnhealth/tarn/pebble/internal/lists"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 )
 
@@ -165,7 +166,7 @@ func (s *Store) scrubbed(n int) error {
 func around(key []byte) keyrange.Range {
 	switch key[0] {
 	case tagTerm:
-		lower, upper := termBounds(binary.BigEndian.Uint16(key[1:]))
+		lower, upper := lists.Bounds(binary.BigEndian.Uint16(key[1:]))
 		return keyrange.Range{From: lower, To: upper}
 	case tagResource:
 		n := bytes.IndexByte(key, 0)

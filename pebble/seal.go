@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"maps"
 	"slices"
 	"sync"
@@ -13,6 +12,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tarnhealth/tarn/pebble/internal/lists"
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 )
 
 // tally is the number of resources by type at some doc.
@@ -184,12 +186,12 @@ func (s *Store) writeRun(path string, job seal) ([]uint16, error) {
 }
 
 func (s *Store) writeTerms(w *sstable.Writer, h *posting.Head) error {
-	run := termRun{store: s, w: w}
+	run := lists.Run{DB: s.db, W: w}
 	if uint16(h.First) != 0 {
 		// An earlier seal may have written a part of this segment.
-		run.partial, run.started = h.First.Segment(), h.First > 1
+		run.Partial, run.Started = h.First.Segment(), h.First > 1
 	}
-	return run.writeHead(h)
+	return run.WriteHead(h)
 }
 
 // mergeTerms adds the terms of a head to the files, but for docs in without.
@@ -200,95 +202,14 @@ func (s *Store) mergeTerms(h *posting.Head, without *roaring.Bitmap) error {
 	if err != nil {
 		return err
 	}
-	run := termRun{store: s, w: w, merge: true, without: without, given: s.params.given()}
-	if err = errors.Join(run.writeHead(h), w.Close()); err != nil {
+	run := lists.Run{DB: s.db, W: w, Merge: true, Without: without, Given: s.params.given()}
+	if err = errors.Join(run.WriteHead(h), w.Close()); err != nil {
 		return err
 	}
-	if run.n == 0 {
+	if run.N == 0 {
 		return s.opt.FS.Remove(path)
 	}
 	return s.db.Ingest(context.Background(), []string{path})
-}
-
-func (r *termRun) writeHead(h *posting.Head) (err error) {
-	for number, p := range *h.Params.Load() {
-		if p == nil || r.given != nil && !r.given[uint16(number)] {
-			continue
-		}
-		p.Snapshot().Scan(func(found posting.Posting) bool {
-			err = r.write(uint16(number), found)
-			return err == nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// A termRun writes the postings of a head.
-type termRun struct {
-	store *Store
-	w     *sstable.Writer
-	// partial is the segment that an earlier seal began, where started is set.
-	partial uint16
-	started bool
-	// merge is set where any list may be in the files already, with docs above
-	// those of the head.
-	merge bool
-	// without, where not nil, are docs to leave out.
-	without *roaring.Bitmap
-	// given, where not nil, are the params that were not forgotten meanwhile.
-	given map[uint16]bool
-	// n is the number of lists written.
-	n int
-
-	key, value []byte
-	lows       []uint16
-}
-
-func (r *termRun) write(param uint16, p posting.Posting) error {
-	for docs := p.Docs(); len(docs) > 0; {
-		segment := docs[0].Segment()
-		n := 1
-		for n < len(docs) && docs[n].Segment() == segment {
-			n++
-		}
-		if err := r.writeSegment(termKey(r.key[:0], param, p.Key, segment), segment, docs[:n]); err != nil {
-			return err
-		}
-		docs = docs[n:]
-	}
-	return nil
-}
-
-func (r *termRun) writeSegment(key []byte, segment uint16, docs []doc) error {
-	r.key, r.lows = key, r.lows[:0]
-	if r.merge || r.started && segment == r.partial {
-		_, err := r.store.get(key, func(value []byte) (err error) {
-			r.lows, err = posting.Read(r.lows, value)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	before := len(r.lows)
-	for _, d := range docs {
-		if r.without == nil || !r.without.Contains(uint32(d)) {
-			r.lows = append(r.lows, uint16(d))
-		}
-	}
-	if len(r.lows) == before {
-		return nil
-	}
-	if r.merge {
-		slices.Sort(r.lows)
-		r.lows = slices.Compact(r.lows)
-	}
-	r.n++
-	r.value = posting.Append(r.value[:0], r.lows)
-	return r.w.Set(key, r.value)
 }
 
 // appendSeal writes the seal record: the newest sealed doc, and the tally there.

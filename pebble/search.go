@@ -11,6 +11,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble/internal/lists"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -19,7 +20,7 @@ import (
 type evaluation struct {
 	ctx   context.Context
 	store *Store
-	terms *terms
+	terms *lists.Reader
 	at    doc
 	// trace is nil where nothing is to be explained.
 	trace *store.Trace
@@ -108,12 +109,26 @@ func (e *evaluation) evaluate(resourceType string, n search.Node, within *roarin
 	return nil, fmt.Errorf("pebble: unknown plan node %T", n)
 }
 
+// terms reads the index as it is now.
+func (s *Store) terms() *lists.Reader {
+	return &lists.Reader{DB: s.db, Heads: s.index.Load().heads}
+}
+
+// mark is the set of a resource type's mark.
+func (s *Store) mark(t *lists.Reader, resourceType, code string, within *roaring.Bitmap) (*roaring.Bitmap, error) {
+	number, ok := s.params.mark(resourceType, code)
+	if !ok {
+		return roaring.New(), nil
+	}
+	return t.Union(number, []search.Span{search.Exactly(nil)}, nil, within)
+}
+
 // all is every doc of a type.
 func (e *evaluation) all(resourceType string, within *roaring.Bitmap) (*roaring.Bitmap, error) {
 	if within != nil {
 		return within.Clone(), nil
 	}
-	return e.terms.mark(resourceType, search.MarkType, nil)
+	return e.store.mark(e.terms, resourceType, search.MarkType, nil)
 }
 
 func (e *evaluation) match(n search.Terms, within *roaring.Bitmap) (*roaring.Bitmap, error) {
@@ -127,7 +142,7 @@ func (e *evaluation) match(n search.Terms, within *roaring.Bitmap) (*roaring.Bit
 			return set, err
 		}
 	}
-	set, err := e.terms.union(number, n.Spans, n.Test, within)
+	set, err := e.terms.Union(number, n.Spans, n.Test, within)
 	if err != nil || n.Recheck == nil {
 		return set, err
 	}
@@ -186,7 +201,7 @@ func (s *Store) parse(json []byte) (*fhir.Tree, error) {
 func (e *evaluation) ids(resourceType string, ids []string) (*roaring.Bitmap, error) {
 	set := roaring.New()
 	for _, id := range ids {
-		e.terms.keys++
+		e.terms.Keys++
 		c, err := e.store.currentAt(resourceType, id, e.at)
 		if err != nil {
 			return nil, err

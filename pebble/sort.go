@@ -10,6 +10,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/tarnhealth/tarn/pebble/internal/lists"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 )
@@ -32,7 +33,11 @@ func (e *evaluation) ordered(set *roaring.Bitmap, sort []search.SortKey, n int) 
 	case size <= fewRows:
 		e.trace.Note("read of the few")
 		return e.sortRows(set, sort, n)
-	case e.datesAreCheaper(size, sort, n):
+	}
+	switch cheaper, err := e.datesAreCheaper(set, sort, n); {
+	case err != nil:
+		return nil, err
+	case cheaper:
 		e.trace.Note("by the dates of the matches")
 		return e.sortRows(set, sort, n)
 	}
@@ -40,20 +45,25 @@ func (e *evaluation) ordered(set *roaring.Bitmap, sort []search.SortKey, n int) 
 	return e.walkInOrder(set, sort, n)
 }
 
-// datesAreCheaper reports whether reading the facts of size docs costs less
-// than a walk until n of them are met, which passes a share of all resources.
-func (e *evaluation) datesAreCheaper(size int, sort []search.SortKey, n int) bool {
+// datesAreCheaper reports whether reading the facts of a set costs less than a
+// walk until n of its docs are met, which passes a share of all resources.
+func (e *evaluation) datesAreCheaper(set *roaring.Bitmap, sort []search.SortKey, n int) (bool, error) {
 	all := 0
 	for _, k := range sort {
 		for _, p := range k.Params {
 			if _, ok := e.store.facts(nil, p); !ok {
-				return false
+				return false, nil
 			}
 			count, _ := e.store.live.count(p.Type, e.at)
 			all += count
 		}
 	}
-	return size*e.store.opt.factSteps < all/size*min(n, size)
+	size := int(set.GetCardinality())
+	if size > all/size*min(n, size) {
+		return false, nil
+	}
+	cost, err := e.factSteps(set)
+	return cost < all/size*min(n, size), err
 }
 
 // walkInOrder walks the keys of the first sort key until n docs are found.
@@ -65,14 +75,14 @@ func (e *evaluation) datesAreCheaper(size int, sort []search.SortKey, n int) boo
 // comes behind the keys that were walked.
 func (e *evaluation) walkInOrder(set *roaring.Bitmap, sort []search.SortKey, n int) (docs []doc, err error) {
 	left := set.Clone()
-	w := &walk{desc: sort[0].Desc}
-	defer func() { err = errors.Join(err, w.close()) }()
+	w := &lists.Walk{Desc: sort[0].Desc}
+	defer func() { err = errors.Join(err, w.Close()) }()
 	for _, p := range sort[0].Params {
 		number, ok := e.store.params.number(p)
 		if !ok {
 			continue
 		}
-		if err := w.add(e.terms, number, search.SortSpan(p)); err != nil {
+		if err := w.Add(e.terms, number, search.SortSpan(p)); err != nil {
 			return nil, err
 		}
 	}
@@ -83,7 +93,7 @@ func (e *evaluation) walkInOrder(set *roaring.Bitmap, sort []search.SortKey, n i
 		if steps%1024 == 0 && e.ctx.Err() != nil {
 			return nil, e.ctx.Err()
 		}
-		next := w.key()
+		next := w.Key()
 		if next != nil && steps/e.store.opt.walkSteps >= count {
 			e.trace.Note("read of the rest")
 			rest, err := e.sortRows(left, sort, n-len(docs))
@@ -95,8 +105,8 @@ func (e *evaluation) walkInOrder(set *roaring.Bitmap, sort []search.SortKey, n i
 		}
 		key = append(key[:0], next...)
 		g.Reset()
-		e.terms.keys++
-		if err := w.take(key, &g); err != nil {
+		e.terms.Keys++
+		if err := w.Take(key, &g); err != nil {
 			return nil, err
 		}
 		tied := g.Among(left, math.MaxInt)
@@ -153,27 +163,28 @@ func (e *evaluation) sortRows(set *roaring.Bitmap, sort []search.SortKey, n int)
 // A rowReader reads what docs are sorted by: from their facts where those
 // tell, otherwise from their bodies.
 type rowReader struct {
-	scan *scan
-	sort []search.SortKey
+	scan    *scan
+	sort    []search.SortKey
+	readers map[*search.Param]*factReader
 	// doc is the one whose entries are there, 0 for none.
 	doc     doc
 	entries []search.Entry
 }
 
 func (r *rowReader) row(d doc) (row, error) {
-	h, resourceType, id, err := r.scan.header(d)
-	if err == nil && h.erased() {
-		err = errErased
-	}
-	if err != nil {
-		return row{}, err
-	}
-	made := row{doc: d, id: id, keys: make([][]byte, len(r.sort))}
+	made := row{doc: d, keys: make([][]byte, len(r.sort))}
 	for i, k := range r.sort {
-		for _, p := range k.Params {
-			if p.Type != resourceType {
-				continue
+		if k.ID {
+			h, _, id, err := r.scan.header(d)
+			if err == nil && h.erased() {
+				err = errErased
 			}
+			if err != nil {
+				return row{}, err
+			}
+			made.id = id
+		}
+		for _, p := range k.Params {
 			span := search.SortSpan(p)
 			err := r.keys(d, p, func(key []byte) {
 				best := made.keys[i]
@@ -190,9 +201,25 @@ func (r *rowReader) row(d doc) (row, error) {
 	return made, nil
 }
 
+// reader is the reader of a parameter's facts, nil where it has none.
+func (r *rowReader) reader(p *search.Param) *factReader {
+	if reader, ok := r.readers[p]; ok {
+		return reader
+	}
+	if r.readers == nil {
+		r.readers = map[*search.Param]*factReader{}
+	}
+	if reader, ok := r.scan.store.facts(r.scan, p); ok {
+		r.readers[p] = &reader
+	} else {
+		r.readers[p] = nil
+	}
+	return r.readers[p]
+}
+
 // keys calls fn with a doc's keys of a parameter.
 func (r *rowReader) keys(d doc, p *search.Param, fn func(key []byte)) error {
-	if reader, ok := r.scan.store.facts(r.scan, p); ok {
+	if reader := r.reader(p); reader != nil {
 		found, err := reader.each(d, fn)
 		if err == nil && !found {
 			err = errErased

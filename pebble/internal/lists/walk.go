@@ -1,4 +1,4 @@
-package pebble
+package lists
 
 import (
 	"bytes"
@@ -22,45 +22,46 @@ type cursor interface {
 	close() error
 }
 
-// A walk merges the cursors of files and heads, and of several params, into
+// A Walk merges the cursors of files and heads, and of several params, into
 // one sequence of keys.
-type walk struct {
+type Walk struct {
+	// Desc walks backward.
+	Desc    bool
 	cursors []cursor
-	desc    bool
 }
 
-// add adds the keys of a param in a span.
-func (w *walk) add(t *terms, param uint16, span search.Span) error {
-	for _, h := range t.heads {
+// Add adds the keys of a param in a span.
+func (w *Walk) Add(t *Reader, param uint16, span search.Span) error {
+	for _, h := range t.Heads {
 		if p := h.Param(param); p != nil {
-			w.cursors = append(w.cursors, newHeadCursor(p, span, w.desc))
+			w.cursors = append(w.cursors, newHeadCursor(p, span, w.Desc))
 		}
 	}
-	it, err := t.iterator(param)
+	it, err := t.Iterator(param)
 	if err != nil {
 		return err
 	}
-	c := &fileCursor{it: it, span: span, desc: w.desc}
+	c := &fileCursor{it: it, span: span, desc: w.Desc}
 	w.cursors = append(w.cursors, c)
 	return c.start(param)
 }
 
-// key is the next key, nil at the end.
-func (w *walk) key() (first []byte) {
+// Key is the next key, nil at the end.
+func (w *Walk) Key() (first []byte) {
 	for _, c := range w.cursors {
 		key := c.key()
 		if key == nil {
 			continue
 		}
-		if order := bytes.Compare(key, first); first == nil || order < 0 && !w.desc || order > 0 && w.desc {
+		if order := bytes.Compare(key, first); first == nil || order < 0 && !w.Desc || order > 0 && w.Desc {
 			first = key
 		}
 	}
 	return first
 }
 
-// take adds the docs of the next key, which key has just returned, and moves on.
-func (w *walk) take(key []byte, g *posting.Gather) error {
+// Take adds the docs of the next key, which key has just returned, and moves on.
+func (w *Walk) Take(key []byte, g *posting.Gather) error {
 	for _, c := range w.cursors {
 		if k := c.key(); k != nil && bytes.Equal(k, key) {
 			if err := c.take(g); err != nil {
@@ -71,7 +72,8 @@ func (w *walk) take(key []byte, g *posting.Gather) error {
 	return nil
 }
 
-func (w *walk) close() (err error) {
+// Close lets go of the files.
+func (w *Walk) Close() (err error) {
 	for _, c := range w.cursors {
 		err = errors.Join(err, c.close())
 	}
@@ -88,7 +90,7 @@ type fileCursor struct {
 }
 
 func (c *fileCursor) start(param uint16) error {
-	from := termKey(nil, param, c.span.From, 0)
+	from := Key(nil, param, c.span.From, 0)
 	from = from[:len(from)-4]
 	switch {
 	case !c.desc:
@@ -98,7 +100,7 @@ func (c *fileCursor) start(param uint16) error {
 	case c.span.To == nil:
 		c.ok = c.it.Last()
 	default:
-		to := termKey(nil, param, c.span.To, 0)
+		to := Key(nil, param, c.span.To, 0)
 		ok := c.it.SeekGE(to[:len(to)-4])
 		for ok && bytes.Compare(c.at(), c.span.To) < 0 {
 			ok = c.it.Next()
@@ -113,7 +115,7 @@ func (c *fileCursor) start(param uint16) error {
 }
 
 func (c *fileCursor) at() []byte {
-	key, _ := splitTerm(c.it.Key())
+	key, _ := Split(c.it.Key())
 	return key
 }
 
@@ -134,7 +136,7 @@ func (c *fileCursor) key() []byte { return c.now }
 
 func (c *fileCursor) take(g *posting.Gather) error {
 	for c.ok {
-		key, segment := splitTerm(c.it.Key())
+		key, segment := Split(c.it.Key())
 		if !bytes.Equal(key, c.now) {
 			break
 		}
@@ -195,11 +197,11 @@ func (c *headCursor) close() error {
 	return nil
 }
 
-// keysOf calls fn for the keys in a span that a doc of set has.
-func (t *terms) keysOf(ctx context.Context, param uint16, span search.Span, set *roaring.Bitmap, fn func(key []byte) error) (err error) {
-	w := &walk{}
-	defer func() { err = errors.Join(err, w.close()) }()
-	if err := w.add(t, param, span); err != nil {
+// KeysOf calls fn for the keys in a span that a doc of set has.
+func (t *Reader) KeysOf(ctx context.Context, param uint16, span search.Span, set *roaring.Bitmap, fn func(key []byte) error) (err error) {
+	w := &Walk{}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	if err := w.Add(t, param, span); err != nil {
 		return err
 	}
 	var key []byte
@@ -208,14 +210,14 @@ func (t *terms) keysOf(ctx context.Context, param uint16, span search.Span, set 
 		if n%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		next := w.key()
+		next := w.Key()
 		if next == nil {
 			return nil
 		}
 		key = append(key[:0], next...)
-		t.keys++
+		t.Keys++
 		g.Reset()
-		if err := w.take(key, &g); err != nil {
+		if err := w.Take(key, &g); err != nil {
 			return err
 		}
 		if len(g.Among(set, 1)) > 0 {

@@ -1,0 +1,103 @@
+package lists
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	lsm "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable"
+
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
+)
+
+// A Run writes the lists of a head to a file of sorted records.
+type Run struct {
+	DB *lsm.DB
+	W  *sstable.Writer
+	// Partial is the segment that an earlier file began, where Started is set.
+	Partial uint16
+	Started bool
+	// Merge is set where any list may be in the files already, with docs above
+	// those of the head.
+	Merge bool
+	// Without, where not nil, are docs to leave out.
+	Without *roaring.Bitmap
+	// Given, where not nil, are the params that were not forgotten meanwhile.
+	Given map[uint16]bool
+	// N is the number of lists written.
+	N int
+
+	key, value []byte
+	lows       []uint16
+}
+
+// WriteHead writes all lists of a head.
+func (r *Run) WriteHead(h *posting.Head) (err error) {
+	for number, p := range *h.Params.Load() {
+		if p == nil || r.Given != nil && !r.Given[uint16(number)] {
+			continue
+		}
+		p.Snapshot().Scan(func(found posting.Posting) bool {
+			err = r.write(uint16(number), found)
+			return err == nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Run) write(param uint16, p posting.Posting) error {
+	for docs := p.Docs(); len(docs) > 0; {
+		segment := docs[0].Segment()
+		n := 1
+		for n < len(docs) && docs[n].Segment() == segment {
+			n++
+		}
+		if err := r.writeSegment(Key(r.key[:0], param, p.Key, segment), segment, docs[:n]); err != nil {
+			return err
+		}
+		docs = docs[n:]
+	}
+	return nil
+}
+
+func (r *Run) writeSegment(key []byte, segment uint16, docs []posting.Doc) error {
+	r.key, r.lows = key, r.lows[:0]
+	if r.Merge || r.Started && segment == r.Partial {
+		if err := r.read(key); err != nil {
+			return err
+		}
+	}
+	before := len(r.lows)
+	for _, d := range docs {
+		if r.Without == nil || !r.Without.Contains(uint32(d)) {
+			r.lows = append(r.lows, uint16(d))
+		}
+	}
+	if len(r.lows) == before {
+		return nil
+	}
+	if r.Merge {
+		slices.Sort(r.lows)
+		r.lows = slices.Compact(r.lows)
+	}
+	r.N++
+	r.value = posting.Append(r.value[:0], r.lows)
+	return r.W.Set(key, r.value)
+}
+
+// read appends what the files have of a list.
+func (r *Run) read(key []byte) error {
+	value, closer, err := r.DB.Get(key)
+	if errors.Is(err, lsm.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.lows, err = posting.Read(r.lows, value)
+	return errors.Join(err, closer.Close())
+}
