@@ -3,7 +3,6 @@ package datastore_test
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -13,39 +12,6 @@ import (
 )
 
 const externalMetadata = `{"token_endpoint":"https://idp/token"}`
-
-func TestIdentityCheck(t *testing.T) {
-	metadata := json.RawMessage(externalMetadata)
-	external := func(e datastore.ExternalIssuer) *datastore.IdentityProvider {
-		return &datastore.IdentityProvider{Strategy: datastore.StrategySMART, Metadata: metadata, External: &e}
-	}
-	for name, c := range map[string]struct {
-		p    *datastore.IdentityProvider
-		want string // "" is right
-	}{
-		"own":            {&datastore.IdentityProvider{Strategy: datastore.StrategySMART, FineGrained: true}, ""},
-		"own, version 1": {&datastore.IdentityProvider{Strategy: datastore.StrategySMART1}, ""},
-		"issuer":         {external(datastore.ExternalIssuer{Issuer: "https://idp", Claims: map[string]string{"scope": "scp"}}), ""},
-		"introspection":  {external(datastore.ExternalIssuer{IntrospectionURL: "http://127.0.0.1:1/introspect"}), ""},
-		"function":       {&datastore.IdentityProvider{Strategy: datastore.StrategySMART, Metadata: metadata, Function: "https://f"}, ""},
-		"AWS":            {&datastore.IdentityProvider{Strategy: datastore.StrategyAWS}, "AWS_AUTH (signed requests of AWS) is not offered; use SMART_ON_FHIR"},
-		"none":           {&datastore.IdentityProvider{}, "allowed is SMART_ON_FHIR or SMART_ON_FHIR_V1"},
-		"both":           {&datastore.IdentityProvider{Strategy: datastore.StrategySMART, Metadata: metadata, Function: "https://f", External: &datastore.ExternalIssuer{}}, "not both"},
-		"own metadata":   {&datastore.IdentityProvider{Strategy: datastore.StrategySMART, Metadata: metadata}, "the server's own is served"},
-		"no metadata":    {&datastore.IdentityProvider{Strategy: datastore.StrategySMART, Function: "https://f"}, "a JSON object"},
-		"poor metadata":  {&datastore.IdentityProvider{Strategy: datastore.StrategySMART, Function: "https://f", Metadata: json.RawMessage(`{"x":1}`)}, "lacks token_endpoint"},
-		"function URL":   {&datastore.IdentityProvider{Strategy: datastore.StrategySMART, Function: "http://f", Metadata: metadata}, "use https"},
-		"no issuer":      {external(datastore.ExternalIssuer{}), "give one of them"},
-		"two":            {external(datastore.ExternalIssuer{Issuer: "https://a", IntrospectionURL: "https://b"}), "give one of them"},
-		"issuer URL":     {external(datastore.ExternalIssuer{Issuer: "http://idp"}), `issuer "http://idp"`},
-		"claims":         {external(datastore.ExternalIssuer{Issuer: "https://idp", Claims: map[string]string{"Scope": "x"}}), `claims names "Scope"`},
-	} {
-		err := c.p.Check()
-		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
-			t.Errorf("%s: %v, want %q", name, err, c.want)
-		}
-	}
-}
 
 // TestSetIdentity changes it, and opens the catalog again.
 func TestSetIdentity(t *testing.T) {

@@ -24,8 +24,13 @@ const demoPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; con
 // mountDemo serves the sample SMART app: one page at /demo/launch and /demo/app,
 // the redirect URI, with its script and style.
 func mountDemo(mux *http.ServeMux, base string) {
-	page := func(w http.ResponseWriter, _ *http.Request) {
+	page := func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
+		if own, err := url.Parse(base); err == nil && !strings.EqualFold(own.Host, r.Host) {
+			// By another name of the server nothing would fit together.
+			http.Redirect(w, r, base+r.URL.RequestURI(), http.StatusFound)
+			return
+		}
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		h.Set("Content-Security-Policy", demoPolicy)
 		h.Set("Cache-Control", "no-store")

@@ -39,8 +39,8 @@ func (s *Server) guard(f *folder) (*guard, error) {
 		return nil, err
 	}
 	g := &guard{
-		authority: a, authorize: a.bearers.Authorize, origin: a.allowsOrigin, security: a.securities().of,
-		keep: a.bearers.Keep, restore: a.bearers.Restore, tend: a.tend, pages: a.routes(f.catalog),
+		authority: a, authorize: a.authorize, origin: a.allowsOrigin, security: a.securities().of,
+		keep: a.keep, restore: a.bearers.Restore, tend: a.tend, pages: a.routes(f.catalog),
 	}
 	return g, nil
 }

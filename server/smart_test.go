@@ -293,7 +293,7 @@ func TestExternalFunction(t *testing.T) {
 	base := r.cfg.BaseURL + "/datastore/default/r4"
 	function := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		var asked struct{ DatastoreEndpoint, OperationName, BearerToken string }
-		if err := json.NewDecoder(req.Body).Decode(&asked); err != nil || !strings.HasPrefix(asked.DatastoreEndpoint, base) {
+		if err := json.NewDecoder(req.Body).Decode(&asked); err != nil || asked.DatastoreEndpoint != base+"/" || asked.OperationName != "SearchWithGet" {
 			t.Errorf("asked %+v, %v", asked, err)
 		}
 		if asked.BearerToken != "good" {

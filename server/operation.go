@@ -1,0 +1,86 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/rest"
+	"github.com/tarnhealth/tarn/token"
+)
+
+// named lets an authorization know which operation it is for, where a
+// token-check function asks.
+func named(r *http.Request, store *datastore.Store) *http.Request {
+	if p := store.Identity(); p == nil || p.Function == "" {
+		return r
+	}
+	return r.WithContext(token.WithOperation(r.Context(), operationName(r.Method, r.URL.Path)))
+}
+
+func (a *authority) authorize(r *http.Request, store *datastore.Store) (authz.Access, error) {
+	return a.bearers.Authorize(named(r, store), store)
+}
+
+func (a *authority) keep(r *http.Request, store *datastore.Store) (string, []byte, error) {
+	return a.bearers.Keep(named(r, store), store)
+}
+
+// operationName names a FHIR request in HealthLake's words. Operations that it
+// has no word for are their FHIR name, such as $lastn.
+func operationName(method, path string) string {
+	parts := strings.FieldsFunc(strings.TrimPrefix(path, rest.Prefix), func(r rune) bool { return r == '/' })
+	parts = parts[min(2, len(parts)):] // the data store's id, and r4
+	last := ""
+	if len(parts) > 0 {
+		last = parts[len(parts)-1]
+	}
+	switch {
+	case strings.HasPrefix(last, "$"):
+		return operationWord(method, last)
+	case last == "_search" && len(parts) > 1:
+		return "SearchWithPost"
+	case last == "_search" || len(parts) == 0 && method == http.MethodGet:
+		return "SearchAll"
+	case last == "metadata":
+		return "GetCapabilities"
+	case last == "_history":
+		return "GetHistoryByResourceId"
+	case len(parts) == 4 && parts[2] == "_history":
+		return "VersionReadResource"
+	case len(parts) == 0:
+		return "ProcessBundle"
+	}
+	return interactionWord(method, len(parts))
+}
+
+func operationWord(method, name string) string {
+	switch name {
+	case "$everything":
+		return "SearchEverything"
+	case "$validate":
+		return "ValidateResource"
+	case "$export":
+		if method == http.MethodGet {
+			return "StartFHIRExportJobWithGet"
+		}
+		return "StartFHIRExportJobWithPost"
+	}
+	return name
+}
+
+// interactionWord is of a request for a resource, or with one part for a type.
+func interactionWord(method string, parts int) string {
+	switch {
+	case method == http.MethodPost:
+		return "CreateResource"
+	case method == http.MethodPut || method == http.MethodPatch:
+		return "UpdateResource"
+	case method == http.MethodDelete:
+		return "DeleteResource"
+	case parts == 2:
+		return "ReadResource"
+	}
+	return "SearchWithGet" // of a type, or of a compartment
+}
