@@ -18,8 +18,19 @@ type advertised struct {
 			SearchParam []struct{ Name, Type, Documentation string }
 			Operation   []struct{ Name string }
 		}
-		Operation []struct{ Name string }
+		Operation   []struct{ Name string }
+		SearchParam []struct{ Name string }
 	}
+}
+
+// sampleResults are searches with each of the parameters that hold for all
+// types.
+var sampleResults = map[string]string{
+	"_contained": "Patient?_contained=true", "_containedType": "Patient?_contained=both&_containedType=contained", "_count": "Patient?_count=0",
+	"_elements": "Patient?_elements=name", "_explain": "Patient?_explain=true", "_filter": "Patient?_filter=name%20eq%20x",
+	"_has": "Patient?_has:Observation:patient:code=x", "_include": "Patient?_include=*", "_list": "Patient?_list=x", "_maxresults": "Patient?_maxresults=1",
+	"_revinclude": "Patient?_revinclude:iterate=*", "_sort": "Patient?_text=x&_sort=_score", "_summary": "Patient?_summary=data",
+	"_total": "Patient?_total=estimate", "_type": "?_type=Patient",
 }
 
 // sampleValues are valid values of each type of search parameter.
@@ -57,6 +68,14 @@ func TestCapabilitiesAreOffered(t *testing.T) {
 	}
 	for _, o := range statement.Rest[0].Operation {
 		call("", o.Name)
+	}
+	for _, p := range statement.Rest[0].SearchParam {
+		if status, body := ask(http.MethodGet, sampleResults[p.Name]); status != http.StatusOK || !strings.Contains(body, p.Name) && p.Name != "_explain" {
+			t.Errorf("%s: %d %s", p.Name, status, body)
+		}
+	}
+	if len(statement.Rest[0].SearchParam) != len(sampleResults) {
+		t.Errorf("%d parameters for all types are advertised, and %d are known here", len(statement.Rest[0].SearchParam), len(sampleResults))
 	}
 	for _, resource := range statement.Rest[0].Resource {
 		for _, p := range resource.SearchParam {
