@@ -20,8 +20,8 @@ type Follower struct {
 	// Name is the follower's own among those of the log.
 	Name string
 	DB   kv.DB
-	// Share is how much of the time Run works at most, from 0 to 1; 0 is 1.
-	// What is left is for requests.
+	// Share is how much of the time Run works while records come, from 0 to 1;
+	// 0 is 1. What is left is for requests.
 	Share float64
 	// Batch is how many events go to the Sink at once, about; 0 is 500.
 	Batch int
@@ -54,7 +54,7 @@ const (
 func (f *Follower) Run(ctx context.Context) {
 	wait := firstWait
 	for ctx.Err() == nil {
-		_, more := f.Log.End()
+		last, more := f.Log.End()
 		begin := time.Now()
 		n, err := f.step(ctx)
 		switch {
@@ -72,7 +72,9 @@ func (f *Follower) Run(ctx context.Context) {
 			}
 		default:
 			wait = firstWait
-			f.rest(ctx, time.Since(begin))
+			if now, _ := f.Log.End(); now != last {
+				f.rest(ctx, time.Since(begin))
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
@@ -37,6 +38,9 @@ func (d *Damage) Error() string {
 	}
 	return "audit: " + at + ": " + d.Text
 }
+
+// ErrKey says that a log was signed with another key.
+var ErrKey = errors.New("audit: the log was signed with another key")
 
 // Open opens a log, or begins one. What a crash left of a block that was never
 // acknowledged is cut off, and recorded. Any other flaw in the newest segment
@@ -161,6 +165,9 @@ func (l *Log) resume(segment uint64, head *Checkpoint) (cut int64, err error) {
 	}
 	if s.end == 0 {
 		return 0, l.restart(segment, head)
+	}
+	if !bytes.Equal(s.start.Key, l.opt.Key.Public().(ed25519.PublicKey)) {
+		return 0, ErrKey
 	}
 	if head != nil && (head.Segment > segment || head.Segment == segment && head.Size > l.at.size) {
 		return 0, &Damage{File: segmentName(segment), Offset: l.at.size, Text: fmt.Sprintf("it ends before the %d records that %s tells of", head.Records, headName)}

@@ -138,26 +138,31 @@ func (l *Log) Oldest() (uint64, error) {
 // included, without a Log: a server may have it open. It stops at the first
 // error, and at what is not a whole block.
 func Each(dir, archive string, fn func(Stored) error) error {
-	return walk(dir, archive, func(s *segmentReader, b *block) error {
-		if b.kind != kindRecords {
-			return nil
+	return eachText(dir, archive, func(number uint64, text []byte) error {
+		r, err := decode(number, text)
+		if err != nil {
+			return err
 		}
-		return b.texts(func(number uint64, text []byte) error {
-			r, err := decode(number, text)
-			if err != nil {
-				return err
-			}
-			return fn(r)
-		})
-	}, func(_ *segmentReader, err error, last bool) error {
-		if last && errors.Is(err, errCut) {
-			return nil
-		}
-		return err
+		return fn(r)
 	})
 }
 
-// A checkpointBody reads the body of a checkpoint.
+// eachText is Each before decoding.
+func eachText(dir, archive string, fn func(number uint64, text []byte) error) error {
+	return walk(dir, archive, func(_ *segmentReader, b *block) error {
+		if b.kind != kindRecords {
+			return nil
+		}
+		return b.texts(fn)
+	}, func(s *segmentReader, err error, last bool) error {
+		if last && errors.Is(err, errCut) {
+			return nil
+		}
+		return s.damage(err)
+	})
+}
+
+// checkpointBody reads the body of a checkpoint.
 func checkpointBody(b *block) (*Checkpoint, error) {
 	var c Checkpoint
 	err := json.Unmarshal(b.body, &c)

@@ -23,6 +23,9 @@ type Audit struct {
 	// Address is the network address of a caller; nil takes it from the
 	// connection. Set it behind a reverse proxy.
 	Address func(*http.Request) string
+	// Index, where not nil, makes everything recorded so far searchable. It is
+	// called before AuditEvents are read by somebody who may.
+	Index func(context.Context) error
 }
 
 // A trail is what the record of a request is made of, beside the request.
@@ -259,8 +262,9 @@ func (r *request) follows(entries []*entry) {
 	}
 }
 
-// refuseAuditEvents refuses to change what was recorded.
-func (r *request) refuseAuditEvents() error {
+// auditEvents refuses to change what was recorded, and brings what is read up
+// to date.
+func (r *request) auditEvents() error {
 	if r.h.Audit == nil || r.resourceType != "AuditEvent" {
 		return nil
 	}
@@ -271,7 +275,10 @@ func (r *request) refuseAuditEvents() error {
 		changes = err == nil && o.affectsState
 	}
 	if !changes {
-		return nil
+		if r.h.Audit.Index == nil || r.method == http.MethodOptions || r.access.Check(authz.SearchType, r.resourceType) != nil {
+			return nil
+		}
+		return r.h.Audit.Index(r.ctx)
 	}
 	return fhir.Errorf(fhir.KindMethodNotAllowed, "AuditEvent resources are this server's own record of what was done; they can be read and searched by auditors, and nobody can create, change or delete them through the API").With("Allow", "GET, HEAD, OPTIONS")
 }

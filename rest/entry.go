@@ -81,7 +81,7 @@ func (r *request) readEntry(e *entry, node fhir.Node) error {
 	if err := e.req.route(); err != nil {
 		return err
 	}
-	if err := e.req.refuseAuditEvents(); err != nil {
+	if err := e.req.auditEvents(); err != nil {
 		return err
 	}
 	if e.req.operation != "" {

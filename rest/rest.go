@@ -157,7 +157,7 @@ func (h *handler) serve(res *response, r *request) error {
 			return err
 		}
 	}
-	if err := r.refuseAuditEvents(); err != nil {
+	if err := r.auditEvents(); err != nil {
 		return err
 	}
 	if r.asyncWanted() {

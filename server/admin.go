@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tarnhealth/tarn/fhir"
@@ -80,14 +81,27 @@ func adminHandler(f *folder, log *slog.Logger) http.Handler {
 	mountProfiles(mux)
 	for _, route := range adminRoutes {
 		mux.HandleFunc(route.pattern, func(w http.ResponseWriter, r *http.Request) {
-			result, err := route.run(f, r)
+			run := route.run
 			if r.Method != http.MethodGet {
-				log.Info("admin", "request", route.pattern, "id", r.PathValue("id"), "failed", err != nil)
+				run = func(f *folder, r *http.Request) (any, error) { return f.recorded(route, r) }
+			}
+			result, err := run(f, r)
+			if r.Method != http.MethodGet {
+				log.Info("admin", "request", route.pattern, "id", idForLog(r), "failed", err != nil)
 			}
 			answerAdmin(w, result, err, log)
 		})
 	}
 	return mux
+}
+
+// idForLog is what a request is about, but for users, who may be called by their
+// e-mail address.
+func idForLog(r *http.Request) string {
+	if strings.HasPrefix(r.URL.Path, "/users") {
+		return ""
+	}
+	return r.PathValue("id")
 }
 
 // maxAdminBody is the greatest request body, in bytes.

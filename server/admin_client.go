@@ -40,6 +40,7 @@ func OpenAdmin(ctx context.Context, dir string) (*Admin, error) {
 	err := f.open(ctx, cfg.BaseURL, cfg.CacheSize)
 	if err == nil {
 		quiet := slog.New(slog.DiscardHandler)
+		f.audit = lazyAudit(&cfg, f, quiet)
 		f.authority = lazyAuthority(&cfg, f, quiet)
 		return &Admin{web: &http.Client{Transport: inProcess{adminHandler(f, quiet)}}, close: f.Close}, nil
 	}

@@ -66,11 +66,11 @@ func openAuthority(ctx context.Context, cfg *Config, f *folder, log *slog.Logger
 	}
 	if a.login, err = login.New(login.Config{
 		DB: db, Box: a.box, BaseURL: cfg.BaseURL, Log: log, Idle: cfg.SessionIdle, Absolute: cfg.SessionAbsolute,
-		Cost: cfg.PasswordCost, MinPassword: cfg.MinPassword, Providers: cfg.Providers, Address: cfg.address, Apps: "/auth/apps",
+		Cost: cfg.PasswordCost, MinPassword: cfg.MinPassword, Providers: cfg.Providers, Address: cfg.address, Apps: "/auth/apps", Event: f.noteSignIn(log),
 	}); err != nil {
 		return nil, err
 	}
-	return a, a.openSMART(f.catalog, db, log)
+	return a, a.openSMART(f, db, log)
 }
 
 func (a *authority) openTokens(ctx context.Context, db kv.DB) (err error) {
@@ -81,13 +81,13 @@ func (a *authority) openTokens(ctx context.Context, db kv.DB) (err error) {
 	return err
 }
 
-func (a *authority) openSMART(catalog *datastore.Catalog, db kv.DB, log *slog.Logger) (err error) {
+func (a *authority) openSMART(f *folder, db kv.DB, log *slog.Logger) (err error) {
 	sets := token.NewKeySets(token.KeySetsConfig{AllowLoopback: a.cfg.local()})
 	a.externals.sets = sets
 	a.smart, err = smart.New(smart.Config{
 		DB: db, BaseURL: a.cfg.BaseURL, Keys: a.keys, Proofs: a.proofs, KeySets: sets,
 		Assertions: token.NewAssertions(token.AssertionsConfig{DB: db, KeySets: sets}),
-		Login:      a.login, Stores: catalog, Access: a.pickerAccess, Log: log, Address: a.cfg.address,
+		Login:      a.login, Stores: f.catalog, Access: a.pickerAccess, Log: log, Address: a.cfg.address, Event: f.noteGrant(log),
 		Lifetimes: a.cfg.Tokens, Registration: a.cfg.Registration,
 	})
 	if err != nil {

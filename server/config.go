@@ -60,6 +60,9 @@ type Config struct {
 	// Proxies are believed when they say whom they speak for.
 	Proxies []netip.Prefix
 
+	// Audit is about the audit log.
+	Audit AuditConfig
+
 	// MaxBody is the greatest request body in bytes.
 	MaxBody int64
 	// MaxEntries is the greatest number of entries of a batch or transaction.
@@ -100,6 +103,7 @@ func Default() Config {
 		MinPassword:     12,
 		Tokens:          smart.Lifetimes{Access: time.Hour, Service: 5 * time.Minute, Refresh: 180 * 24 * time.Hour},
 		RotateKeys:      90 * 24 * time.Hour,
+		Audit:           AuditConfig{Mode: AuditAuto},
 		Practitioners:   authz.Relations{GeneralPractitioner: true, CareTeam: true, Encounter: true},
 		MaxBody:         50 << 20,
 		MaxEntries:      100_000,

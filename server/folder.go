@@ -27,6 +27,10 @@ type folder struct {
 	jobs    *jobs
 	// authority opens what says who callers are.
 	authority func() (*authority, error)
+	// audit opens the audit log, which is nil where it is off.
+	audit func() (*auditLog, error)
+	// recorder is what audit has opened, if anything.
+	recorder *auditLog
 	// untend ends the work on it beside the requests; nil where there is none.
 	untend func()
 	// temporary folders are removed when they are closed.
@@ -49,6 +53,7 @@ func (s *Server) openFolder(ctx context.Context) (*folder, error) {
 		return f, err
 	}
 	var err error
+	f.audit = lazyAudit(&s.cfg, f, s.log)
 	f.authority = lazyAuthority(&s.cfg, f, s.log)
 	if f.admin, err = listenAdmin(f, s.log); err != nil {
 		// The server is whole without it.
@@ -92,11 +97,15 @@ func (f *folder) Close() error {
 	if f.untend != nil {
 		f.untend()
 	}
+	f.recorder.closeFollowers()
 	switch {
 	case f.catalog != nil:
 		errs = append(errs, f.catalog.Close())
 	case f.storage != nil:
 		errs = append(errs, f.storage.Close())
+	}
+	if f.recorder != nil {
+		errs = append(errs, f.recorder.log.Close())
 	}
 	if f.temporary {
 		errs = append(errs, os.RemoveAll(f.dir))

@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/rest"
 )
 
@@ -163,16 +162,23 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	}
 	s.metrics.registry.MustRegister(f.storage)
 	f.jobs = newJobs(f.storage.Records(), s.log)
+	recorded, err := f.audit()
+	if err != nil {
+		return f, err
+	}
 	guard, err := s.guard(f)
 	if err != nil {
 		return f, err
 	}
-	handler := s.api(f.catalog, f.jobs, guard)
+	handler := s.api(f, guard, recorded.rest(&s.cfg))
 	if err := s.prepareDemo(ctx, f, guard); err != nil {
 		return f, err
 	}
 	if ctx.Err() != nil {
 		return f, nil // told to stop while starting: that is no failure
+	}
+	if err := recorded.follow(&s.cfg, f, s.out, s.log); err != nil {
+		return f, err
 	}
 	f.jobs.start()
 	f.tend(guard.tend, s.log)
@@ -184,9 +190,9 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	return f, nil
 }
 
-func (s *Server) api(catalog *datastore.Catalog, background *jobs, guard *guard) http.Handler {
+func (s *Server) api(f *folder, guard *guard, recorded *rest.Audit) http.Handler {
 	return rest.New(rest.Options{
-		Stores:     catalog,
+		Stores:     f.catalog,
 		Authorize:  guard.authorize,
 		Origin:     guard.origin,
 		Security:   guard.security,
@@ -195,7 +201,8 @@ func (s *Server) api(catalog *datastore.Catalog, background *jobs, guard *guard)
 		Logger:     s.log,
 		Observe:    s.metrics.observe,
 		Version:    Version(),
-		Async:      background.async(guard),
+		Async:      f.jobs.async(guard),
+		Audit:      recorded,
 	})
 }
 

@@ -1,0 +1,348 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tarnhealth/tarn/audit"
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/crypt"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/login"
+	"github.com/tarnhealth/tarn/rest"
+	"github.com/tarnhealth/tarn/smart"
+)
+
+// auditName is the folder of the audit log in a data folder.
+const auditName = "audit"
+
+// An auditLog is the audit log of a data folder, and what follows it.
+type auditLog struct {
+	log *audit.Log
+	// index makes the records searchable, and others hands them on elsewhere.
+	index     *audit.Follower
+	followers []*audit.Follower
+	stop      context.CancelFunc
+	running   sync.WaitGroup
+}
+
+// lazyAudit opens the audit log of a folder when it is first asked for. It is
+// nil where the configuration turns it off.
+func lazyAudit(cfg *Config, f *folder, log *slog.Logger) func() (*auditLog, error) {
+	return sync.OnceValues(func() (*auditLog, error) {
+		if !cfg.audited() {
+			return nil, nil
+		}
+		var err error
+		f.recorder, err = openAudit(cfg, f, log)
+		return f.recorder, err
+	})
+}
+
+func openAudit(cfg *Config, f *folder, log *slog.Logger) (*auditLog, error) {
+	key, err := auditKey(cfg, f.dir)
+	if err != nil {
+		return nil, &Refusal{Text: err.Error(), Cause: err}
+	}
+	dir := filepath.Join(f.dir, auditName)
+	l, err := audit.Open(audit.Options{Dir: dir, Key: key, Logger: log})
+	if errors.Is(err, audit.ErrKey) {
+		return nil, &Refusal{Text: fmt.Sprintf("the master key (%s, or the variable %s) is not the one that the audit log %s was signed with; give it the right one", cmp.Or(cfg.MasterKey, filepath.Join(f.dir, masterKeyName)), crypt.MasterKeyVariable, dir), Cause: err}
+	}
+	if err != nil {
+		return nil, &Refusal{Text: fmt.Sprintf("the audit log %s cannot be opened: %v; tarn audit verify says more, and moving the folder away begins a new log", dir, err), Cause: err}
+	}
+	return &auditLog{log: l, stop: func() {}}, nil
+}
+
+// auditKey is the key that the audit log of a data folder is signed with.
+func auditKey(cfg *Config, dir string) (ed25519.PrivateKey, error) {
+	master, err := crypt.MasterKey(cmp.Or(cfg.MasterKey, filepath.Join(dir, masterKeyName)))
+	if err != nil {
+		return nil, err
+	}
+	box, err := crypt.NewBox(master)
+	if err != nil {
+		return nil, err
+	}
+	return audit.Key(box.Key(audit.KeyPurpose)), nil
+}
+
+// follow starts handing records on.
+func (a *auditLog) follow(cfg *Config, f *folder, stdout io.Writer, log *slog.Logger) error {
+	if a == nil {
+		return nil
+	}
+	db := f.storage.Records()
+	a.index = &audit.Follower{Log: a.log, Sink: &storeSink{stores: f.catalog}, Name: "index", DB: db, Share: auditShare, Logger: log}
+	a.followers = []*audit.Follower{a.index}
+	for _, name := range cfg.Audit.Sinks {
+		sink, err := newSink(name, stdout)
+		if err != nil {
+			return err
+		}
+		a.followers = append(a.followers, &audit.Follower{Log: a.log, Sink: sink, Name: "sink " + name, DB: db, Logger: log})
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	a.stop = stop
+	for _, follower := range a.followers {
+		a.running.Go(func() { follower.Run(ctx) })
+	}
+	if cfg.Audit.Archive != "" {
+		archive := &audit.Archive{Log: a.log, Dir: cfg.Audit.Archive, Keep: time.Duration(cfg.Audit.KeepDays) * 24 * time.Hour, Needed: a.needed}
+		a.running.Go(func() { keepArchive(ctx, archive, log) })
+	}
+	return nil
+}
+
+// auditShare is how much of the time the index works while requests come.
+const auditShare = 0.05
+
+// needed is the lowest record that is still to be handed on.
+func (a *auditLog) needed(ctx context.Context) (uint64, error) {
+	lowest := ^uint64(0)
+	for _, f := range a.followers {
+		at, err := f.At(ctx)
+		if err != nil {
+			return 0, err
+		}
+		lowest = min(lowest, at)
+	}
+	return lowest, nil
+}
+
+// archivePause is how often the archive looks for what is to be done.
+const archivePause = time.Hour
+
+func keepArchive(ctx context.Context, archive *audit.Archive, log *slog.Logger) {
+	for {
+		switch archived, removed, err := archive.Run(ctx); {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			log.Error("the audit log cannot be archived", "error", err)
+		case archived+removed > 0:
+			log.Info("audit log", "archived", archived, "removed", removed)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(archivePause):
+		}
+	}
+}
+
+// rest is the option of the FHIR API.
+func (a *auditLog) rest(cfg *Config) *rest.Audit {
+	if a == nil {
+		return nil
+	}
+	return &rest.Audit{Log: a.log, Address: cfg.address, Index: a.catchUp}
+}
+
+// indexTime bounds how long a search of AuditEvents waits for the index.
+const indexTime = 20 * time.Second
+
+// catchUp makes everything recorded so far searchable.
+func (a *auditLog) catchUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, indexTime)
+	defer cancel()
+	last, _ := a.log.End()
+	left, err := a.index.CatchUp(ctx, last)
+	if err != nil && ctx.Err() != nil {
+		return fhir.Errorf(fhir.KindUnavailable, "the newest %d records of the audit log are still being made searchable; try again", left).With("Retry-After", "20")
+	}
+	return err
+}
+
+// append records what happened beside the FHIR API.
+func (a *auditLog) append(r audit.Record) error {
+	if a == nil {
+		return nil
+	}
+	if r.Time.IsZero() {
+		r.Time = time.Now()
+	}
+	r.Time = r.Time.UTC()
+	return a.log.Append(r)
+}
+
+// closeFollowers ends what reads the log, which needs the data stores.
+func (a *auditLog) closeFollowers() {
+	if a == nil {
+		return
+	}
+	a.stop()
+	a.running.Wait()
+	for _, f := range a.followers {
+		_ = f.Close() // it was only read
+	}
+}
+
+// note records an event; a failure is logged, and by then the log refuses
+// everything else.
+func (f *folder) note(r audit.Record, log *slog.Logger) {
+	a, err := f.audit()
+	if err == nil {
+		err = a.append(r)
+	}
+	if err != nil {
+		log.Error("an event is missing from the audit log", "action", r.Action, "error", err)
+	}
+}
+
+// noteSignIn records what package login tells of.
+func (f *folder) noteSignIn(log *slog.Logger) func(context.Context, login.Event) {
+	return func(_ context.Context, e login.Event) {
+		detail := strings.Join(e.AMR, " ")
+		if e.Provider != "" {
+			detail = strings.TrimSpace(detail + " through " + e.Provider)
+		}
+		f.note(audit.Record{
+			Time: e.Time, Class: audit.ClassSignIn, Action: e.Kind, Refused: e.Kind == "sign-in-failed" || e.Kind == "locked",
+			Agent: audit.Agent{User: e.UserID, Address: e.Address}, Detail: detail,
+		}, log)
+	}
+}
+
+// noteGrant records what package smart tells of.
+func (f *folder) noteGrant(log *slog.Logger) func(context.Context, smart.Event) {
+	return func(_ context.Context, e smart.Event) {
+		r := audit.Record{
+			Time: e.Time, Class: audit.ClassGrant, Action: e.Kind, Store: e.DataStore,
+			Refused: e.Kind == "denied" || e.Kind == "token-refused" || e.Kind == "replay",
+			Agent:   audit.Agent{User: e.UserID, Client: e.ClientID, Address: e.Address}, Detail: e.Scope,
+		}
+		if e.Patient != "" {
+			r.Patients = []string{strings.TrimPrefix(e.Patient, "Patient/")}
+		}
+		f.note(r, log)
+	}
+}
+
+// recorded runs a request to the admin API that changes something, and records
+// it. What cannot be recorded is not begun.
+func (f *folder) recorded(route adminRequest, r *http.Request) (any, error) {
+	a, err := f.audit()
+	if err != nil {
+		return nil, err
+	}
+	result, failure := route.run(f, r)
+	rec := audit.Record{Class: audit.ClassAdmin, Action: route.pattern, Status: http.StatusOK, Agent: audit.Agent{User: "administrator", Address: "local"}}
+	if failure != nil {
+		rec.Status = fhir.KindOf(failure).Status()
+	}
+	if of := result; of != nil {
+		if record, ok := of.(datastore.Record); ok && record.ID != "" {
+			rec.Store = record.ID
+		}
+	}
+	rec.Entities = []string{r.URL.Path}
+	return result, errors.Join(failure, a.append(rec))
+}
+
+// newSink makes a sink of its name in the configuration.
+func newSink(name string, stdout io.Writer) (audit.Sink, error) {
+	if name == "stdout" {
+		return audit.NDJSON{To: stdout}, nil
+	}
+	u, err := url.Parse(name)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no sink of the audit log", name)
+	}
+	host, _ := os.Hostname()
+	switch u.Scheme {
+	case "syslog+tcp", "syslog+udp":
+		if _, port := u.Hostname(), u.Port(); port != "" && u.Path == "" {
+			return &audit.Syslog{Network: strings.TrimPrefix(u.Scheme, "syslog+"), Address: u.Host, Host: host}, nil
+		}
+	case "otlp+http", "otlp+https":
+		if u.Host != "" && u.Path != "" {
+			return &audit.OTLP{URL: strings.TrimPrefix(name, "otlp+")}, nil
+		}
+	}
+	return nil, fmt.Errorf("%q is no sink of the audit log; write stdout, syslog+tcp://host:port, syslog+udp://host:port, or otlp+http(s)://host:port/v1/logs", name)
+}
+
+// A storeSink keeps AuditEvents as resources: those of a data store there, and
+// those of none in the data store "default".
+type storeSink struct {
+	stores *datastore.Catalog
+	// begun is set once a batch was written: until then, some may be there from
+	// before a crash.
+	begun bool
+}
+
+// Write commits the events.
+func (s *storeSink) Write(ctx context.Context, events []audit.Event) error {
+	ops := map[string][]datastore.Op{}
+	for i := range events {
+		id := cmp.Or(events[i].Record.Store, DefaultStore)
+		store, err := s.stores.Store(id)
+		if fhir.KindOf(err) == fhir.KindNotFound && err != nil {
+			continue // the data store was deleted; the log has the record
+		}
+		if err != nil {
+			return err
+		}
+		op, err := s.op(ctx, store, &events[i])
+		if err != nil {
+			return err
+		}
+		if op != nil {
+			ops[id] = append(ops[id], *op)
+		}
+	}
+	for id, of := range ops {
+		store, err := s.stores.Store(id)
+		if err == nil {
+			_, err = store.Commit(ctx, authz.Unrestricted(), of, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("AuditEvents of the data store %s: %w", id, err)
+		}
+	}
+	s.begun = true
+	return nil
+}
+
+// op makes the write of an event; nil where it is there.
+func (s *storeSink) op(ctx context.Context, store *datastore.Store, e *audit.Event) (*datastore.Op, error) {
+	if !s.begun {
+		there, err := hasEvent(ctx, store, e.ID)
+		if there || err != nil {
+			return nil, err
+		}
+	}
+	tree, err := store.Parse(e.JSON)
+	if err != nil {
+		return nil, err
+	}
+	return &datastore.Op{Interaction: authz.Update, Type: "AuditEvent", ID: e.ID, Resource: tree}, nil
+}
+
+func hasEvent(ctx context.Context, store *datastore.Store, id string) (bool, error) {
+	view, err := store.View(ctx, authz.Unrestricted(), 0)
+	if err != nil {
+		return false, err
+	}
+	defer view.Close()
+	_, err = view.Read(ctx, "AuditEvent", id)
+	if fhir.KindOf(err) == fhir.KindNotFound && err != nil {
+		return false, nil
+	}
+	return err == nil, err
+}
