@@ -86,7 +86,9 @@ func (s *Server) servePages(w http.ResponseWriter, r *http.Request) bool {
 	}
 	s.running.Add(1)
 	defer s.running.Done()
-	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.RequestTimeout)
+	now := time.Now()
+	limit(w, r, now, s.cfg.RequestTimeout)
+	ctx, cancel := context.WithDeadline(r.Context(), now.Add(s.cfg.RequestTimeout))
 	defer cancel()
 	(*handler).ServeHTTP(w, r.WithContext(ctx))
 	return true
