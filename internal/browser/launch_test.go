@@ -88,8 +88,8 @@ func (b *tab) fails(call, why string) {
 // is not asked which, and allows all but one thing.
 func TestStandalonePatient(t *testing.T) {
 	needs(t, fhirClient)
-	s, b := newServer(t), newTab(t)
-	b.open(s.standalone("growth"))
+	w, b := newWorld(t), newTab(t)
+	b.open(w.standalone("growth"))
 	b.signIn("ann")
 	b.says("Growth Chart asks for access", "This is about the data of Ann Lee.", "It is published by Example Health Apps.")
 	b.toggle("patient/Condition.rs")
@@ -115,24 +115,24 @@ func TestStandalonePatient(t *testing.T) {
 	}
 	b.gets(`client.patient.read()`, "Patient/ann")
 
-	b.open(s.home + "/auth/apps")
+	b.open(w.home + "/auth/apps")
 	b.says("Growth Chart", "Observations and results")
 	b.press("Revoke access of Growth Chart")
 	b.says("The access was revoked.", "No app has access.")
-	b.open(s.apps + "/growth/")
+	b.open(w.apps + "/growth/")
 	b.ready()
 	b.fails(`client.refresh()`, "")
-	b.open(s.apps + "/growth/")
+	b.open(w.apps + "/growth/")
 	b.until(`document.body.dataset.state == "failed" || document.body.dataset.state == "ready"`)
-	b.fails(`fetch("`+s.base+`/Patient/ann", {headers: {Authorization: "Bearer `+again.AccessToken+`"}}).then((r) => { if (!r.ok) throw Error(r.status) })`, "401")
+	b.fails(`fetch("`+w.base+`/Patient/ann", {headers: {Authorization: "Bearer `+again.AccessToken+`"}}).then((r) => { if (!r.ok) throw Error(r.status) })`, "401")
 }
 
 // TestStandaloneProvider launches an app for a practitioner, who searches for
 // the patient and chooses a visit.
 func TestStandaloneProvider(t *testing.T) {
 	needs(t, fhirClient)
-	s, b := newServer(t), newTab(t)
-	b.open(s.standalone("visits"))
+	w, b := newWorld(t), newTab(t)
+	b.open(w.standalone("visits"))
 	b.signIn("doc")
 	b.at("/auth/patients")
 	b.fill("name", "nobody of this name")
@@ -144,7 +144,7 @@ func TestStandaloneProvider(t *testing.T) {
 	b.lacks("Okafor")
 	b.press("Choose Ann Lee")
 	b.at("/auth/encounters")
-	b.says("inpatient encounter", "ambulatory")
+	b.says("Inpatient encounter", "Ambulatory")
 	b.press("Choose ambulatory 2026-01-05")
 	b.says("Visit Notes asks for access", "This is about the data of Ann Lee.")
 	b.press("Allow")
@@ -164,7 +164,7 @@ func TestStandaloneProvider(t *testing.T) {
 	b.fails(`client.request("Observation/bobs")`, "404")
 
 	// Without a visit, and by the patient who was chosen last.
-	b.open(s.standalone("visits"))
+	b.open(w.standalone("visits"))
 	b.at("/auth/patients")
 	b.says("Chosen lately")
 	b.press("Choose Ann Lee")
@@ -180,8 +180,8 @@ func TestStandaloneProvider(t *testing.T) {
 // patients, and has to choose.
 func TestStandaloneParent(t *testing.T) {
 	needs(t, fhirClient)
-	s, b := newServer(t), newTab(t)
-	b.open(s.standalone("growth"))
+	w, b := newWorld(t), newTab(t)
+	b.open(w.standalone("growth"))
 	b.signIn("parent")
 	b.at("/auth/patients")
 	b.says("Patients you may act for", "Ann Lee", "Bob Lee")
@@ -194,7 +194,7 @@ func TestStandaloneParent(t *testing.T) {
 	b.finds(`client.request("Observation")`, "Observation/bobs")
 	b.fails(`client.request("Patient/ann")`, "404")
 
-	b.open(s.standalone("growth"))
+	b.open(w.standalone("growth"))
 	b.at("/auth/patients")
 	b.press("Cancel")
 	if why := b.refused(); !strings.Contains(why, "access_denied") && !strings.Contains(why, "patient") {
@@ -206,12 +206,12 @@ func TestStandaloneParent(t *testing.T) {
 // signed in; scopes are those of SMART 1.0. A second time the patient denies.
 func TestEHRLaunchPatient(t *testing.T) {
 	needs(t, fhirClient)
-	s, b := newServer(t), newTab(t)
+	w, b := newWorld(t), newTab(t)
 	ask := map[string]any{"client_id": "journal", "data_store": "default", "user": "Patient/ann", "patient": "ann"}
-	b.open(s.home + "/login")
+	b.open(w.home + "/login")
 	b.signIn("ann")
 	b.says("Your account")
-	b.open(s.ehrLaunch(t, ask))
+	b.open(w.ehrLaunch(t, ask))
 	b.says("Health Journal asks for access", "This is about the data of Ann Lee.")
 	b.press("Allow")
 	b.ready()
@@ -221,7 +221,7 @@ func TestEHRLaunchPatient(t *testing.T) {
 	b.gets(`client.patient.read()`, "Patient/ann")
 	b.finds(`client.patient.request("Observation")`, "Observation/pulse")
 
-	b.open(s.ehrLaunch(t, ask))
+	b.open(w.ehrLaunch(t, ask))
 	b.says("Health Journal asks for access")
 	b.press("Deny")
 	if why := b.refused(); !strings.Contains(why, "denied") {
@@ -233,8 +233,8 @@ func TestEHRLaunchPatient(t *testing.T) {
 // carry. Its access lasts as long as the practitioner is signed in.
 func TestEHRLaunchProvider(t *testing.T) {
 	needs(t, fhirClient)
-	s, b := newServer(t), newTab(t)
-	launch := s.ehrLaunch(t, map[string]any{
+	w, b := newWorld(t), newTab(t)
+	launch := w.ehrLaunch(t, map[string]any{
 		"client_id": "chart", "data_store": "default", "user": "doc", "patient": "ann", "encounter": "ann-1",
 		"intent": "reconcile-medications", "need_patient_banner": false, "tenant": "north",
 		"fhirContext": []map[string]any{{"reference": "Condition/asthma"}},
@@ -267,14 +267,14 @@ func TestEHRLaunchProvider(t *testing.T) {
 	}
 
 	// The app signs the person out, which ends its access.
-	b.open(s.home + "/auth/logout?id_token_hint=" + got.IDToken + "&post_logout_redirect_uri=" + s.apps + "/chart/bye&state=s1")
+	b.open(w.home + "/auth/logout?id_token_hint=" + got.IDToken + "&post_logout_redirect_uri=" + w.apps + "/chart/bye&state=s1")
 	b.until(`document.body.dataset.state == "bye" || location.pathname == "/auth/logout"`)
 	if eval[string](b, `location.pathname`) == "/auth/logout" {
 		b.press("Sign out")
 	}
 	b.until(`document.body.dataset.state == "bye" && location.search == "?state=s1"`)
 	if status := eval[int](b, fmt.Sprintf(`fetch(%q, {method: "POST", body: new URLSearchParams({grant_type: "refresh_token", client_id: "chart", refresh_token: %q})}).then((r) => r.status)`,
-		s.home+"/auth/token", refreshed.RefreshToken)); status != 400 {
+		w.home+"/auth/token", refreshed.RefreshToken)); status != 400 {
 		t.Errorf("a refresh after the sign-out: %d", status)
 	}
 }
@@ -283,13 +283,13 @@ func TestEHRLaunchProvider(t *testing.T) {
 // get nothing.
 func TestOtherOrigins(t *testing.T) {
 	needs(t, fhirClient)
-	s, b := newServer(t), newTab(t)
-	other := strings.Replace(s.apps, "127.0.0.1", "localhost", 1)
+	w, b := newWorld(t), newTab(t)
+	other := strings.Replace(w.apps, "127.0.0.1", "localhost", 1)
 	b.open(other + "/growth/bye")
-	b.fails(`fetch("`+s.base+`/Patient").then((r) => r.status)`, "Failed to fetch")
-	b.fails(`fetch("`+s.home+`/auth/token", {method: "POST", body: new URLSearchParams({grant_type: "refresh_token"})}).then((r) => r.status)`, "Failed to fetch")
+	b.fails(`fetch("`+w.base+`/Patient").then((r) => r.status)`, "Failed to fetch")
+	b.fails(`fetch("`+w.home+`/auth/token", {method: "POST", body: new URLSearchParams({grant_type: "refresh_token"})}).then((r) => r.status)`, "Failed to fetch")
 	// Discovery is open to all.
-	if status := eval[int](b, `fetch("`+s.base+`/.well-known/smart-configuration").then((r) => r.status)`); status != 200 {
+	if status := eval[int](b, `fetch("`+w.base+`/.well-known/smart-configuration").then((r) => r.status)`); status != 200 {
 		t.Errorf("discovery: %d", status)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/tarnhealth/tarn/server"
 )
 
 // looks are how every page is looked at.
@@ -76,9 +79,9 @@ func (b *tab) media(scheme string) {
 // TestSignInPages inspects what people see who sign in.
 func TestSignInPages(t *testing.T) {
 	needs(t, axeScript)
-	s, b := newServer(t), newTab(t)
+	w, b := newWorld(t), newTab(t)
 	b.authenticator()
-	b.open(s.home + "/login")
+	b.open(w.home + "/login")
 	b.inspect("sign-in")
 	b.fill("username", "doc")
 	b.fill("password", "not this")
@@ -89,26 +92,25 @@ func TestSignInPages(t *testing.T) {
 	b.inspect("sign-in-spanish")
 
 	b = newTab(t)
-	b.enter(s, "new")
-	b.says("Your password was temporary.")
+	b.enterFirst(w)
 	b.fill("password", "short")
 	b.fill("again", "shorter")
 	b.press("Save password")
 	b.inspect("temporary-password")
 
-	b.open(s.home + "/no-such-page")
+	b.open(w.home + "/login/no-such-page")
 	b.inspect("error")
 }
 
 // TestAccountPages inspects what people see who look after their account.
 func TestAccountPages(t *testing.T) {
 	needs(t, axeScript)
-	s, b := newServer(t), newTab(t)
+	w, b := newWorld(t), newTab(t)
 	b.authenticator()
-	b.enter(s, "doc")
+	b.enter(w, "doc")
 	b.press("Add an authenticator app")
 	b.inspect("totp")
-	b.fill("code", s.code(t, strings.ReplaceAll(b.texts("code.code")[0], " ", "")))
+	b.fill("code", code(t, strings.ReplaceAll(b.texts("code.code")[0], " ", ""), 0))
 	b.press("Turn on")
 	b.inspect("recovery-codes")
 	b.press("Go on")
@@ -116,16 +118,16 @@ func TestAccountPages(t *testing.T) {
 	b.inspect("passkey")
 	b.fill("name", "Work laptop")
 	b.press("Create passkey")
-	b.open(s.home + "/account")
+	b.open(w.home + "/account")
 	b.says("Work laptop")
 	b.inspect("account")
 	b.press("Change password")
 	b.inspect("change-password")
-	b.open(s.home + "/logout")
+	b.open(w.home + "/logout")
 	b.inspect("sign-out")
 	b.press("Sign out")
 	b.inspect("signed-out")
-	b.enter(s, "doc")
+	b.enter(w, "doc")
 	b.inspect("second-step")
 	b.press("Use a recovery code")
 	b.inspect("second-step-recovery")
@@ -134,8 +136,8 @@ func TestAccountPages(t *testing.T) {
 // TestLaunchPages inspects what people see on the way into an app.
 func TestLaunchPages(t *testing.T) {
 	needs(t, fhirClient, axeScript)
-	s, b := newServer(t), newTab(t)
-	b.open(s.standalone("visits"))
+	w, b := newWorld(t), newTab(t)
+	b.open(w.standalone("visits"))
 	b.signIn("doc")
 	b.at("/auth/patients")
 	b.fill("name", "lee")
@@ -152,14 +154,42 @@ func TestLaunchPages(t *testing.T) {
 	b.inspect("consent-everything")
 	b.press("Allow")
 	b.ready()
-	b.open(s.home + "/auth/apps")
+	b.open(w.home + "/auth/apps")
 	b.inspect("apps")
 	b.press("Revoke access of Visit Notes")
 	b.inspect("apps-none")
-	b.open(s.home + "/auth/authorize?client_id=unknown")
+	b.open(w.home + "/auth/authorize?client_id=unknown")
 	b.inspect("launch-error")
-	b.open(s.home + "/auth/logout")
+	b.open(w.home + "/auth/logout")
 	b.inspect("app-sign-out")
+}
+
+// TestDemo launches the sample app of the demonstration, with what the server
+// prints at its start.
+func TestDemo(t *testing.T) {
+	needs(t, axeScript)
+	if testing.Short() {
+		t.Skip("makes 100 patients")
+	}
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir()) // where the server saves a profile
+	cfg := server.Default()
+	cfg.Data, cfg.Demo = t.TempDir(), true
+	w, b := startServer(t, cfg), newTab(t)
+	text := w.said.String()
+	printed := regexp.MustCompile(`demo-patient\s+password (\S+)`).FindStringSubmatch(text)
+	if printed == nil || !strings.Contains(text, w.home+"/demo/launch") {
+		t.Fatalf("the server prints %s", text)
+	}
+	b.open(w.home + "/demo/launch")
+	b.at("/login")
+	b.fill("username", "demo-patient")
+	b.fill("password", printed[1])
+	b.press("Sign in")
+	b.says("Sample SMART app asks for access")
+	b.press("Allow")
+	b.at("/demo/app")
+	b.until(`!document.getElementById("patient").hidden && document.querySelectorAll("#facts dd").length > 1 && document.querySelectorAll("#lists li, #lists tr").length > 2`)
+	b.inspect("demo-app")
 }
 
 // A focus is where the focus is on a page.
@@ -172,8 +202,8 @@ type focus struct {
 // unticks a scope, and allows the rest.
 func TestConsentByKeyboard(t *testing.T) {
 	needs(t, fhirClient, axeScript)
-	s, b := newServer(t), newTab(t)
-	b.open(s.standalone("growth"))
+	w, b := newWorld(t), newTab(t)
+	b.open(w.standalone("growth"))
 	b.signIn("ann")
 	b.says("Growth Chart asks for access")
 	b.inspect("consent")
@@ -215,18 +245,18 @@ func TestConsentByKeyboard(t *testing.T) {
 // nobody: with an app as the attacker.
 func TestPolicies(t *testing.T) {
 	needs(t, fhirClient)
-	s, b := newServer(t), newTab(t)
-	b.open(s.apps + "/growth/bye")
+	w, b := newWorld(t), newTab(t)
+	b.open(w.apps + "/growth/bye")
 	framed := eval[bool](b, fmt.Sprintf(`new Promise((resolve) => {
 		const frame = document.createElement("iframe");
 		frame.onload = () => { try { resolve(frame.contentDocument !== null) } catch { resolve(false) } };
 		frame.src = %s;
 		document.body.append(frame);
-	})`, quoted(s.home+"/login")))
+	})`, quoted(w.home+"/login")))
 	if framed {
 		t.Error("the sign-in page can be read in a frame")
 	}
-	b.open(s.home + "/login")
+	b.open(w.home + "/login")
 	if ran := eval[bool](b, `(() => {
 		const script = document.createElement("script");
 		script.textContent = "window.injected = true";

@@ -13,27 +13,36 @@ import (
 )
 
 // enter opens the sign-in page and signs in.
-func (b *tab) enter(s *server, user string) {
+func (b *tab) enter(w *world, user string) {
 	b.t.Helper()
-	b.open(s.home + "/login")
+	b.open(w.home + "/login")
 	b.signIn(user)
 }
 
-// exit signs out.
-func (b *tab) exit(s *server) {
+// enterFirst signs in with the temporary password.
+func (b *tab) enterFirst(w *world) {
 	b.t.Helper()
-	b.open(s.home + "/logout")
+	b.open(w.home + "/login")
+	b.fill("username", "new")
+	b.fill("password", w.first)
+	b.press("Sign in")
+	b.says("Your password was temporary.")
+}
+
+// exit signs out.
+func (b *tab) exit(w *world) {
+	b.t.Helper()
+	b.open(w.home + "/logout")
 	b.says("You are signed in as")
 	b.press("Sign out") // in the form; the link of the same name is hidden from it
 	b.says("You are signed out")
 }
 
-// code is what an authenticator app shows now for a secret. Codes are good
-// once: each call is of a time step of its own.
-func (s *server) code(t *testing.T, secret string) string {
+// code is what an authenticator app shows for a secret in a time step, counted
+// from now. Codes are good once, a step early and a step late.
+func code(t *testing.T, secret string, ahead int) string {
 	t.Helper()
-	s.pass(time.Minute)
-	code, err := totp.GenerateCode(secret, s.now())
+	code, err := totp.GenerateCode(secret, time.Now().Add(time.Duration(ahead)*30*time.Second))
 	must(t, err)
 	return code
 }
@@ -48,8 +57,8 @@ func (b *tab) texts(selector string) []string {
 // recovery code.
 func TestTOTP(t *testing.T) {
 	needs(t)
-	s, b := newServer(t), newTab(t)
-	b.enter(s, "doc")
+	w, b := newWorld(t), newTab(t)
+	b.enter(w, "doc")
 	b.press("Add an authenticator app")
 	secret := strings.ReplaceAll(b.texts("code.code")[0], " ", "")
 	if !eval[bool](b, `document.querySelector("img.qr").naturalWidth > 100`) {
@@ -58,7 +67,7 @@ func TestTOTP(t *testing.T) {
 	b.fill("code", "000000")
 	b.press("Turn on")
 	b.says("This code is not right.")
-	b.fill("code", s.code(t, secret))
+	b.fill("code", code(t, secret, 0))
 	b.press("Turn on")
 	b.says("Your authenticator app is asked for from now on.")
 	codes := b.texts("ul.codes li")
@@ -67,20 +76,20 @@ func TestTOTP(t *testing.T) {
 	}
 	b.press("Go on")
 	b.at("/account")
-	b.exit(s)
+	b.exit(w)
 
-	b.enter(s, "doc")
+	b.enter(w, "doc")
 	b.says("Second step")
-	b.open(s.home + "/account") // a password alone is not enough
+	b.open(w.home + "/account") // a password alone is not enough
 	b.at("/login")
 	b.signIn("doc")
-	good := s.code(t, secret)
+	good := code(t, secret, 1)
 	b.fill("code", good)
 	b.press("Continue")
 	b.at("/account")
-	b.exit(s)
+	b.exit(w)
 
-	b.enter(s, "doc")
+	b.enter(w, "doc")
 	b.fill("code", good)
 	b.press("Continue")
 	b.says("This code is not right, or was used before.")
@@ -88,8 +97,8 @@ func TestTOTP(t *testing.T) {
 	b.fill("recovery", codes[0])
 	b.press("Continue")
 	b.at("/account")
-	b.exit(s)
-	b.enter(s, "doc")
+	b.exit(w)
+	b.enter(w, "doc")
 	b.press("Use a recovery code")
 	b.fill("recovery", codes[0])
 	b.press("Continue")
@@ -127,32 +136,32 @@ func (b *tab) authenticator() (remove func()) {
 // password.
 func TestPasskey(t *testing.T) {
 	needs(t)
-	s, b := newServer(t), newTab(t)
+	w, b := newWorld(t), newTab(t)
 	remove := b.authenticator()
-	b.enter(s, "doc")
+	b.enter(w, "doc")
 	b.press("Add a passkey")
 	b.fill("name", "Work laptop")
 	b.press("Create passkey")
 	b.says("Your passkey is ready.")
 	b.press("Go on")
 	b.says("Passkey “Work laptop”")
-	b.exit(s)
+	b.exit(w)
 
-	b.open(s.home + "/login")
+	b.open(w.home + "/login")
 	b.press("Use a passkey")
 	b.at("/account")
 	b.says("Dr. Jane Roe")
-	b.exit(s)
+	b.exit(w)
 
-	b.enter(s, "doc") // with the password
+	b.enter(w, "doc") // with the password
 	b.says("Second step", "Confirm with your passkey or security key.")
 	b.press("Use a passkey")
 	b.at("/account")
-	b.exit(s)
+	b.exit(w)
 
 	remove()
 	b.authenticator() // another device, without this passkey
-	b.open(s.home + "/login")
+	b.open(w.home + "/login")
 	b.click("Use a passkey")
 	b.says("The passkey was not used.")
 }
@@ -160,15 +169,14 @@ func TestPasskey(t *testing.T) {
 // TestTemporaryPassword makes a person choose a password of their own.
 func TestTemporaryPassword(t *testing.T) {
 	needs(t)
-	s, b := newServer(t), newTab(t)
-	b.enter(s, "new")
-	b.says("Your password was temporary.")
+	w, b := newWorld(t), newTab(t)
+	b.enterFirst(w)
 	change := func(first, again string) {
 		b.fill("password", first)
 		b.fill("again", again)
 		b.press("Save password")
 	}
-	change(password, password)
+	change(w.first, w.first)
 	b.says("This is the password that you have.")
 	change("seven quiet herons wade", "seven quiet herons")
 	b.says("The two passwords are not the same.")
@@ -177,27 +185,27 @@ func TestTemporaryPassword(t *testing.T) {
 	}
 	change("seven quiet herons wade", "seven quiet herons wade")
 	b.at("/account")
-	b.exit(s)
-	b.enter(s, "new")
+	b.exit(w)
+	b.enter(w, "new") // with another password
 	b.says("The name or the proof of who you are is not right.")
 }
 
 // TestSignOut ends sessions, in this browser and from another.
 func TestSignOut(t *testing.T) {
 	needs(t)
-	s, b, other := newServer(t), newTab(t), newTab(t)
-	b.enter(s, "ann")
+	w, b, other := newWorld(t), newTab(t), newTab(t)
+	b.enter(w, "ann")
 	b.says("Your account")
-	other.enter(s, "ann")
+	other.enter(w, "ann")
 	other.says("Your account")
 	b.press("Sign out everywhere else")
-	other.open(s.home + "/account")
+	other.open(w.home + "/account")
 	other.at("/login")
-	b.open(s.home + "/account")
+	b.open(w.home + "/account")
 	b.at("/account")
-	b.exit(s)
+	b.exit(w)
 	b.leave(func() { b.do(chromedp.Evaluate[chromedp.Void](`history.go(-2)`)) })
 	b.at("/login") // for the browser kept nothing of the account
-	b.open(s.home + "/account")
+	b.open(w.home + "/account")
 	b.at("/login")
 }

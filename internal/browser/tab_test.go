@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 )
 
@@ -186,7 +188,10 @@ func (b *tab) lacks(texts ...string) {
 func (b *tab) fill(name, value string) {
 	b.t.Helper()
 	eval[bool](b, fmt.Sprintf(`(() => { const field = document.querySelector("input[name=%s]"); field.focus(); field.select(); return true })()`, name))
-	b.do(chromedp.KeyEvent(value))
+	b.do(func(ctx context.Context, target *chromedp.Target) (none chromedp.Void, err error) {
+		_, err = cdp.Call(ctx, target, input.InsertText, input.InsertTextParams{Text: value})
+		return none, err
+	})
 }
 
 // press clicks what has a text or name for screen readers, and waits for the

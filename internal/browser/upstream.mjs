@@ -1,11 +1,11 @@
 // An OpenID Connect provider of another maker, for the browser tests: anybody
-// may sign in by name. It prints its issuer once it listens.
-//
-//   node upstream.mjs REDIRECT_URI
+// may sign in by name. It prints its issuer once it listens, and reads the
+// redirect URI of its one client from a line of its input.
+import { once } from "node:events";
 import { createServer } from "node:http";
+import { createInterface } from "node:readline";
 import { Provider } from "oidc-provider";
 
-const [redirect] = process.argv.slice(2);
 const people = {
   grace: { name: "Grace Hopper", email: "grace@example.org", email_verified: true, preferred_username: "grace", fhir: "Practitioner/doc" },
   stranger: { name: "A Stranger", email: "doc@example.org", email_verified: false, preferred_username: "stranger" },
@@ -14,6 +14,8 @@ const people = {
 const server = createServer();
 await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
 const issuer = `http://127.0.0.1:${server.address().port}`;
+console.log(issuer);
+const [redirect] = await once(createInterface({ input: process.stdin }), "line");
 
 const provider = new Provider(issuer, {
   clients: [{ client_id: "tarn", client_secret: "of the tests", redirect_uris: [redirect] }],
@@ -55,4 +57,3 @@ server.on("request", (request, response) => {
     response.end(String(error));
   });
 });
-console.log(issuer);

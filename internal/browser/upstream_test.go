@@ -3,41 +3,46 @@ package browser
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/tarnhealth/tarn/login"
+	"github.com/tarnhealth/tarn/server"
 )
 
 // upstream runs an OpenID Connect provider for the server that it returns.
-func upstream(t *testing.T, change func(*login.Provider)) *server {
+func upstream(t *testing.T, change func(*login.Provider)) *world {
 	t.Helper()
-	return newServer(t, func(cfg *login.Config) {
-		provider := exec.Command("node", "upstream.mjs", cfg.BaseURL+"/login/callback/other")
-		var problems bytes.Buffer
-		provider.Stderr = &problems
-		out, err := provider.StdoutPipe()
-		must(t, err)
-		must(t, provider.Start())
-		t.Cleanup(func() {
-			_ = provider.Process.Kill()
-			_ = provider.Wait()
-			if t.Failed() {
-				t.Log(problems.String())
-			}
-		})
-		issuer, err := bufio.NewReader(out).ReadString('\n')
-		if err != nil {
-			t.Fatalf("the upstream provider does not start: %v\n%s", err, problems.String())
+	provider := exec.Command("node", "upstream.mjs")
+	var problems bytes.Buffer
+	provider.Stderr = &problems
+	in, err := provider.StdinPipe()
+	must(t, err)
+	out, err := provider.StdoutPipe()
+	must(t, err)
+	must(t, provider.Start())
+	t.Cleanup(func() {
+		_ = provider.Process.Kill()
+		_ = provider.Wait()
+		if t.Failed() {
+			t.Log(problems.String())
 		}
-		p := login.Provider{
-			ID: "other", Name: "Other Health", Issuer: strings.TrimSpace(issuer), ClientID: "tarn", ClientSecret: "of the tests",
-			Claims: login.ClaimMapping{FHIRUser: "fhir"},
-		}
-		change(&p)
-		cfg.Providers = []login.Provider{p}
 	})
+	issuer, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the upstream provider does not start: %v\n%s", err, problems.String())
+	}
+	p := login.Provider{
+		ID: "other", Name: "Other Health", Issuer: strings.TrimSpace(issuer), ClientID: "tarn", ClientSecret: "of the tests",
+		Claims: login.ClaimMapping{FHIRUser: "fhir"},
+	}
+	change(&p)
+	w := newWorld(t, func(cfg *server.Config) { cfg.Providers = []login.Provider{p} })
+	_, err = fmt.Fprintln(in, w.home+"/login/callback/other")
+	must(t, err)
+	return w
 }
 
 // upstreamAs signs in at the provider.
@@ -52,8 +57,8 @@ func (b *tab) upstreamAs(name string) {
 // middle of a launch.
 func TestUpstreamCreates(t *testing.T) {
 	needs(t, fhirClient, "node_modules/oidc-provider")
-	s, b := upstream(t, func(p *login.Provider) { p.Create = true }), newTab(t)
-	b.open(s.standalone("visits"))
+	w, b := upstream(t, func(p *login.Provider) { p.Create = true }), newTab(t)
+	b.open(w.standalone("visits"))
 	b.at("/login")
 	b.press("Continue with Other Health")
 	b.upstreamAs("grace")
@@ -67,10 +72,10 @@ func TestUpstreamCreates(t *testing.T) {
 	b.gets(`client.user.read()`, "Practitioner/doc")
 	b.gets(`client.patient.read()`, "Patient/ann")
 
-	b.open(s.home + "/account")
+	b.open(w.home + "/account")
 	b.says("Grace Hopper", "grace@example.org", "You sign in through another provider")
-	b.exit(s)
-	b.open(s.home + "/login")
+	b.exit(w)
+	b.open(w.home + "/login")
 	b.press("Continue with Other Health") // where the browser is still signed in
 	b.says("Your account", "Grace Hopper")
 }
@@ -79,27 +84,27 @@ func TestUpstreamCreates(t *testing.T) {
 // and takes the link away.
 func TestUpstreamLinks(t *testing.T) {
 	needs(t, "node_modules/oidc-provider")
-	s, b := upstream(t, func(*login.Provider) {}), newTab(t)
-	b.open(s.home + "/login")
+	w, b := upstream(t, func(*login.Provider) {}), newTab(t)
+	b.open(w.home + "/login")
 	b.press("Continue with Other Health")
 	b.upstreamAs("stranger") // whose e-mail address is another's, unverified
 	b.says("Your account at Other Health has no access here.")
 
 	linked := newTab(t)
-	linked.enter(s, "doc")
+	linked.enter(w, "doc")
 	linked.says("Not linked")
 	linked.press("Link Other Health")
 	linked.upstreamAs("grace")
 	linked.says("Linked")
-	linked.exit(s)
-	linked.open(s.home + "/login")
+	linked.exit(w)
+	linked.open(w.home + "/login")
 	linked.press("Continue with Other Health")
 	linked.says("Your account", "Dr. Jane Roe")
 	linked.press("Remove the link to Other Health")
 	linked.says("Not linked")
 
 	third := newTab(t)
-	third.open(s.home + "/login")
+	third.open(w.home + "/login")
 	third.press("Continue with Other Health")
 	third.says("Upstream provider")
 	third.press("Do not")
