@@ -47,6 +47,7 @@ type resolver struct {
 	targets map[string]string // by fullUrl
 	found   map[string]string // by conditional reference
 	links   []link
+	edits   []fhir.Edit // of the resource that is looked at
 }
 
 // link says what a property's values can refer to other entries by.
@@ -84,24 +85,24 @@ func linksOf(schema *fhir.Schema) []link {
 
 func (r *resolver) rewrite(ctx context.Context, i int) error {
 	st := &r.x.steps[i]
-	var edits []fhir.Edit
-	if err := r.collect(ctx, r.x.commit.ops[i].FullURL, st.tree.Root(), &edits); err != nil {
+	r.edits = r.edits[:0]
+	if err := r.collect(ctx, r.x.commit.ops[i].FullURL, st.tree.Root()); err != nil {
 		return err
 	}
-	if len(edits) == 0 {
+	if len(r.edits) == 0 {
 		return nil
 	}
 	// With its id in place too, the text is the body that is stored.
 	if id := st.tree.Root().Child("id"); id.HasValue() && fhir.ValidID(id.View()) {
 		start, end := id.Span()
-		edits = append(edits, fhir.Edit{Start: start, End: end, Text: st.op.ID})
+		r.edits = append(r.edits, fhir.Edit{Start: start, End: end, Text: st.op.ID})
 	}
-	st.tree, st.rewritten = fhir.Rewrite(st.tree.Root(), edits), true
+	st.tree, st.rewritten = fhir.Rewrite(st.tree.Root(), r.edits), true
 	return nil
 }
 
 // collect gathers the edits of one node and what is below it.
-func (r *resolver) collect(ctx context.Context, owner string, n fhir.Node, edits *[]fhir.Edit) error {
+func (r *resolver) collect(ctx context.Context, owner string, n fhir.Node) error {
 	for c := n.First(); c.Exists(); c = c.Next() {
 		if of := r.links[c.PropertyIndex()]; of != 0 && c.HasValue() {
 			text, err := r.replacement(ctx, owner, of, c)
@@ -110,10 +111,10 @@ func (r *resolver) collect(ctx context.Context, owner string, n fhir.Node, edits
 			}
 			if text != "" {
 				start, end := c.Span()
-				*edits = append(*edits, fhir.Edit{Start: start, End: end, Text: text})
+				r.edits = append(r.edits, fhir.Edit{Start: start, End: end, Text: text})
 			}
 		}
-		if err := r.collect(ctx, owner, c, edits); err != nil {
+		if err := r.collect(ctx, owner, c); err != nil {
 			return err
 		}
 	}

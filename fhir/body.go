@@ -91,12 +91,14 @@ func within(resource, n Node) (start, end int) {
 
 // idEdit sets the id and says where a whole meta may follow it.
 func idEdit(src []byte, resource Node, id string) ([]Edit, place) {
+	n := resource.Child("id")
+	if n.HasValue() && n.View() == id {
+		_, end := within(resource, n)
+		return nil, place{end, 0, MetaWhole}
+	}
 	text := string(AppendString(nil, id))
-	if n := resource.Child("id"); n.HasValue() {
+	if n.HasValue() {
 		start, end := within(resource, n)
-		if n.Text() == id {
-			return nil, place{end, 0, MetaWhole}
-		}
 		return []Edit{{start, end, text}}, place{end, 0, MetaWhole}
 	}
 	// The new member copies the white space of the first one.

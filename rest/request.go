@@ -128,6 +128,8 @@ func (r *request) readBody() ([]byte, error) {
 		if _, err := io.ReadFull(body, whole); err != nil {
 			return nil, cutShort(err)
 		}
+		// Closed now, net/http need not look for more of it.
+		_ = r.http.Body.Close()
 		return r.received(whole), nil
 	}
 	// The claimed length is believed up to a point only: it costs a client

@@ -97,7 +97,8 @@ func appendInBase(dst []byte, u *ucum.Unit, number []byte) ([]byte, bool) {
 	if err != nil || max(d.Exponent, -d.Exponent) > maxUnitExponent {
 		return dst, false
 	}
-	return append(dst, inBase(u, d)...), true
+	digits, e := u.ToBase(d.Unscaled, d.Exponent)
+	return decimal.Value{Unscaled: digits, Exponent: e}.AppendKey(dst), true
 }
 
 func inBase(u *ucum.Unit, d decimal.Value) []byte {

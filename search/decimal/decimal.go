@@ -5,6 +5,7 @@ package decimal
 
 import (
 	"math/big"
+	"strconv"
 	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
@@ -183,16 +184,31 @@ func Parse(text string) (Value, error) {
 	if digits == "" || len(whole)-len(digits) > 1 || point && fraction == "" || len(digits)+len(fraction) > maxDigits {
 		return Value{}, notANumber(text)
 	}
-	for _, c := range []byte(digits + fraction) {
-		if c < '0' || c > '9' {
-			return Value{}, notANumber(text)
-		}
+	Unscaled, ok := unscaled(digits, fraction)
+	if !ok {
+		return Value{}, notANumber(text)
 	}
-	Unscaled, _ := new(big.Int).SetString(digits+fraction, 10)
 	if whole[0] == '-' {
 		Unscaled.Neg(Unscaled)
 	}
 	return Value{Unscaled, exponent - len(fraction)}, nil
+}
+
+// unscaled is the number that two runs of digits are one after the other.
+func unscaled(digits, fraction string) (*big.Int, bool) {
+	var n int64
+	for _, run := range [...]string{digits, fraction} {
+		for _, c := range []byte(run) {
+			if c < '0' || c > '9' {
+				return nil, false
+			}
+			n = n*10 + int64(c-'0') // overflows only where it is not used
+		}
+	}
+	if len(digits)+len(fraction) <= 18 {
+		return big.NewInt(n), true
+	}
+	return new(big.Int).SetString(digits+fraction, 10)
 }
 
 func notANumber(text string) error {
@@ -200,12 +216,20 @@ func notANumber(text string) error {
 }
 
 // Key is the decimal's key.
-func (d Value) Key() []byte {
-	text := d.Unscaled.Append(nil, 10)
-	text = append(text, 'e')
-	text = big.NewInt(int64(d.Exponent)).Append(text, 10)
-	key, _ := Append(nil, text)
-	return key
+func (d Value) Key() []byte { return d.AppendKey(nil) }
+
+// AppendKey appends the decimal's key.
+func (d Value) AppendKey(dst []byte) []byte {
+	var space [64]byte
+	text := space[:0]
+	if d.Unscaled.IsInt64() {
+		text = strconv.AppendInt(text, d.Unscaled.Int64(), 10)
+	} else {
+		text = d.Unscaled.Append(text, 10)
+	}
+	text = strconv.AppendInt(append(text, 'e'), int64(d.Exponent), 10)
+	dst, _ = Append(dst, text)
+	return dst
 }
 
 // Times is d × n × 10^e.
