@@ -22,7 +22,13 @@ Try:
 
 Health %s/healthz, metrics %s/metrics. Stop with Ctrl-C.
 `, demoPatients, base, base, base, base, s.cfg.BaseURL, s.cfg.BaseURL)
-	default:
+	case s.cfg.Auth == AuthNone:
 		fmt.Fprintf(s.out, "Tarn serves %s\n", base)
+	default:
+		fmt.Fprintf(s.out, `Tarn serves %s
+
+Callers need access tokens. Add people with tarn user, apps and services with
+tarn client, both with --data %s; tarn token gets a token for the shell.
+`, base, s.cfg.Data)
 	}
 }
