@@ -106,6 +106,8 @@ func (p *parser) parts() []Part {
 // it would then be done to more, or to others, than was meant.
 func (p *parser) onlyCondition(pair Pair) error {
 	switch {
+	case pair.Name == "_format", pair.Name == "_pretty": // they are of any request
+		return nil
 	case resultParams[pair.Name] != nil:
 		return fhir.Errorf(fhir.KindInvalid, "%s says what the answer of a search holds; the criteria of a write have conditions only", pair.Name).At("http." + pair.Name)
 	case pair.Value == "":
