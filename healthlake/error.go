@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/sigv4"
@@ -67,8 +68,13 @@ func explain(err error, requestID string) *apiError {
 	if errors.As(err, &unsigned) {
 		return &apiError{code: unsigned.Code, status: unsigned.Status, message: unsigned.Message}
 	}
-	if code := kinds[fhir.KindOf(err)]; code != "" {
-		return failed(code, "%s", err.Error())
+	var known *fhir.Error
+	if errors.As(err, &known) && kinds[known.Kind] != "" {
+		var texts []string
+		for _, issue := range known.Issues { // not the cause, which is for the log
+			texts = append(texts, issue.Diagnostics)
+		}
+		return failed(kinds[known.Kind], "%s", strings.Join(texts, "; "))
 	}
 	return failed(codeInternal, "The request failed for a reason that is not its own. The server's log has it under the request id %s.", requestID)
 }

@@ -71,6 +71,7 @@ var imports = map[string][]string{
 	"token":   {"kv", "crypt"},
 	"login":   {"kv", "crypt", "page"},
 	"sigv4":   {"kv", "crypt"},
+	"apikey":  {"fhir", "kv"},
 	"smart":   {"fhir", "kv", "definition", "search", "store", "authz", "crypt", "token", "login", "page", "datastore", "smart/client", "smart/limit", "smart/opaque", "smart/words"},
 
 	"smart/client": {"fhir", "kv", "token", "smart/opaque"},
@@ -85,7 +86,7 @@ var imports = map[string][]string{
 	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit"},
 
 	"cmd/tarn": {"fhir", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit"},
-	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "synth", "load", "validate"},
+	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate"},
 
 	"bench/compare": {},
 
