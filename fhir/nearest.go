@@ -1,6 +1,9 @@
 package fhir
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Nearest is the name closest to what was written, "" where none is close: it
 // is for messages that say what may have been meant.
@@ -39,4 +42,32 @@ func EditDistance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// NearestNames are up to three names that differ from name by few letters, or that
+// begin with it, the nearest first.
+func NearestNames(name string, names []string) []string {
+	if len(name) > 100 {
+		return nil // longer than any name that is looked for
+	}
+	type scored struct {
+		name     string
+		distance int
+	}
+	var near []scored
+	for _, n := range names {
+		d := EditDistance(strings.ToLower(name), strings.ToLower(n))
+		if len(name) >= 3 && strings.HasPrefix(n, name) {
+			d = min(d, 1)
+		}
+		if d <= 1+len(name)/4 {
+			near = append(near, scored{n, d})
+		}
+	}
+	slices.SortStableFunc(near, func(a, b scored) int { return a.distance - b.distance })
+	var out []string
+	for _, s := range near[:min(3, len(near))] {
+		out = append(out, s.name)
+	}
+	return out
 }

@@ -215,10 +215,35 @@ func (x *indexer) sort(first int) {
 	if len(own) < 2 {
 		return
 	}
-	slices.SortFunc(own, func(a, b keySpan) int { return bytes.Compare(x.key(a), x.key(b)) })
-	own = slices.CompactFunc(own, func(a, b keySpan) bool { return bytes.Equal(x.key(a), x.key(b)) })
-	x.spans = x.spans[:first+len(own)]
+	if len(own) > sortedByInsertion {
+		slices.SortFunc(own, func(a, b keySpan) int { return bytes.Compare(x.key(a), x.key(b)) })
+		own = slices.CompactFunc(own, func(a, b keySpan) bool { return bytes.Equal(x.key(a), x.key(b)) })
+		x.spans = x.spans[:first+len(own)]
+		return
+	}
+	kept := 1
+next:
+	for _, s := range own[1:] {
+		at, key := kept, x.key(s)
+		for ; at > 0; at-- {
+			order := bytes.Compare(x.key(own[at-1]), key)
+			if order == 0 {
+				continue next
+			}
+			if order < 0 {
+				break
+			}
+		}
+		copy(own[at+1:kept+1], own[at:kept])
+		own[at] = s
+		kept++
+	}
+	x.spans = x.spans[:first+kept]
 }
+
+// sortedByInsertion is how many keys are sorted without calls for each two of
+// them: nearly every parameter has no more than three.
+const sortedByInsertion = 12
 
 func (x *indexer) key(s keySpan) []byte { return x.keys[s.start:s.end] }
 

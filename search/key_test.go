@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search/compare"
 	"github.com/tarnhealth/tarn/search/decimal"
 	"pgregory.net/rapid"
@@ -208,7 +209,7 @@ func TestMergeSpans(t *testing.T) {
 func TestNearest(t *testing.T) {
 	names := []string{"address", "birthdate", "family", "gender", "given", "name"}
 	for in, want := range map[string]string{"nmae": "name", "birthDate": "birthdate", "famly": "family", "xyz": "", "addr": "address"} {
-		if got := strings.Join(nearest(in, names), " "); got != want {
+		if got := strings.Join(fhir.NearestNames(in, names), " "); got != want {
 			t.Errorf("near %s: %q; want %q", in, got, want)
 		}
 	}

@@ -73,7 +73,7 @@ func (p *parser) nearElements(name string) string {
 			names = append(names, e.Name)
 		}
 	}
-	if near := nearest(name, names); len(near) > 0 {
+	if near := fhir.NearestNames(name, names); len(near) > 0 {
 		return "; did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return ""
