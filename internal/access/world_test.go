@@ -46,6 +46,7 @@ type world struct {
 	versions map[string][]version
 	names    []string // of the resources, sorted
 	callers  []*caller
+	ids      int // made
 }
 
 // secret is in each resource that is about a patient: no answer to somebody who
@@ -98,17 +99,23 @@ func story() []string {
 	return all
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB) *world { return tellWorld(t, story()) }
+
+// tellWorld is the world of a story.
+func tellWorld(t testing.TB, lines []string) *world {
 	t.Helper()
+	w := &world{t: t, versions: map[string][]version{}}
 	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: vfs.NewMem()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	catalog, err := datastore.Open(ctx, datastore.Options{Backend: folder, BaseURL: "http://example.org"})
+	catalog, err := datastore.Open(ctx, datastore.Options{Backend: folder, BaseURL: "http://example.org", NewID: func() string {
+		w.ids++
+		return fmt.Sprintf("new-%d", w.ids)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, versions: map[string][]version{}}
 	t.Cleanup(func() {
 		if err := catalog.Close(); err != nil {
 			t.Error(err)
@@ -132,7 +139,7 @@ func newWorld(t testing.TB) *world {
 			},
 		},
 	})
-	for _, text := range story() {
+	for _, text := range lines {
 		w.tell(text)
 	}
 	w.callers = makeCallers(t, w)

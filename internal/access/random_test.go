@@ -1,0 +1,284 @@
+package access
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// retold is the story with other hidden facts: what is about p2 alone is told
+// in another way, or not at all, and there is more of it.
+func retold() []string {
+	var lines []string
+	for n, line := range story() {
+		hidden := !strings.Contains(line, `"Patient/p1"`) && (strings.Contains(line, `"Patient/p2"`) || strings.Contains(line, `"resourceType":"Patient","id":"p2"`))
+		switch {
+		case !hidden || strings.Contains(line, `"to-p`):
+		case n%2 == 0 || strings.Contains(line, `"gone-p2"`):
+			line = ""
+		default:
+			line = strings.NewReplacer("laboratory", "imaging", "final", "amended", "lab\"", "xray\"").Replace(line)
+		}
+		if line != "" && line != "-Observation/gone-p2" {
+			lines = append(lines, line)
+		}
+	}
+	for n := range 9 {
+		lines = append(lines, fmt.Sprintf(`{"resourceType":"Observation","id":"more%d","status":"final","category":[{"coding":[{"system":"http://c","code":"laboratory"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"lab"}]},"subject":{"reference":"Patient/p2","display":%q},"identifier":[{"system":"http://e.org/id","value":"p2-lab"}]}`, n, secret("p2")))
+		lines = append(lines, fmt.Sprintf(`{"resourceType":"Patient","id":"q%d","name":[{"family":%q,"given":["Namep1","Namep2"]}],"link":[{"other":{"reference":"Patient/p1"},"type":"seealso"}]}`, n, secret("p2")))
+		lines = append(lines, fmt.Sprintf(`{"resourceType":"Encounter","id":"more%d","status":"finished","class":{"code":"AMB"},"subject":{"reference":"Patient/q%[1]d"},"identifier":[{"system":"http://e.org/id","value":"p1-e"}]}`, n))
+	}
+	return lines
+}
+
+// TestNothingOfAnotherPatientComesBack sends random requests of p1's apps, and
+// of p1's practitioner, to two data stores that differ only in what is about
+// others. The answers must be the same: then nothing of the others is in them,
+// no text, no count, and not whether they are there.
+func TestNothingOfAnotherPatientComesBack(t *testing.T) {
+	one, other := tellWorld(t, story()), tellWorld(t, retold())
+	requests, seed := 4000, uint64(1)
+	if n, err := strconv.Atoi(os.Getenv("TARN_RANDOM")); err == nil {
+		requests, seed = n, rand.Uint64()
+	}
+	g := &generator{rand.New(rand.NewPCG(seed, 2))}
+	callers := [][]*caller{confinedTo(one), confinedTo(other)}
+	statuses := map[int]int{}
+	for n := range requests {
+		who := g.IntN(len(callers[0]))
+		method, path, body, headers := g.request()
+		a, b := one.ask(callers[0][who], method, path, body, headers...), other.ask(callers[1][who], method, path, body, headers...)
+		statuses[a.status]++
+		first, second := same(one, callers[0][who], a), same(other, callers[1][who], b)
+		about := fmt.Sprintf("seed %d, request %d of %q: %s %s\n%s", seed, n, callers[0][who].name, method, path, body)
+		if strings.Contains(first, secret("p2")) {
+			t.Fatalf("%s\n%s", about, first)
+		}
+		if first != second {
+			t.Fatalf("%s\nis answered differently where others differ:\n%.3000s\n\n%.3000s", about, first, second)
+		}
+	}
+	t.Log(statuses)
+	if statuses[200] < requests/4 || len(statuses) < 6 {
+		t.Errorf("the requests show too little: %v", statuses)
+	}
+}
+
+// confinedTo are the callers who may see p1 alone.
+func confinedTo(w *world) []*caller {
+	var list []*caller
+	for _, scopes := range []string{"patient/*.cruds", "patient/*.rs", "patient/*.read", "patient/Observation.rs", "patient/Observation.cruds?category=http://c|laboratory patient/Patient.rs", "patient/Observation.s patient/Encounter.rs"} {
+		list = append(list, w.as("patient p1", scopes))
+	}
+	return append(list, w.as("user Patient/p1", "user/*.cruds"), w.as("user Practitioner/d1", "user/*.rs"), w.as("user Practitioner/d1", "user/*.cruds"))
+}
+
+var (
+	varying = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)|\d+ µs`)
+	uuids   = regexp.MustCompile(`urn:uuid:[0-9a-f-]{36}`)
+	cursors = regexp.MustCompile(`(_page=)[A-Za-z0-9_-]+|(":")[A-Za-z0-9_-]{60,}`)
+)
+
+// same is an answer without what varies from run to run. Cursors are followed
+// once, and replaced by what they lead to.
+func same(w *world, c *caller, a answer) string {
+	text := string(a.body)
+	if m := cursors.FindStringSubmatch(text); m != nil && m[1] == "_page=" {
+		if at := strings.LastIndex(text[:strings.Index(text, m[0])], `"url":"`); at >= 0 {
+			next, _, _ := strings.Cut(text[at+7:], `"`)
+			text += "\n" + string(w.ask(c, "GET", next, "").body)
+		}
+	}
+	text = uuids.ReplaceAllString(varying.ReplaceAllString(text, "TIME"), "UUID")
+	return fmt.Sprint(a.status, " ", a.header.Get("ETag"), " ", a.header.Get("Location"), "\n", cursors.ReplaceAllString(text, "$1$2"))
+}
+
+// A generator makes random requests.
+type generator struct{ *rand.Rand }
+
+func (g *generator) pick(list ...string) string { return list[g.IntN(len(list))] }
+
+var (
+	idsOfAll   = []string{"p1", "p2", "lab-p1", "lab-p2", "vital-p1", "vital-p2", "e-p1", "e-p2", "c-p1", "c-p2", "l-p1", "l-p2", "ct-p1", "ct-p2", "b-p1", "b-p2", "to-p1", "to-p2", "gone-p1", "gone-p2", "doc-p1", "doc-p2", "more1", "q1", "g1", "d1", "m1", "nobody", "never"}
+	typesOfAll = []string{"Patient", "Observation", "Observation", "Observation", "Encounter", "Condition", "List", "CareTeam", "Binary", "Composition", "MedicationRequest", "RelatedPerson", "Group", "Practitioner", "Organization", "Medication", "AuditEvent"}
+)
+
+func (g *generator) id() string           { return g.pick(idsOfAll...) }
+func (g *generator) resourceType() string { return g.pick(typesOfAll...) }
+
+// condition is a search parameter.
+func (g *generator) condition(resourceType string, depth int) (name, value string) {
+	references := map[string][]string{
+		"Observation": {"subject", "patient", "encounter", "performer", "has-member"}, "Encounter": {"subject", "patient", "participant"},
+		"Condition": {"subject", "patient", "encounter"}, "List": {"subject", "item"}, "Composition": {"subject", "author", "entry"},
+		"MedicationRequest": {"subject", "medication", "requester"}, "CareTeam": {"patient", "participant"}, "Patient": {"general-practitioner", "organization", "link"},
+		"Group": {"member"}, "RelatedPerson": {"patient"},
+	}[resourceType]
+	switch n := g.IntN(10); {
+	case n < 3 && len(references) > 0 && depth < 3:
+		reference, target := g.pick(references...), g.pick("Patient", "Observation", "Encounter", "Practitioner", "Medication", "Group")
+		inner, value := g.condition(target, depth+1)
+		if g.IntN(2) == 0 {
+			return reference + ":" + target + "." + inner, value
+		}
+		return reference + "." + inner, value
+	case n < 5 && depth < 3:
+		source := g.pick("Observation", "Encounter", "Condition", "List", "CareTeam", "Group", "Patient", "Composition")
+		by := map[string][]string{"List": {"subject", "item"}, "Group": {"member"}, "Composition": {"subject", "entry"}, "Patient": {"link", "general-practitioner"}, "CareTeam": {"patient", "participant"}}[source]
+		inner, value := g.condition(source, depth+1)
+		return "_has:" + source + ":" + g.pick(append(by, "patient", "subject", "encounter")...) + ":" + inner, value
+	case n < 6 && len(references) > 0:
+		return g.pick(references...) + g.pick("", "", ":missing", ":not", ":Patient"), g.pick("Patient/p1", "Patient/p2", "Encounter/e-p2", "Observation/lab-p2", "p1", "p2", "true", "false", "Practitioner/d1")
+	}
+	return g.simple(resourceType)
+}
+
+func (g *generator) simple(resourceType string) (name, value string) {
+	pairs := [][2]string{
+		{"_id", g.id()}, {"_id:not", g.id()}, {"identifier", g.pick("p1-lab", "p2-lab", "i-p1", "i-p2", "p1-e", "p2-e", "http://e.org/id|")}, {"identifier:missing", g.pick("true", "false")},
+		{"_lastUpdated", g.pick("gt2000-01-01", "lt2000-01-01")}, {"_tag", "x"}, {"_list", g.pick("l-p1", "l-p2")},
+		{"_filter", g.pick("subject:Patient.given eq Namep2", "not (subject:Patient.given eq Namep2)", "_id eq "+g.id()+" or subject.name co secret", "identifier eq p2-lab")},
+		{"_text", "secret"}, {"_content", "SECRETP2"},
+	}
+	switch resourceType {
+	case "Patient":
+		pairs = append(pairs, [2]string{"name", "secret"}, [2]string{"given", g.pick("Namep1", "Namep2")}, [2]string{"birthdate", "ge1970"}, [2]string{"family:contains", "ecret"})
+	case "Observation":
+		pairs = append(pairs, [2]string{"code", g.pick("lab", "vital", "http://loinc.org|lab", "xray")}, [2]string{"category", g.pick("laboratory", "vital-signs", "imaging")},
+			[2]string{"code:not", "lab"}, [2]string{"date", "ge2020-01-02"}, [2]string{"status", g.pick("final", "amended")}, [2]string{"value-quantity", "gt1"}, [2]string{"date:missing", "true"})
+	case "Encounter":
+		pairs = append(pairs, [2]string{"status", "finished"}, [2]string{"class", "AMB"})
+	}
+	p := pairs[g.IntN(len(pairs))]
+	return p[0], p[1]
+}
+
+// query is a search's query.
+func (g *generator) query(resourceType string) string {
+	v := url.Values{}
+	for range g.IntN(4) {
+		name, value := g.condition(resourceType, 0)
+		v.Add(name, value)
+	}
+	for range g.IntN(3) {
+		switch g.IntN(8) {
+		case 0:
+			v.Set("_sort", g.pick("_id", "-_id", "-_lastUpdated", "date", "-date", "name", "patient", "identifier", "_score"))
+		case 1:
+			v.Set("_count", g.pick("0", "1", "2", "100"))
+		case 2:
+			v.Add("_include", g.pick("*", resourceType+":*", "Observation:subject", "Observation:has-member", "List:item", "Composition:entry", "Encounter:patient", "Patient:link"))
+		case 3:
+			v.Add("_revinclude", g.pick("*", "Observation:subject", "Observation:encounter", "List:item", "Group:member", "Patient:link", "CareTeam:patient"))
+		case 4:
+			v.Add("_include:iterate", g.pick("Observation:encounter", "Encounter:participant", "Observation:subject", "Patient:link"))
+		case 5:
+			v.Add("_revinclude:iterate", g.pick("Observation:subject", "Encounter:patient", "List:item"))
+		case 6:
+			v.Set("_summary", g.pick("count", "true", "false", "data", "text"))
+		default:
+			v.Set("_total", g.pick("none", "accurate", "estimate"))
+		}
+	}
+	return v.Encode()
+}
+
+// request is any request.
+func (g *generator) request() (method, path, body string, headers []string) {
+	if g.IntN(5) == 0 {
+		headers = append(headers, "Prefer", g.pick("handling=lenient", "return=representation", "return=OperationOutcome"))
+	}
+	t, id := g.resourceType(), g.id()
+	switch n := g.IntN(20); {
+	case n < 8:
+		path := t + "?" + g.query(t)
+		if g.IntN(8) == 0 {
+			path = "?_type=" + g.pick("Patient,Observation", "Observation,Group,Binary", "List,Encounter,Condition") + "&" + g.query("Encounter")
+		}
+		if g.IntN(8) == 0 {
+			path = "Patient/" + g.pick("p1", "p2", "q1") + "/" + g.pick("*", "Observation", "Encounter") + "?" + g.query("Observation")
+		}
+		if g.IntN(10) == 0 {
+			headers = append(headers, "X-Explain", "true")
+		}
+		return "GET", path, "", headers
+	case n < 11:
+		return "GET", t + "/" + id + g.pick("", "", "/_history", "/_history/1", "/_history/2", "/$meta", "/$diff", "/$validate", "/$everything", "/$document", "?_elements=subject"), "", headers
+	case n < 13:
+		return "GET", g.pick("_history", "Observation/_history", "Patient/_history", "Binary/_history", "Observation/_history") + "?_count=" + g.pick("1", "3", "100") + g.pick("", "&_sort=_lastUpdated", "&_since=2000-01-01"), "", headers
+	case n < 15:
+		return g.operation(headers)
+	case n < 17:
+		return "POST", "$graphql", g.graphql(), append(headers, "Content-Type", "application/graphql")
+	}
+	return g.write(t, id, headers)
+}
+
+func (g *generator) operation(headers []string) (method, path, body string, _ []string) {
+	patient := g.pick("p1", "p2", "q1")
+	return "GET", g.pick(
+		"Patient/"+patient+"/$everything?_count="+g.pick("2", "100"), "Patient/$everything?_count=100", "Group/g1/$everything", "Encounter/"+g.pick("e-p1", "e-p2")+"/$everything",
+		"Observation/$lastn?patient="+patient+"&category=laboratory&max=3", "DocumentReference/$docref?patient="+patient, "$meta", "Observation/$meta", "Patient/$meta",
+		"Observation/$stats?subject=Patient/"+patient+"&code=lab&system=http://loinc.org&statistic=count&statistic=average", "$reindex-status", "Composition/doc-"+patient+"/$document",
+		"Patient/"+patient+"/$graphql?query="+url.QueryEscape(`{id name{family} ObservationList(_reference: patient) {id}}`)), "", headers
+}
+
+func (g *generator) graphql() string {
+	return g.pick(
+		`{Observation(id: "`+g.id()+`") {id subject {reference resource(optional: true) {... on Patient {name {family}}}}}}`,
+		`{ObservationList(_count: 100) {id subject {resource(optional: true) {... on Patient {id name {family}}}}}}`,
+		`{PatientConnection(_count: 1) {count offset edges {resource {id ObservationList(_reference: subject) {id}}}}}`,
+		`{ObservationConnection(code: "lab") {count edges {resource {id hasMember {resource(optional: true) {... on Observation {id}}}}}}}`,
+		`{ListList {id entry {item {reference resource(optional: true, type: Observation) {... on Observation {id subject {display}}}}}}}`,
+		`{EncounterList(patient: "Patient/p2") {id} CareTeamList {id participant {member {reference}}}}`)
+}
+
+// write is a request that may change something, of p1 alone if at all.
+func (g *generator) write(t, id string, headers []string) (method, path, body string, _ []string) {
+	p := g.pick("p1", "p2", "q1", "never")
+	observation := func(id string) string {
+		return `{"resourceType":"Observation"` + id + `,"status":"final","category":[{"coding":[{"system":"http://c","code":"laboratory"}]}],"code":{"text":"written"},"subject":{"reference":"Patient/` + p + `"}}`
+	}
+	criteria := g.pick("identifier=p2-lab", "identifier=p1-lab", "_id="+id, "subject:Patient.given=Namep2", "code=lab&subject=Patient/p2", "_has:List:item:subject=Patient/p2")
+	switch g.IntN(9) {
+	case 0:
+		return "POST", "Observation", observation(""), headers
+	case 1:
+		return "POST", "Observation", observation(""), append(headers, "If-None-Exist", criteria)
+	case 2:
+		return "PUT", "Observation/" + id, observation(`,"id":"` + id + `"`), headers
+	case 3:
+		return "PUT", "Observation?" + criteria, observation(""), headers
+	case 4:
+		return "PATCH", "Observation/" + id, `[{"op":"test","path":"/status","value":"` + g.pick("final", "amended") + `"}]`, append(headers, "Content-Type", "application/json-patch+json")
+	case 5:
+		return "PATCH", "Observation?" + criteria, `{"language":"` + g.pick("en", "de") + `"}`, append(headers, "Content-Type", "application/merge-patch+json")
+	case 6:
+		return "DELETE", "Observation/" + g.pick("lab-p2", "to-p2", "gone-p2", "more1", "never", "gone-p1"), "", headers
+	case 7:
+		return "DELETE", "Observation?" + g.pick("identifier=p2-lab", "subject=Patient/p2", "_id=lab-p2") + g.pick("", "&_count=3"), "", headers
+	}
+	return "POST", "", g.bundle(observation), headers
+}
+
+func (g *generator) bundle(observation func(string) string) string {
+	var list []string
+	for range 1 + g.IntN(3) {
+		t := g.resourceType()
+		list = append(list, g.pick(
+			`{"request":{"method":"GET","url":"`+t+"/"+g.id()+`"}}`,
+			`{"request":{"method":"GET","url":"`+t+"?"+g.query(t)+`"}}`,
+			`{"resource":`+observation("")+`,"request":{"method":"POST","url":"Observation","ifNoneExist":"identifier=p2-lab"}}`,
+			`{"resource":`+strings.Replace(observation(""), `"Patient/`, `"Patient?identifier=i-`, 1)+`,"request":{"method":"POST","url":"Observation"}}`,
+			`{"request":{"method":"DELETE","url":"Observation/lab-p2"}}`,
+		))
+	}
+	slices.Sort(list)
+	return `{"resourceType":"Bundle","type":"` + g.pick("batch", "transaction") + `","entry":[` + strings.Join(slices.Compact(list), ",") + `]}`
+}
