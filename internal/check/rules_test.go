@@ -74,3 +74,24 @@ func outside(rule string) bool {
 	n, err := strconv.Atoi(rule)
 	return err == nil && (n < 30 || n > 103)
 }
+
+// TestNamedTestsAreThere finds the tests that docs/conformance.md names.
+func TestNamedTestsAreThere(t *testing.T) {
+	var all strings.Builder
+	there := map[string]bool{}
+	walk(t, func(file string) {
+		there[file] = true
+		if strings.HasSuffix(file, "_test.go") {
+			all.WriteString(read(t, file))
+		}
+	})
+	named := regexp.MustCompile("`([\\w/]+\\.(?:txtar|test))`|`(Test\\w+)`").FindAllStringSubmatch(read(t, "docs/conformance.md"), -1)
+	if len(named) < 8 {
+		t.Fatalf("docs/conformance.md names %d tests", len(named))
+	}
+	for _, m := range named {
+		if m[1] != "" && !there[m[1]] || m[2] != "" && !strings.Contains(all.String(), "func "+m[2]+"(") {
+			t.Errorf("docs/conformance.md names %s, which is not there", m[0])
+		}
+	}
+}
