@@ -1,6 +1,10 @@
 package search
 
-import "time"
+import (
+	"time"
+
+	"github.com/tarnhealth/tarn/search/literal"
+)
 
 // A Plan is what a query asks a backend for: in each part the resources of one
 // type for which Where holds, all parts in one order.
@@ -102,20 +106,4 @@ func ReferenceKey(resourceType, id string) []byte {
 
 // ParseReferenceKey takes apart a key that ReferenceKey made; ok is false for
 // the keys of other references (absolute URLs, canonicals).
-func ParseReferenceKey(key []byte) (resourceType, id string, ok bool) {
-	for i, c := range key {
-		if c == '/' && len(key) > i+2 && key[len(key)-1] == 0 {
-			id = string(key[i+1 : len(key)-1])
-			for j := range len(id) {
-				if id[j] == '/' || id[j] == ':' || id[j] == 0 {
-					return "", "", false
-				}
-			}
-			return string(key[:i]), id, i > 0 && key[0] >= 'A' && key[0] <= 'Z'
-		}
-		if c == ':' || c == 0 {
-			return "", "", false
-		}
-	}
-	return "", "", false
-}
+func ParseReferenceKey(key []byte) (resourceType, id string, ok bool) { return literal.ParseKey(key) }

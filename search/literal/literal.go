@@ -48,6 +48,26 @@ func AppendKey(dst, resourceType, id []byte) []byte {
 	return append(append(dst, id...), 0)
 }
 
+// ParseKey takes apart a key that AppendKey made; ok is false for the keys of
+// other references (absolute URLs, canonicals).
+func ParseKey(key []byte) (resourceType, id string, ok bool) {
+	for i, c := range key {
+		if c == '/' && len(key) > i+2 && key[len(key)-1] == 0 {
+			id = string(key[i+1 : len(key)-1])
+			for j := range len(id) {
+				if id[j] == '/' || id[j] == ':' || id[j] == 0 {
+					return "", "", false
+				}
+			}
+			return string(key[:i]), id, i > 0 && key[0] >= 'A' && key[0] <= 'Z'
+		}
+		if c == ':' || c == 0 {
+			return "", "", false
+		}
+	}
+	return "", "", false
+}
+
 // Parse takes a reference apart; base is the data store's base URL.
 func Parse(text []byte, base string) (r Reference) {
 	if len(text) == 0 || text[0] == '#' || text[0] < ' ' {

@@ -52,3 +52,15 @@ func TestIsID(t *testing.T) {
 		}
 	}
 }
+
+func TestKeys(t *testing.T) {
+	resourceType, id, ok := ParseKey(AppendKey(nil, []byte("Patient"), []byte("a.b-1")))
+	if resourceType != "Patient" || id != "a.b-1" || !ok {
+		t.Errorf("%s %s %v", resourceType, id, ok)
+	}
+	for _, key := range []string{"", "Patient", "Patient/\x00", "http://a.b/Patient/1\x00", "Patient/1", "urn:uuid:1\x00", "patient/1\x00", "a/b/c\x00"} {
+		if resourceType, id, ok := ParseKey([]byte(key)); ok {
+			t.Errorf("%q is %s/%s", key, resourceType, id)
+		}
+	}
+}
