@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/login"
@@ -189,6 +190,53 @@ func TestSMARTMetadata(t *testing.T) {
 	if _, there := uris["register"]; there {
 		t.Error("registration is advertised, and off")
 	}
+}
+
+// TestSettingsReachTheServices starts with what tarn.yaml can say of sign-in.
+func TestSettingsReachTheServices(t *testing.T) {
+	c, _, err := loadFile(t, `
+providers: [{id: okta, name: Hospital sign-in, issuer: "https://hospital.okta.com", client_id: tarn}]
+registration: {mode: open}
+password: {min_length: 20}
+token: {service: 7m}
+access:
+  practitioners: [all]
+  roles: [{name: nurse, rules: [{types: [Observation]}]}]
+`, Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := smartConfig(t, t.TempDir())
+	c.Data, c.Listen, c.CacheSize, c.PasswordCost = base.Data, base.Listen, base.CacheSize, base.PasswordCost
+	r := start(t, c)
+	r.want("/login", 200, "Hospital sign-in", "/login/with/okta")
+	r.want("/datastore/default/r4/.well-known/smart-configuration", 200, r.cfg.BaseURL+"/auth/register")
+	r.want("/datastore/default/r4/metadata", 200, r.cfg.BaseURL+"/auth/register")
+
+	ctx, a := context.Background(), openTestAdmin(t, c.Data)
+	if _, err := a.AddUser(ctx, NewUser{Username: "short", Name: "x", Password: "violet harbour 1"}); err == nil || !strings.Contains(err.Error(), "at least 20 characters") {
+		t.Errorf("a password of 16 characters: %v", err)
+	}
+	client, err := a.AddClient(ctx, smart.Client{
+		ID: "svc", Type: smart.Symmetric, MayMint: true, Scopes: "system/*.rs user/*.rs", Grants: []string{"client_credentials"}, DataStores: []string{"*"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := profile.Profile{Server: r.cfg.BaseURL, ClientID: client.ID, ClientSecret: client.Secret}
+	service, err := p.Token(ctx, nil, profile.Ask{Scope: "system/*.rs", DataStore: DefaultStore})
+	if left := time.Until(service.Expires); err != nil || left < 6*time.Minute || left > 7*time.Minute {
+		t.Errorf("the token of a service lives for %s, %v", left, err)
+	}
+	if _, err := a.AddUser(ctx, NewUser{Username: "nurse", Name: "x", Roles: []string{"nurse"}, Profiles: []login.Profile{{DataStore: "*", FHIRUser: "Practitioner/7"}}}); err != nil {
+		t.Fatal(err)
+	}
+	nurse, err := p.Token(ctx, nil, profile.Ask{Scope: "user/*.rs", DataStore: DefaultStore, User: "nurse"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.wantFHIR(nurse.Access, "Observation", 200)
+	r.wantFHIR(nurse.Access, "Condition", 403)
 }
 
 // TestNoAuthorization serves no pages that could not work.
