@@ -14,8 +14,10 @@ import (
 // How each interaction is enforced with it, beginning with Check always:
 //
 //	search, totals,       And(the search's condition, Filter(SearchType, type)),
-//	includes, chains,     for every type that is looked at on the way: the matches,
-//	_has, sort            what chains and _has lead through, what includes add
+//	chains, _has, sort,   for every type that is looked at on the way: the matches,
+//	what refers to the    what chains and _has lead through, what _revinclude adds
+//	matches
+//	what matches refer to as a read: what _include adds could be read by its id
 //	search of all types   as above for each of Types(SearchSystem)
 //	read                  Allows(Read, the current version)
 //	vread                 Allows(VRead, that version)
@@ -24,8 +26,9 @@ import (
 //	of all                the types of Types only
 //	create                Allows(Create, the submitted resource with its new id)
 //	update, patch         Allows(Update or Patch) of the stored resource and of the
-//	                      submitted or patched one, both; of the submitted one
-//	                      alone, where an update creates
+//	                      submitted or patched one, both; a patch needs Read too.
+//	                      An update creates where Filter(Update) is nil: who may not
+//	                      write all of a type must not learn which ids are free
 //	delete                Allows(Delete, the stored resource)
 //	conditional create,   as above, and the criteria as a search: a caller must
 //	update, patch, delete not learn of what it cannot find

@@ -41,7 +41,7 @@ type patients struct {
 
 func (p *patients) of(i Interaction, resourceType string) condition {
 	if shared[resourceType] {
-		if i.writes() && !p.writesShared {
+		if i.writes() && (!p.writesShared || resourceType == ownRole) {
 			return none
 		}
 		return always
@@ -127,6 +127,10 @@ var aboutPatient = map[string]string{"Contract": "patient", "Device": "patient",
 // namesOthers are types of the patient compartment that name other patients
 // as well, and therefore are not part of anybody's own data.
 var namesOthers = map[string]bool{"Group": true, auditType: true}
+
+// ownRole says whom a practitioner works for, by which it may see patients: it
+// is written by those who are not confined.
+const ownRole = "PractitionerRole"
 
 // shared are the types that are about no patient, and that everybody with the
 // scope may read: what clinical resources refer to, and definitions.

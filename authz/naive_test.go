@@ -286,7 +286,7 @@ func userReaches(c naiveCase, write bool, o object) bool {
 	case c.fhirUser == "":
 		return false
 	case slices.Contains(sharedTypes, typeOf(o)):
-		return !write || practitioner
+		return !write || practitioner && typeOf(o) != "PractitionerRole"
 	case !write && typeOf(o)+"/"+idOf(o) == c.fhirUser:
 		return true
 	}
