@@ -14,6 +14,8 @@ type request struct {
 	ops    []store.Op
 	packed []packedBody
 	load   bool
+	// seen is the time that the bodies' known versions are of.
+	seen doc
 	// alone is run where there are no ops: between commits, when those before
 	// are visible.
 	alone func() error
@@ -26,6 +28,8 @@ type request struct {
 type packedBody struct {
 	codec codec.Codec
 	bytes []byte
+	// known is the resource's newest version when the request was prepared.
+	known current
 	// same is the version that holds the same body, for Load; 0 for none.
 	same doc
 }
@@ -95,15 +99,20 @@ func (s *Store) prepare(r *request) error {
 	r.answer = make(chan result, 1)
 	r.packed = make([]packedBody, len(r.ops))
 	for i := range r.ops {
-		op, p := &r.ops[i], &r.packed[i]
-		if err := checkOp(op); err != nil {
+		if err := checkOp(&r.ops[i]); err != nil {
 			return err
 		}
+	}
+	if err := s.know(r); err != nil {
+		return err
+	}
+	for i := range r.ops {
+		op, p := &r.ops[i], &r.packed[i]
 		if op.Kind == store.OpDelete {
 			continue
 		}
 		if r.load {
-			same, err := s.same(op)
+			same, err := s.same(op, p.known)
 			if err != nil {
 				return err
 			}
@@ -133,11 +142,10 @@ func checkOp(op *store.Op) error {
 	return nil
 }
 
-// same returns the doc of the current version where it holds the op's body.
-func (s *Store) same(op *store.Op) (doc, error) {
-	c, err := s.current(op.Type, op.ID)
-	if err != nil || c.doc == 0 || c.deleted() || c.at != op.Body.At || c.form != op.Body.Form {
-		return 0, err
+// same returns the doc of a current version where it holds the op's body.
+func (s *Store) same(op *store.Op, c current) (doc, error) {
+	if c.doc == 0 || c.deleted() || c.at != op.Body.At || c.form != op.Body.Form {
+		return 0, nil
 	}
 	json, err := s.body(c.doc, c.codec)
 	if errors.Is(err, errErased) {

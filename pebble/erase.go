@@ -359,6 +359,7 @@ func (e *eraser) publish() error {
 		s.lives.Erase(d)
 		s.recent.forget(d)
 	}
+	s.known.reset(s.last + 1)
 	s.indexing.erase(e.order)
 	s.columns.Forget(e.order)
 	e.eachLive(func(resourceType string) {

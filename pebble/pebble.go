@@ -93,9 +93,11 @@ type Store struct {
 	// index is what searches read.
 	index atomic.Pointer[index]
 	// now is the newest T that is visible.
-	now  atomic.Uint32
-	live live
-	pins pins
+	now atomic.Uint32
+	// applied is the newest T that the engine has, durable or not.
+	applied atomic.Uint32
+	live    live
+	pins    pins
 
 	queue    chan *request
 	finish   chan *group
@@ -114,6 +116,7 @@ type Store struct {
 	last       doc
 	lastMicros int64
 	recent     recent
+	known      known
 	gauge      engine.Gauge
 }
 

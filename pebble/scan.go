@@ -47,7 +47,11 @@ func (s *scan) get(kind int, key []byte) (value []byte, found bool, err error) {
 	if kind == scanVersions {
 		s.at = 0
 	}
-	if !it.SeekGE(key) || !bytes.Equal(it.Key(), key) {
+	seek := it.SeekGE
+	if kind == scanResources { // many are not there, which the files' filters tell
+		seek = it.SeekPrefixGE
+	}
+	if !seek(key) || !bytes.Equal(it.Key(), key) {
 		return nil, false, it.Error()
 	}
 	value, err = it.ValueAndErr()

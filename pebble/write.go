@@ -20,8 +20,6 @@ type group struct {
 	// written are the new versions, in order of doc.
 	written []written
 	numbers numbering
-	// currents are the newest versions of what the group wrote.
-	currents map[resource]current
 	// facts is memory to make those of a version in.
 	facts []byte
 	// done is closed when the finisher has run the one request, which is
@@ -107,11 +105,7 @@ func (s *Store) runAlone(g *group) {
 
 func (s *Store) newGroup() *group {
 	batch := s.db.NewBatch()
-	return &group{
-		batch:    batch,
-		numbers:  numbering{params: s.params, batch: batch},
-		currents: map[resource]current{},
-	}
+	return &group{batch: batch, numbers: numbering{params: s.params, batch: batch}}
 }
 
 // take adds a request to the group, or its failure.
@@ -144,6 +138,7 @@ func (s *Store) apply(g *group) {
 		g.fail(s.failure.Get)
 		return
 	}
+	s.applied.Store(uint32(s.last))
 	g.numbers.publish()
 	s.recent.settle()
 }
@@ -166,7 +161,7 @@ func (s *Store) stage(g *group, r *request) ([]store.Version, error) {
 	if err := s.gauge.Check(s.opt.FS, s.dir); err != nil {
 		return nil, err
 	}
-	if err := store.Verify(r.ops, groupState{s, g}); err != nil {
+	if err := store.Verify(r.ops, &requestState{store: s, request: r}); err != nil {
 		return nil, err
 	}
 	if uint64(s.last)+uint64(len(r.ops)) > uint64(maxDoc) {
@@ -176,7 +171,7 @@ func (s *Store) stage(g *group, r *request) ([]store.Version, error) {
 	s.lastMicros = micros
 	versions := make([]store.Version, len(r.ops))
 	for i := range r.ops {
-		v, err := s.stageOp(g, &r.ops[i], &r.packed[i], micros)
+		v, err := s.stageOp(g, r, i, micros)
 		if err != nil {
 			// Ops before this one are in the batch already.
 			return nil, s.failure.Set(err)
@@ -187,8 +182,9 @@ func (s *Store) stage(g *group, r *request) ([]store.Version, error) {
 }
 
 // stageOp gives an op its place and adds its records to the batch.
-func (s *Store) stageOp(g *group, op *store.Op, p *packedBody, micros int64) (store.Version, error) {
-	old, err := s.newest(g, resource{op.Type, op.ID})
+func (s *Store) stageOp(g *group, r *request, i int, micros int64) (store.Version, error) {
+	op, p := &r.ops[i], &r.packed[i]
+	old, err := s.newest(r, i)
 	if err != nil {
 		return store.Version{}, err
 	}
@@ -222,7 +218,7 @@ func (s *Store) stageOp(g *group, op *store.Op, p *packedBody, micros int64) (st
 	if err := s.indexOp(g, op, &next); err != nil {
 		return store.Version{}, err
 	}
-	g.currents[resource{op.Type, op.ID}] = next
+	s.known.add(resource{op.Type, op.ID}, next)
 	return next.version(op.Type, op.ID, op.Body.JSON), nil
 }
 
@@ -317,28 +313,6 @@ func (n *numbering) terms(resourceType string, deleted bool, entries []search.En
 	}
 	return terms, nil
 }
-
-// newest is a resource's newest version, those of the group included. Groups
-// before are in the engine already, durable or not.
-func (s *Store) newest(g *group, r resource) (current, error) {
-	if c, ok := g.currents[r]; ok {
-		return c, nil
-	}
-	return s.current(r.resourceType, r.id)
-}
-
-// groupState is the store as the next op of a group finds it.
-type groupState struct {
-	store *Store
-	group *group
-}
-
-func (g groupState) Current(resourceType, id string) (number uint64, deleted bool, err error) {
-	c, err := g.store.newest(g.group, resource{resourceType, id})
-	return c.number, c.deleted(), err
-}
-
-func (g groupState) Changed(c store.Condition) (bool, error) { return g.store.changed(c) }
 
 // finisher makes groups visible in the order in which they were applied.
 func (s *Store) finisher() {

@@ -1,0 +1,108 @@
+package pebble
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/tarnhealth/tarn/store"
+)
+
+// Every write has to know the version before it, and there is none for most of
+// those that are created. Looking it up takes about 10 µs, which the one writer
+// would spend for each. So the caller's goroutine looks it up (know), and the
+// writer looks only at what was written since (known).
+
+// know looks up the newest versions of the resources of a request, as they are
+// now. Several are looked up in order, with one iterator.
+func (s *Store) know(r *request) (err error) {
+	r.seen = doc(s.applied.Load())
+	if len(r.ops) == 1 {
+		r.packed[0].known, err = s.current(r.ops[0].Type, r.ops[0].ID)
+		return err
+	}
+	order := make([]int, len(r.ops))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(strings.Compare(r.ops[a].Type, r.ops[b].Type), strings.Compare(r.ops[a].ID, r.ops[b].ID))
+	})
+	scan := scan{store: s}
+	defer func() { err = errors.Join(err, scan.close()) }()
+	for _, i := range order {
+		if r.packed[i].known, err = scan.currentAt(r.ops[i].Type, r.ops[i].ID, maxDoc); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// known are the newest versions of what was written last, in two generations.
+// It belongs to the writer.
+type known struct {
+	young, old map[resource]current
+	// floor is the doc from which on all that was written is here, next the
+	// one from which on it is among the young.
+	floor, next doc
+}
+
+// knownResources is how many resources a generation has.
+const knownResources = 8192
+
+// reset forgets everything: what was looked up before last is of no use.
+func (k *known) reset(last doc) {
+	k.young, k.old = map[resource]current{}, nil
+	k.floor, k.next = last+1, last+1
+}
+
+func (k *known) add(r resource, c current) {
+	if len(k.young) >= knownResources {
+		k.old, k.young = k.young, make(map[resource]current, knownResources)
+		k.floor, k.next = k.next, c.doc
+	}
+	k.young[r] = c
+}
+
+func (k *known) get(r resource) (c current, ok bool) {
+	if c, ok = k.young[r]; !ok {
+		c, ok = k.old[r]
+	}
+	return c, ok
+}
+
+// newest is the newest version of a resource, those of the group included, for
+// an op that was prepared.
+func (s *Store) newest(r *request, i int) (current, error) {
+	op := &r.ops[i]
+	if c, ok := s.known.get(resource{op.Type, op.ID}); ok {
+		return c, nil
+	}
+	if r.seen+1 >= s.known.floor {
+		return r.packed[i].known, nil
+	}
+	return s.current(op.Type, op.ID)
+}
+
+// requestState is the store as the ops of a request find it.
+type requestState struct {
+	store   *Store
+	request *request
+	// next is the op to look at next: they are verified in order.
+	next int
+}
+
+// Current implements store.State.
+func (st *requestState) Current(resourceType, id string) (number uint64, deleted bool, err error) {
+	for ; st.next < len(st.request.ops); st.next++ {
+		if op := &st.request.ops[st.next]; op.ID == id && op.Type == resourceType {
+			c, err := st.store.newest(st.request, st.next)
+			return c.number, c.deleted(), err
+		}
+	}
+	return 0, false, errors.New("pebble: a precondition is on a resource that is not written")
+}
+
+// Changed implements store.State.
+func (st *requestState) Changed(c store.Condition) (bool, error) { return st.store.changed(c) }
