@@ -227,7 +227,7 @@ func readDemoPerson(r synth.Resource) (demoPerson, error) {
 		return demoPerson{}, err
 	}
 	if len(patient.Name) == 0 || len(patient.GeneralPractitioner) == 0 {
-		return demoPerson{}, fmt.Errorf("Patient/%s has no name or no doctor", r.ID)
+		return demoPerson{}, fmt.Errorf("the patient %s has no name or no doctor", r.ID)
 	}
 	name, doctor := patient.Name[0], patient.GeneralPractitioner[0]
 	return demoPerson{r.ID, strings.Join(append(name.Given, name.Family), " "), doctor.Reference, doctor.Display}, nil
