@@ -109,7 +109,7 @@ func (a *auditLog) follow(cfg *Config, f *folder, stdout io.Writer, log *slog.Lo
 }
 
 // auditShare is how much of the time the index works while requests come.
-const auditShare = 0.05
+const auditShare = 0.02
 
 // needed is the lowest record that is still to be handed on.
 func (a *auditLog) needed(ctx context.Context) (uint64, error) {

@@ -69,6 +69,7 @@ var imports = map[string][]string{
 	"profile": {},
 	"job":     {"kv"},
 	"token":   {"kv", "crypt"},
+	"audit":   {"fhir", "kv"},
 	"login":   {"kv", "crypt", "page"},
 	"sigv4":   {"kv", "crypt"},
 	"apikey":  {"fhir", "kv"},
@@ -83,9 +84,9 @@ var imports = map[string][]string{
 
 	"bearer": {"fhir", "search", "authz", "token", "datastore"},
 
-	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit"},
+	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake"},
 
-	"cmd/tarn": {"fhir", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit"},
+	"cmd/tarn": {"fhir", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate"},
 
 	"bench/compare": {},
