@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -45,8 +46,8 @@ func process(binary string) launcher {
 			return nil, err
 		}
 		var log bytes.Buffer
-		cmd := exec.Command(binary, "serve", "--auth", "none", "--data", dir, "--listen", addr)
-		cmd.Env = append(os.Environ(), env...)
+		cmd := exec.Command(binary, "serve", "--data", dir, "--listen", addr)
+		cmd.Env = append(append(os.Environ(), "TARN_AUTH="+server.AuthNone), env...) // the last counts
 		cmd.Stdout, cmd.Stderr = io.Discard, &log
 		begin := time.Now()
 		if err := cmd.Start(); err != nil {
@@ -79,9 +80,12 @@ func endProcess(cmd *exec.Cmd, ended <-chan struct{}) error {
 }
 
 // inProcess is a launcher of servers in this process, for tests.
-func inProcess(ctx context.Context, dir string, _ ...string) (*instance, error) {
+func inProcess(ctx context.Context, dir string, env ...string) (*instance, error) {
 	cfg := server.Default()
-	cfg.Listen, cfg.Data, cfg.Auth = "127.0.0.1:0", dir, "none"
+	cfg.Listen, cfg.Data, cfg.Auth = "127.0.0.1:0", dir, server.AuthNone
+	if slices.Contains(env, "TARN_AUTH="+server.AuthSMART) {
+		cfg.Auth = server.AuthSMART
+	}
 	cfg.Stdout, cfg.Stderr = io.Discard, io.Discard
 	begin := time.Now()
 	s, err := server.New(cfg)
@@ -130,7 +134,7 @@ func (in *instance) answers() bool {
 	}
 	defer conn.close()
 	status, _, err := conn.do("GET", base+"/Patient?_count=1&_total=none", nil)
-	return err == nil && status == 200
+	return err == nil && (status == 200 || status == 401) // where a token is wanted
 }
 
 func freeAddr() (string, error) {

@@ -64,16 +64,17 @@ var imports = map[string][]string{
 	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit"},
 	"load": {"fhir"},
 
-	"crypt":   {},
-	"page":    {},
-	"profile": {},
-	"job":     {"kv"},
-	"token":   {"kv", "crypt"},
-	"audit":   {"fhir", "kv"},
-	"login":   {"kv", "crypt", "page"},
-	"sigv4":   {"kv", "crypt"},
-	"apikey":  {"fhir", "kv"},
-	"smart":   {"fhir", "kv", "definition", "search", "store", "authz", "crypt", "token", "login", "page", "datastore", "smart/client", "smart/limit", "smart/opaque", "smart/words"},
+	"crypt":    {},
+	"page":     {},
+	"profile":  {},
+	"job":      {"kv"},
+	"token":    {"kv", "crypt"},
+	"audit":    {"fhir", "kv"},
+	"throttle": {},
+	"login":    {"kv", "crypt", "page"},
+	"sigv4":    {"kv", "crypt"},
+	"apikey":   {"fhir", "kv"},
+	"smart":    {"fhir", "kv", "definition", "search", "store", "authz", "crypt", "token", "login", "page", "datastore", "smart/client", "smart/limit", "smart/opaque", "smart/words"},
 
 	"smart/client": {"fhir", "kv", "token", "smart/opaque"},
 	"smart/limit":  {},
@@ -84,7 +85,7 @@ var imports = map[string][]string{
 
 	"bearer": {"fhir", "search", "authz", "token", "datastore"},
 
-	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake"},
+	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake", "throttle"},
 
 	"cmd/tarn": {"fhir", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate"},
