@@ -19,15 +19,12 @@ import (
 // A caller that may not write every resource of a type does not choose ids: to
 // tell it that an id is free would tell it which are not.
 
-// needs are the interactions that an op takes the right to, beside its own: a
-// patch tells what it meets, and criteria are a search.
+// needs are the interactions that an op takes the right to: a patch tells what
+// it meets. Criteria are a search, and checked as one; see expansion.find.
 func (op *Op) needs() []authz.Interaction {
 	all := []authz.Interaction{op.Interaction}
 	if op.Interaction == authz.Patch {
 		all = append(all, authz.Read)
-	}
-	if op.Criteria != nil {
-		all = append(all, authz.SearchType)
 	}
 	return all
 }

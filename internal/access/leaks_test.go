@@ -18,7 +18,7 @@ import (
 func (w *world) as(who, scopes string, roles ...string) *caller {
 	w.t.Helper()
 	kind, rest, _ := strings.Cut(who, " ")
-	c := &caller{name: who + " " + scopes, scopes: scopes, roles: roles}
+	c := &caller{name: strings.TrimSpace(who + " " + scopes + " " + strings.Join(roles, "+")), scopes: scopes, roles: roles}
 	asked := authz.Caller{Subject: c.name, Roles: roles}
 	switch kind {
 	case "patient":
@@ -28,11 +28,27 @@ func (w *world) as(who, scopes string, roles ...string) *caller {
 	}
 	asked.Scopes, _ = authz.ParseScopes(scopes, w.ds.Registry())
 	var err error
-	if c.access, err = authz.Decide(w.ds.Registry(), asked, authz.Policy{Base: base, Practitioners: authz.Relations{GeneralPractitioner: true, CareTeam: true}}); err != nil {
+	if c.access, err = authz.Decide(w.ds.Registry(), asked, authz.Policy{
+		Base: base, Practitioners: authz.Relations{GeneralPractitioner: true, CareTeam: true}, Roles: w.roles(),
+	}); err != nil {
 		w.t.Fatal(err)
 	}
 	w.callers = append(w.callers, c)
 	return c
+}
+
+// roles are one that searches a type, and one that lacks some observations.
+func (w *world) roles() map[string]authz.Role {
+	var others []string
+	for _, p := range w.ds.Registry().Params {
+		if p.Code == search.MarkType && p.Type != "Observation" {
+			others = append(others, p.Type)
+		}
+	}
+	return map[string]authz.Role{
+		"one type": {Rules: []authz.Rule{{Interactions: []authz.Interaction{authz.SearchType}, Types: []string{"Observation"}}}},
+		"most":     {Rules: []authz.Rule{{Types: others}, {Types: []string{"Observation"}, Query: []search.Pair{{Name: "category", Value: "laboratory"}}}}},
+	}
 }
 
 func expect(t *testing.T, what string, a answer, status int, with string) {
@@ -53,6 +69,25 @@ func TestExplanationsCountForThoseWhoSeeAll(t *testing.T) {
 	observations := w.as("system", "system/Observation.rs")
 	expect(t, "types left out", w.ask(observations, "GET", "?_type=Observation,Patient", "", "X-Explain", "true"), http.StatusForbidden, "explained")
 	expect(t, "ways left out", w.ask(w.as("system", "system/Observation.rs system/Patient.rs"), "GET", "Observation?subject.identifier=x", "", "X-Explain", "true"), http.StatusForbidden, "explained")
+}
+
+func TestInsufficientScope(t *testing.T) {
+	w := newWorld(t)
+	c := w.as("patient p1", "patient/Patient.rs patient/Observation.c")
+	for _, ask := range []struct{ method, path, scope string }{
+		{"GET", "Observation/lab-p1", "patient/Observation.r"}, {"GET", "Observation/lab-p1/_history/1", "patient/Observation.r"},
+		{"GET", "Observation/lab-p1/_history", "patient/Observation.r"}, {"GET", "Observation/_history", "patient/Observation.s"},
+		{"GET", "Observation", "patient/Observation.s"}, {"GET", "?_type=Observation,Condition", "patient/Condition.s"},
+		{"DELETE", "Observation/lab-p1", "patient/Observation.d"}, {"DELETE", "Observation/never", "patient/Observation.d"},
+	} {
+		a := w.ask(c, ask.method, ask.path, "")
+		if got := a.header.Get("WWW-Authenticate"); a.status != http.StatusForbidden || !strings.HasSuffix(got, `, scope="`+ask.scope+`"`) {
+			t.Errorf("%s %s: %d %s", ask.method, ask.path, a.status, got)
+		}
+	}
+	one := w.as("system", "system/*.rs", "one type")
+	expect(t, "one type", w.ask(one, "GET", "Observation?code=lab", ""), http.StatusOK, `"total":2`)
+	expect(t, "several types", w.ask(one, "GET", "?_type=Observation,Patient", ""), http.StatusForbidden, "search-system")
 }
 
 func TestHierarchiesLeadThroughWhatIsSeen(t *testing.T) {
@@ -196,9 +231,11 @@ func TestPatchNeedsToRead(t *testing.T) {
 	body := `[{"op":"test","path":"/status","value":"final"}]`
 	for _, scopes := range []string{"patient/Observation.u", "patient/Observation.cuds", "patient/Observation.u patient/Observation.r?category=vital-signs"} {
 		a := w.ask(w.as("patient p1", scopes), "PATCH", "Observation/lab-p1", body, "Content-Type", "application/json-patch+json")
-		if a.status != http.StatusForbidden && a.status != http.StatusNotFound {
-			t.Errorf("%s: %d %s", scopes, a.status, a.body)
+		want := http.StatusForbidden
+		if strings.Contains(scopes, "?") { // it may read others
+			want = http.StatusNotFound
 		}
+		expect(t, scopes, a, want, "")
 	}
 	expect(t, "by criteria", w.ask(w.as("patient p1", "patient/Observation.us patient/Observation.r?category=vital-signs"), "PATCH", "Observation?identifier=p1-lab", body, "Content-Type", "application/json-patch+json"), http.StatusForbidden, "may not patch")
 }
@@ -252,6 +289,10 @@ func TestErasureIsForThoseWhoMay(t *testing.T) {
 	expect(t, "a patient", w.ask(lax, "POST", "Patient/p1/$purge", ""), http.StatusForbidden, "")
 	most := w.as("system", "system/*.rs system/Patient.d system/Observation.d")
 	expect(t, "a patient but for some types", w.ask(most, "POST", "Patient/p1/$purge?dryRun=true", ""), http.StatusForbidden, "")
+	w.tell(`{"resourceType":"Patient","id":"p3"}`)
+	expect(t, "a patient with nothing of the types that are left", w.ask(most, "POST", "Patient/p3/$purge?dryRun=true", ""), http.StatusForbidden, "erase on")
+	role := w.as("system", "system/*.cruds", "most")
+	expect(t, "a patient but for some observations", w.ask(role, "POST", "Patient/p3/$purge?dryRun=true", ""), http.StatusForbidden, "every Observation")
 	expect(t, "by a service", w.ask(all, "POST", "Observation/lab-p1/$erase", ""), http.StatusOK, "versions")
 	expect(t, "by an administrator", w.ask(admin, "POST", "Patient/p1/$purge", ""), http.StatusOK, "versions")
 }

@@ -46,7 +46,6 @@ var mutations = []mutation{
 	{"datastore/commit.go", "if err := c.access.Check(interaction, op.Type); err != nil {", "if false {\nvar err error\n_ = interaction"},
 	{"datastore/commit.go", "if err := x.mayStore(ctx); err != nil {", "if false {\nvar err error"},
 	{"datastore/authorize.go", "all = append(all, authz.Read)", ""},
-	{"datastore/authorize.go", "all = append(all, authz.SearchType)", ""},
 	{"datastore/authorize.go", "return false, notThere(op.Type + \"/\" + op.ID)", "return true, nil"},
 	{"datastore/authorize.go", "case op.IfMatch != \"\":\n\t\treturn false, versionMismatch(op)", ""},
 	{"datastore/authorize.go", "seen, err = x.mayWrite(ctx, i, &current)\n\t}\n\tswitch {\n\tcase err != nil &&", "seen = true\n\t}\n\tswitch {\n\tcase err != nil &&"},
