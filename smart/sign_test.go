@@ -21,14 +21,14 @@ import (
 var elsewhere = map[string]string{
 	"A24": "experimental; authorization_details is not offered",
 	"A31": "authz: what each letter allows",
-	"A34": "authz, datastore: the patient's compartment",
+	"A34": "authz, datastore: the patient's compartment; internal/browser: as an app sees it",
 	"A35": "authz, datastore: granular scopes",
 	"A39": "optional; the URI form of scopes is not offered",
 	"A70": "the brand bundle is a document of the operator; discovery names it",
 	"A71": "the brand bundle is a document of the operator",
 	"A75": "experimental; smart-app-state is not offered",
 	"A81": "server: TLS",
-	"A82": "rest: answers of the FHIR API to bad tokens",
+	"A82": "bearer: answers of the FHIR API to bad tokens",
 	"B5":  "token: fetching of key sets",
 }
 

@@ -85,7 +85,8 @@ func (b *tab) fails(call, why string) {
 }
 
 // TestStandalonePatient launches an app for a patient, who has one record and
-// is not asked which, and allows all but one thing.
+// is not asked which, and allows all but one thing. Clauses A7, A14, A15, A23,
+// A34, A50, A52, A61, A82.
 func TestStandalonePatient(t *testing.T) {
 	needs(t, fhirClient)
 	w, b := newWorld(t), newTab(t)
@@ -128,7 +129,7 @@ func TestStandalonePatient(t *testing.T) {
 }
 
 // TestStandaloneProvider launches an app for a practitioner, who searches for
-// the patient and chooses a visit.
+// the patient and chooses a visit. Clauses A7, A14, A22, A34.
 func TestStandaloneProvider(t *testing.T) {
 	needs(t, fhirClient)
 	w, b := newWorld(t), newTab(t)
@@ -177,7 +178,7 @@ func TestStandaloneProvider(t *testing.T) {
 }
 
 // TestStandaloneParent launches an app for a person who may act for two
-// patients, and has to choose.
+// patients, and has to choose. Clauses A14, A33.
 func TestStandaloneParent(t *testing.T) {
 	needs(t, fhirClient)
 	w, b := newWorld(t), newTab(t)
@@ -204,6 +205,7 @@ func TestStandaloneParent(t *testing.T) {
 
 // TestEHRLaunchPatient launches an app from a portal where the patient is
 // signed in; scopes are those of SMART 1.0. A second time the patient denies.
+// Clauses A7, A13, A32.
 func TestEHRLaunchPatient(t *testing.T) {
 	needs(t, fhirClient)
 	w, b := newWorld(t), newTab(t)
@@ -230,7 +232,8 @@ func TestEHRLaunchPatient(t *testing.T) {
 }
 
 // TestEHRLaunchProvider launches an app from an EHR with all that a launch may
-// carry. Its access lasts as long as the practitioner is signed in.
+// carry. Its access lasts as long as the practitioner is signed in. Clauses A7,
+// A13, A22, A25, A27, A50.
 func TestEHRLaunchProvider(t *testing.T) {
 	needs(t, fhirClient)
 	w, b := newWorld(t), newTab(t)
@@ -280,7 +283,7 @@ func TestEHRLaunchProvider(t *testing.T) {
 }
 
 // TestOtherOrigins checks that scripts of origins that no app has registered
-// get nothing.
+// get nothing. Clause A80.
 func TestOtherOrigins(t *testing.T) {
 	needs(t, fhirClient)
 	w, b := newWorld(t), newTab(t)

@@ -25,13 +25,12 @@ var looks = []struct {
 	width, height int64
 }{
 	{"light", "light", 1280, 900},
-	{"dark", "dark", 1280, 900},
-	{"phone", "light", 360, 780},
+	{"dark-phone", "dark", 360, 780},
 }
 
 // inspect checks the page that is there against the accessibility rules of
-// WCAG 2.2 AA in light and dark, on a desktop and a phone, and keeps a
-// screenshot of each.
+// WCAG 2.2 AA, in light on a desktop and in dark on a phone, and keeps a
+// screenshot of both.
 func (b *tab) inspect(name string) {
 	b.t.Helper()
 	axe, err := os.ReadFile(axeScript)
@@ -199,7 +198,7 @@ type focus struct {
 }
 
 // TestConsentByKeyboard goes through the consent page with the keyboard alone,
-// unticks a scope, and allows the rest.
+// unticks a scope, and allows the rest. Clause A15.
 func TestConsentByKeyboard(t *testing.T) {
 	needs(t, fhirClient, axeScript)
 	w, b := newWorld(t), newTab(t)
@@ -242,7 +241,7 @@ func TestConsentByKeyboard(t *testing.T) {
 }
 
 // TestPolicies checks that pages run no script of others and are framed by
-// nobody: with an app as the attacker.
+// nobody: with an app as the attacker. Clause A15.
 func TestPolicies(t *testing.T) {
 	needs(t, fhirClient)
 	w, b := newWorld(t), newTab(t)

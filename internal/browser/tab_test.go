@@ -21,8 +21,9 @@ const (
 	fhirClient  = "node_modules/fhir-client.js"
 	axeScript   = "node_modules/axe-core/axe.min.js"
 	screenshots = "screenshots"
-	// patience is how long a page may take; tests fail after it.
-	patience = 20 * time.Second
+	// patience is how long a page may take on a busy machine; tests fail after
+	// it.
+	patience = 45 * time.Second
 	// glance is how often a page is looked at that is waited for.
 	glance = 10 * time.Millisecond
 )
