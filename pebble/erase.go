@@ -297,7 +297,7 @@ func (e *eraser) stageTerms(batch *lsm.Batch) error {
 			continue
 		}
 		e.ranges.Add(around([]byte(key)))
-		kept = without(kept[:0], lows, gone[key])
+		kept = posting.Without(kept[:0], lows, gone[key])
 		if len(kept) == 0 {
 			err = batch.Delete([]byte(key), nil)
 		} else {
@@ -308,19 +308,6 @@ func (e *eraser) stageTerms(batch *lsm.Batch) error {
 		}
 	}
 	return nil
-}
-
-// without appends the lows that are not among gone. Both ascend.
-func without(kept, lows, gone []uint16) []uint16 {
-	for _, low := range lows {
-		for len(gone) > 0 && gone[0] < low {
-			gone = gone[1:]
-		}
-		if len(gone) == 0 || gone[0] != low {
-			kept = append(kept, low)
-		}
-	}
-	return kept
 }
 
 // stageSeal makes the docs superseded for good, and takes the resources out of
@@ -359,7 +346,7 @@ func (e *eraser) publish() error {
 		s.lives.Erase(d)
 		s.recent.forget(d)
 	}
-	s.known.reset(s.last + 1)
+	s.known.Reset(s.last + 1)
 	s.indexing.erase(e.order)
 	s.columns.Forget(e.order)
 	e.eachLive(func(resourceType string) {

@@ -12,7 +12,7 @@ import (
 // Every write has to know the version before it, and there is none for most of
 // those that are created. Looking it up takes about 10 µs, which the one writer
 // would spend for each. So the caller's goroutine looks it up (know), and the
-// writer looks only at what was written since (known).
+// writer looks only at what was written since (Store.known).
 
 // know looks up the newest versions of the resources of a request, as they are
 // now. Several are looked up in order, with one iterator.
@@ -39,47 +39,14 @@ func (s *Store) know(r *request) (err error) {
 	return nil
 }
 
-// known are the newest versions of what was written last, in two generations.
-// It belongs to the writer.
-type known struct {
-	young, old map[resource]current
-	// floor is the doc from which on all that was written is here, next the
-	// one from which on it is among the young.
-	floor, next doc
-}
-
-// knownResources is how many resources a generation has.
-const knownResources = 8192
-
-// reset forgets everything: what was looked up before last is of no use.
-func (k *known) reset(last doc) {
-	k.young, k.old = map[resource]current{}, nil
-	k.floor, k.next = last+1, last+1
-}
-
-func (k *known) add(r resource, c current) {
-	if len(k.young) >= knownResources {
-		k.old, k.young = k.young, make(map[resource]current, knownResources)
-		k.floor, k.next = k.next, c.doc
-	}
-	k.young[r] = c
-}
-
-func (k *known) get(r resource) (c current, ok bool) {
-	if c, ok = k.young[r]; !ok {
-		c, ok = k.old[r]
-	}
-	return c, ok
-}
-
 // newest is the newest version of a resource, those of the group included, for
 // an op that was prepared.
 func (s *Store) newest(r *request, i int) (current, error) {
 	op := &r.ops[i]
-	if c, ok := s.known.get(resource{op.Type, op.ID}); ok {
+	if c, ok := s.known.Get(resource{op.Type, op.ID}); ok {
 		return c, nil
 	}
-	if r.seen+1 >= s.known.floor {
+	if s.known.Covers(r.seen) {
 		return r.packed[i].known, nil
 	}
 	return s.current(op.Type, op.ID)

@@ -130,7 +130,7 @@ func (s *Store) start() (err error) {
 		return err
 	}
 	s.recent.reset(s.last)
-	s.known.reset(s.last)
+	s.known.Reset(s.last)
 	s.applied.Store(uint32(s.last))
 	if err := s.scrubbing(); err != nil {
 		s.seals.wait()

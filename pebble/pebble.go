@@ -116,7 +116,7 @@ type Store struct {
 	last       doc
 	lastMicros int64
 	recent     recent
-	known      known
+	known      posting.Newest[resource, current]
 	gauge      engine.Gauge
 }
 

@@ -218,7 +218,7 @@ func (s *Store) stageOp(g *group, r *request, i int, micros int64) (store.Versio
 	if err := s.indexOp(g, op, &next); err != nil {
 		return store.Version{}, err
 	}
-	s.known.add(resource{op.Type, op.ID}, next)
+	s.known.Add(resource{op.Type, op.ID}, next, next.doc)
 	return next.version(op.Type, op.ID, op.Body.JSON), nil
 }
 

@@ -261,3 +261,16 @@ func firstDocs(set *roaring.Bitmap, n int) []Doc {
 	}
 	return docs
 }
+
+// Without appends the lows that are not among gone. Both ascend.
+func Without(kept, lows, gone []uint16) []uint16 {
+	for _, low := range lows {
+		for len(gone) > 0 && gone[0] < low {
+			gone = gone[1:]
+		}
+		if len(gone) == 0 || gone[0] != low {
+			kept = append(kept, low)
+		}
+	}
+	return kept
+}
