@@ -40,11 +40,11 @@ func covers(pattern, operation string) bool {
 	return pattern == operation
 }
 
-// checkRoles refuses roles that would not mean what they say.
-func checkRoles(roles map[string][]string) error {
+// CheckRoles refuses roles that would not mean what they say.
+func CheckRoles(roles map[string][]string) error {
 	for role, patterns := range roles {
 		if role == sigv4.RoleAdmin || role == sigv4.RoleReadOnly {
-			return fmt.Errorf("healthlake: the role %s cannot be given another meaning", role)
+			return fmt.Errorf("the role %s cannot be given another meaning", role)
 		}
 		for _, pattern := range patterns {
 			known := false
@@ -52,7 +52,7 @@ func checkRoles(roles map[string][]string) error {
 				known = known || covers(pattern, name)
 			}
 			if !known {
-				return fmt.Errorf("healthlake: the role %s names %q, which is no operation", role, pattern)
+				return fmt.Errorf("the role %s names %q, which is no operation", role, pattern)
 			}
 		}
 	}

@@ -91,3 +91,8 @@ func (e *apiError) write(w http.ResponseWriter) {
 	body, _ := json.Marshal(map[string]string{"__type": e.code, "message": e.message}) // cannot fail
 	_, _ = w.Write(body)
 }
+
+// Unavailable answers a request that cannot be served now.
+func Unavailable(w http.ResponseWriter, why string) {
+	failed(codeUnavailable, "%s", why).write(w)
+}

@@ -41,6 +41,8 @@ type Config struct {
 	// Record, if not nil, is told of every request that was authenticated or
 	// refused, before it is answered. Its error fails the request.
 	Record func(context.Context, Event) error
+	// Address is the network address of a request's client; nil for the peer's.
+	Address func(*http.Request) string
 	// Logger is nil for slog.Default.
 	Logger *slog.Logger
 	// Now is the clock; nil for time.Now.
@@ -59,7 +61,7 @@ type Event struct {
 	Operation, DataStore string
 	// Changes is set for operations that change something.
 	Changes bool
-	// Remote is the address of the peer.
+	// Remote is the address of the client.
 	Remote string
 	// Code is that of the error, "" for success; Status the HTTP status.
 	Code   string
@@ -91,6 +93,9 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Address == nil {
+		cfg.Address = func(r *http.Request) string { return r.RemoteAddr }
+	}
 	switch {
 	case cfg.Stores == nil || cfg.Authenticate == nil || cfg.BaseURL == "":
 		return nil, errors.New("healthlake: data stores, authentication and a base URL are needed")
@@ -99,8 +104,8 @@ func New(cfg Config) (*Handler, error) {
 	case !validAccount.MatchString(cfg.Account):
 		return nil, fmt.Errorf("healthlake: the account %q must be 12 digits", cfg.Account)
 	}
-	if err := checkRoles(cfg.Roles); err != nil {
-		return nil, err
+	if err := CheckRoles(cfg.Roles); err != nil {
+		return nil, fmt.Errorf("healthlake: %w", err)
 	}
 	return &Handler{cfg: cfg, pace: newPace(cfg.Quotas, cfg.Now)}, nil
 }
@@ -200,7 +205,7 @@ func (h *Handler) record(c *call, r *http.Request, e Event) error {
 	if h.cfg.Record == nil {
 		return nil
 	}
-	e.KeyID, e.Role, e.Operation, e.DataStore, e.Remote = c.key.ID, c.key.Role, c.operation, c.store, r.RemoteAddr
+	e.KeyID, e.Role, e.Operation, e.DataStore, e.Remote = c.key.ID, c.key.Role, c.operation, c.store, h.cfg.Address(r)
 	e.Changes = operations[c.operation]
 	return h.cfg.Record(context.WithoutCancel(c.ctx), e)
 }

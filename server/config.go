@@ -62,6 +62,8 @@ type Config struct {
 
 	// Audit is about the audit log.
 	Audit AuditConfig
+	// Control is about the control API.
+	Control ControlConfig
 
 	// MaxBody is the greatest request body in bytes.
 	MaxBody int64
@@ -104,6 +106,7 @@ func Default() Config {
 		Tokens:          smart.Lifetimes{Access: time.Hour, Service: 5 * time.Minute, Refresh: 180 * 24 * time.Hour},
 		RotateKeys:      90 * 24 * time.Hour,
 		Audit:           AuditConfig{Mode: AuditAuto},
+		Control:         ControlConfig{Region: "us-east-1", Account: "000000000000"},
 		Practitioners:   authz.Relations{GeneralPractitioner: true, CareTeam: true, Encounter: true},
 		MaxBody:         50 << 20,
 		MaxEntries:      100_000,

@@ -23,6 +23,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/metrics":
 		s.metrics.handler.ServeHTTP(w, r)
 	case "/":
+		if r.Method == http.MethodPost {
+			s.serveControl(w, r)
+			return
+		}
 		status(w, http.StatusOK, fmt.Sprintf("Tarn %s, a FHIR R4 data store.\nFHIR API: %s%s%s/r4\nHealth: /healthz, /readyz; metrics: /metrics\n",
 			Version(), s.cfg.BaseURL, rest.Prefix, DefaultStore))
 	default:

@@ -48,7 +48,9 @@ type Server struct {
 	// the authorization server; nil while starting. There are no pages without
 	// authorization.
 	fhir, pages atomic.Pointer[http.Handler]
-	stopping    atomic.Bool
+	// control answers requests to the control API; nil while starting.
+	control  atomic.Pointer[http.Handler]
+	stopping atomic.Bool
 	// demo is there in a demo with authorization.
 	demo *demonstration
 	// running counts the requests inside fhir.
@@ -171,6 +173,10 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 		return f, err
 	}
 	handler := s.api(f, guard, recorded.rest(&s.cfg))
+	control, err := s.controlAPI(f, recorded)
+	if err != nil {
+		return f, err
+	}
 	if err := s.prepareDemo(ctx, f, guard); err != nil {
 		return f, err
 	}
@@ -184,6 +190,7 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	f.tend(guard.tend, s.log)
 	pages := guard.pages
 	s.pages.Store(&pages)
+	s.control.Store(&control)
 	s.fhir.Store(&handler)
 	close(s.ready)
 	s.log.Info("ready", "address", s.addr, "data", f.dir, "version", Version(), "took", time.Since(begin).Round(time.Millisecond))

@@ -1,0 +1,108 @@
+package server
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/tarnhealth/tarn/healthlake"
+)
+
+// ControlConfig is what a server is told about its control API.
+type ControlConfig struct {
+	// Region and Account are parts of the ARNs of data stores.
+	Region, Account string
+	// Roles are roles of access keys, "name=Operation,Operation*".
+	Roles []string
+	// Functions stand for ARNs of token-check functions, "arn=url".
+	Functions []string
+	// DataStores is how many data stores there may be; ReadsPerSecond and
+	// ChangesPerMinute are for each access key. 0 is no limit.
+	DataStores, ReadsPerSecond, ChangesPerMinute int
+}
+
+// roles are the roles by their names.
+func (c *ControlConfig) roles() map[string][]string {
+	roles := map[string][]string{}
+	for _, text := range c.Roles {
+		name, operations, _ := strings.Cut(text, "=")
+		roles[name] = strings.Split(operations, ",")
+	}
+	return roles
+}
+
+// function is the URL that stands for an ARN.
+func (c *ControlConfig) function(arn string) (string, bool) {
+	for _, text := range c.Functions {
+		if name, url, _ := strings.Cut(text, "="); name == arn {
+			return url, true
+		}
+	}
+	return "", false
+}
+
+var (
+	roleText     = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}=[A-Za-z*]+(,[A-Za-z*]+)*$`)
+	functionText = regexp.MustCompile(`^arn:aws[a-zA-Z-]*:lambda:[^=\s]+=https?://\S+$`)
+	regionText   = regexp.MustCompile(`^[a-zA-Z0-9-]{1,64}$`)
+	accountText  = regexp.MustCompile(`^[0-9]{12}$`)
+)
+
+// matching sets a text that has a form.
+func matching(to *string, s string, form *regexp.Regexp, want string) error {
+	if !form.MatchString(s) {
+		return fmt.Errorf("%q is not allowed; write %s", s, want)
+	}
+	*to = s
+	return nil
+}
+
+// matchingAll sets a list of texts that each have a form, and begin with
+// different names.
+func matchingAll(to *[]string, list []string, form *regexp.Regexp, want string) error {
+	names := map[string]bool{}
+	for _, s := range list {
+		name, _, _ := strings.Cut(s, "=")
+		if !form.MatchString(s) || names[name] {
+			return fmt.Errorf("%q is not allowed; write %s, each name once", s, want)
+		}
+		names[name] = true
+	}
+	*to = list
+	return nil
+}
+
+// controlSettings are the settings of the control API.
+var controlSettings = []setting{
+	flat("control.region", "the region in the ARNs of data stores",
+		func(c *Config, s string) error {
+			return matching(&c.Control.Region, s, regionText, "letters, digits and '-'")
+		},
+		func(c *Config) string { return c.Control.Region }),
+	flat("control.account", "the account in the ARNs of data stores",
+		func(c *Config, s string) error { return matching(&c.Control.Account, s, accountText, "12 digits") },
+		func(c *Config) string { return c.Control.Account }),
+	list("control.roles", "roles of access keys beside admin and read-only: name=Operation,Operation*, such as tagger=List*,TagResource",
+		func(c *Config, list []string) error {
+			if err := matchingAll(&c.Control.Roles, list, roleText, "name=Operation,Operation*"); err != nil {
+				return err
+			}
+			return healthlake.CheckRoles(c.Control.roles())
+		},
+		func(c *Config) []string { return c.Control.Roles }),
+	list("control.functions", "the URLs of token-check functions that the control API names by their ARNs: arn:aws:lambda:…=https://…",
+		func(c *Config, list []string) error {
+			return matchingAll(&c.Control.Functions, list, functionText, "arn:aws:lambda:…=https://…")
+		},
+		func(c *Config) []string { return c.Control.Functions }),
+	flat("control.datastores", "how many data stores the control API makes; 0 for no limit",
+		func(c *Config, s string) error { return number(&c.Control.DataStores, s, 0, 1_000_000) },
+		func(c *Config) string { return strconv.Itoa(c.Control.DataStores) }),
+	flat("control.reads_per_second", "how many requests an access key may make that only read; 0 for no limit",
+		func(c *Config, s string) error { return number(&c.Control.ReadsPerSecond, s, 0, 1_000_000) },
+		func(c *Config) string { return strconv.Itoa(c.Control.ReadsPerSecond) }),
+	flat("control.changes_per_minute", "how many requests an access key may make that change something; 0 for no limit",
+		func(c *Config, s string) error { return number(&c.Control.ChangesPerMinute, s, 0, 1_000_000) },
+		func(c *Config) string { return strconv.Itoa(c.Control.ChangesPerMinute) }),
+}
