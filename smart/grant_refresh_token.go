@@ -33,12 +33,7 @@ func errRefresh() *oauthError {
 
 // namesNoClient reports whether a request says nothing of who sends it.
 func namesNoClient(r *http.Request, p params) bool {
-	for _, name := range []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"} {
-		if p[name] != "" {
-			return false
-		}
-	}
-	return r.Header.Get("Authorization") == ""
+	return r.Header.Get("Authorization")+p["client_id"]+p["client_secret"]+p["client_assertion"]+p["client_assertion_type"] == ""
 }
 
 // refresher is the public client that a refresh token is of: SMART asks public
@@ -48,23 +43,15 @@ func (s *Service) refresher(r *http.Request, p params) (*Client, error) {
 	if err := s.mayFail(r, ""); err != nil {
 		return nil, err
 	}
-	var grant Grant
-	err := s.db.View(r.Context(), func(tx kv.Tx) error {
-		record, err := refreshTable.Get(tx, opaque.Key(p["refresh_token"]))
-		if err != nil {
-			return err
-		}
-		grant, err = grantTable.Get(tx, record.GrantID)
-		return err
-	})
-	if errors.Is(err, kv.ErrNotFound) {
-		s.failed(r, "")
-		return nil, errRefresh()
-	}
+	g, _, err := s.findRefresh(r.Context(), p["refresh_token"])
 	if err != nil {
 		return nil, err
 	}
-	record, err := s.clientRecord(r.Context(), grant.ClientID)
+	if g == nil {
+		s.failed(r, "")
+		return nil, errRefresh()
+	}
+	record, err := s.clientRecord(r.Context(), g.ClientID)
 	if err != nil && fhir.KindOf(err) != fhir.KindNotFound {
 		return nil, err
 	}
@@ -108,28 +95,17 @@ func (s *Service) grantRefresh(q *tokenRequest) (tokenResponse, error) {
 // peekRefresh finds the grant of a refresh token and checks that this client
 // may refresh it now. A used one is found too: rotate sees to it.
 func (s *Service) peekRefresh(q *tokenRequest) (*Grant, error) {
-	var g Grant
-	err := s.db.View(q.r.Context(), func(tx kv.Tx) error {
-		record, err := refreshTable.Get(tx, opaque.Key(q.p["refresh_token"]))
-		if err != nil {
-			return err
-		}
-		g, err = grantTable.Get(tx, record.GrantID)
-		return err
-	})
-	if errors.Is(err, kv.ErrNotFound) {
-		return nil, errRefresh()
-	}
+	g, _, err := s.findRefresh(q.r.Context(), q.p["refresh_token"])
 	if err != nil {
 		return nil, err
 	}
-	if g.ClientID != q.client.ID || g.Created.Before(q.client.Created) {
+	if g == nil || g.ClientID != q.client.ID || g.Created.Before(q.client.Created) {
 		return nil, errRefresh()
 	}
 	if g.Thumbprint != "" && g.Thumbprint != q.thumbprint {
 		return nil, refuse(codeInvalidDPoPProof, "the refresh token is bound to another key")
 	}
-	return &g, s.checkSession(q, &g)
+	return g, s.checkSession(q, g)
 }
 
 // checkSession refuses a grant with online_access whose session is over.
