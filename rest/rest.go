@@ -66,6 +66,9 @@ type Options struct {
 	// nil where nobody has to. What it returns is not changed any more: a
 	// change is another pointer.
 	Security func(*datastore.Store) *Security
+	// Limit, if not nil, lets a request in and returns what is to be called when
+	// it has ended, or an error of KindThrottled.
+	Limit func(*http.Request, authz.Caller) (leave func(), err error)
 	// Audit, if not nil, records what is done.
 	Audit *Audit
 }
@@ -156,6 +159,13 @@ func (h *handler) serve(res *response, r *request) error {
 		if r.access, err = h.Authorize(r.http, r.store); err != nil {
 			return err
 		}
+	}
+	if h.Limit != nil && (r.level != levelMetadata || r.operation != "") {
+		leave, err := h.Limit(r.http, r.access.Caller())
+		if err != nil {
+			return err
+		}
+		defer leave()
 	}
 	if err := r.auditEvents(); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/smart"
+	"github.com/tarnhealth/tarn/throttle"
 )
 
 // Config is what a server is told. Default has the values that are right
@@ -65,6 +66,9 @@ type Config struct {
 	// Control is about the control API.
 	Control ControlConfig
 
+	// Rates are how many requests each user and client may send.
+	Rates throttle.Rates
+
 	// MaxBody is the greatest request body in bytes.
 	MaxBody int64
 	// MaxEntries is the greatest number of entries of a batch or transaction.
@@ -106,6 +110,7 @@ func Default() Config {
 		Tokens:          smart.Lifetimes{Access: time.Hour, Service: 5 * time.Minute, Refresh: 180 * 24 * time.Hour},
 		RotateKeys:      90 * 24 * time.Hour,
 		Audit:           AuditConfig{Mode: AuditAuto},
+		Rates:           throttle.Rates{Burst: 100},
 		Control:         ControlConfig{Region: "us-east-1", Account: "000000000000"},
 		Practitioners:   authz.Relations{GeneralPractitioner: true, CareTeam: true, Encounter: true},
 		MaxBody:         50 << 20,

@@ -210,6 +210,7 @@ func (s *Server) api(f *folder, guard *guard, recorded *rest.Audit) http.Handler
 		Version:    Version(),
 		Async:      f.jobs.async(guard),
 		Audit:      recorded,
+		Limit:      s.cfg.limiter(),
 	})
 }
 

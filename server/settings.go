@@ -72,7 +72,7 @@ var settings = slices.Concat([]setting{
 	flat("log.format", "text or json",
 		func(c *Config, s string) error { return oneOf(&c.LogFormat, s, "text", "json") },
 		func(c *Config) string { return c.LogFormat }),
-}, authSettings, auditSettings, controlSettings)
+}, authSettings, auditSettings, limitSettings, controlSettings)
 
 func settingNamed(name string) *setting {
 	for i := range settings {

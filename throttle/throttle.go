@@ -1,0 +1,105 @@
+// Package throttle owns how many requests somebody may send: so many in a time,
+// and so many at once. It counts in the memory of one process.
+//
+// It leaves to others: who is counted (server), and how a refusal looks (rest).
+package throttle
+
+import (
+	"sync"
+	"time"
+)
+
+// Rates are limits; a field of zero sets none.
+type Rates struct {
+	// PerSecond is how many requests may come in a second on average, and Burst
+	// how many may come at once after a rest; at least 1.
+	PerSecond float64
+	Burst     int
+	// Concurrent is how many may be served at a time.
+	Concurrent int
+}
+
+// maxKeys bounds the memory of a Limiter: those who have been quiet are
+// forgotten first.
+const maxKeys = 100_000
+
+// A Limiter counts requests by key. Safe for concurrent use.
+type Limiter struct {
+	rates Rates
+	now   func() time.Time
+
+	mu   sync.Mutex
+	keys map[string]*state
+}
+
+// state is one key's: due is when it has its whole burst again, inside how many
+// of its requests are being served.
+type state struct {
+	due    time.Time
+	inside int
+}
+
+// New makes a Limiter; now is the clock, nil for time.Now.
+func New(rates Rates, now func() time.Time) *Limiter {
+	if now == nil {
+		now = time.Now
+	}
+	rates.Burst = max(rates.Burst, 1)
+	return &Limiter{rates: rates, now: now, keys: map[string]*state{}}
+}
+
+// Enter lets a request in, or says how long to wait before the next. leave,
+// which is not nil where the request is let in, ends it and must be called once.
+func (l *Limiter) Enter(key string) (leave func(), wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	s := l.keys[key]
+	if s == nil {
+		l.forget(now)
+		s = &state{}
+		l.keys[key] = s
+	}
+	if l.rates.Concurrent > 0 && s.inside >= l.rates.Concurrent {
+		return nil, time.Second
+	}
+	if l.rates.PerSecond > 0 {
+		// A bucket as the time at which it is empty: RFC 2697 has the idea.
+		each := time.Duration(float64(time.Second) / l.rates.PerSecond)
+		due := s.due
+		if due.Before(now) {
+			due = now
+		}
+		if over := due.Add(each).Sub(now) - each*time.Duration(l.rates.Burst); over > 0 {
+			return nil, over
+		}
+		s.due = due.Add(each)
+	}
+	s.inside++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		s.inside--
+	}, 0
+}
+
+// forget makes room for other keys, a tenth of all at once: to look for each one
+// would take longer than to serve it.
+func (l *Limiter) forget(now time.Time) {
+	if len(l.keys) < maxKeys {
+		return
+	}
+	for key, s := range l.keys {
+		if s.inside == 0 && !s.due.After(now) {
+			delete(l.keys, key)
+		}
+	}
+	for key, s := range l.keys {
+		if len(l.keys) < maxKeys-maxKeys/10 {
+			return
+		}
+		if s.inside == 0 {
+			delete(l.keys, key)
+		}
+	}
+}
