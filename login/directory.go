@@ -26,7 +26,7 @@ type Directory struct {
 	box    *crypt.Box
 	now    func() time.Time
 	hasher *hasher
-	least  int // characters of a password
+	least  int    // characters of a password
 	digest []byte // key of digests
 }
 

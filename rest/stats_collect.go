@@ -15,7 +15,7 @@ import (
 // A statsGroup is the measurements of one code.
 type statsGroup struct {
 	sample
-	code fhir.Node
+	code      fhir.Node
 	statsUnit // of the first value: others are converted to it
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tarnhealth/tarn/audit"
 	"github.com/tarnhealth/tarn/healthlake"
+	"github.com/tarnhealth/tarn/server/timelimit"
 	"github.com/tarnhealth/tarn/sigv4"
 )
 
@@ -70,7 +71,7 @@ func (s *Server) serveControl(w http.ResponseWriter, r *http.Request) {
 	s.running.Add(1)
 	defer s.running.Done()
 	now := time.Now()
-	limit(w, r, now, s.cfg.RequestTimeout)
+	timelimit.Limit(w, r, now, s.cfg.RequestTimeout)
 	ctx, cancel := context.WithDeadline(r.Context(), now.Add(s.cfg.RequestTimeout))
 	defer cancel()
 	(*handler).ServeHTTP(w, r.WithContext(ctx))

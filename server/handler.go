@@ -10,6 +10,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/rest"
+	"github.com/tarnhealth/tarn/server/timelimit"
 )
 
 // ServeHTTP sends a request where its path belongs. It is no ServeMux, for that
@@ -70,9 +71,9 @@ func (s *Server) serveFHIR(w http.ResponseWriter, r *http.Request) {
 	s.running.Add(1)
 	defer s.running.Done()
 	now := time.Now()
-	limit(w, r, now, s.cfg.RequestTimeout)
-	ctx := &limited{Context: r.Context(), deadline: now.Add(s.cfg.RequestTimeout)}
-	defer ctx.end()
+	timelimit.Limit(w, r, now, s.cfg.RequestTimeout)
+	ctx := timelimit.With(r.Context(), now.Add(s.cfg.RequestTimeout))
+	defer ctx.End()
 	(*handler).ServeHTTP(w, r.WithContext(ctx))
 }
 
@@ -91,7 +92,7 @@ func (s *Server) servePages(w http.ResponseWriter, r *http.Request) bool {
 	s.running.Add(1)
 	defer s.running.Done()
 	now := time.Now()
-	limit(w, r, now, s.cfg.RequestTimeout)
+	timelimit.Limit(w, r, now, s.cfg.RequestTimeout)
 	ctx, cancel := context.WithDeadline(r.Context(), now.Add(s.cfg.RequestTimeout))
 	defer cancel()
 	(*handler).ServeHTTP(w, r.WithContext(ctx))

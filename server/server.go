@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/rest"
+	"github.com/tarnhealth/tarn/server/timelimit"
 )
 
 // DefaultStore is the id of the data store that exists from the first start.
@@ -149,7 +150,7 @@ func (s *Server) webServer(requests context.Context) *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return requests },
-		ConnContext:       withConnection,
+		ConnContext:       timelimit.WithConnection,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 }

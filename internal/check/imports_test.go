@@ -85,7 +85,8 @@ var imports = map[string][]string{
 
 	"bearer": {"fhir", "search", "authz", "token", "datastore"},
 
-	"server": {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake", "throttle"},
+	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake", "throttle", "server/timelimit"},
+	"server/timelimit": {},
 
 	"cmd/tarn": {"fhir", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate"},

@@ -1,4 +1,4 @@
-package server
+package timelimit
 
 import (
 	"context"
@@ -10,37 +10,37 @@ import (
 func TestLimitedContext(t *testing.T) {
 	parent, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	past := &limited{Context: parent, deadline: time.Now().Add(-time.Second)}
+	past := With(parent, time.Now().Add(-time.Second))
 	if err := past.Err(); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("after the deadline: %v", err)
+		t.Errorf("after the %v", err)
 	}
 	<-past.Done()
 	if err := past.Err(); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("after the deadline, waited for: %v", err)
 	}
 	for _, waited := range []bool{false, true} {
-		l := &limited{Context: parent, deadline: time.Now().Add(time.Hour)}
+		l := With(parent, time.Now().Add(time.Hour))
 		if waited {
 			l.Done()
 		}
 		if err := l.Err(); err != nil {
-			t.Errorf("before the deadline: %v", err)
+			t.Errorf("before the %v", err)
 		}
 		child, end := context.WithCancel(l)
 		defer end()
 		if _, ok := child.Deadline(); !ok {
 			t.Error("a context made of it has no deadline")
 		}
-		l.end()
+		l.End()
 		<-child.Done()
 	}
-	gone := &limited{Context: parent, deadline: time.Now().Add(time.Hour)}
+	gone := With(parent, time.Now().Add(time.Hour))
 	cancel()
 	if err := gone.Err(); !errors.Is(err, context.Canceled) {
 		t.Errorf("with the client gone: %v", err)
 	}
 	<-gone.Done()
-	gone.end()
+	gone.End()
 }
 
 func BenchmarkLimitedContext(b *testing.B) {
@@ -50,14 +50,14 @@ func BenchmarkLimitedContext(b *testing.B) {
 		b.Run(map[bool]string{false: "unwaited", true: "waited"}[waited], func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				l := &limited{Context: ctx, deadline: time.Now().Add(time.Hour)}
+				l := With(ctx, time.Now().Add(time.Hour))
 				if waited {
 					l.Done()
 				}
 				if l.Err() != nil {
 					b.Fatal("ended")
 				}
-				l.end()
+				l.End()
 			}
 		})
 	}

@@ -1,4 +1,9 @@
-package server
+// Package timelimit owns how long a request may take: a context with a deadline
+// that costs nothing until somebody waits for it, and the deadlines of the
+// connection under it.
+//
+// It leaves to others: what happens to a request that took too long.
+package timelimit
 
 import (
 	"context"
@@ -9,11 +14,11 @@ import (
 	"time"
 )
 
-// limited is a request's context with its time limit. One of
+// A Context is a request's context with its time limit. One of
 // context.WithDeadline takes six allocations and a timer, and most requests are
 // answered before anybody waits for theirs: this one makes it at the first call
 // of Done.
-type limited struct {
+type Context struct {
 	context.Context // the connection's
 	deadline        time.Time
 
@@ -23,10 +28,10 @@ type limited struct {
 }
 
 // Deadline is the time limit.
-func (l *limited) Deadline() (time.Time, bool) { return l.deadline, true }
+func (l *Context) Deadline() (time.Time, bool) { return l.deadline, true }
 
 // Done is closed at the time limit, or when the client is gone.
-func (l *limited) Done() <-chan struct{} {
+func (l *Context) Done() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.inner == nil {
@@ -36,7 +41,7 @@ func (l *limited) Done() <-chan struct{} {
 }
 
 // known is the context that Done has made, or the connection's.
-func (l *limited) known() (ctx context.Context, made bool) {
+func (l *Context) known() (ctx context.Context, made bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.inner != nil {
@@ -46,7 +51,7 @@ func (l *limited) known() (ctx context.Context, made bool) {
 }
 
 // Err is nil while the request may go on.
-func (l *limited) Err() error {
+func (l *Context) Err() error {
 	ctx, made := l.known()
 	if err := ctx.Err(); err != nil || made || time.Now().Before(l.deadline) {
 		return err
@@ -56,13 +61,19 @@ func (l *limited) Err() error {
 
 // Value finds the context that Done has made, so that those made from this one
 // need no goroutine to watch it.
-func (l *limited) Value(key any) any {
+func (l *Context) Value(key any) any {
 	ctx, _ := l.known()
 	return ctx.Value(key)
 }
 
-// end frees what Done has made.
-func (l *limited) end() {
+// With is the parent, which is the connection's context, until a deadline. The
+// caller ends it.
+func With(parent context.Context, deadline time.Time) *Context {
+	return &Context{Context: parent, deadline: deadline}
+}
+
+// End frees what Done has made.
+func (l *Context) End() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.cancel != nil {
@@ -78,15 +89,17 @@ type connection struct {
 
 type connectionKey struct{}
 
-func withConnection(ctx context.Context, _ net.Conn) context.Context {
+// WithConnection is the ConnContext of a server whose requests Limit is called
+// for.
+func WithConnection(ctx context.Context, _ net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, new(connection))
 }
 
-// limit gives a request's connection its time: a client that does not send its
+// Limit gives a request's connection its time: a client that does not send its
 // body within the time limit, or does not take the answer within twice as much,
 // is cut off. The deadline for writing is moved only when less than the time
 // limit is left of it, for moving one costs more than parsing the request.
-func limit(w http.ResponseWriter, r *http.Request, now time.Time, timeout time.Duration) {
+func Limit(w http.ResponseWriter, r *http.Request, now time.Time, timeout time.Duration) {
 	c, _ := r.Context().Value(connectionKey{}).(*connection)
 	unset := c == nil || c.writeUntil.Load()-now.UnixNano() < int64(timeout)
 	if !unset && r.Body == http.NoBody {
