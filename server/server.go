@@ -107,7 +107,10 @@ func (s *Server) Run(ctx context.Context) error {
 
 	folder, err := s.start(ctx)
 	if err == nil {
-		s.announce()
+		if ctx.Err() == nil {
+			s.announce()
+			close(s.ready)
+		}
 		select {
 		case <-ctx.Done():
 			s.log.Info("stopping", "running requests may take", s.cfg.ShutdownTimeout)
@@ -193,7 +196,6 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	s.pages.Store(&pages)
 	s.control.Store(&control)
 	s.fhir.Store(&handler)
-	close(s.ready)
 	s.log.Info("ready", "address", s.addr, "data", f.dir, "version", Version(), "took", time.Since(begin).Round(time.Millisecond))
 	return f, nil
 }
