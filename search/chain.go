@@ -13,8 +13,9 @@ import (
 // reference may refer to, so that a short query can ask for very many joins.
 const (
 	// MaxChain is the number of references that one chain may follow, forward
-	// and in reverse together.
-	MaxChain = 8
+	// and in reverse together: far beyond what data has, and a bound for what a
+	// cyclic reference can be asked to go round.
+	MaxChain = 100
 	// MaxJoins is the number of Chain and Has nodes in a plan.
 	MaxJoins = 500
 )
