@@ -19,6 +19,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/recall"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -42,7 +43,7 @@ type Config struct {
 // use.
 type Authorizer struct {
 	cfg       Config
-	decisions decisions
+	decisions *decisions
 }
 
 // New makes an Authorizer.
@@ -53,7 +54,7 @@ func New(cfg Config) (*Authorizer, error) {
 	if cfg.Remember <= 0 {
 		cfg.Remember = 10_000
 	}
-	return &Authorizer{cfg: cfg, decisions: decisions{limit: cfg.Remember}}, nil
+	return &Authorizer{cfg: cfg, decisions: recall.New[basis, authz.Access](cfg.Remember)}, nil
 }
 
 // Authorize decides what the bearer of a request's access token may do. The
@@ -169,12 +170,12 @@ func hasCertificate(r *http.Request, thumbprint string) bool {
 // nothing that it depends on changes.
 func (a *Authorizer) access(ds *datastore.Store, claims *token.Claims) (authz.Access, error) {
 	on := basis{claims: claims, store: ds, policy: a.cfg.Policy(ds), registry: ds.Registry()}
-	if known, ok := a.decisions.get(on); ok {
+	if known, ok := a.decisions.Get(on); ok {
 		return known, nil
 	}
 	access, err := decide(ds, CallerOf(ds, claims), on.policy)
 	if err == nil {
-		a.decisions.put(on, access)
+		a.decisions.Put(on, access)
 	}
 	return access, err
 }

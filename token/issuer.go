@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"crypto"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/tarnhealth/tarn/recall"
 )
 
 // IssuerConfig for NewIssuer.
@@ -80,7 +83,7 @@ func NewIssuer(cfg IssuerConfig) (*Issuer, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Issuer{cfg: cfg, verified: newCache[issuerToken](verifiedTokens)}, nil
+	return &Issuer{cfg: cfg, verified: recall.New[[sha256.Size]byte, issuerToken](verifiedTokens)}, nil
 }
 
 // Verify implements Verifier.
@@ -99,7 +102,7 @@ func (i *Issuer) Verify(ctx context.Context, raw, audience string) (*Claims, err
 // verify checks what does not depend on time and place.
 func (i *Issuer) verify(ctx context.Context, raw string) (v issuerToken, err error) {
 	cached := cacheKey(raw)
-	if v, ok := i.verified.get(cached); ok {
+	if v, ok := i.verified.Get(cached); ok {
 		key, err := i.key(ctx, v.header)
 		if err != nil {
 			return v, err
@@ -131,7 +134,7 @@ func (i *Issuer) verify(ctx context.Context, raw string) (v issuerToken, err err
 		return v, errorf(InvalidToken, "the token is of another issuer")
 	}
 	v = issuerToken{t.Headers[0], key.Key, c}
-	i.verified.put(cached, v)
+	i.verified.Put(cached, v)
 	return v, nil
 }
 

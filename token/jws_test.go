@@ -70,25 +70,6 @@ func TestTimeLimits(t *testing.T) {
 	}
 }
 
-// TestCacheIsBounded fills a cache far beyond its limit.
-func TestCacheIsBounded(t *testing.T) {
-	c := newCache[int](10)
-	kept := cacheKey("kept")
-	c.put(kept, -1)
-	for i := range 1000 {
-		c.put(cacheKey("x", string(rune(i))), i)
-		if v, ok := c.get(kept); !ok || v != -1 {
-			t.Fatalf("what is looked up all the time is forgotten after %d others", i)
-		}
-	}
-	if n := len(c.young) + len(c.old); n > 20 {
-		t.Errorf("%d values are kept, want at most 20", n)
-	}
-	if _, ok := c.get(cacheKey("x", string(rune(1)))); ok {
-		t.Error("what was never looked up again is still there")
-	}
-}
-
 // TestAddressesAreCheckedWhenDialled goes past the check of the URL, as a name
 // does that resolves to an address of the inside.
 func TestAddressesAreCheckedWhenDialled(t *testing.T) {

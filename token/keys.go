@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tarnhealth/tarn/crypt"
 	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/recall"
 )
 
 // The signing algorithms of a server's own keys. RFC 7518 section 3.1.
@@ -90,7 +92,7 @@ func OpenKeys(ctx context.Context, cfg KeysConfig) (*Keys, error) {
 	if cfg.Ahead == 0 {
 		cfg.Ahead = 10 * time.Minute
 	}
-	k := &Keys{cfg: cfg, verified: newCache[verifiedToken](verifiedTokens)}
+	k := &Keys{cfg: cfg, verified: recall.New[[sha256.Size]byte, verifiedToken](verifiedTokens)}
 	state, err := k.load(ctx)
 	if err != nil {
 		return nil, err
@@ -205,7 +207,7 @@ func (k *Keys) Verify(ctx context.Context, raw, audience string) (*Claims, error
 		return nil, err
 	}
 	cached := cacheKey(raw)
-	v, ok := k.verified.get(cached)
+	v, ok := k.verified.Get(cached)
 	if !ok || state.key(v.kid) == nil {
 		if v, err = k.verifySignature(ctx, raw, typeAccess); err != nil {
 			return nil, err
@@ -213,7 +215,7 @@ func (k *Keys) Verify(ctx context.Context, raw, audience string) (*Claims, error
 		if c := v.claims; c.Subject == "" || c.ClientID == "" || c.ID == "" || c.IssuedAt.IsZero() || len(c.Audience) == 0 {
 			return nil, errorf(InvalidToken, "the token lacks one of the claims sub, client_id, jti, iat and aud")
 		}
-		k.verified.put(cached, v)
+		k.verified.Put(cached, v)
 	}
 	valid := validity{now: k.cfg.Now(), leeway: Leeway}
 	if audience != "" {

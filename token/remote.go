@@ -2,9 +2,12 @@ package token
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/tarnhealth/tarn/recall"
 )
 
 // A remote is what verifiers share that ask another server about every token:
@@ -35,14 +38,14 @@ func newRemote(client *http.Client, timeout, keep time.Duration, now func() time
 	if now == nil {
 		now = time.Now
 	}
-	return remote{client, timeout, keep, now, newCache[remoteAnswer](remembered)}
+	return remote{client, timeout, keep, now, recall.New[[sha256.Size]byte, remoteAnswer](remembered)}
 }
 
 // ask returns what ask says about a token, or said a short time ago. A failure
 // to answer is not remembered.
 func (r *remote) ask(ctx context.Context, key [32]byte, ask func(ctx context.Context) (*Claims, error)) (*Claims, error) {
 	now := r.now()
-	if a, ok := r.answer.get(key); ok && now.Before(a.until) {
+	if a, ok := r.answer.Get(key); ok && now.Before(a.until) {
 		return a.claims, a.err
 	}
 	limited, cancel := context.WithTimeout(ctx, r.timeout)
@@ -52,7 +55,7 @@ func (r *remote) ask(ctx context.Context, key [32]byte, ask func(ctx context.Con
 		return nil, errorf(Unavailable, "whoever decides about the token did not answer within %v", r.timeout).because(err)
 	}
 	if r.keep > 0 && (err == nil || CodeOf(err) == InvalidToken) {
-		r.answer.put(key, remoteAnswer{claims, err, now.Add(r.keep)})
+		r.answer.Put(key, remoteAnswer{claims, err, now.Add(r.keep)})
 	}
 	return claims, err
 }

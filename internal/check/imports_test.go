@@ -65,10 +65,11 @@ var imports = map[string][]string{
 	"load": {"fhir"},
 
 	"crypt":    {},
+	"recall":   {},
 	"page":     {},
 	"profile":  {},
 	"job":      {"kv"},
-	"token":    {"kv", "crypt"},
+	"token":    {"kv", "crypt", "recall"},
 	"audit":    {"fhir", "kv"},
 	"throttle": {},
 	"login":    {"kv", "crypt", "page"},
@@ -83,7 +84,7 @@ var imports = map[string][]string{
 
 	"healthlake": {"fhir", "datastore", "sigv4"},
 
-	"bearer": {"fhir", "search", "authz", "token", "datastore"},
+	"bearer": {"recall", "fhir", "search", "authz", "token", "datastore"},
 
 	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake", "throttle", "server/timelimit"},
 	"server/timelimit": {},
