@@ -2,6 +2,7 @@ package access
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,11 +80,31 @@ var mutations = []mutation{
 	{"rest/page.go", "case errors.Is(err, datastore.ErrCursorCaller):", "case false && errors.Is(err, nil):"},
 }
 
-// TestEveryEnforcingLineIsMissed takes the lines out one by one and wants the
-// other tests of this package to fail. It takes minutes, and runs where
-// TARN_MUTATIONS is set: to "all", or to a part of a file's name.
-func TestEveryEnforcingLineIsMissed(t *testing.T) {
+// chosen reads TARN_MUTATIONS: which mutants are built and tested.
+func chosen(t *testing.T) func(n int, m mutation) bool {
 	which := os.Getenv("TARN_MUTATIONS")
+	var from, to int
+	switch count, err := fmt.Sscanf(which, "%d-%d", &from, &to); {
+	case which == "":
+		return func(int, mutation) bool { return false }
+	case which == "all":
+		return func(int, mutation) bool { return true }
+	case count == 2 && err == nil:
+		if from > to || from < 0 {
+			t.Fatalf("TARN_MUTATIONS=%s: from 0, the lower number first", which)
+		}
+		return func(n int, _ mutation) bool { return n >= from && n <= to }
+	}
+	return func(_ int, m mutation) bool { return strings.Contains(m.file, which) }
+}
+
+// TestEveryEnforcingLineIsMissed takes the lines out one by one and wants the
+// other tests of this package to fail. It takes half a minute for each, and
+// runs where TARN_MUTATIONS is set: to "all", to a part of a file's name, or to
+// a range of places in the list, from 0 ("10-19"). Without it, only that each
+// line is still there is tested.
+func TestEveryEnforcingLineIsMissed(t *testing.T) {
+	selected := chosen(t)
 	dir := t.TempDir()
 	for n, m := range mutations {
 		path, err := filepath.Abs(filepath.Join("..", "..", m.file))
@@ -98,7 +119,7 @@ func TestEveryEnforcingLineIsMissed(t *testing.T) {
 			t.Errorf("%s has the line %q %d times", m.file, m.line, strings.Count(string(src), m.line))
 			continue
 		}
-		if which == "" || which != "all" && !strings.Contains(m.file, which) {
+		if !selected(n, m) {
 			continue
 		}
 		mutant := filepath.Join(dir, "mutant.go")
