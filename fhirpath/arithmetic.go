@@ -190,34 +190,6 @@ func remainderDecimals(a, b decimal) (decimal, bool) {
 	return subtractDecimals(a, product)
 }
 
-func addQuantities(a, b quantity) (quantity, bool) {
-	sum, _ := addDecimals(a.value, b.value)
-	return quantity{sum, a.unit}, sameUnit(a.unit, b.unit)
-}
-
-func subtractQuantities(a, b quantity) (quantity, bool) {
-	b.value = b.value.neg()
-	return addQuantities(a, b)
-}
-
-// multiplyQuantities multiplies where one side has no dimension: units are not
-// computed with.
-func multiplyQuantities(a, b quantity) (quantity, bool) {
-	if a.unit == "1" {
-		a, b = b, a
-	}
-	product, _ := multiplyDecimals(a.value, b.value)
-	return quantity{product, a.unit}, b.unit == "1"
-}
-
-func divideQuantities(a, b quantity) (quantity, bool) {
-	value, ok := divideDecimals(a.value, b.value)
-	if sameUnit(a.unit, b.unit) {
-		return quantity{value, "1"}, ok
-	}
-	return quantity{value, a.unit}, ok && b.unit == "1"
-}
-
 // negate is unary minus.
 func negate(m *machine, in []Item, _ arguments) error {
 	item, ok, err := singleValue(in)

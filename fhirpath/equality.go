@@ -131,10 +131,11 @@ func equalValues(a, b Item) truth {
 }
 
 func equalQuantities(a, b quantity) truth {
-	if !sameUnit(a.unit, b.unit) {
+	order, known := cmpQuantities(a, b)
+	if !known {
 		return unknown
 	}
-	return truthOf(a.value.cmp(b.value) == 0)
+	return truthOf(order == 0)
 }
 
 // toQuantity takes a number as a quantity of unit 1.
@@ -202,10 +203,25 @@ func equivalent(a, b Item) bool {
 		}
 	case quantity:
 		if bv, ok := b.value.(quantity); ok {
-			return calendarKey(av.unit) == calendarKey(bv.unit) && av.value.cmp(bv.value) == 0
+			return equivalentQuantities(av, bv)
 		}
 	}
 	return equalValues(a, b) == isTrue
+}
+
+// equivalentQuantities compares at the lesser precision, with calendar durations
+// the same as the units of UCUM. 4 'g' ~ 4040 'mg'.
+func equivalentQuantities(a, b quantity) bool {
+	a.unit, b.unit = calendarKey(a.unit), calendarKey(b.unit)
+	places := a.value.places
+	if sameUnit(a.unit, b.unit) {
+		places = min(places, b.value.places)
+	} else if finer(a.unit, b.unit) {
+		a, b = b, a
+		places = a.value.places
+	}
+	converted, ok := b.inUnitOf(a.unit)
+	return ok && a.value.round(places).cmp(converted.round(places)) == 0
 }
 
 func calendarKey(unit string) string {
@@ -315,7 +331,7 @@ func hash(i Item) uint64 {
 	case decimal:
 		return math.Float64bits(v.float())
 	case quantity:
-		return math.Float64bits(v.value.float())
+		return math.Float64bits(v.inBase())
 	case temporal:
 		return uint64(v.time().UnixNano()) + uint64(v.prec)
 	}

@@ -32,8 +32,10 @@ func converter(convert func(Item) (Item, bool)) runner {
 		if err != nil || !ok {
 			return err
 		}
-		if to, ok := convert(item); ok && inUnit(to, args[0]) {
-			m.push(to)
+		if to, ok := convert(item); ok {
+			if to, ok = inUnit(to, args[0]); ok {
+				m.push(to)
+			}
 		}
 		return nil
 	}
@@ -46,18 +48,29 @@ func convertibility(convert func(Item) (Item, bool)) runner {
 			return err
 		}
 		to, ok := convert(item)
-		m.push(Boolean(ok && inUnit(to, args[0])))
+		if ok {
+			_, ok = inUnit(to, args[0])
+		}
+		m.push(Boolean(ok))
 		return nil
 	}
 }
 
-// inUnit reports whether a quantity has the unit asked for, if one is.
-func inUnit(i Item, unit []Item) bool {
+// inUnit converts a quantity to the unit asked for, if one is.
+func inUnit(i Item, unit []Item) (Item, bool) {
 	if len(unit) == 0 {
-		return true
+		return i, true
 	}
 	q, ok := i.value.(quantity)
-	return ok && sameUnit(q.unit, unit[0].Text())
+	if !ok {
+		return i, false
+	}
+	wanted := unit[0].Text()
+	if word, isWord := calendarUnit(wanted); isWord {
+		wanted = word
+	}
+	value, ok := q.inUnitOf(wanted)
+	return quantityItem(quantity{value, wanted}), ok
 }
 
 var booleanTexts = map[string]bool{

@@ -244,7 +244,8 @@ func compare(a, b Item) (order int, known bool, err error) {
 		aq, okA := toQuantity(a)
 		bq, okB := toQuantity(b)
 		if okA && okB {
-			return aq.value.cmp(bq.value), sameUnit(aq.unit, bq.unit), nil
+			order, known = cmpQuantities(aq, bq)
+			return order, known, nil
 		}
 	}
 	return 0, false, evaluationError("%s and %s have no order", a.TypeName(), b.TypeName())

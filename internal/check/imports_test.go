@@ -24,7 +24,7 @@ var imports = map[string][]string{
 	"definition/internal/table": {},
 	"definition/internal/pack":  {"fhir", "definition", "definition/internal/table"},
 
-	"fhirpath": {"fhir", "definition"},
+	"fhirpath": {"fhir", "definition", "ucum"},
 	"synth":    {"fhir"},
 
 	"validate": {"fhir", "definition", "fhirpath"},
@@ -47,14 +47,16 @@ var imports = map[string][]string{
 	"store": {"fhir", "definition", "search"},
 	"authz": {"fhir", "definition", "search"},
 
-	"pebble":                   {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/keyrange", "pebble/internal/lists", "pebble/internal/posting"},
+	"pebble":                   {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/keyrange", "pebble/internal/lists", "pebble/internal/pin", "pebble/internal/posting", "pebble/internal/recent"},
 	"pebble/record":            {"kv", "pebble/internal/engine"},
 	"pebble/internal/codec":    {"pebble/internal/posting"},
 	"pebble/internal/column":   {"pebble/internal/posting"},
 	"pebble/internal/engine":   {"fhir", "store"},
 	"pebble/internal/keyrange": {"pebble/internal/posting"},
 	"pebble/internal/lists":    {"pebble/internal/posting", "search"},
+	"pebble/internal/pin":      {"pebble/internal/posting", "store"},
 	"pebble/internal/posting":  {"search"},
+	"pebble/internal/recent":   {"fhir", "pebble/internal/posting", "search", "store"},
 
 	"identity":  {"fhir"},
 	"datastore": {"fhir", "identity", "kv", "definition", "fhirpath", "validate", "search", "search/lookup", "search/terminology", "store", "authz"},
