@@ -13,6 +13,7 @@ import (
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/smart"
 	"github.com/tarnhealth/tarn/throttle"
 )
@@ -124,20 +125,7 @@ func Default() Config {
 }
 
 // A Problem is one thing that is wrong with a configuration.
-type Problem struct {
-	// Where is "tarn.yaml:3", "TARN_LISTEN" or "--listen"; "" where the problem
-	// lies between settings.
-	Where string
-	// Text says what is wrong and what is allowed.
-	Text string
-}
-
-func (p Problem) Error() string {
-	if p.Where == "" {
-		return p.Text
-	}
-	return p.Where + ": " + p.Text
-}
+type Problem = settings.Problem
 
 // Check returns what is wrong with the configuration as a whole: what no
 // single setting shows.

@@ -14,6 +14,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/smart"
 )
 
@@ -263,19 +264,19 @@ func TestLoadListProblems(t *testing.T) {
 
 // TestSettingsKeepWhatTheySay reads every setting back from its own text.
 func TestSettingsKeepWhatTheySay(t *testing.T) {
-	for i := range settings {
-		s, c := &settings[i], Default()
+	for i := range allSettings {
+		s, c := &allSettings[i], Default()
 		c.BaseURL, c.MasterKey, c.Registration.Scopes = "https://h", "key", "patient/*.rs"
-		before, text := s.get(&c), s.get(&c)
-		l := loader{config: &c, given: map[string]bool{}}
-		if c := s.shape(&c); c.items == nil {
-			l.give("here", s, text)
+		before, text := s.Get(&c), s.Get(&c)
+		l := settings.NewLoader(allSettings, &c)
+		if c := s.Shape(&c); c.Items == nil {
+			l.Give("here", s, text)
 		}
-		if len(l.problems) > 0 || s.get(&c) != before {
-			t.Errorf("%s does not take its own value %q: %v", s.name, before, l.problems)
+		if len(l.Problems) > 0 || s.Get(&c) != before {
+			t.Errorf("%s does not take its own value %q: %v", s.Name, before, l.Problems)
 		}
-		if !strings.Contains(SettingsHelp(), s.env()) {
-			t.Errorf("the help does not list %s", s.name)
+		if !strings.Contains(SettingsHelp(), s.Env()) {
+			t.Errorf("the help does not list %s", s.Name)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/healthlake/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/sigv4"
 )
 
@@ -101,11 +102,11 @@ func TestControlAPIForEverybody(t *testing.T) {
 
 func TestControlSettings(t *testing.T) {
 	set := func(name string, values ...string) error {
-		s, c := settingNamed(name), Default()
-		if text := s.shape(&c).text; text != nil {
+		s, c := settings.Named(allSettings, name), Default()
+		if text := s.Shape(&c).Text; text != nil {
 			return text(values[0])
 		}
-		return s.shape(&c).texts(values)
+		return s.Shape(&c).Texts(values)
 	}
 	const arn = "arn:aws:lambda:us-east-1:123456789012:function:check"
 	for _, test := range []struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/smart"
 )
 
@@ -55,18 +56,18 @@ var authSettings = []setting{
 	flat("registration.require_statement", "refuse apps without a software statement",
 		func(c *Config, s string) error { return boolean(&c.Registration.RequireStatement, s) },
 		func(c *Config) string { return strconv.FormatBool(c.Registration.RequireStatement) }),
-	{"registration.statement_issuers", "whose software statements are believed: a list of issuer and jwks_file", statementIssuers,
-		func(c *Config) string { return counted(len(c.Registration.StatementKeys)) }},
+	settings.Records("registration.statement_issuers", "whose software statements are believed: a list of issuer and jwks_file", statementIssuers,
+		func(c *Config) int { return len(c.Registration.StatementKeys) }),
 	list("access.practitioners", "whose data a practitioner sees: all, or some of general-practitioner, care-team, encounter, group, organization",
 		func(c *Config, list []string) error { return relations(&c.Practitioners, list) },
 		func(c *Config) []string { return relationNames(c.Practitioners) }),
 	flat("access.links", "a patient also sees the patients whose Patient.link refers to it",
 		func(c *Config, s string) error { return boolean(&c.Links, s) },
 		func(c *Config) string { return strconv.FormatBool(c.Links) }),
-	{"access.roles", "further roles: a list of name, unconfined, and rules of interactions, types and query", roles,
-		func(c *Config) string { return counted(len(c.Roles)) }},
-	{"providers", "OpenID Connect providers that people can sign in through; docs/operations.md has the fields", providers,
-		func(c *Config) string { return counted(len(c.Providers)) }},
+	settings.Records("access.roles", "further roles: a list of name, unconfined, and rules of interactions, types and query", roles,
+		func(c *Config) int { return len(c.Roles) }),
+	settings.Records("providers", "OpenID Connect providers that people can sign in through; docs/operations.md has the fields", providers,
+		func(c *Config) int { return len(c.Providers) }),
 	list("cors.origins", "origins whose scripts may use the FHIR API beside those of registered apps, such as https://app.example.org; * is all",
 		func(c *Config, list []string) error { return origins(&c.Origins, list) },
 		func(c *Config) []string { return c.Origins }),
@@ -75,39 +76,12 @@ var authSettings = []setting{
 		func(c *Config) []string { return texts(c.Proxies) }),
 }
 
-// list makes a setting of several values.
-func list(name, help string, set func(*Config, []string) error, get func(*Config) []string) setting {
-	return setting{name, help, func(c *Config) shape {
-		return shape{texts: func(list []string) error { return set(c, list) }}
-	}, func(c *Config) string { return strings.Join(get(c), ",") }}
-}
-
-// counted stands for a list of records in the list of defaults.
-func counted(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d of them", n)
-}
-
 func texts[T fmt.Stringer](list []T) []string {
 	var out []string
 	for _, one := range list {
 		out = append(out, one.String())
 	}
 	return out
-}
-
-func boolean(to *bool, s string) error {
-	switch s {
-	case "true":
-		*to = true
-	case "false":
-		*to = false
-	default:
-		return fmt.Errorf("%q is not allowed; write true or false", s)
-	}
-	return nil
 }
 
 func registrationMode(to *smart.RegistrationMode, s string) error {
@@ -170,7 +144,7 @@ func origins(to *[]string, list []string) error {
 			continue
 		}
 		var base string
-		if err := baseURL(&base, s); err != nil || s == "" || strings.Count(s, "/") != 2 || s != strings.ToLower(s) {
+		if err := settings.BaseURL(&base, s); err != nil || s == "" || strings.Count(s, "/") != 2 || s != strings.ToLower(s) {
 			return fmt.Errorf("%q is not an origin; write scheme, host and port, such as https://app.example.org, or *", s)
 		}
 	}
@@ -194,16 +168,16 @@ func networks(to *[]netip.Prefix, list []string) error {
 }
 
 // roles is the shape of access.roles.
-func roles(c *Config) shape {
-	return shape{
-		clear: func() { c.Roles = nil },
-		items: func() ([]field, func() error) {
+func roles(c *Config) settings.Shape {
+	return settings.Shape{
+		Clear: func() { c.Roles = nil },
+		Items: func() ([]settings.Field, func() error) {
 			var name string
 			var role authz.Role
-			return []field{
-					{"name", true, shape{text: func(s string) error { return text(&name, s) }}},
-					{"unconfined", false, shape{text: func(s string) error { return boolean(&role.Unconfined, s) }}},
-					{"rules", true, rules(&role)},
+			return []settings.Field{
+					settings.Required("name", settings.Word(&name)),
+					settings.Optional("unconfined", settings.Flag(&role.Unconfined)),
+					settings.Required("rules", rules(&role)),
 				}, func() error {
 					if _, twice := c.Roles[name]; twice {
 						return fmt.Errorf("the role %q is there twice", name)
@@ -218,18 +192,18 @@ func roles(c *Config) shape {
 	}
 }
 
-func rules(role *authz.Role) shape {
-	return shape{items: func() ([]field, func() error) {
+func rules(role *authz.Role) settings.Shape {
+	return settings.Shape{Items: func() ([]settings.Field, func() error) {
 		var rule authz.Rule
-		return []field{
-				{"interactions", false, shape{texts: func(list []string) error {
+		return []settings.Field{
+				settings.Optional("interactions", settings.Shape{Texts: func(list []string) error {
 					for _, s := range list {
 						rule.Interactions = append(rule.Interactions, authz.Interaction(s))
 					}
 					return nil
-				}}},
-				{"types", false, shape{texts: func(list []string) error { rule.Types = list; return nil }}},
-				{"query", false, shape{text: func(s string) error { return query(&rule.Query, s) }}},
+				}}),
+				settings.Optional("types", settings.Words(&rule.Types)),
+				settings.Optional("query", settings.Single(func(s string) error { return query(&rule.Query, s) })),
 			}, func() error {
 				role.Rules = append(role.Rules, rule)
 				return nil
@@ -251,24 +225,22 @@ func query(to *[]search.Pair, s string) error {
 }
 
 // providers is the shape of the list of upstream providers.
-func providers(c *Config) shape {
-	return shape{
-		clear: func() { c.Providers = nil },
-		items: func() ([]field, func() error) {
+func providers(c *Config) settings.Shape {
+	return settings.Shape{
+		Clear: func() { c.Providers = nil },
+		Items: func() ([]settings.Field, func() error) {
 			p := &login.Provider{}
-			single := func(to *string) shape { return shape{text: func(s string) error { return text(to, s) }} }
-			flag := func(to *bool) shape { return shape{text: func(s string) error { return boolean(to, s) }} }
-			return []field{
-					{"id", true, shape{text: func(s string) error { return providerID(&p.ID, s) }}},
-					{"name", false, single(&p.Name)},
-					{"issuer", true, shape{text: func(s string) error { return issuer(&p.Issuer, s) }}},
-					{"client_id", true, single(&p.ClientID)},
-					{"client_secret", false, single(&p.ClientSecret)},
-					{"client_secret_file", false, shape{text: func(s string) error { return secretFile(&p.ClientSecret, s) }}},
-					{"scopes", false, shape{texts: func(list []string) error { p.Scopes = list; return nil }}},
-					{"link_by_email", false, flag(&p.LinkByEmail)},
-					{"create_users", false, flag(&p.Create)},
-					{"claims", false, shape{group: claimFields(&p.Claims)}},
+			return []settings.Field{
+					settings.Required("id", settings.Single(func(s string) error { return providerID(&p.ID, s) })),
+					settings.Optional("name", settings.Word(&p.Name)),
+					settings.Required("issuer", settings.Single(func(s string) error { return issuer(&p.Issuer, s) })),
+					settings.Required("client_id", settings.Word(&p.ClientID)),
+					settings.Optional("client_secret", settings.Word(&p.ClientSecret)),
+					settings.Optional("client_secret_file", settings.Single(func(s string) error { return secretFile(&p.ClientSecret, s) })),
+					settings.Optional("scopes", settings.Words(&p.Scopes)),
+					settings.Optional("link_by_email", settings.Flag(&p.LinkByEmail)),
+					settings.Optional("create_users", settings.Flag(&p.Create)),
+					settings.Optional("claims", settings.Shape{Group: claimFields(&p.Claims)}),
 				}, func() error {
 					if slices.ContainsFunc(c.Providers, func(other login.Provider) bool { return other.ID == p.ID }) {
 						return fmt.Errorf("the provider %q is there twice", p.ID)
@@ -280,21 +252,20 @@ func providers(c *Config) shape {
 	}
 }
 
-func claimFields(m *login.ClaimMapping) []field {
-	single := func(to *string) shape { return shape{text: func(s string) error { return text(to, s) }} }
-	return []field{
-		{"username", false, single(&m.Username)},
-		{"name", false, single(&m.Name)},
-		{"email", false, single(&m.Email)},
-		{"fhir_user", false, single(&m.FHIRUser)},
-		{"data_store", false, single(&m.DataStore)},
-		{"roles", false, single(&m.Roles)},
-		{"role_of", false, shape{pairs: func(key, value string) error {
+func claimFields(m *login.ClaimMapping) []settings.Field {
+	return []settings.Field{
+		settings.Optional("username", settings.Word(&m.Username)),
+		settings.Optional("name", settings.Word(&m.Name)),
+		settings.Optional("email", settings.Word(&m.Email)),
+		settings.Optional("fhir_user", settings.Word(&m.FHIRUser)),
+		settings.Optional("data_store", settings.Word(&m.DataStore)),
+		settings.Optional("roles", settings.Word(&m.Roles)),
+		settings.Optional("role_of", settings.Shape{Pairs: func(key, value string) error {
 			if m.RoleOf == nil {
 				m.RoleOf = map[string]string{}
 			}
 			m.RoleOf[key] = value
 			return nil
-		}}},
+		}}),
 	}
 }

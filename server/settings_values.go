@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -55,15 +56,15 @@ func secretFile(to *string, path string) error {
 }
 
 // statementIssuers is the shape of registration.statement_issuers.
-func statementIssuers(c *Config) shape {
-	return shape{
-		clear: func() { c.Registration.StatementKeys = nil },
-		items: func() ([]field, func() error) {
+func statementIssuers(c *Config) settings.Shape {
+	return settings.Shape{
+		Clear: func() { c.Registration.StatementKeys = nil },
+		Items: func() ([]settings.Field, func() error) {
 			var name string
 			var keys json.RawMessage
-			return []field{
-					{"issuer", true, shape{text: func(s string) error { return text(&name, s) }}},
-					{"jwks_file", true, shape{text: func(s string) error { return keyFile(&keys, s) }}},
+			return []settings.Field{
+					settings.Required("issuer", settings.Word(&name)),
+					settings.Required("jwks_file", settings.Single(func(s string) error { return keyFile(&keys, s) })),
 				}, func() error {
 					if c.Registration.StatementKeys == nil {
 						c.Registration.StatementKeys = map[string]json.RawMessage{}

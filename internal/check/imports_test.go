@@ -88,7 +88,8 @@ var imports = map[string][]string{
 
 	"bearer": {"recall", "fhir", "search", "authz", "token", "datastore"},
 
-	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake", "throttle", "server/timelimit"},
+	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake", "throttle", "server/settings", "server/timelimit"},
+	"server/settings":  {},
 	"server/timelimit": {},
 
 	"cmd/tarn": {"fhir", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4"},

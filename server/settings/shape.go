@@ -1,4 +1,4 @@
-package server
+package settings
 
 import (
 	"fmt"
@@ -9,29 +9,49 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// A shape is what a value may look like in tarn.yaml, and takes it. One of its
-// functions is set, beside clear.
-type shape struct {
-	// text takes a single value.
-	text func(s string) error
-	// texts takes a list of single values.
-	texts func(list []string) error
-	// pairs takes lines of name: value, one at a time.
-	pairs func(key, value string) error
-	// items begins a record of a list of them; done is called when its fields
+// A Shape is what a value may look like in tarn.yaml, and takes it. One of its
+// functions is set, beside Clear.
+type Shape struct {
+	// Text takes a single value.
+	Text func(s string) error
+	// Texts takes a list of single values.
+	Texts func(list []string) error
+	// Pairs takes lines of name: value, one at a time.
+	Pairs func(key, value string) error
+	// Items begins a record of a list of them; done is called when its fields
 	// are set.
-	items func() (fields []field, done func() error)
-	// group is a record.
-	group []field
-	// clear, where not nil, forgets what another source said.
-	clear func()
+	Items func() (fields []Field, done func() error)
+	// Group is a record.
+	Group []Field
+	// Clear, where not nil, forgets what another source said.
+	Clear func()
 }
 
-// A field is one line of a record.
-type field struct {
-	name     string
-	required bool
-	shape    shape
+// A Field is one line of a record.
+type Field struct {
+	Name     string
+	Required bool
+	Shape    Shape
+}
+
+// Required is a field that a record must have, Optional one that it may.
+func Required(name string, shape Shape) Field { return Field{name, true, shape} }
+
+// Optional is a field that a record may have.
+func Optional(name string, shape Shape) Field { return Field{name, false, shape} }
+
+// Single takes a single value.
+func Single(set func(s string) error) Shape { return Shape{Text: set} }
+
+// Word takes a text that is not empty, Flag true or false.
+func Word(to *string) Shape { return Single(func(s string) error { return Text(to, s) }) }
+
+// Flag takes true or false.
+func Flag(to *bool) Shape { return Single(func(s string) error { return Boolean(to, s) }) }
+
+// Words takes a list of texts.
+func Words(to *[]string) Shape {
+	return Shape{Texts: func(list []string) error { *to = list; return nil }}
 }
 
 // A place is a text that settings come from: a file, which has lines, or a
@@ -48,52 +68,52 @@ func (p place) at(n ast.Node) string {
 	return fmt.Sprintf("%s:%d", p.name, n.GetToken().Position.Line)
 }
 
-// give sets a setting to the text of a variable or flag: lists of values are
+// Give sets a setting to the text of a variable or flag: lists of values are
 // separated by commas, and lists of records are written as in tarn.yaml.
-func (l *loader) give(where string, s *setting, text string) {
-	l.given[s.name] = true
-	sh := s.shape(l.config)
+func (l *Loader[C]) Give(where string, s *Setting[C], text string) {
+	l.Given[s.Name] = true
+	sh := s.Shape(l.Config)
 	var err error
 	switch {
-	case sh.text != nil:
-		err = sh.text(text)
-	case sh.texts != nil:
+	case sh.Text != nil:
+		err = sh.Text(text)
+	case sh.Texts != nil:
 		var list []string
 		for one := range strings.SplitSeq(text, ",") {
 			if one = strings.TrimSpace(one); one != "" {
 				list = append(list, one)
 			}
 		}
-		err = sh.texts(list)
+		err = sh.Texts(list)
 	default:
 		parsed, failed := parser.ParseBytes([]byte(text), 0)
 		if failed != nil || len(parsed.Docs) != 1 || parsed.Docs[0].Body == nil {
 			err = fmt.Errorf("it is not YAML; write it as in tarn.yaml, such as [{name: value}]")
 			break
 		}
-		l.value(place{name: where}, where, s.name, parsed.Docs[0].Body, sh)
+		l.value(place{name: where}, where, s.Name, parsed.Docs[0].Body, sh)
 	}
 	if err != nil {
-		l.problem(where, "%s: %v", s.name, err)
+		l.problem(where, "%s: %v", s.Name, err)
 	}
 }
 
 // value gives a node to a shape. where and path name the value in problems.
-func (l *loader) value(p place, where, path string, n ast.Node, sh shape) {
-	if sh.clear != nil {
-		sh.clear()
+func (l *Loader[C]) value(p place, where, path string, n ast.Node, sh Shape) {
+	if sh.Clear != nil {
+		sh.Clear()
 	}
 	switch {
-	case sh.text != nil:
-		l.single(where, path, n, sh.text)
-	case sh.texts != nil:
-		l.texts(p, path, n, sh.texts)
-	case sh.pairs != nil:
-		l.pairs(p, path, n, sh.pairs)
-	case sh.items != nil:
-		l.items(p, path, n, sh.items)
+	case sh.Text != nil:
+		l.single(where, path, n, sh.Text)
+	case sh.Texts != nil:
+		l.texts(p, path, n, sh.Texts)
+	case sh.Pairs != nil:
+		l.pairs(p, path, n, sh.Pairs)
+	case sh.Items != nil:
+		l.items(p, path, n, sh.Items)
 	default:
-		l.record(p, path, n, sh.group)
+		l.record(p, path, n, sh.Group)
 	}
 }
 
@@ -106,7 +126,7 @@ func scalar(n ast.Node) (string, bool) {
 	return "", false
 }
 
-func (l *loader) single(where, path string, n ast.Node, set func(string) error) {
+func (l *Loader[C]) single(where, path string, n ast.Node, set func(string) error) {
 	s, ok := scalar(n)
 	if !ok {
 		l.problem(where, "%s takes a single value; put it in quotes where it begins with a bracket or another sign", path)
@@ -117,7 +137,7 @@ func (l *loader) single(where, path string, n ast.Node, set func(string) error) 
 	}
 }
 
-func (l *loader) texts(p place, path string, n ast.Node, set func([]string) error) {
+func (l *Loader[C]) texts(p place, path string, n ast.Node, set func([]string) error) {
 	sequence, ok := n.(*ast.SequenceNode)
 	if !ok {
 		l.problem(p.at(n), "%s takes a list; write lines of - value, or [a, b]", path)
@@ -137,17 +157,17 @@ func (l *loader) texts(p place, path string, n ast.Node, set func([]string) erro
 	}
 }
 
-func (l *loader) items(p place, path string, n ast.Node, begin func() ([]field, func() error)) {
+func (l *Loader[C]) items(p place, path string, n ast.Node, begin func() ([]Field, func() error)) {
 	sequence, ok := n.(*ast.SequenceNode)
 	if !ok {
 		l.problem(p.at(n), "%s takes a list of records; begin each with a dash", path)
 		return
 	}
 	for i, one := range sequence.Values {
-		before, name := len(l.problems), fmt.Sprintf("%s[%d]", path, i)
+		before, name := len(l.Problems), fmt.Sprintf("%s[%d]", path, i)
 		fields, done := begin()
 		l.record(p, name, one, fields)
-		if len(l.problems) > before {
+		if len(l.Problems) > before {
 			continue
 		}
 		if err := done(); err != nil {
@@ -157,7 +177,7 @@ func (l *loader) items(p place, path string, n ast.Node, begin func() ([]field, 
 }
 
 // record sets the fields that a mapping has.
-func (l *loader) record(p place, path string, n ast.Node, fields []field) {
+func (l *Loader[C]) record(p place, path string, n ast.Node, fields []Field) {
 	pairs, ok := mappingOf(n)
 	if !ok {
 		l.problem(p.at(n), "%s takes lines of name: value; there are %s", path, fieldNames(fields))
@@ -166,7 +186,7 @@ func (l *loader) record(p place, path string, n ast.Node, fields []field) {
 	seen := map[string]bool{}
 	for _, pair := range pairs {
 		key := pair.Key.GetToken().Value
-		i := slices.IndexFunc(fields, func(f field) bool { return f.name == key })
+		i := slices.IndexFunc(fields, func(f Field) bool { return f.Name == key })
 		switch {
 		case i < 0:
 			l.problem(p.at(pair.Key), "%s has no %s; there are %s", path, key, fieldNames(fields))
@@ -175,18 +195,18 @@ func (l *loader) record(p place, path string, n ast.Node, fields []field) {
 		case isNull(pair.Value):
 			l.problem(p.at(pair.Key), "%s.%s has no value", path, key)
 		default:
-			l.value(p, p.at(pair.Key), path+"."+key, pair.Value, fields[i].shape)
+			l.value(p, p.at(pair.Key), path+"."+key, pair.Value, fields[i].Shape)
 		}
 		seen[key] = true
 	}
 	for _, f := range fields {
-		if f.required && !seen[f.name] {
-			l.problem(p.at(first(n, pairs)), "%s lacks %s", path, f.name)
+		if f.Required && !seen[f.Name] {
+			l.problem(p.at(first(n, pairs)), "%s lacks %s", path, f.Name)
 		}
 	}
 }
 
-func (l *loader) pairs(p place, path string, n ast.Node, set func(key, value string) error) {
+func (l *Loader[C]) pairs(p place, path string, n ast.Node, set func(key, value string) error) {
 	pairs, ok := mappingOf(n)
 	if !ok {
 		l.problem(p.at(n), "%s takes lines of name: value", path)
@@ -221,10 +241,10 @@ func mappingOf(n ast.Node) ([]*ast.MappingValueNode, bool) {
 	return nil, false
 }
 
-func fieldNames(fields []field) string {
+func fieldNames(fields []Field) string {
 	names := make([]string, len(fields))
 	for i, f := range fields {
-		names[i] = f.name
+		names[i] = f.Name
 	}
 	return strings.Join(names, ", ")
 }
