@@ -20,6 +20,7 @@ import (
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/pebble/internal/codec"
+	"github.com/tarnhealth/tarn/pebble/internal/engine"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -196,7 +197,7 @@ func BenchmarkEngine(b *testing.B) {
 		b.Run(fmt.Sprint(writers), func(b *testing.B) {
 			opt := Options{}
 			opt.setDefaults()
-			db, err := lsm.Open(b.TempDir(), engineOptions(&opt))
+			db, err := lsm.Open(b.TempDir(), engine.Options(opt.FS, opt.CacheBytes))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -113,7 +113,7 @@ func (s *Store) Stats() Stats {
 		DiskBytes: s.db.Metrics().DiskSpaceUsage(),
 		Live:      s.live.snapshot(),
 		Scrubs:    s.scrubs.left(),
-		Views:     s.pins.views(),
+		Views:     s.pins.Views(),
 	}
 	for _, h := range s.index.Load().heads {
 		st.Unsealed += h.Docs()

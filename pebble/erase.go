@@ -344,7 +344,7 @@ func (e *eraser) publish() error {
 	s := e.store
 	for _, d := range e.order {
 		s.lives.Erase(d)
-		s.recent.forget(d)
+		s.recent.Forget(d)
 	}
 	s.known.Reset(s.last + 1)
 	s.indexing.erase(e.order)

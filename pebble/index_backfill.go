@@ -89,7 +89,7 @@ func (s *Store) Index(ctx context.Context, w store.Indexing) error {
 	defer s.indexing.end(b)
 	err := s.alone(ctx, func() (err error) {
 		b.last = doc(s.now.Load())
-		b.oldest, err = s.oldest()
+		b.oldest, err = s.pins.Oldest()
 		return errors.Join(err, s.sealNow())
 	})
 	if err != nil {

@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
+	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/store"
 )
 
@@ -72,4 +75,18 @@ func (st *requestState) Current(resourceType, id string) (number uint64, deleted
 }
 
 // Changed implements store.State.
-func (st *requestState) Changed(c store.Condition) (bool, error) { return st.store.changed(c) }
+func (st *requestState) Changed(c store.Condition) (bool, error) {
+	return st.store.recent.Changed(c, st.store.recentTree)
+}
+
+// recentTree reads a version for a condition that looks at resources.
+func (s *Store) recentTree(d doc, body fhir.Body, number uint64, updated time.Time) (*fhir.Tree, error) {
+	if body.JSON == nil {
+		v, err := s.version(d)
+		if err != nil {
+			return nil, err
+		}
+		body = v.Body
+	}
+	return s.parse(body.Append(nil, strconv.FormatUint(number, 10), updated))
+}

@@ -4,15 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"runtime"
-	"strconv"
 	"time"
 
 	lsm "github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/pebble/internal/engine"
+	"github.com/tarnhealth/tarn/pebble/internal/pin"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 )
 
@@ -34,12 +32,14 @@ func Open(dir string, opt Options) (*Store, error) {
 		return nil, errors.New("pebble: Options.Extract is required")
 	}
 	opt.setDefaults()
-	db, err := lsm.Open(dir, engineOptions(&opt))
+	db, err := lsm.Open(dir, engine.Options(opt.FS, opt.CacheBytes))
 	if err != nil {
 		return nil, engine.OpenError(dir, opt.FS, err)
 	}
 	s := &Store{opt: opt, dir: dir, db: db,
 		queue: make(chan *request, 256), finish: make(chan *group), finished: make(chan struct{})}
+	s.pins = pin.Pins{Clock: opt.Now, Retention: opt.Retention, Before: s.docsBefore,
+		Now: func() doc { return doc(s.now.Load()) }}
 	s.columns.Limit = int(opt.CacheBytes / 2)
 	if err := s.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("pebble: %s: %w", dir, engine.Damaged(err)), db.Close())
@@ -74,30 +74,9 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// engineOptions tunes the engine. Memtables are small because only versions
-// pass through them; the format is the newest that is not experimental.
-func engineOptions(opt *Options) *lsm.Options {
-	o := &lsm.Options{
-		FS:                          opt.FS,
-		Logger:                      engine.Log{},
-		EventListener:               engine.Events(),
-		CacheSize:                   opt.CacheBytes,
-		MemTableSize:                16 << 20,
-		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
-		FormatMajorVersion:          lsm.FormatNewest,
-		CompactionConcurrencyRange:  func() (int, int) { return 1, max(1, runtime.NumCPU()/2) },
-	}
-	for i := range o.Levels {
-		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-		o.Levels[i].BlockSize = 8 << 10
-	}
-	return o
-}
-
 // start reads what the folder holds and starts the goroutines.
 func (s *Store) start() (err error) {
-	if err := s.checkFormat(); err != nil {
+	if err := engine.CheckFormat(s.db, formatKey(), storeFormat); err != nil {
 		return err
 	}
 	if err := s.checkEntries(); err != nil {
@@ -129,7 +108,7 @@ func (s *Store) start() (err error) {
 		s.seals.wait()
 		return err
 	}
-	s.recent.reset(s.last)
+	s.recent.Reset(s.last)
 	s.known.Reset(s.last)
 	s.applied.Store(uint32(s.last))
 	if err := s.scrubbing(); err != nil {
@@ -151,34 +130,6 @@ func (s *Store) loadLives() error {
 		err = s.lives.Load(uint16(binary.BigEndian.Uint32(it.Key()[1:])), it.Value())
 	}
 	return errors.Join(err, it.Error(), it.Close())
-}
-
-// checkFormat refuses a folder of a newer layout, and marks a new one and one
-// of an older layout.
-func (s *Store) checkFormat() error {
-	var text string
-	found, err := s.get(formatKey(), func(value []byte) error {
-		text = string(value)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	mark := func() error { return s.db.Set(formatKey(), strconv.AppendInt(nil, storeFormat, 10), lsm.Sync) }
-	if !found {
-		return mark()
-	}
-	version, err := strconv.Atoi(text)
-	if err != nil {
-		return fmt.Errorf("%w: format %q", ErrDamaged, text)
-	}
-	if version > storeFormat {
-		return fmt.Errorf("%w: it has format %d, this program reads up to %d", ErrNewer, version, storeFormat)
-	}
-	if version < storeFormat {
-		return mark()
-	}
-	return nil
 }
 
 // lastDoc is the newest version in the folder.

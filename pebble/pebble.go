@@ -21,7 +21,9 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/pebble/internal/column"
 	"github.com/tarnhealth/tarn/pebble/internal/engine"
+	"github.com/tarnhealth/tarn/pebble/internal/pin"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
+	"github.com/tarnhealth/tarn/pebble/internal/recent"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -97,7 +99,7 @@ type Store struct {
 	// applied is the newest T that the engine has, durable or not.
 	applied atomic.Uint32
 	live    live
-	pins    pins
+	pins    pin.Pins
 
 	queue    chan *request
 	finish   chan *group
@@ -115,7 +117,7 @@ type Store struct {
 	// The writer's own.
 	last       doc
 	lastMicros int64
-	recent     recent
+	recent     recent.Ring
 	known      posting.Newest[resource, current]
 	gauge      engine.Gauge
 }
@@ -137,7 +139,7 @@ func (s *Store) View(ctx context.Context, t store.T) (store.View, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	at, shard, err := s.pin(t)
+	at, shard, err := s.pins.Pin(t)
 	if err != nil {
 		return nil, err
 	}

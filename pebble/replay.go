@@ -149,6 +149,6 @@ func (s *Store) replayLives(sealed doc) error {
 		}
 		floor = docOf(it.Key()) - 1
 	}
-	s.pins.floor.Store(uint32(floor))
+	s.pins.Reset(floor)
 	return errors.Join(it.Error(), it.Close())
 }

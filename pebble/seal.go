@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tarnhealth/tarn/pebble/internal/engine"
 	"github.com/tarnhealth/tarn/pebble/internal/lists"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 )
@@ -99,7 +100,7 @@ func (s *Store) rotate(first doc) *posting.Head {
 	s.seals.mu.Unlock()
 	s.seals.work <- seal{head: old.head(), counts: s.seals.counts.clone()}
 	// Forgetting only saves memory: where it fails, the next one makes up.
-	_ = s.forget()
+	_ = s.pins.Forget(s.lives.Forget)
 	return h
 }
 
@@ -163,7 +164,7 @@ func (s *Store) newRun(path string) (*sstable.Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := engineOptions(&s.opt)
+	options := engine.Options(s.opt.FS, s.opt.CacheBytes)
 	options.EnsureDefaults()
 	return sstable.NewWriter(objstorageprovider.NewFileWritable(file),
 		options.MakeWriterOptions(len(options.Levels)-1, s.db.TableFormat())), nil

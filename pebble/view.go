@@ -6,6 +6,7 @@ import (
 	"iter"
 	"sync"
 
+	"github.com/tarnhealth/tarn/pebble/internal/pin"
 	"github.com/tarnhealth/tarn/store"
 )
 
@@ -14,13 +15,13 @@ import (
 type view struct {
 	store *Store
 	at    doc
-	pin   *pinShard
+	pin   *pin.Shard
 	once  sync.Once
 }
 
 func (v *view) T() store.T { return store.T(v.at) }
 
-func (v *view) Close() { v.once.Do(func() { v.pin.unpin(v.at) }) }
+func (v *view) Close() { v.once.Do(func() { v.pin.Unpin(v.at) }) }
 
 func (v *view) Read(ctx context.Context, resourceType, id string) (store.Version, error) {
 	return v.read(ctx, resourceType, id, func(*current) bool { return true })

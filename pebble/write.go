@@ -140,7 +140,7 @@ func (s *Store) apply(g *group) {
 	}
 	s.applied.Store(uint32(s.last))
 	g.numbers.publish()
-	s.recent.settle()
+	s.recent.Settle()
 }
 
 // fail gives every commit of the group that was still good an error.
@@ -269,9 +269,9 @@ func (s *Store) indexOp(g *group, op *store.Op, c *current) error {
 	w := written{doc: c.doc, prev: c.prev, terms: terms, resourceType: op.Type, change: c.change()}
 	g.written = append(g.written, w)
 	if op.Kind != store.OpDelete {
-		s.recent.add(c, op)
+		s.recent.Add(c.doc, op, c.number, c.updated())
 	} else {
-		s.recent.skip(c.doc)
+		s.recent.Skip(c.doc)
 	}
 	return nil
 }

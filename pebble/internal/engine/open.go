@@ -1,0 +1,64 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+
+	lsm "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Options tunes the engine for a store of resources, with so many bytes for
+// blocks of files. Memtables are small because only versions pass through them;
+// the format is the newest that is not experimental.
+func Options(disk vfs.FS, cacheBytes int64) *lsm.Options {
+	o := &lsm.Options{
+		FS:                          disk,
+		Logger:                      Log{},
+		EventListener:               Events(),
+		CacheSize:                   cacheBytes,
+		MemTableSize:                16 << 20,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		FormatMajorVersion:          lsm.FormatNewest,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, max(1, runtime.NumCPU()/2) },
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.Levels[i].BlockSize = 8 << 10
+	}
+	return o
+}
+
+// CheckFormat refuses a folder of a newer layout than format with ErrNewer, and
+// marks a new one and one of an older layout under key.
+func CheckFormat(db *lsm.DB, key []byte, format int) error {
+	text, closer, err := db.Get(key)
+	if errors.Is(err, lsm.ErrNotFound) {
+		return markFormat(db, key, format)
+	}
+	if err != nil {
+		return err
+	}
+	version, err := strconv.Atoi(string(text))
+	if err != nil {
+		err = fmt.Errorf("%w: format %q", ErrDamaged, text)
+	}
+	if err := errors.Join(err, closer.Close()); err != nil {
+		return err
+	}
+	switch {
+	case version > format:
+		return fmt.Errorf("%w: it has format %d, this program reads up to %d", ErrNewer, version, format)
+	case version < format:
+		return markFormat(db, key, format)
+	}
+	return nil
+}
+
+func markFormat(db *lsm.DB, key []byte, format int) error {
+	return db.Set(key, strconv.AppendInt(nil, int64(format), 10), lsm.Sync)
+}
