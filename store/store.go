@@ -71,6 +71,9 @@ type View interface {
 	Search(ctx context.Context, plan search.Plan, page Page) (Result, error)
 	// Count returns the exact number of matches of a plan.
 	Count(ctx context.Context, plan search.Plan) (int, error)
+	// Scan yields the matches of a Scan. Each is valid until the next one is
+	// asked for: its body is in memory that is used again.
+	Scan(ctx context.Context, q Scan) iter.Seq2[Version, error]
 	Close()
 }
 
