@@ -8,9 +8,10 @@
 // items that it selects.
 //
 // It leaves to others: what an expression is for (search parameters,
-// invariants, views), terminology functions and unit conversion. It does no
-// I/O: resolve() looks only at the reference's text and at contained
-// resources, which is what search parameters need of it (resolve.go).
+// invariants, views), and what codes, profiles and references to other
+// resources mean, for which it asks what Env has. It does no I/O of its own:
+// where Env says nothing, resolve() looks only at the reference's text and at
+// contained resources, which is what search parameters need (resolve.go).
 package fhirpath
 
 import (
@@ -48,6 +49,14 @@ type Env struct {
 	Variables map[string][]Item
 	// Trace receives what trace() is called with; nil discards it.
 	Trace func(name string, items []Item)
+	// Terminology answers memberOf(), subsumes() and subsumedBy(), and Profiles
+	// conformsTo(); it is an error to call them where it is nil.
+	Terminology Terminology
+	Profiles    Profiles
+	// Resolve finds what a reference refers to for resolve(); not ok where it
+	// is not found. Where it is nil resolve() tells only the type of resources
+	// that are not contained.
+	Resolve func(reference string) (resource fhir.Node, ok bool)
 }
 
 // An Option changes what an expression may use.

@@ -72,7 +72,7 @@ func init() {
 	functions = map[string]signature{}
 	for _, group := range []map[string]signature{
 		existenceFunctions(), filterFunctions(), combineFunctions(), convertFunctions(),
-		stringFunctions(), mathFunctions(), treeFunctions(), fhirFunctions(), clockFunctions(),
+		stringFunctions(), mathFunctions(), treeFunctions(), fhirFunctions(), serviceFunctions(), clockFunctions(),
 	} {
 		maps.Copy(functions, group)
 	}
@@ -81,11 +81,8 @@ func init() {
 // notOffered are functions of the standard that need what the engine does not
 // have.
 var notOffered = map[string]string{
-	"memberOf":   "it needs a terminology service",
-	"subsumes":   "it needs a terminology service",
-	"subsumedBy": "it needs a terminology service",
-	"conformsTo": "it needs profiles",
-	"htmlChecks": "it needs the XHTML rules",
+	"elementDefinition": "it needs definitions as resources",
+	"slice":             "it needs definitions as resources",
 }
 
 func (c *compiler) call(s *call) (evaluator, typeSet, error) {

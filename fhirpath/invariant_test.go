@@ -1,6 +1,7 @@
 package fhirpath
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tarnhealth/tarn/definition"
@@ -24,6 +25,13 @@ func (v invariants) expr(context string, k fhir.Constraint) *Expr {
 // asks for a System.Boolean where the element is a FHIR boolean.
 var mistaken = map[string]bool{"que-7": true}
 
+// hollow are the examples whose narrative has nothing to see: they break the
+// rules of narratives, txt-1 and txt-2.
+var hollow = map[string]bool{
+	"ActivityDefinition-blood-tubes-supply.json": true, "ActivityDefinition-heart-valve-replacement.json": true,
+	"EventDefinition-example.json": true, "Questionnaire-zika-virus-exposure-assessment.json": true,
+}
+
 // TestInvariantsHold evaluates R4's invariants on every value of the official
 // examples, which are valid: none may be false or fail to evaluate.
 func TestInvariantsHold(t *testing.T) {
@@ -38,6 +46,12 @@ func TestInvariantsHold(t *testing.T) {
 				}
 				evaluated++
 				value, known, err := e.Condition(n, Env{})
+				if strings.HasPrefix(k.Key, "txt-") && hollow[file] {
+					if value || !known {
+						t.Errorf("%s: %s: %s holds", file, n.Path(), k.Key)
+					}
+					continue
+				}
 				if err != nil || known && !value {
 					t.Errorf("%s: %s: %s is false: %s (%v)", file, n.Path(), k.Key, k.Expression, err)
 				}

@@ -6,10 +6,11 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 )
 
-// resolve is resolve() without I/O. A reference to a contained resource gives
+// resolve is resolve(). A reference to a contained resource gives
 // that resource; any other gives an item of KindReference that knows the
 // resource's type alone, from the reference's text or else from
-// Reference.type; one whose type cannot be told gives nothing.
+// Reference.type; one whose type cannot be told gives nothing. Where Env can
+// resolve, its resource comes instead.
 // http://hl7.org/fhir/R4/fhirpath.html#functions
 type resolve struct{ input evaluator }
 
@@ -26,13 +27,34 @@ func (r *resolve) eval(m *machine) error {
 	}
 	kept := mark
 	for i := mark; i < len(m.stack); i++ {
-		if item := resolveNode(m.stack[i].node); item.kind != 0 {
+		if item := m.resolve(m.stack[i]); item.kind != 0 {
 			m.stack[kept] = item
 			kept++
 		}
 	}
 	m.stack = m.stack[:kept]
 	return nil
+}
+
+// resolve resolves a Reference, a primitive that holds a URL, or a string.
+func (m *machine) resolve(i Item) Item {
+	if m.env.Resolve == nil {
+		return resolveNode(i.node)
+	}
+	found := resolveNode(i.node)
+	if found.kind == KindNode {
+		return found
+	}
+	text, isText := i.system().value.(string)
+	if !isText {
+		text = i.node.TextOf("reference")
+	}
+	if text != "" {
+		if resource, ok := m.env.Resolve(text); ok {
+			return NodeItem(resource)
+		}
+	}
+	return found
 }
 
 // resolveNode resolves a Reference or a primitive that holds a URL; the zero

@@ -24,8 +24,10 @@ var imports = map[string][]string{
 	"definition/internal/table": {},
 	"definition/internal/pack":  {"fhir", "definition", "definition/internal/table"},
 
-	"fhirpath": {"fhir", "definition", "ucum"},
-	"synth":    {"fhir"},
+	"fhirpath": {"fhir", "definition", "ucum", "fhirpath/xhtml"},
+
+	"fhirpath/xhtml": {"fhir"},
+	"synth":          {"fhir"},
 
 	"validate": {"fhir", "definition", "fhirpath"},
 	"search":   {"fhir", "definition", "fhirpath", "search/chars", "search/compare", "search/decimal", "search/define", "search/filter", "search/fulltext", "search/geo", "search/literal", "search/need", "ucum"},
