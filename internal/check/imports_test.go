@@ -18,6 +18,7 @@ const module = "github.com/tarnhealth/tarn/"
 var imports = map[string][]string{
 	"fhir": {},
 	"kv":   {},
+	"blob": {},
 	"ucum": {"fhir"},
 
 	"definition":                {"fhir", "definition/internal/table"},
@@ -69,6 +70,10 @@ var imports = map[string][]string{
 	"load": {"fhir"},
 
 	"crypt":    {},
+
+	"crypt/seal":   {},
+	"crypt/sealfs": {"crypt/seal"},
+
 	"recall":   {},
 	"page":     {},
 	"profile":  {},
@@ -99,7 +104,10 @@ var imports = map[string][]string{
 
 	"bench/compare": {},
 
+	"blob/s3blob": {"blob"},
+
 	// Test suites and tools that packages' tests use.
+	"blob/blobtest":        {"blob"},
 	"internal/access":      {},
 	"internal/browser":     {},
 	"internal/check":       {},
