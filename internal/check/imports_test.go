@@ -69,7 +69,7 @@ var imports = map[string][]string{
 	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit"},
 	"load": {"fhir"},
 
-	"crypt":    {},
+	"crypt": {},
 
 	"crypt/seal":   {},
 	"crypt/sealfs": {"crypt/seal"},
@@ -93,13 +93,13 @@ var imports = map[string][]string{
 
 	"healthlake": {"fhir", "datastore", "sigv4"},
 
-	"bearer": {"recall", "fhir", "search", "authz", "token", "datastore"},
+	"bearer": {"recall", "fhir", "search", "authz", "token", "apikey", "sigv4", "audit", "datastore"},
 
 	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake", "throttle", "server/settings", "server/timelimit"},
 	"server/settings":  {},
 	"server/timelimit": {},
 
-	"cmd/tarn": {"fhir", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4"},
+	"cmd/tarn": {"fhir", "definition", "fhirpath", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate"},
 
 	"bench/compare": {},

@@ -1,0 +1,246 @@
+package seal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// PageSize is how many bytes of content a page has.
+const PageSize = 4096
+
+// SealedPage is how many bytes of a file a page takes.
+const SealedPage = PageSize + tagSize
+
+// The first bytes of nonces: whole pages, and the last one.
+const (
+	noncePage = 1
+	nonceLast = 2
+	// nonceFrame is for frames.
+	nonceFrame = 3
+)
+
+// batch is how many pages are written, and read, at once.
+const batch = 16
+
+// A Writer seals what is written to it, in pages. It is for one goroutine.
+type Writer struct {
+	to     io.Writer
+	h      *header
+	keys   Keys
+	page   int64
+	plain  []byte
+	out    []byte
+	size   int64
+	closed bool
+}
+
+// NewWriter makes a Writer of a new file.
+func NewWriter(to io.Writer, keys Keys) (*Writer, error) {
+	h, err := newHeader(keys, Pages)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{to: to, h: h, plain: make([]byte, 0, PageSize), out: make([]byte, 0, batch*SealedPage)}
+	w.out = append(w.out, h.bytes[:]...)
+	return w, nil
+}
+
+// ErrEnded is the error of writing behind the last page.
+var ErrEnded = errors.New("seal: the file has its last page; nothing can be written behind it")
+
+// Write implements io.Writer. The last page of a file stays in memory until
+// Close, so that a page is written once.
+func (w *Writer) Write(p []byte) (int, error) {
+	if w.closed {
+		return 0, ErrEnded
+	}
+	for rest := p; len(rest) > 0; {
+		if len(w.plain) == PageSize {
+			if err := w.add(noncePage); err != nil {
+				return len(p) - len(rest), err
+			}
+		}
+		n := min(PageSize-len(w.plain), len(rest))
+		w.plain = append(w.plain, rest[:n]...)
+		rest = rest[n:]
+	}
+	w.size += int64(len(p))
+	return len(p), nil
+}
+
+// add seals the page in the making, and writes a batch that is full.
+func (w *Writer) add(kind byte) error {
+	n := nonce(kind, w.page)
+	w.out = w.h.aead.Seal(w.out, n[:], w.plain, nil)
+	w.page++
+	w.plain = w.plain[:0]
+	if len(w.out)+SealedPage > cap(w.out) {
+		return w.Flush()
+	}
+	return nil
+}
+
+// Flush writes the pages that are sealed.
+func (w *Writer) Flush() error {
+	_, err := w.to.Write(w.out)
+	w.out = w.out[:0]
+	return err
+}
+
+// Size is how many bytes of content were written.
+func (w *Writer) Size() int64 { return w.size }
+
+// Close writes the last page. It does not close what it writes to, and closing
+// again is nothing.
+func (w *Writer) Close() error {
+	if w.closed {
+		return nil
+	}
+	w.closed = true
+	if err := w.add(nonceLast); err != nil {
+		return err
+	}
+	if len(w.out) == 0 {
+		return nil
+	}
+	return w.Flush()
+}
+
+// SealedSize is the size of the sealed file of so many bytes of content, in
+// pages.
+func SealedSize(content int64) int64 {
+	whole := max(content-1, 0) / PageSize
+	return HeaderSize + whole*SealedPage + (content - whole*PageSize) + tagSize
+}
+
+// ContentSize is the size of the content of a sealed file in pages; false where
+// no sealed file has that size.
+func ContentSize(sealed int64) (int64, bool) {
+	rest := sealed - HeaderSize
+	if rest < tagSize {
+		return 0, false
+	}
+	whole, last := rest/SealedPage, rest%SealedPage
+	if last == 0 {
+		whole, last = whole-1, SealedPage
+	}
+	if last < tagSize || last == tagSize && whole > 0 {
+		return 0, false
+	}
+	return whole*PageSize + last - tagSize, true
+}
+
+// A Reader reads a sealed file of pages anywhere. It is safe for concurrent
+// use.
+type Reader struct {
+	from io.ReaderAt
+	h    *header
+	size int64
+	last int64 // number of the last page
+}
+
+// NewReader opens a sealed file of so many bytes: ErrPlain where it is not
+// sealed, ErrAltered where its last page is not there.
+func NewReader(from io.ReaderAt, sealedSize int64, keys Keys) (*Reader, error) {
+	h, err := readHeader(keys, from)
+	if err != nil {
+		return nil, err
+	}
+	size, whole := ContentSize(sealedSize)
+	if h.form != Pages || !whole {
+		return nil, fmt.Errorf("%w: it was cut off", ErrAltered)
+	}
+	r := &Reader{from: from, h: h, size: size, last: max(size-1, 0) / PageSize}
+	return r, r.whole()
+}
+
+// whole checks that the last page is the last one: the file was not cut off.
+func (r *Reader) whole() error {
+	sealed := make([]byte, r.size-r.last*PageSize+tagSize)
+	if n, err := r.from.ReadAt(sealed, HeaderSize+r.last*SealedPage); n < len(sealed) {
+		return err
+	}
+	_, err := r.open(nil, sealed, r.last)
+	return err
+}
+
+// Size is the size of the content in bytes.
+func (r *Reader) Size() int64 { return r.size }
+
+var pagePool = sync.Pool{New: func() any { b := make([]byte, batch*SealedPage+PageSize); return &b }}
+
+// ReadAt implements io.ReaderAt. ErrAltered is the error for a page that was
+// altered, and for one that is not there.
+func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off >= r.size {
+		return 0, io.EOF
+	}
+	want := min(int64(len(p)), r.size-off)
+	buf := pagePool.Get().(*[]byte)
+	defer pagePool.Put(buf)
+	done := int64(0)
+	for done < want {
+		n, err := r.read(p[done:want], off+done, *buf)
+		done += int64(n)
+		if err != nil {
+			return int(done), err
+		}
+	}
+	if want < int64(len(p)) {
+		return int(done), io.EOF
+	}
+	return int(done), nil
+}
+
+// read reads a batch of pages, and opens those that p has room for right there.
+func (r *Reader) read(p []byte, off int64, buf []byte) (int, error) {
+	first := off / PageSize
+	last := min((off+int64(len(p))-1)/PageSize, first+batch-1)
+	sealed, spare := buf[:(last-first+1)*SealedPage], buf[batch*SealedPage:]
+	if last == r.last {
+		sealed = sealed[:(last-first)*SealedPage+r.size-last*PageSize+tagSize]
+	}
+	if n, err := r.from.ReadAt(sealed, HeaderSize+first*SealedPage); n < len(sealed) {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = fmt.Errorf("%w: it was cut off", ErrAltered)
+		}
+		return 0, err
+	}
+	done, skip := 0, int(off-first*PageSize)
+	for page := first; page <= last; page++ {
+		one := sealed[:min(SealedPage, len(sealed))]
+		sealed = sealed[len(one):]
+		size := len(one) - tagSize
+		to := spare[:0]
+		direct := skip == 0 && len(p)-done >= size
+		if direct {
+			to = p[done : done : done+size]
+		}
+		plain, err := r.open(to, one, page)
+		if err != nil {
+			return done, err
+		}
+		if direct {
+			done += size
+			continue
+		}
+		done += copy(p[done:], plain[skip:])
+		skip = 0
+	}
+	return done, nil
+}
+
+func (r *Reader) open(to, sealed []byte, page int64) ([]byte, error) {
+	kind := byte(noncePage)
+	if page == r.last {
+		kind = nonceLast
+	}
+	n := nonce(kind, page)
+	plain, err := r.h.aead.Open(to, n[:], sealed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: page %d", ErrAltered, page)
+	}
+	return plain, nil
+}

@@ -1,0 +1,40 @@
+package pebble
+
+import (
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tarnhealth/tarn/crypt/sealfs"
+	"github.com/tarnhealth/tarn/store"
+	"github.com/tarnhealth/tarn/store/storetest"
+)
+
+// oneKey is a data key for tests.
+type oneKey struct{}
+
+func (oneKey) Current() (uint32, []byte) { return 1, make([]byte, 32) }
+
+func (oneKey) Key(number uint32) ([]byte, bool) { return make([]byte, 32), number == 1 }
+
+// A sealedDisk is a storeDisk whose files are sealed.
+type sealedDisk struct{ storeDisk }
+
+func (d sealedDisk) Open(t *testing.T, opt storetest.Options) store.Store {
+	t.Helper()
+	disk := d.storeDisk
+	disk.fs = sealfs.New(d.fs, sealfs.Options{Keys: oneKey{}})
+	return disk.Open(t, opt)
+}
+
+func (d sealedDisk) Crash(t *testing.T) storetest.Disk {
+	return sealedDisk{d.storeDisk.Crash(t).(storeDisk)}
+}
+
+// TestSealedStore runs the suite on a disk that is sealed, with its power
+// failures.
+func TestSealedStore(t *testing.T) {
+	storetest.Test(t, func(*testing.T) storetest.Disk {
+		return sealedDisk{storeDisk{fs: &crashFS{MemFS: vfs.NewCrashableMem()}, dir: "store", seal: 7}}
+	})
+}
