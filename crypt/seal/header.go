@@ -65,6 +65,9 @@ type header struct {
 func newHeader(keys Keys, form Form) (*header, error) {
 	h := &header{form: form}
 	number, key := keys.Current()
+	if len(key) != KeySize {
+		return nil, fmt.Errorf("%w: there is none for new files", ErrKey)
+	}
 	h.number = number
 	copy(h.bytes[:], magic)
 	h.bytes[8] = byte(form)

@@ -50,6 +50,8 @@ var imports = map[string][]string{
 	"store": {"fhir", "definition", "search"},
 	"authz": {"fhir", "definition", "search"},
 
+	"authz/consent": {"fhir", "definition", "search", "authz"},
+
 	"pebble":                   {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/keyrange", "pebble/internal/lists", "pebble/internal/pin", "pebble/internal/posting", "pebble/internal/recent"},
 	"pebble/record":            {"kv", "pebble/internal/engine"},
 	"pebble/internal/codec":    {"pebble/internal/posting"},
@@ -62,7 +64,9 @@ var imports = map[string][]string{
 	"pebble/internal/recent":   {"fhir", "pebble/internal/posting", "search", "store"},
 
 	"identity":  {"fhir"},
-	"datastore": {"fhir", "identity", "kv", "definition", "fhirpath", "validate", "search", "search/lookup", "search/terminology", "store", "authz"},
+	"datastore": {"fhir", "identity", "kv", "definition", "fhirpath", "validate", "search", "search/lookup", "search/terminology", "store", "authz", "datastore/consented"},
+
+	"datastore/consented": {"fhir", "recall", "search", "store", "authz", "authz/consent"},
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 
@@ -71,8 +75,11 @@ var imports = map[string][]string{
 
 	"crypt": {},
 
-	"crypt/seal":   {},
-	"crypt/sealfs": {"crypt/seal"},
+	"crypt/awskms":         {"crypt/keyring"},
+	"crypt/awskms/kmstest": {},
+	"crypt/keyring":        {"crypt", "crypt/seal"},
+	"crypt/seal":           {},
+	"crypt/sealfs":         {"crypt/seal"},
 
 	"recall":   {},
 	"page":     {},
