@@ -129,10 +129,42 @@ func (a Access) BySecurityContext(i Interaction, resourceType string) bool {
 	if a.all || resourceType != "Binary" || !a.rights.scoped(i, resourceType) {
 		return false
 	}
-	if _, ok := a.rights.filter(i, resourceType); ok || !a.rights.restricted {
-		return !ok
+	if _, ok := a.rights.filter(i, resourceType); ok {
+		return a.rights.beyond != nil
+	}
+	if !a.rights.restricted {
+		return true
 	}
 	return slices.ContainsFunc(a.rights.roles, func(role compiledRole) bool { return role.allows(i, resourceType).ok })
+}
+
+// ByItself decides of a Binary what can be told without the resource that its
+// securityContext refers to. free is set where the caller needs no right to that
+// resource: then it must only not be hidden; see Hides. ok is false where the
+// Binary's own labels forbid it.
+func (a Access) ByItself(i Interaction, c *search.Candidate) (free, ok bool) {
+	if a.all || a.rights == nil {
+		return a.all, a.all
+	}
+	if labels := a.rights.labels; labels != nil {
+		if cleared := labels.of(a.rights.registry, c.Type); !cleared.ok || !search.Match(cleared.where, c, nil) {
+			return false, false
+		}
+	}
+	where, free := a.rights.filter(i, c.Type)
+	return free && search.Match(where, c, nil), true
+}
+
+// Hides reports whether a restriction hides a resource; see Within.
+func (a Access) Hides(i Interaction, c *search.Candidate, exists Exists) (bool, error) {
+	if a.all || a.rights == nil || a.rights.beyond == nil {
+		return false, nil
+	}
+	hidden := a.rights.beyond.Hidden(i, c.Type)
+	if hidden == nil {
+		return false, nil
+	}
+	return evaluate(hidden, c, exists)
 }
 
 // rights is a decision, taken apart only as far as it is asked for.
@@ -147,6 +179,10 @@ type rights struct {
 	restricted bool
 	// user confines the scopes of LevelUser, patient those of LevelPatient.
 	user, patient confinement
+	// labels are those that the caller may not see, nil where none are checked.
+	labels *clearance
+	// beyond hides more, nil where nothing does; see Within.
+	beyond Restriction
 
 	mu   sync.Mutex
 	memo map[memoKey]memoized
@@ -204,11 +240,26 @@ func (r *rights) filter(i Interaction, resourceType string) (search.Node, bool) 
 	return m.where, m.ok
 }
 
-// decide is the union over the scopes; within one, all of its conditions, those
-// of its level and those of the caller's roles hold.
+// decide is what the scopes and roles allow, of it what the labels allow, and of
+// that what is not hidden beyond.
 func (r *rights) decide(i Interaction, resourceType string) (search.Node, bool) {
+	c := r.granted(i, resourceType)
+	if c.ok && r.labels != nil {
+		c = c.and(r.labels.of(r.registry, resourceType))
+	}
+	if c.ok && r.beyond != nil {
+		if hidden := r.beyond.Hidden(i, resourceType); hidden != nil {
+			c = c.and(when(search.Not{Node: hidden}))
+		}
+	}
+	return c.where, c.ok
+}
+
+// granted is the union over the scopes; within one, all of its conditions, those
+// of its level and those of the caller's roles hold.
+func (r *rights) granted(i Interaction, resourceType string) condition {
 	if resourceType == auditType && (i.writes() || !r.has(RoleAuditor)) {
-		return nil, false
+		return none
 	}
 	union := none
 	for level := LevelPatient; level <= LevelSystem; level++ {
@@ -220,7 +271,7 @@ func (r *rights) decide(i Interaction, resourceType string) (search.Node, bool) 
 			union = union.or(asked.and(r.reach(level, i, resourceType)))
 		}
 	}
-	return union.where, union.ok
+	return union
 }
 
 // auditType is never changed through a data store's API, and read by auditors

@@ -156,3 +156,41 @@ func setOf(names ...string) map[string]bool {
 	}
 	return set
 }
+
+// AboutPatients is the condition that a resource of a type is a patient's own
+// data: of one of those with ids, sorted, or, with others, of any but those. It
+// is nil for the types that are about no patient, or name several.
+func AboutPatients(registry *search.Registry, resourceType string, ids []string, others bool) search.Node {
+	switch {
+	case resourceType == "Patient" && others:
+		return search.Not{Node: search.IDs{IDs: ids}}
+	case resourceType == "Patient":
+		return search.IDs{IDs: ids}
+	case namesOthers[resourceType] || shared[resourceType]:
+		return nil
+	}
+	code := search.MarkCompartment + "Patient"
+	if extra := aboutPatient[resourceType]; extra != "" {
+		code = extra
+	}
+	param := registry.Param(resourceType, code)
+	switch {
+	case param == nil:
+		return nil
+	case others:
+		return search.Terms{Param: param, Spans: between(ids)}
+	}
+	return referTo(param, "Patient", ids)
+}
+
+// between are the spans of the keys of all patients but some.
+func between(ids []string) []search.Span {
+	from, end := []byte("Patient/"), []byte("Patient0")
+	spans := make([]search.Span, 0, len(ids)+1)
+	for _, id := range ids {
+		one := search.Exactly(search.ReferenceKey("Patient", id))
+		spans = append(spans, search.Span{From: from, To: one.From})
+		from = one.To
+	}
+	return append(spans, search.Span{From: from, To: end})
+}

@@ -30,8 +30,14 @@ type Caller struct {
 	Roles []string
 	// Tenant is who the caller belongs to.
 	Tenant string
-	// Purpose is the purpose of use, for the record.
+	// Purpose is the purpose of use, a code of v3-PurposeOfUse: Consents may be
+	// about it, and PurposeBreakGlass lifts them.
 	Purpose string
+	// Clearance is the highest confidentiality that the credential is good for,
+	// a code of v3-Confidentiality, "" where it does not say. Labels are the
+	// sensitive labels that it is good for, each "system|code"; see LabelPolicy.
+	Clearance string
+	Labels    []string
 }
 
 // Identity tells callers apart: two requests of one user by one client for one
@@ -72,6 +78,10 @@ type Policy struct {
 	// Roles are defined beside practitioner, non-practitioner, auditor and
 	// admin, or instead of them.
 	Roles map[string]Role
+	// Consent says what counts of the Consents in the data store, and Labels
+	// whether security labels are checked.
+	Consent ConsentPolicy
+	Labels  LabelPolicy
 	// Now is the clock for dates in granular scopes; nil for time.Now.
 	Now func() time.Time
 }
@@ -103,7 +113,8 @@ func (p Policy) searchOptions() search.Options {
 // and policy give the same Access, and nothing is read. The error is of
 // KindForbidden where the credential does not go together: a scope of
 // LevelPatient without a patient in context, one of LevelUser without a user,
-// one of LevelSystem together with others, or another tenant's.
+// one of LevelSystem together with others, or another tenant's; and where the
+// caller breaks the glass, which its roles do not allow.
 func Decide(registry *search.Registry, caller Caller, policy Policy) (Access, error) {
 	if policy.Tenant != "" && caller.Tenant != policy.Tenant {
 		return Access{}, fhir.Errorf(fhir.KindForbidden, "the token is for another tenant")
@@ -113,6 +124,10 @@ func Decide(registry *search.Registry, caller Caller, policy Policy) (Access, er
 	if r.roles, err = compileRoles(registry, caller.Roles, policy); err != nil {
 		return Access{}, fhir.Errorf(fhir.KindInternal, "the roles of the policy are wrong").Because(err)
 	}
+	if err := r.checkPurpose(); err != nil {
+		return Access{}, err
+	}
+	r.labels = r.cleared()
 	levels, err := r.compileScopes()
 	if err != nil {
 		return Access{}, err

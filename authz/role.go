@@ -27,6 +27,11 @@ type Role struct {
 	// Unconfined lets scopes of LevelUser reach all that Rules allow, whoever
 	// the user is.
 	Unconfined bool
+	// Clearance is the highest confidentiality that the role is cleared for, "U",
+	// "L", "M", "N", "R" or "V"; "" where the role does not say. Labels are the
+	// sensitive labels that it is cleared for, each "system|code".
+	Clearance string
+	Labels    []string
 }
 
 // A Rule allows interactions on types.
@@ -74,10 +79,7 @@ type compiledRule struct {
 func compileRoles(registry *search.Registry, names []string, policy Policy) ([]compiledRole, error) {
 	var compiled []compiledRole
 	for _, name := range names {
-		role, ok := policy.Roles[name]
-		if !ok {
-			role = builtinRoles[name]
-		}
+		role := policy.role(name)
 		c := compiledRole{name: name, unconfined: role.Unconfined}
 		for _, rule := range role.Rules {
 			where, err := rule.compile(registry, policy)
@@ -122,10 +124,19 @@ func (c compiledRole) allows(i Interaction, resourceType string) condition {
 	return union
 }
 
-// CheckRoles tells what is wrong with the roles of a policy, for the reading of
-// configuration.
+// CheckRoles tells what is wrong with the roles of a policy, and with what it
+// says of Consents and labels, for the reading of configuration.
 func CheckRoles(registry *search.Registry, policy Policy) error {
+	if err := policy.Consent.check(); err != nil {
+		return err
+	}
+	if err := policy.Labels.check(); err != nil {
+		return err
+	}
 	for name, role := range policy.Roles {
+		if role.Clearance != "" && rank(role.Clearance) < 0 {
+			return fmt.Errorf("the role %q: %q is no confidentiality; there are %s", name, role.Clearance, confidentialities)
+		}
 		for _, rule := range role.Rules {
 			for _, i := range rule.Interactions {
 				if i.action() == 0 {

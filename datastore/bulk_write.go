@@ -89,7 +89,12 @@ func (s *Store) BulkWriter(access authz.Access, opt BulkOptions) *BulkWriter {
 // for SearchParameters, each resource is a commit of its own, and makes a
 // version also where nothing changes.
 func (w *BulkWriter) Write(ctx context.Context, resources [][]byte) ([]BulkOutcome, error) {
-	b := &bulkBatch{BulkWriter: w, outcomes: make([]BulkOutcome, len(resources))}
+	access, err := w.store.bound(ctx, w.access)
+	if err != nil {
+		return nil, err
+	}
+	bound := &BulkWriter{store: w.store, access: access, opt: w.opt}
+	b := &bulkBatch{BulkWriter: bound, outcomes: make([]BulkOutcome, len(resources))}
 	if err := b.store(ctx, resources); err != nil {
 		return nil, storeError(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tarnhealth/tarn/datastore/consented"
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/kv"
@@ -207,9 +208,11 @@ func (c *Catalog) open(ctx context.Context, r Record) error {
 		return err
 	}
 	s := &Store{
-		record: r, params: params, validator: c.validator, backend: backend,
+		record: r, params: params, validator: c.validator,
 		pageKey: keys.PageKey, base: base, newID: c.opt.NewID, now: c.opt.Now, maxIncludes: c.opt.MaxIncludes,
 	}
+	s.consents = consented.New(backend, consented.Options{Read: s.Read, Registry: s.Registry, Base: base, Now: c.opt.Now})
+	s.backend = s.consents.Store()
 	s.identity.Store(r.Identity)
 	if err := s.startParams(ctx); err != nil {
 		return errors.Join(err, backend.Close())

@@ -81,6 +81,10 @@ func (s *Store) Commit(ctx context.Context, access authz.Access, ops []Op, entri
 	if len(ops) == 0 {
 		return nil, nil
 	}
+	access, err := s.bound(ctx, access)
+	if err != nil {
+		return nil, err
+	}
 	c := &commit{store: s, access: access, ops: ops, entries: entries, ids: make([]string, len(ops))}
 	for i := range ops {
 		if err := c.check(i); err != nil {

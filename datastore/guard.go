@@ -23,19 +23,24 @@ type guard struct {
 // so that there is nothing to look at.
 func (g *guard) open(i authz.Interaction, resourceType string) bool {
 	where, ok := g.access.Filter(i, resourceType)
-	return ok && where == nil
+	return ok && where == nil && !g.access.BySecurityContext(i, resourceType)
 }
 
 // allows reports whether the interaction is allowed on a resource as the
 // candidate has it, stored or not.
 func (g *guard) allows(ctx context.Context, i authz.Interaction, c *search.Candidate) (bool, error) {
 	if g.access.BySecurityContext(i, c.Type) {
-		return g.allowsContext(ctx, i, c.Tree)
+		return g.allowsContext(ctx, i, c)
 	}
-	return g.access.Allows(i, c, func(resourceType string, where search.Node) (bool, error) {
+	return g.access.Allows(i, c, g.exists(ctx))
+}
+
+// exists asks the storage about resources that a condition is about.
+func (g *guard) exists(ctx context.Context) authz.Exists {
+	return func(resourceType string, where search.Node) (bool, error) {
 		n, err := g.view.Count(ctx, search.Plan{Parts: []search.Part{{Type: resourceType, Where: where}}})
 		return n > 0, err
-	})
+	}
 }
 
 // shows reports whether the interaction is allowed on a stored version. A
@@ -47,18 +52,24 @@ func (g *guard) shows(ctx context.Context, i authz.Interaction, v *store.Version
 	if _, ok := g.access.Filter(i, v.Type); !ok && !g.access.BySecurityContext(i, v.Type) {
 		return false, nil
 	}
-	content, err := g.content(ctx, *v)
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	c, err := candidate(g.store.params.now.Load(), g.store.base, content)
-	if err != nil {
+	c, err := g.candidate(ctx, v)
+	if c == nil || err != nil {
 		return false, err
 	}
 	return g.allows(ctx, i, c)
+}
+
+// candidate is what a stored version is decided by, nil where nothing is left
+// of it.
+func (g *guard) candidate(ctx context.Context, v *store.Version) (*search.Candidate, error) {
+	content, err := g.content(ctx, *v)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return candidate(g.store.params.now.Load(), g.store.base, content)
 }
 
 // content is the version itself or, of a deletion, the last one before it that
@@ -77,23 +88,39 @@ func (g *guard) content(ctx context.Context, v store.Version) (store.Version, er
 	return v, nil
 }
 
-// allowsContext decides a Binary by the resource that its securityContext
-// refers to. http://hl7.org/fhir/R4/binary.html#security
-func (g *guard) allowsContext(ctx context.Context, i authz.Interaction, binary *fhir.Tree) (bool, error) {
-	ref := fhir.ParseReference(binary.Root().Child("securityContext").TextOf("reference"), g.store.base)
-	if ref.Kind != fhir.RefRelative || ref.Type == "Binary" {
+// allowsContext decides a Binary by its own labels and by the resource that its
+// securityContext refers to. http://hl7.org/fhir/R4/binary.html#security
+func (g *guard) allowsContext(ctx context.Context, i authz.Interaction, binary *search.Candidate) (bool, error) {
+	free, ok := g.access.ByItself(i, binary)
+	if !ok {
 		return false, nil
+	}
+	ref := fhir.ParseReference(binary.Tree.Root().Child("securityContext").TextOf("reference"), g.store.base)
+	if ref.Kind != fhir.RefRelative || ref.Type == "Binary" {
+		return free, nil
 	}
 	v, err := g.view.Read(ctx, ref.Type, ref.ID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return false, nil
+		return free, nil
 	case err != nil:
 		return false, err
+	case free:
+		hidden, err := g.hides(ctx, i, &v)
+		return !hidden && err == nil, err
 	case v.Deleted():
 		return false, nil
 	}
 	return g.shows(ctx, i, &v)
+}
+
+// hides reports whether a Consent hides a stored version.
+func (g *guard) hides(ctx context.Context, i authz.Interaction, v *store.Version) (bool, error) {
+	c, err := g.candidate(ctx, v)
+	if c == nil || err != nil {
+		return false, err
+	}
+	return g.access.Hides(i, c, g.exists(ctx))
 }
 
 // notThere is the error for a resource that does not exist, and for one that

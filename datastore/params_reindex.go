@@ -51,6 +51,10 @@ const (
 // ParamStates lists the parameters that SearchParameter resources define, and
 // what Reindex was asked for.
 func (s *Store) ParamStates(access authz.Access) ([]ParamState, error) {
+	access, err := s.bound(context.Background(), access)
+	if err != nil {
+		return nil, err
+	}
 	if err := mayAll(access, authz.Read, searchParameter); err != nil {
 		return nil, err
 	}

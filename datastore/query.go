@@ -28,6 +28,10 @@ func (v *View) Query(ctx context.Context, types []string, pairs []search.Pair, o
 }
 
 func (s *Store) query(ctx context.Context, params *registries, access authz.Access, types []string, pairs []search.Pair, opt search.Options) (*search.Query, error) {
+	access, err := s.bound(ctx, access)
+	if err != nil {
+		return nil, err
+	}
 	opt.Base = s.base
 	t := &finder{ctx: ctx, store: s, access: access}
 	defer t.close()

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tarnhealth/tarn/datastore/consented"
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
@@ -20,11 +21,13 @@ type Store struct {
 	identity  atomic.Pointer[IdentityProvider]
 	params    *searchParams
 	validator *validate.Validator
-	backend   store.Store
-	pageKey   []byte
-	base      string
-	newID     func() string
-	now       func() time.Time
+	// backend is the storage as consents watch it.
+	backend  store.Store
+	consents *consented.Consents
+	pageKey  []byte
+	base     string
+	newID    func() string
+	now      func() time.Time
 	// changing is held while the record is rewritten.
 	changing sync.Mutex
 	// maxIncludes bounds what includes add to one page.

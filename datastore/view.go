@@ -23,6 +23,10 @@ type View struct {
 
 // View opens the data store as of t (0: now) for one caller.
 func (s *Store) View(ctx context.Context, access authz.Access, t store.T) (*View, error) {
+	access, err := s.bound(ctx, access)
+	if err != nil {
+		return nil, err
+	}
 	turn := s.params.views.enter()
 	registry := s.Registry()
 	v, err := s.backend.View(ctx, t)
