@@ -80,7 +80,7 @@ func (a *Archive) keep(n uint64) (made bool, err error) {
 	source := a.Log.segment(n)
 	err = compressed(base+".ndjson.gz", func(w io.Writer) error {
 		return walkFile(source, false, func(_ *segmentReader, b *block) error { return writeEvents(w, b) },
-			func(s *segmentReader, err error, _ bool) error { return s.damage(err) })
+			func(s *segmentReader, err error, _ *remainder) error { return s.damage(err) })
 	})
 	if err != nil {
 		return false, err

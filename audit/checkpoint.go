@@ -51,6 +51,11 @@ func (c *Checkpoint) Check(keys ...ed25519.PublicKey) bool {
 	return false
 }
 
+// covers reports whether the checkpoint tells of something at or behind a place.
+func (c *Checkpoint) covers(segment uint64, at int64) bool {
+	return c != nil && (c.Segment > segment || c.Segment == segment && at < c.Size)
+}
+
 // KeyID names a key: the first 8 bytes of its SHA-256, in hex.
 func KeyID(key ed25519.PublicKey) string {
 	sum := sha256.Sum256(key)

@@ -3,8 +3,6 @@ package audit
 import (
 	"bytes"
 	"crypto/ed25519"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -58,13 +56,16 @@ func Open(opt Options) (*Log, error) {
 	if opt.Checkpoint == 0 {
 		opt.Checkpoint = time.Second
 	}
+	if opt.Pace == 0 {
+		opt.Pace = usualPace
+	}
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
 	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	l := &Log{opt: opt, wake: make(chan struct{}, 1), done: make(chan struct{}), ask: make(chan chan error), grown: make(chan struct{}), at: end{next: 1}}
+	l := &Log{opt: opt, wake: make(chan struct{}, 1), enough: make(chan struct{}, 1), done: make(chan struct{}), ask: make(chan chan error), grown: make(chan struct{}), at: end{next: 1}}
 	if err := l.open(); err != nil {
 		if l.file != nil {
 			err = errors.Join(err, l.file.Close())
@@ -153,9 +154,14 @@ func (l *Log) resume(segment uint64, head *Checkpoint) (cut int64, err error) {
 			break
 		}
 		if err != nil {
-			if cut = info.Size() - s.end; !torn(err, s, info.Size(), head, segment) {
+			rest, readErr := s.rest()
+			if readErr != nil {
+				return 0, readErr
+			}
+			if !rest.torn(err) || head.covers(segment, s.end) {
 				return 0, s.damage(err)
 			}
+			cut = rest.size
 			break
 		}
 		l.at = end{segment: segment, size: s.end, next: b.next(), hash: b.hash}
@@ -166,15 +172,21 @@ func (l *Log) resume(segment uint64, head *Checkpoint) (cut int64, err error) {
 	if s.end == 0 {
 		return 0, l.restart(segment, head)
 	}
+	if head == nil {
+		l.signed = 0 // whatever checkpoint there is, HEAD is to tell of it
+	} else {
+		l.signed = min(l.signed, head.Records)
+	}
 	if !bytes.Equal(s.start.Key, l.opt.Key.Public().(ed25519.PublicKey)) {
 		return 0, ErrKey
 	}
 	if head != nil && (head.Segment > segment || head.Segment == segment && head.Size > l.at.size) {
 		return 0, &Damage{File: segmentName(segment), Offset: l.at.size, Text: fmt.Sprintf("it ends before the %d records that %s tells of", head.Records, headName)}
 	}
-	if cut > 0 {
+	if info.Size() > s.end {
 		err = errors.Join(l.file.Truncate(s.end), l.file.Sync())
 	}
+	l.reserved = s.end
 	return cut, err
 }
 
@@ -196,93 +208,4 @@ func (l *Log) restart(segment uint64, head *Checkpoint) error {
 	}
 	old := l.file
 	return errors.Join(l.begin(segment), old.Close())
-}
-
-// torn reports whether a flaw is what a crash leaves: part of the last write,
-// behind what HEAD tells of.
-func torn(err error, s *segmentReader, size int64, head *Checkpoint, segment uint64) bool {
-	if head != nil && head.Segment == segment && s.end < head.Size {
-		return false
-	}
-	switch {
-	case errors.Is(err, errCut):
-		return true
-	case errors.Is(err, errBlock), errors.Is(err, errChain):
-		// The last write may have got to disk in any part; what follows it
-		// was written after it was durable.
-		return s.r.offset >= size || errors.Is(err, errBlock) && s.empty(size)
-	}
-	return false
-}
-
-// A segmentReader reads a segment from its start.
-type segmentReader struct {
-	r    *blockReader
-	file *os.File
-	name string
-	// end is where the last good block ends.
-	end int64
-	// next record
-	number uint64
-	start  *segmentStart
-}
-
-func newSegmentReader(f *os.File, name string) *segmentReader {
-	return &segmentReader{r: &blockReader{r: io.NewSectionReader(f, 0, 1<<62)}, file: f, name: name}
-}
-
-// next reads a block whose place in the chain is right.
-func (s *segmentReader) next() (block, error) {
-	b, err := s.r.next()
-	if s.start == nil && (err == nil || errors.Is(err, errChain)) {
-		err = s.readStart(&b)
-	}
-	if err != nil {
-		return b, err
-	}
-	if s.number != 0 && b.first != s.number {
-		return b, errChain
-	}
-	s.end, s.number = s.r.offset, b.next()
-	return b, nil
-}
-
-// readStart takes the hash before the segment from its first block, which says
-// what it is.
-func (s *segmentReader) readStart(b *block) error {
-	var start segmentStart
-	if b.kind != kindSegment || json.Unmarshal(b.body, &start) != nil || segmentName(start.Segment) != s.name {
-		return errBlock
-	}
-	before, err := hex.DecodeString(start.Before)
-	if err != nil || len(before) != hashSize {
-		return errBlock
-	}
-	if chain(hash(before), s.r.buf[:headSize+len(b.body)]) != b.hash {
-		return errChain
-	}
-	s.r.before, s.start = b.hash, &start
-	return nil
-}
-
-// empty reports whether the file has nothing but zeros after the last good
-// block.
-func (s *segmentReader) empty(size int64) bool {
-	rest, err := io.ReadAll(io.NewSectionReader(s.file, s.end, min(size-s.end, maxBody)))
-	return err == nil && !slices.ContainsFunc(rest, func(c byte) bool { return c != 0 })
-}
-
-func (s *segmentReader) damage(err error) error {
-	d := &Damage{File: s.name, Offset: s.end, Record: s.number}
-	switch {
-	case errors.Is(err, errChain):
-		d.Text = "what is here was altered, or is not in its place: the hash does not follow from what is before"
-	case errors.Is(err, errBlock):
-		d.Text = "what is here was altered: it is no block of the log"
-	case errors.Is(err, errCut):
-		d.Text = "the file was cut off here"
-	default:
-		return err
-	}
-	return d
 }

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"bytes"
-	"slices"
 )
 
 // A PatientFinder collects the patients that JSON speaks of, as it passes by in
@@ -11,8 +10,10 @@ import (
 type PatientFinder struct {
 	found []string
 	known map[string]bool
-	// tail is the end of the piece before, where a name may have begun.
-	tail []byte
+	// joint has, in its first tail bytes, the end of the piece before, where a
+	// name may have begun.
+	joint [2 * maxPatientName]byte
+	tail  int
 }
 
 // maxPatientName is the length of the longest name of a patient with what
@@ -21,17 +22,18 @@ const maxPatientName = 96
 
 // Write takes the next piece. It never fails.
 func (f *PatientFinder) Write(b []byte) (int, error) {
-	if len(f.tail) > 0 {
-		head := b[:min(len(b), maxPatientName)]
-		f.scan(append(f.tail, head...))
+	if f.tail > 0 {
+		n := copy(f.joint[f.tail:], b[:min(len(b), maxPatientName)])
+		f.scan(f.joint[:f.tail+n])
 	}
 	f.scan(b)
 	if len(b) >= maxPatientName {
-		f.tail = append(f.tail[:0], b[len(b)-maxPatientName:]...)
-	} else {
-		f.tail = append(f.tail, b...)
-		f.tail = f.tail[max(0, len(f.tail)-maxPatientName):]
+		f.tail = copy(f.joint[:], b[len(b)-maxPatientName:])
+		return len(b), nil
 	}
+	over := max(0, f.tail+len(b)-maxPatientName)
+	f.tail = copy(f.joint[:], f.joint[min(over, f.tail):f.tail])
+	f.tail += copy(f.joint[f.tail:], b)
 	return len(b), nil
 }
 
@@ -54,7 +56,7 @@ func (f *PatientFinder) scan(b []byte) {
 			continue
 		}
 		if id := leadingID(rest[1:]); id != nil {
-			f.Add(string(id))
+			f.add(id)
 		}
 	}
 }
@@ -82,25 +84,33 @@ func isIDByte(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '-' || c == '.'
 }
 
+// fewPatients are looked through one by one.
+const fewPatients = 8
+
 // Add adds a patient by its id.
-func (f *PatientFinder) Add(id string) {
-	if len(f.found) < 8 && f.known == nil {
-		if slices.Contains(f.found, id) {
-			return
-		}
-	} else {
-		if f.known == nil {
-			f.known = map[string]bool{}
-			for _, known := range f.found {
-				f.known[known] = true
+func (f *PatientFinder) Add(id string) { f.add([]byte(id)) }
+
+func (f *PatientFinder) add(id []byte) {
+	if f.known[string(id)] {
+		return
+	}
+	if f.known == nil {
+		for i := len(f.found) - 1; i >= 0; i-- {
+			if f.found[i] == string(id) {
+				return
 			}
 		}
-		if f.known[id] {
-			return
-		}
-		f.known[id] = true
 	}
-	f.found = append(f.found, id)
+	f.found = append(f.found, string(id))
+	switch {
+	case f.known != nil:
+		f.known[f.found[len(f.found)-1]] = true
+	case len(f.found) > fewPatients:
+		f.known = map[string]bool{}
+		for _, known := range f.found {
+			f.known[known] = true
+		}
+	}
 }
 
 // Patients are the ids that were found, in their order.

@@ -154,8 +154,8 @@ func eachText(dir, archive string, fn func(number uint64, text []byte) error) er
 			return nil
 		}
 		return b.texts(fn)
-	}, func(s *segmentReader, err error, last bool) error {
-		if last && errors.Is(err, errCut) {
+	}, func(s *segmentReader, err error, rest *remainder) error {
+		if rest != nil && rest.torn(err) {
 			return nil
 		}
 		return s.damage(err)

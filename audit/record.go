@@ -84,6 +84,16 @@ type Recorder interface {
 	Append(records ...Record) error
 }
 
+// An Expecter is a Recorder that is told of calls of Append before they come,
+// so that those that come together share the cost of making them durable.
+// *Log is one.
+type Expecter interface {
+	Recorder
+	// Expect tells that n more calls of Append are on their way; a negative n
+	// takes back as many, whether they come now or not at all.
+	Expect(n int)
+}
+
 type agentKey struct{}
 
 // WithAgent returns a context in which a caller can be noted as soon as it is

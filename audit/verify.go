@@ -3,7 +3,6 @@ package audit
 import (
 	"crypto/ed25519"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -148,15 +147,11 @@ func (v *verifier) records(s *segmentReader, b *block) error {
 }
 
 // flaw judges a block that is not sound.
-func (v *verifier) flaw(s *segmentReader, err error, last bool) error {
-	if !last || !errors.Is(err, errCut) {
+func (v *verifier) flaw(s *segmentReader, err error, rest *remainder) error {
+	if rest == nil || !rest.torn(err) || s.start != nil && v.head.covers(s.start.Segment, s.end) {
 		return s.damage(err)
 	}
-	if s.file != nil {
-		if info, err := s.file.Stat(); err == nil {
-			v.Unfinished = info.Size() - s.end
-		}
-	}
+	v.Unfinished = rest.size
 	return nil
 }
 
@@ -184,9 +179,9 @@ func (v *verifier) finish() error {
 }
 
 // walk reads the blocks of all segments of a folder and its archive, in order.
-// flaw is asked about a block that cannot be read; last is set in the newest
-// segment.
-func walk(dir, archive string, each func(*segmentReader, *block) error, flaw func(s *segmentReader, err error, last bool) error) error {
+// flaw is asked about a block that cannot be read; rest is what the newest
+// segment has from there on, and nil in others.
+func walk(dir, archive string, each func(*segmentReader, *block) error, flaw func(s *segmentReader, err error, rest *remainder) error) error {
 	files, err := segmentFiles(dir, archive)
 	if err != nil {
 		return err
@@ -224,7 +219,7 @@ func segmentFiles(dir, archive string) ([]string, error) {
 	return files, nil
 }
 
-func walkFile(name string, last bool, each func(*segmentReader, *block) error, flaw func(*segmentReader, error, bool) error) error {
+func walkFile(name string, last bool, each func(*segmentReader, *block) error, flaw func(*segmentReader, error, *remainder) error) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return err
@@ -237,18 +232,32 @@ func walkFile(name string, last bool, each func(*segmentReader, *block) error, f
 			return &Damage{File: filepath.Base(name), Text: err.Error()}
 		}
 		defer z.Close()
-		s.r.r, s.name = z, s.name[:len(s.name)-len(".gz")]
+		s.r.r, s.file, s.name = z, nil, s.name[:len(s.name)-len(".gz")]
 	}
+	return s.walk(last, each, flaw)
+}
+
+// walk reads the blocks. One of the newest segment that cannot be read may be
+// about to be written: it is read again, after a look at what is behind it.
+func (s *segmentReader) walk(last bool, each func(*segmentReader, *block) error, flaw func(*segmentReader, error, *remainder) error) error {
+	var rest *remainder
 	for {
 		b, err := s.next()
-		if err == io.EOF {
+		switch {
+		case err == io.EOF:
 			return nil
-		}
-		if err != nil {
-			return flaw(s, err, last)
-		}
-		if err := each(s, &b); err != nil {
-			return err
+		case err == nil:
+			rest = nil
+			if err := each(s, &b); err != nil {
+				return err
+			}
+		case last && s.file != nil && rest == nil:
+			if rest, err = s.rest(); err != nil {
+				return err
+			}
+			s.again()
+		default:
+			return flaw(s, err, rest)
 		}
 	}
 }
