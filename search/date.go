@@ -1,8 +1,6 @@
 package search
 
 import (
-	"encoding/binary"
-	"math"
 	"strings"
 	"time"
 
@@ -11,27 +9,16 @@ import (
 	"github.com/tarnhealth/tarn/search/compare"
 )
 
-// dateKind: a date's key is the interval that the value covers, from its
-// first microsecond to the first one after it: a byte 0 and both in eight
-// bytes each. An interval longer than a day has a second key, a byte 1 and the
-// same two in reverse, so that what ends after a point in time can be found
-// without a look at everything that began before. A Period's missing end is
-// the end of time. A value without a time zone is in UTC.
+// dateKind: a date's keys are those of the interval that the value covers, from
+// its first microsecond to the first one after it (compare.Interval). A
+// Period's missing end is the end of time. A value without a time zone is in
+// UTC.
 //
 // Immunization.occurrenceString, Procedure.performedAge and the like are not
 // dates and give nothing.
 //
 // http://hl7.org/fhir/R4/search.html#date
 type dateKind struct{}
-
-const (
-	dateByStart = 0
-	dateByEnd   = 1
-	dateSize    = 1 + 8 + 8
-	// dateLong is the length in microseconds above which an interval has the
-	// second key.
-	dateLong = 24 * 60 * 60 * 1e6
-)
 
 func (dateKind) index(x *indexer, n fhir.Node) {
 	if i, ok := x.interval(n); ok {
@@ -40,34 +27,17 @@ func (dateKind) index(x *indexer, n fhir.Node) {
 }
 
 func (x *indexer) period(i interval) {
-	x.keys = appendInterval(x.keys, dateByStart, i.Lo, i.Hi)
+	x.keys = i.AppendKey(x.keys)
 	x.end()
-	if !x.part && uint64(i.Hi)-uint64(i.Lo) > dateLong {
-		x.keys = appendInterval(x.keys, dateByEnd, i.Hi, i.Lo)
+	if !x.part && i.IsLong() {
+		x.keys = i.AppendEndKey(x.keys)
 		x.end()
 	}
 }
 
-func (dateKind) sorted() Span { return Prefix([]byte{dateByStart}) }
+func (dateKind) sorted() Span { return Span(compare.ByStart()) }
 
-func (dateKind) size([]byte) int { return dateSize }
-
-// appendInterval appends a key; the flipped sign bit makes the bytes compare
-// as the numbers do.
-func appendInterval(dst []byte, form byte, a, b int64) []byte {
-	dst = append(dst, form)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(a)^1<<63)
-	return binary.BigEndian.AppendUint64(dst, uint64(b)^1<<63)
-}
-
-func keyInterval(key []byte) interval {
-	a := int64(binary.BigEndian.Uint64(key[1:]) ^ 1<<63)
-	b := int64(binary.BigEndian.Uint64(key[9:]) ^ 1<<63)
-	if key[0] == dateByEnd {
-		a, b = b, a
-	}
-	return interval{Lo: a, Hi: b}
-}
+func (dateKind) size([]byte) int { return compare.KeySize }
 
 // interval is what a date, a Period or a Timing covers.
 func (x *indexer) interval(n fhir.Node) (interval, bool) {
@@ -110,7 +80,7 @@ func (dateKind) query(o *operand) (condition, error) {
 	if o.part {
 		return condition{
 			spans: []Span{everything},
-			test:  func(key []byte) bool { return p.Holds(q, keyInterval(key)) },
+			test:  func(key []byte) bool { return p.Holds(q, compare.OfKey(key)) },
 		}, nil
 	}
 	return dateCondition(p, q), nil
@@ -119,51 +89,18 @@ func (dateKind) query(o *operand) (condition, error) {
 // dateCondition narrows the keys to look at by one end of the interval; the
 // test looks at the other where that does not decide.
 func dateCondition(p prefix, q interval) condition {
-	c := condition{test: func(key []byte) bool { return p.Holds(q, keyInterval(key)) }}
-	switch p {
-	case compare.Eq:
-		c.spans = []Span{startsIn(q.Lo, q.Hi)}
-	case compare.Ne:
-		c.spans = []Span{startsIn(compare.Always.Lo, compare.Always.Hi)}
-	case compare.Gt:
-		c.spans = []Span{startsIn(before(q.Hi), compare.Always.Hi), endsAfter(q.Hi)}
-	case compare.Ge:
-		c.spans = []Span{startsIn(min(before(q.Hi), q.Lo), compare.Always.Hi), endsAfter(q.Hi)}
-	case compare.Ap:
-		c.spans = []Span{startsIn(before(q.Lo), q.Hi), endsAfter(q.Lo)}
-	case compare.Le:
-		c.spans = []Span{startsIn(compare.Always.Lo, q.Hi)}
-	case compare.Eb:
-		c.spans = []Span{startsIn(compare.Always.Lo, q.Lo)}
-	case compare.Lt:
-		return condition{spans: []Span{startsIn(compare.Always.Lo, q.Lo)}}
-	case compare.Sa:
-		return condition{spans: []Span{startsIn(q.Hi, compare.Always.Hi)}}
+	var c condition
+	ranges, sure, exact := p.Ranges(q)
+	for _, r := range ranges {
+		c.spans = append(c.spans, Span(r))
+	}
+	for _, r := range sure {
+		c.sure = append(c.sure, Span(r))
+	}
+	if !exact {
+		c.test = func(key []byte) bool { return p.Holds(q, compare.OfKey(key)) }
 	}
 	return c
-}
-
-// before is a day before t: an interval without a second key that ends after t
-// starts no earlier.
-func before(t int64) int64 { return t - dateLong }
-
-// startsIn is the span of the intervals with from ≤ lo < to.
-func startsIn(from, to int64) Span {
-	s := Prefix([]byte{dateByStart})
-	if from != math.MinInt64 {
-		s.From = appendInterval(nil, dateByStart, from, math.MinInt64)
-	}
-	if to != math.MaxInt64 {
-		s.To = appendInterval(nil, dateByStart, to, math.MinInt64)
-	}
-	return s
-}
-
-// endsAfter is the span of the long intervals with hi > t.
-func endsAfter(t int64) Span {
-	s := Prefix([]byte{dateByEnd})
-	s.From = appendInterval(nil, dateByEnd, t+1, math.MinInt64)
-	return s
 }
 
 // updatedNode is the condition on lastUpdated, an instant in milliseconds.

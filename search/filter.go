@@ -266,7 +266,7 @@ func filterPeriod(holds func(stored, value interval) bool) func(p *parser, param
 				return nil, fhir.Errorf(fhir.KindInvalid, "%q is not a date; a date looks like 2020, 2020-01, 2020-01-31 or 2020-01-31T10:30:00Z", o.value)
 			}
 			c := dateCondition(compare.Ap, value)
-			c.test = func(key []byte) bool { return holds(keyInterval(key), value) }
+			c.test, c.sure = func(key []byte) bool { return holds(compare.OfKey(key), value) }, nil
 			return []condition{c}, nil
 		})
 	}

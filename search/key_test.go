@@ -103,13 +103,15 @@ func TestNumberSpans(t *testing.T) {
 
 func drawInterval(t *rapid.T, name string) interval {
 	lo := rapid.Int64Range(-1e15, 1e15).Draw(t, name+"lo")
-	width := rapid.OneOf(rapid.Int64Range(1, 10), rapid.Int64Range(1, 4*dateLong), rapid.Just(int64(dateLong)), rapid.Int64Range(1, 1e15)).Draw(t, name+"width")
+	width := rapid.OneOf(rapid.Int64Range(1, 10), rapid.Int64Range(1, 4*compare.Long), rapid.Just(int64(compare.Long)), rapid.Int64Range(1, 1e15)).Draw(t, name+"width")
 	i := interval{Lo: lo, Hi: lo + width}
 	switch rapid.IntRange(0, 9).Draw(t, name+"open") {
 	case 0:
 		i.Lo = compare.Always.Lo
 	case 1:
 		i.Hi = compare.Always.Hi
+	case 2:
+		i.Hi = i.Lo // a Period that ends before it starts
 	}
 	return i
 }
@@ -123,16 +125,21 @@ func TestDateConditions(t *testing.T) {
 		if v.Lo == compare.Always.Lo || rapid.Bool().Draw(t, "far") {
 			qlo = rapid.Int64Range(-1e15, 1e15).Draw(t, "q")
 		}
-		qlo += rapid.SampledFrom([]int64{0, 0, 1, -1, dateLong, -dateLong, dateLong + 1, -dateLong - 1}).Draw(t, "shift")
-		q := interval{Lo: qlo, Hi: qlo + rapid.SampledFrom([]int64{1, 1e6, dateLong, 31 * dateLong, max(1, v.Hi-qlo)}).Draw(t, "width")}
-		keys := [][]byte{appendInterval(nil, dateByStart, v.Lo, v.Hi)}
-		if uint64(v.Hi)-uint64(v.Lo) > dateLong {
-			keys = append(keys, appendInterval(nil, dateByEnd, v.Hi, v.Lo))
+		qlo += rapid.SampledFrom([]int64{0, 0, 1, -1, compare.Long, -compare.Long, compare.Long + 1, -compare.Long - 1}).Draw(t, "shift")
+		q := interval{Lo: qlo, Hi: qlo + rapid.SampledFrom([]int64{1, 1e6, compare.Long, 31 * compare.Long, max(1, v.Hi-qlo)}).Draw(t, "width")}
+		keys := [][]byte{v.AppendKey(nil)}
+		if v.IsLong() {
+			keys = append(keys, v.AppendEndKey(nil))
 		}
 		for p := compare.Eq; p <= compare.Ap; p++ {
 			c := dateCondition(p, q)
 			if got, want := slices.ContainsFunc(keys, c.holds), p.Holds(q, v); got != want {
 				t.Fatalf("value %v %s %v: found %v, want %v", v, compare.Names[p], q, got, want)
+			}
+			for _, key := range keys {
+				if inSpans(c.sure, key) && inSpans(c.spans, key) && !c.test(key) {
+					t.Fatalf("value %v %s %v: %x is sure and fails", v, compare.Names[p], q, key)
+				}
 			}
 		}
 	})
@@ -141,12 +148,12 @@ func TestDateConditions(t *testing.T) {
 func TestDateKeyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := drawInterval(t, "a"), drawInterval(t, "b")
-		ka, kb := appendInterval(nil, dateByStart, a.Lo, a.Hi), appendInterval(nil, dateByStart, b.Lo, b.Hi)
+		ka, kb := a.AppendKey(nil), b.AppendKey(nil)
 		want := slices.Compare([]int64{a.Lo, a.Hi}, []int64{b.Lo, b.Hi})
-		if got := bytes.Compare(ka, kb); got != want || len(ka) != dateSize {
+		if got := bytes.Compare(ka, kb); got != want || len(ka) != compare.KeySize {
 			t.Fatalf("%v and %v compare as %d, their keys as %d", a, b, want, got)
 		}
-		if keyInterval(ka) != a || keyInterval(appendInterval(nil, dateByEnd, a.Hi, a.Lo)) != a {
+		if compare.OfKey(ka) != a || compare.OfKey(a.AppendEndKey(nil)) != a {
 			t.Fatalf("%v does not come back from its keys", a)
 		}
 	})

@@ -72,6 +72,7 @@ type operand struct {
 type condition struct {
 	spans   []Span
 	test    func(key []byte) bool
+	sure    []Span
 	recheck func(c *Candidate) bool
 }
 
@@ -130,7 +131,7 @@ func anyOf(p *Param, conditions []condition) Node {
 			plain = append(plain, c.spans...)
 			continue
 		}
-		or = append(or, Terms{Param: p, Spans: mergeSpans(c.spans), Test: c.test, Recheck: c.recheck})
+		or = append(or, Terms{Param: p, Spans: mergeSpans(c.spans), Test: c.test, Sure: mergeSpans(c.sure), Recheck: c.recheck})
 	}
 	if len(plain) > 0 || len(or) == 0 {
 		or = append(or, Terms{Param: p, Spans: mergeSpans(plain)})

@@ -49,6 +49,9 @@ type Terms struct {
 	Spans []Span
 	// Test is nil where every key in Spans counts.
 	Test func(key []byte) bool
+	// Sure are ranges in which Test holds for every key, sorted and apart from
+	// each other. A backend need not ask there.
+	Sure []Span
 	// Recheck, where not nil, must hold for the resource's tree as well: the
 	// keys alone give a superset.
 	Recheck func(c *Candidate) bool
