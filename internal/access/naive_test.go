@@ -16,7 +16,10 @@ type caller struct {
 	patient string // in context
 	user    string
 	roles   []string
-	access  authz.Access
+	// purpose, clearance and labels are those of the credential.
+	purpose, clearance string
+	labels             []string
+	access             authz.Access
 }
 
 // makeCallers are 2 patients, 3 practitioners, a patient as user and services,
@@ -48,8 +51,15 @@ func makeCallers(t testing.TB, w *world) []*caller {
 		&caller{scopes: "user/*.cruds", user: "Practitioner/d1", roles: []string{"admin"}},
 		&caller{scopes: ""},
 	)
-	for _, c := range all[1:] {
-		c.name = strings.Join([]string{c.user, c.patient, c.scopes, strings.Join(c.roles, "+")}, " ")
+	w.decide(t, all[1:], authz.Policy{Base: base, Practitioners: authz.Relations{GeneralPractitioner: true, CareTeam: true}})
+	return all
+}
+
+// decide names callers, and gives them the access that a policy makes theirs.
+func (w *world) decide(t testing.TB, callers []*caller, policy authz.Policy) {
+	t.Helper()
+	for _, c := range callers {
+		c.name = strings.Join([]string{c.user, c.patient, c.scopes, strings.Join(c.roles, "+"), c.purpose, c.clearance, strings.Join(c.labels, "+")}, " ")
 		scopes, dropped := authz.ParseScopes(c.scopes, w.ds.Registry())
 		if len(dropped) > 0 {
 			t.Fatalf("%s: %v", c.name, dropped)
@@ -57,19 +67,19 @@ func makeCallers(t testing.TB, w *world) []*caller {
 		var err error
 		c.access, err = authz.Decide(w.ds.Registry(), authz.Caller{
 			Subject: c.name, Scopes: scopes, Patient: c.patient, FHIRUser: c.user, Roles: c.roles,
-		}, authz.Policy{Base: base, Practitioners: authz.Relations{GeneralPractitioner: true, CareTeam: true}})
+			Purpose: c.purpose, Clearance: c.clearance, Labels: c.labels,
+		}, policy)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
 	}
-	return all
 }
 
 // letters are what the interactions take of a scope.
 var letters = map[string]string{"create": "c", "read": "r", "vread": "r", "update": "u", "patch": "u", "delete": "d", "search": "s", "history": "r", "histories": "s"}
 
 // sharedTypes are about nobody.
-var sharedTypes = []string{"Organization", "Practitioner", "Medication"}
+var sharedTypes = []string{"Organization", "Practitioner", "Medication", "PractitionerRole"}
 
 // patientsOf are the patients that a resource is about.
 func patientsOf(o object) []string {
@@ -118,6 +128,9 @@ func (w *world) may(c *caller, interaction string, o object) bool {
 	if o["resourceType"] == "Binary" {
 		return w.mayBinary(c, interaction, o)
 	}
+	if w.rules != nil && (w.rules.labels(c, o) || w.rules.denied(w, c, interaction, o)) {
+		return false
+	}
 	for _, scope := range strings.Fields(c.scopes) {
 		if w.scopeAllows(c, scope, interaction, o) {
 			return true
@@ -140,6 +153,10 @@ func (w *world) scopeAllows(c *caller, scope, interaction string, o object) bool
 		return false
 	}
 	write := strings.Contains("cud", letters[interaction])
+	if slices.Contains(c.roles, "desk") && !(slices.Contains([]string{"Patient", "Encounter"}, text(o["resourceType"])) && !write ||
+		o["resourceType"] == "Observation" && !write && slices.Contains(at(o["category"], "coding", "code"), "vital-signs")) {
+		return false
+	}
 	switch {
 	case slices.Contains(c.roles, "admin") && level == "user":
 		return true
@@ -148,7 +165,7 @@ func (w *world) scopeAllows(c *caller, scope, interaction string, o object) bool
 	case level == "system":
 		return true
 	case slices.Contains(sharedTypes, text(o["resourceType"])):
-		return !write || level == "user" && strings.HasPrefix(c.user, "Practitioner/")
+		return !write || level == "user" && strings.HasPrefix(c.user, "Practitioner/") && o["resourceType"] != "PractitionerRole"
 	case level == "patient" && !slices.Contains(patientsOf(o), c.patient):
 		return false
 	case level == "patient" && !strings.HasPrefix(c.user, "Practitioner/"):
@@ -181,15 +198,18 @@ func (w *world) mayBinary(c *caller, interaction string, o object) bool {
 		actions = strings.NewReplacer("read", "rs", "*", "cruds").Replace(actions)
 		return (resourceType == "Binary" || resourceType == "*") && strings.Contains(actions, letter)
 	})
+	context := at(o["securityContext"], "reference")
 	switch {
-	case !scoped:
+	case !scoped, w.rules != nil && w.rules.labels(c, o):
 		return false
 	case c.unconfined():
-		return true
-	case interaction == "search", slices.Contains(c.roles, "auditor"):
+		if w.rules == nil || !w.rules.binds(w, c) {
+			return true
+		}
+		return interaction != "search" && (len(context) == 0 || !w.rules.denied(w, c, interaction, w.current(context[0])))
+	case interaction == "search", slices.Contains(c.roles, "auditor"), slices.Contains(c.roles, "desk"):
 		return false
 	}
-	context := at(o["securityContext"], "reference")
 	if len(context) == 0 || w.current(context[0]) == nil {
 		return false
 	}

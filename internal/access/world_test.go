@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -47,6 +48,10 @@ type world struct {
 	names    []string // of the resources, sorted
 	callers  []*caller
 	ids      int // made
+	// rules are what counts beside scopes and roles, nil for nothing.
+	rules *rules
+	// ahead is how far the data store's clock is ahead.
+	ahead time.Duration
 }
 
 // secret is in each resource that is about a patient: no answer to somebody who
@@ -109,7 +114,7 @@ func tellWorld(t testing.TB, lines []string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	catalog, err := datastore.Open(ctx, datastore.Options{Backend: folder, BaseURL: "http://example.org", NewID: func() string {
+	catalog, err := datastore.Open(ctx, datastore.Options{Backend: folder, BaseURL: "http://example.org", Now: func() time.Time { return time.Now().Add(w.ahead) }, NewID: func() string {
 		w.ids++
 		return fmt.Sprintf("new-%d", w.ids)
 	}})
