@@ -47,6 +47,9 @@ type ConsentPolicy struct {
 	BreakGlass []string
 	// Exempt are the roles that Consents do not bind.
 	Exempt []string
+	// Declare are the purposes of use that every caller may declare for itself,
+	// beside those that its credential is for.
+	Declare []string
 	// Purpose is that of callers who declare none; "" is for one that is not
 	// known.
 	Purpose string
