@@ -87,7 +87,9 @@ func describeState(s *datastore.ParamState) parameter {
 type parameter struct {
 	Name      string          `json:"name"`
 	Boolean   *bool           `json:"valueBoolean,omitempty"`
+	Coding    *coding         `json:"valueCoding,omitempty"`
 	Code      string          `json:"valueCode,omitempty"`
+	DateTime  string          `json:"valueDateTime,omitempty"`
 	Instant   string          `json:"valueInstant,omitempty"`
 	Integer   *int            `json:"valueInteger,omitempty"`
 	Reference *reference      `json:"valueReference,omitempty"`

@@ -42,10 +42,12 @@ func operations() []operation {
 		documentOperation(),
 		encounterEverythingOperation(),
 		eraseOperation(),
+		expandOperation(),
 		expungeOperation(),
 		graphqlOperation(),
 		groupEverythingOperation(),
 		lastnOperation(),
+		lookupOperation(),
 		matchOperation(),
 		memberAddOperation(),
 		memberRemoveOperation(),
@@ -58,6 +60,9 @@ func operations() []operation {
 		reindexOperation(),
 		reindexStatusOperation(),
 		statsOperation(),
+		subsumesOperation(),
+		translateOperation(),
+		validateCodeOperation(),
 		validateOperation(),
 	}
 }

@@ -64,13 +64,13 @@ var imports = map[string][]string{
 	"pebble/internal/recent":   {"fhir", "pebble/internal/posting", "search", "store"},
 
 	"identity":  {"fhir"},
-	"datastore": {"fhir", "identity", "kv", "definition", "fhirpath", "validate", "search", "search/lookup", "search/terminology", "store", "authz", "datastore/consented"},
+	"datastore": {"fhir", "identity", "kv", "definition", "fhirpath", "validate", "search", "search/lookup", "search/terminology", "store", "terminology", "authz", "datastore/consented"},
 
 	"datastore/consented": {"fhir", "recall", "search", "store", "authz", "authz/consent"},
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 
-	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit"},
+	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "terminology", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit"},
 	"load": {"fhir"},
 
 	"crypt": {},
@@ -98,13 +98,18 @@ var imports = map[string][]string{
 	"smart/opaque": {},
 	"smart/words":  {"authz", "page", "search"},
 
-	"healthlake": {"fhir", "datastore", "sigv4"},
+	"bulk":       {"fhir", "kv", "blob", "job", "validate", "search", "store", "authz", "datastore", "synth"},
+	"healthlake": {"fhir", "datastore", "sigv4", "bulk", "validate"},
 
 	"bearer": {"recall", "fhir", "search", "authz", "token", "apikey", "sigv4", "audit", "datastore"},
 
-	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake", "throttle", "server/settings", "server/timelimit"},
+	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake", "throttle", "apikey", "identity", "recall", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire"},
+	"server/issuers":   {"identity", "token", "server/lambda"},
+	"server/lambda":    {},
+	"server/listen":    {},
 	"server/settings":  {},
 	"server/timelimit": {},
+	"server/wire":      {},
 
 	"cmd/tarn": {"fhir", "definition", "fhirpath", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate"},

@@ -1,0 +1,99 @@
+// Package release owns the code systems, value sets and concept maps that FHIR
+// R4 itself publishes, as an embedded table of facts: for each resource the
+// elements that terminology operations need, one a line, compressed (r4.bin,
+// made by go generate from the published hl7.fhir.r4.core package).
+//
+// It leaves to others: what they mean (terminology).
+package release
+
+import (
+	"bytes"
+	_ "embed"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/fhir"
+)
+
+//go:generate go run ./internal/pack -in ../../../shared/data/definitions/r4-core-package/hl7.fhir.r4.core-4.0.1.tgz -out r4.bin
+
+//go:embed r4.bin
+var packed []byte
+
+// A Table finds resources by type and canonical URL. It is immutable and safe
+// for concurrent use.
+type Table struct {
+	lines map[string]line // by type and URL
+	order []string
+}
+
+// A line is a resource's version and its JSON.
+type line struct {
+	version string
+	json    []byte
+}
+
+// R4 is the table of FHIR R4 (4.0.1). It is unpacked at the first call, which
+// takes some ten milliseconds and three megabytes. It panics where the table
+// that the program was built with cannot be read: a test unpacks it, so no
+// build that passed its tests does.
+var R4 = sync.OnceValue(func() *Table {
+	t, err := unpack(packed)
+	if err != nil {
+		panic(err)
+	}
+	return t
+})
+
+// unpack reads lines of "type TAB url TAB version TAB json".
+func unpack(packed []byte) (*Table, error) {
+	reader, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	defer reader.Close()
+	data, err := reader.DecodeAll(packed, nil)
+	if err != nil {
+		return nil, err
+	}
+	t := &Table{lines: map[string]line{}}
+	for len(data) > 0 {
+		row, rest, _ := bytes.Cut(data, []byte("\n"))
+		data = rest
+		parts := bytes.SplitN(row, []byte("\t"), 4)
+		if len(parts) != 4 {
+			return nil, fhir.Errorf(fhir.KindInternal, "the table of terminology has a line of %d parts", len(parts))
+		}
+		key := string(parts[0]) + " " + string(parts[1])
+		t.lines[key] = line{string(parts[2]), parts[3]}
+		t.order = append(t.order, key)
+	}
+	return t, nil
+}
+
+// Find finds a resource by its canonical URL, with or without a |version; nil
+// where there is none.
+func (t *Table) Find(resourceType, canonical string) (*fhir.Tree, error) {
+	found, ok := t.lines[resourceType+" "+canonical] // R4 has URLs with a version in them
+	if !ok {
+		url, version, _ := strings.Cut(canonical, "|")
+		if found, ok = t.lines[resourceType+" "+url]; !ok || version != found.version {
+			return nil, nil
+		}
+	}
+	return fhir.Parse(definition.R4().Schema, found.json, fhir.DefaultLimits)
+}
+
+// URLs are the canonical URLs of all resources of a type, in their order.
+func (t *Table) URLs(resourceType string) []string {
+	var urls []string
+	for _, key := range t.order {
+		if of, url, _ := strings.Cut(key, " "); of == resourceType {
+			urls = append(urls, url)
+		}
+	}
+	return urls
+}
