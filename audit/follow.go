@@ -23,7 +23,9 @@ type Follower struct {
 	// Share is how much of the time Run works while records come, from 0 to 1;
 	// 0 is 1. What is left is for requests.
 	Share float64
-	// Batch is how many events go to the Sink at once, about; 0 is 500.
+	// Batch is how many events go to the Sink at once, about; 0 is 500. While
+	// records come, and Share is less than 1, it is a tenth of that, so that no
+	// request has to wait for long.
 	Batch int
 	// Logger is nil for slog.Default.
 	Logger *slog.Logger
@@ -52,11 +54,11 @@ const (
 // Run hands on records until ctx ends. What the Sink refuses is tried again,
 // and kept in the log meanwhile.
 func (f *Follower) Run(ctx context.Context) {
-	wait := firstWait
+	wait, limit := firstWait, f.batch()
 	for ctx.Err() == nil {
 		last, more := f.Log.End()
 		begin := time.Now()
-		n, err := f.step(ctx)
+		n, err := f.step(ctx, limit)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -71,9 +73,10 @@ func (f *Follower) Run(ctx context.Context) {
 			case <-more:
 			}
 		default:
-			wait = firstWait
-			if now, _ := f.Log.End(); now != last {
+			wait, limit = firstWait, f.batch()
+			if now, _ := f.Log.End(); now != last && f.Share > 0 && f.Share < 1 {
 				f.rest(ctx, time.Since(begin))
+				limit = max(1, limit/10)
 			}
 		}
 	}
@@ -81,9 +84,14 @@ func (f *Follower) Run(ctx context.Context) {
 
 // rest leaves the others their share of the time.
 func (f *Follower) rest(ctx context.Context, worked time.Duration) {
-	if f.Share > 0 && f.Share < 1 {
-		f.sleep(ctx, time.Duration(float64(worked)*(1-f.Share)/f.Share))
+	f.sleep(ctx, time.Duration(float64(worked)*(1-f.Share)/f.Share))
+}
+
+func (f *Follower) batch() int {
+	if f.Batch == 0 {
+		return 500
 	}
+	return f.Batch
 }
 
 func (f *Follower) sleep(ctx context.Context, d time.Duration) {
@@ -108,7 +116,7 @@ func (f *Follower) CatchUp(ctx context.Context, to uint64) (left uint64, err err
 		if ctx.Err() != nil {
 			return to - at + 1, ctx.Err()
 		}
-		if _, err := f.step(ctx); err != nil {
+		if _, err := f.step(ctx, f.batch()); err != nil {
 			return to - at + 1, err
 		}
 	}
@@ -142,13 +150,13 @@ func (f *Follower) begin(ctx context.Context) error {
 }
 
 // step hands on one batch; n is how many records it had.
-func (f *Follower) step(ctx context.Context) (n int, err error) {
+func (f *Follower) step(ctx context.Context, limit int) (n int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.begin(ctx); err != nil {
 		return 0, err
 	}
-	events, next, err := f.collect()
+	events, next, err := f.collect(limit)
 	if err == nil && next == f.next {
 		return 0, nil
 	}
@@ -174,12 +182,8 @@ func (f *Follower) restart(from uint64) {
 	f.next, f.reader = from, f.Log.Reader(from)
 }
 
-// collect reads the records of a batch.
-func (f *Follower) collect() (events []Event, next uint64, err error) {
-	limit := f.Batch
-	if limit == 0 {
-		limit = 500
-	}
+// collect reads the records of a batch of about limit events.
+func (f *Follower) collect(limit int) (events []Event, next uint64, err error) {
 	next = f.next
 	for len(events) < limit {
 		records, err := f.reader.Next()

@@ -22,7 +22,7 @@ const maxGroup = 32 << 20
 const maxSpare = 1 << 20
 
 // usualPace is the default of Options.Pace.
-const usualPace = 2 * time.Millisecond
+const usualPace = 4 * time.Millisecond
 
 // encoders hold the memory that records are encoded in.
 var encoders = sync.Pool{New: func() any { return new(encoder) }}

@@ -27,7 +27,7 @@ type Options struct {
 	// second.
 	Checkpoint time.Duration
 	// Pace is how long after a write the next one waits, at most, for records
-	// that are on their way (see Expect), so that they share it; 0 is two
+	// that are on their way (see Expect), so that they share it; 0 is four
 	// milliseconds, and less than 0 is not at all.
 	Pace time.Duration
 	// Logger is nil for slog.Default.

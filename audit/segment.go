@@ -67,7 +67,10 @@ const (
 	mostReserve  = 4 << 20
 )
 
-var zeros [256 << 10]byte
+// zeros are written a page at a time: what is written in larger pieces the
+// Linux kernel keeps in larger pieces, and then takes twice the time to write a
+// few bytes of one.
+var zeros [4 << 10]byte
 
 // reserve writes zeros behind a block of n bytes that comes next where there is
 // no room for it, so that most blocks lie where the file has been written

@@ -76,7 +76,7 @@ func (r *remainder) torn(flaw error) bool {
 // reserved reports whether the file has nothing but zeros behind the last good
 // block.
 func (s *segmentReader) reserved() (bool, error) {
-	buf := make([]byte, 64<<10)
+	buf := make([]byte, len(zeros))
 	in := io.NewSectionReader(s.file, s.end, 1<<62-s.end)
 	for any := false; ; any = true {
 		n, err := in.Read(buf)

@@ -73,6 +73,8 @@ type crudUser struct {
 	body      []byte
 	path      []byte
 	request   []byte
+	// header goes with each request; it ends with its line.
+	header string
 }
 
 func stateOf(u *user, templates [][]template) *crudUser {
@@ -147,6 +149,9 @@ func (s *crudUser) prepare(method string) []byte {
 		body = s.body
 	}
 	s.request = appendRequest(s.request[:0], method, string(s.path), body)
+	if s.header != "" {
+		s.request = withHeader(s.request, s.header)
+	}
 	return s.request
 }
 

@@ -86,6 +86,9 @@ func inProcess(ctx context.Context, dir string, env ...string) (*instance, error
 	if slices.Contains(env, "TARN_AUTH="+server.AuthSMART) {
 		cfg.Auth = server.AuthSMART
 	}
+	if slices.Contains(env, "TARN_AUDIT_LOG="+server.AuditOff) {
+		cfg.Audit.Mode = server.AuditOff
+	}
 	cfg.Stdout, cfg.Stderr = io.Discard, io.Discard
 	begin := time.Now()
 	s, err := server.New(cfg)

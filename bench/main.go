@@ -213,6 +213,7 @@ var scenarios = []scenario{
 	{"chain", "chains, _has, includes, sorts by date, counts; a row for each", runChain},
 	{"everything", "$everything of random patients", runEverything},
 	{"crud", "create, read, update, delete of nine types, 16 and 64 clients", runCrud},
+	{"audit", "reads, searches and crud without authorization, with tokens, with the audit log", runAudit},
 	{"token", "access tokens by secret and by assertion, introspection, 16 clients", runToken},
 	{"export", "the whole store to NDJSON files", runExport},
 	{"start", "start of the process to the first answer; idle memory", runStart},

@@ -38,14 +38,18 @@ type trail struct {
 	entries []*entry
 	// recorded is set once the records are made.
 	recorded bool
+	// held keeps the response of an HTTP request back.
+	held held
 }
 
-// follow begins the trail of a request.
-func (h *handler) follow(r *request) {
+// follow begins the trail of a request, and holds its response.
+func (h *handler) follow(r *request, res *response) {
 	if h.Audit == nil {
 		return
 	}
-	r.trail = &trail{}
+	t := &trail{held: held{ResponseWriter: res.ResponseWriter, buf: getBuffer()}}
+	r.trail, res.ResponseWriter, res.seen = t, &t.held, &t.patients
+	h.expect(1)
 	if address := h.Audit.Address; address != nil {
 		r.trail.agent.Address = address(r.http)
 	} else if host, _, err := net.SplitHostPort(r.http.RemoteAddr); err == nil {
@@ -54,6 +58,13 @@ func (h *handler) follow(r *request) {
 		r.trail.agent.Address = r.http.RemoteAddr
 	}
 	r.http = r.http.WithContext(audit.WithAgent(r.http.Context(), &r.trail.agent))
+}
+
+// expect tells the log that n more requests are on their way to it.
+func (h *handler) expect(n int) {
+	if e, ok := h.Audit.Log.(audit.Expecter); ok {
+		e.Expect(n)
+	}
 }
 
 // touched notes the patients that a resource of a write speaks of.
@@ -70,9 +81,14 @@ func (h *handler) settle(r *request, res *response) error {
 		return nil
 	}
 	r.trail.recorded = true
-	w := res.ResponseWriter.(*held)
+	w := &r.trail.held
+	var records []audit.Record
 	if !r.unrecorded() {
-		if err := h.Audit.Log.Append(r.records(res.status, res.Header())...); err != nil {
+		records = r.records(res.status, res.Header())
+	}
+	h.expect(-1)
+	if len(records) > 0 {
+		if err := h.Audit.Log.Append(records...); err != nil {
 			h.logFailure(r, err)
 			if !w.discard() {
 				panic(http.ErrAbortHandler)

@@ -15,8 +15,6 @@ type held struct {
 // holdSize is how much is kept back at most, beside one piece that is larger.
 const holdSize = 64 << 10
 
-func hold(w http.ResponseWriter) *held { return &held{ResponseWriter: w, buf: getBuffer()} }
-
 // WriteHeader keeps the status.
 func (w *held) WriteHeader(status int) {
 	if w.status == 0 {
@@ -26,6 +24,9 @@ func (w *held) WriteHeader(status int) {
 
 // Write keeps a piece of the body, and sends those before where they are many.
 func (w *held) Write(b []byte) (int, error) {
+	if w.buf == nil {
+		return 0, http.ErrHandlerTimeout
+	}
 	w.WriteHeader(http.StatusOK)
 	if len(*w.buf) > 0 && len(*w.buf)+len(b) > holdSize {
 		if err := w.send(); err != nil {
@@ -50,13 +51,15 @@ func (w *held) send() error {
 func (w *held) release() error {
 	var err error
 	switch {
+	case w.buf == nil:
+		return nil // it was released
 	case len(*w.buf) > 0:
 		err = w.send()
 	case w.status != 0 && !w.begun:
 		w.ResponseWriter.WriteHeader(w.status)
 	}
 	putBuffer(w.buf)
-	w.buf = new([]byte)
+	w.buf = nil
 	return err
 }
 

@@ -116,11 +116,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Method == http.MethodHead {
 		r.method, res.head = http.MethodGet, true
 	}
-	if h.Audit != nil {
-		res.ResponseWriter = hold(w)
-		h.follow(r)
-		res.seen = &r.trail.patients
-	}
+	h.follow(r, res)
 	defer func() { h.finish(r, res, begin, recover()) }()
 	r.setCommonHeaders(w.Header())
 	h.allowOrigin(w.Header(), req)

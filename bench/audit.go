@@ -1,0 +1,288 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"slices"
+
+	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/smart"
+)
+
+// auditSides are the servers of the audit scenario: each adds one thing.
+var auditSides = []struct{ name, auth, log string }{
+	{"none", server.AuthNone, server.AuditOff},
+	{"token", server.AuthSMART, server.AuditOff},
+	{"audited", server.AuthSMART, server.AuditOn},
+}
+
+// auditRounds is how often the sides take turns.
+const auditRounds = 5
+
+// runAudit measures what authorization and the audit log cost: the same load
+// on three servers with the same data, in turns, the others paused meanwhile,
+// so that what they do behind their requests disturbs nobody. The limit is the
+// server that does neither.
+func runAudit(ctx context.Context, b *bench) (err error) {
+	if _, err := b.filled(ctx); err != nil {
+		return err
+	}
+	if err := b.stopMain(); err != nil {
+		return err
+	}
+	t := &trial{bench: b}
+	defer func() { err = errors.Join(err, t.end()) }()
+	for _, side := range auditSides {
+		if err := t.open(ctx, side.auth, side.log); err != nil {
+			return fmt.Errorf("the server %s: %w", side.name, err)
+		}
+	}
+	loads, err := t.loads()
+	if err != nil {
+		return err
+	}
+	for _, load := range loads {
+		if err := t.run(ctx, &load); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A trial is the servers that are compared.
+type trial struct {
+	*bench
+	servers []*instance
+	// tokens are the Authorization headers of each, with the line's end.
+	tokens []string
+	dirs   []string
+}
+
+// open starts a server on a copy of the main one's data, and pauses it.
+func (t *trial) open(ctx context.Context, auth, log string) error {
+	dir := t.newFolder()
+	t.dirs = append(t.dirs, dir)
+	if err := os.CopyFS(dir, os.DirFS(t.mainDir())); err != nil {
+		return err
+	}
+	in, err := t.launch(ctx, dir, "TARN_AUTH="+auth, "TARN_AUDIT_LOG="+log)
+	if err != nil {
+		return err
+	}
+	t.servers = append(t.servers, in)
+	header := ""
+	if auth != server.AuthNone {
+		token, err := serviceToken(ctx, in)
+		if err != nil {
+			return err
+		}
+		header = "Authorization: Bearer " + token + "\r\n"
+	}
+	t.tokens = append(t.tokens, header)
+	return pause(in.pid)
+}
+
+func (t *trial) end() error {
+	var errs []error
+	for _, in := range t.servers {
+		errs = append(errs, resume(in.pid), in.stop())
+	}
+	for _, dir := range t.dirs {
+		errs = append(errs, os.RemoveAll(dir))
+	}
+	return errors.Join(errs...)
+}
+
+// serviceToken is a token that may do everything with resources.
+func serviceToken(ctx context.Context, in *instance) (string, error) {
+	admin, err := server.OpenAdmin(ctx, in.dir)
+	if err != nil {
+		return "", err
+	}
+	defer admin.Close()
+	const scope = "system/*.cruds"
+	added, err := admin.AddClient(ctx, smart.Client{
+		ID: secretClient, Type: smart.Symmetric, Scopes: scope, Grants: []string{"client_credentials"}, DataStores: []string{server.DefaultStore},
+	})
+	if err != nil {
+		return "", err
+	}
+	s := &tokenServer{instance: in, secret: added.Secret}
+	conn, err := dial(in.addr)
+	if err != nil {
+		return "", err
+	}
+	defer conn.close()
+	values := s.asked()
+	values.Set("grant_type", "client_credentials")
+	values.Set("scope", scope)
+	return requestToken(conn, s, values)
+}
+
+func requestToken(conn *client, s *tokenServer, values url.Values) (string, error) {
+	status, body, err := conn.send(s.form(tokenPath, values))
+	var answer struct {
+		Access string `json:"access_token"`
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &answer)
+	}
+	if err == nil && status != 200 {
+		err = fmt.Errorf("status %d", status)
+	}
+	if err != nil {
+		return "", fmt.Errorf("no token: %w: %.300s", err, body)
+	}
+	return answer.Access, nil
+}
+
+// A trialLoad is what the servers are asked.
+type trialLoad struct {
+	name    string
+	clients int
+	// step makes one request with a header.
+	step func(side int) func(u *user) (answer, error)
+}
+
+func (t *trial) loads() ([]trialLoad, error) {
+	reads := t.authorized(readRequests(t.sample))
+	var searches [][]byte
+	for _, q := range mix {
+		searches = append(searches, q.requests(t.sample, page, valuesEach/10)...)
+	}
+	searchesOf := t.authorized(searches)
+	templates, err := newTemplates()
+	if err != nil {
+		return nil, err
+	}
+	pick := func(requests [][][]byte) func(int) func(*user) (answer, error) {
+		return func(side int) func(*user) (answer, error) {
+			return func(u *user) (answer, error) {
+				status, body, err := u.send(requests[side][u.rng.IntN(len(requests[side]))])
+				return expect(0, 1, 200, status, body), err
+			}
+		}
+	}
+	crud := func(side int) func(*user) (answer, error) {
+		return func(u *user) (answer, error) {
+			state := stateOf(u, templates)
+			state.header = t.tokens[side]
+			a, err := state.step(u, base)
+			a.part = 0
+			return a, err
+		}
+	}
+	return []trialLoad{
+		{"read", t.opt.clientsOr(64)[0], pick(reads)},
+		{"search", t.opt.clientsOr(32)[0], pick(searchesOf)},
+		{"crud", t.opt.clientsOr(64)[0], crud},
+	}, nil
+}
+
+// authorized are requests as each of the servers wants them.
+func (t *trial) authorized(requests [][]byte) [][][]byte {
+	all := make([][][]byte, len(t.tokens))
+	for side, header := range t.tokens {
+		for _, r := range requests {
+			all[side] = append(all[side], withHeader(r, header))
+		}
+	}
+	return all
+}
+
+// withHeader is a request with one more header, which ends with its line.
+func withHeader(request []byte, header string) []byte {
+	line, rest, _ := bytes.Cut(request, []byte("\r\n"))
+	return slices.Concat(line, []byte("\r\n"), []byte(header), rest)
+}
+
+// run measures one load and prints a row for each server.
+func (t *trial) run(ctx context.Context, load *trialLoad) error {
+	rounds := make([][]result, len(t.servers))
+	for range auditRounds {
+		for side := range t.servers {
+			r, err := t.turn(ctx, load, side)
+			if err != nil {
+				return err
+			}
+			rounds[side] = append(rounds[side], r)
+		}
+	}
+	for side := range t.servers {
+		r := middle(rounds[side])
+		r.Scenario = "audit/" + load.name + "-" + auditSides[side].name
+		r.limit(median(rounds[0], func(r *result) float64 { return r.Throughput }), "the same load without authorization and audit")
+		r.Note = "CPU to that without: " + ratios(rounds[side], rounds[0], func(r *result) float64 { return r.CPU }) +
+			", throughput " + ratios(rounds[side], rounds[0], func(r *result) float64 { return r.Throughput })
+		if side == 2 {
+			r.Note += "; to that with tokens alone: CPU " + ratios(rounds[2], rounds[1], func(r *result) float64 { return r.CPU }) +
+				", throughput " + ratios(rounds[2], rounds[1], func(r *result) float64 { return r.Throughput })
+		}
+		if err := t.report.print(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// turn lets one server work for a while.
+func (t *trial) turn(ctx context.Context, load *trialLoad, side int) (r result, err error) {
+	in := t.servers[side]
+	if err := resume(in.pid); err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, pause(in.pid)) }()
+	name := "audit/" + load.name + "-" + auditSides[side].name
+	r, _, err = t.measure(ctx, name, "requests/s", in, work{clients: load.clients, length: t.seconds(1. / auditRounds), step: load.step(side)})
+	return r, err
+}
+
+// middle is a row of the medians of several.
+func middle(rows []result) result {
+	r := rows[0]
+	for _, f := range []func(*result) *float64{
+		func(r *result) *float64 { return &r.Throughput }, func(r *result) *float64 { return &r.P50 },
+		func(r *result) *float64 { return &r.P95 }, func(r *result) *float64 { return &r.P99 },
+		func(r *result) *float64 { return &r.CPU }, func(r *result) *float64 { return &r.Allocs },
+		func(r *result) *float64 { return &r.AllocBytes }, func(r *result) *float64 { return &r.Written },
+		func(r *result) *float64 { return &r.RSS }, func(r *result) *float64 { return &r.Generator },
+	} {
+		*f(&r) = median(rows, func(r *result) float64 { return *f(r) })
+	}
+	for _, row := range rows[1:] {
+		r.Failed += row.Failed
+		r.Failure = cmp.Or(r.Failure, row.Failure)
+	}
+	return r
+}
+
+func median(rows []result, of func(*result) float64) float64 {
+	var all []float64
+	for i := range rows {
+		all = append(all, of(&rows[i]))
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+// ratios are those of the rounds of one server to those of another: the
+// middle one, the least and the greatest.
+func ratios(of, to []result, figure func(*result) float64) string {
+	var all []float64
+	for i := range of {
+		if base := figure(&to[i]); base > 0 {
+			all = append(all, figure(&of[i])/base)
+		}
+	}
+	if len(all) == 0 {
+		return "unknown"
+	}
+	slices.Sort(all)
+	return fmt.Sprintf("%.2f (%.2f … %.2f)", all[len(all)/2], all[0], all[len(all)-1])
+}
