@@ -52,7 +52,7 @@ var imports = map[string][]string{
 
 	"authz/consent": {"fhir", "definition", "search", "authz"},
 
-	"pebble":                   {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/keyrange", "pebble/internal/lists", "pebble/internal/pin", "pebble/internal/posting", "pebble/internal/recent"},
+	"pebble":                   {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/keyrange", "pebble/internal/lists", "pebble/internal/pin", "pebble/internal/posting", "pebble/internal/rank", "pebble/internal/recent"},
 	"pebble/record":            {"kv", "pebble/internal/engine"},
 	"pebble/internal/codec":    {"pebble/internal/posting"},
 	"pebble/internal/column":   {"pebble/internal/posting"},
@@ -61,6 +61,7 @@ var imports = map[string][]string{
 	"pebble/internal/lists":    {"pebble/internal/posting", "search"},
 	"pebble/internal/pin":      {"pebble/internal/posting", "store"},
 	"pebble/internal/posting":  {"search"},
+	"pebble/internal/rank":     {"fhir", "pebble/internal/posting", "search"},
 	"pebble/internal/recent":   {"fhir", "pebble/internal/posting", "search", "store"},
 
 	"identity":  {"fhir"},
