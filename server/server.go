@@ -17,6 +17,7 @@ import (
 
 	"github.com/tarnhealth/tarn/rest"
 	"github.com/tarnhealth/tarn/server/timelimit"
+	"github.com/tarnhealth/tarn/server/wire"
 )
 
 // DefaultStore is the id of the data store that exists from the first start.
@@ -146,15 +147,27 @@ func (s *Server) listen() (net.Listener, error) {
 	return listener, nil
 }
 
-func (s *Server) webServer(requests context.Context) *http.Server {
-	return &http.Server{
+// webServer answers plain requests itself, and leaves others to net/http.
+func (s *Server) webServer(requests context.Context) *wire.Server {
+	errorLog := slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)
+	other := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ConnContext:       timelimit.WithConnection,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ErrorLog:          errorLog,
+	}
+	return &wire.Server{
+		Handler:           s,
+		Other:             other,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		Context:           requests,
+		ConnContext:       timelimit.WithConnection,
+		ErrorLog:          errorLog,
 	}
 }
 
@@ -219,14 +232,14 @@ func (s *Server) api(f *folder, guard *guard, recorded *rest.Audit) http.Handler
 
 // drain takes no more requests, lets the running ones finish in their time and
 // then cuts them off.
-func (s *Server) drain(web *http.Server, cutOff context.CancelFunc) {
+func (s *Server) drain(web *wire.Server, cutOff context.CancelFunc) {
 	s.stopping.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
 	defer cancel()
 	if err := web.Shutdown(ctx); err != nil {
 		s.log.Warn("requests were cut off", "after", s.cfg.ShutdownTimeout)
 		cutOff()
-		web.Close()
+		_ = web.Close() // what is open is cut off
 	}
 	ended := make(chan struct{})
 	go func() { s.running.Wait(); close(ended) }()
