@@ -1,13 +1,17 @@
-// Package bearer owns the way from a request's credential to what it may do:
-// it reads the access token (RFC 6750, RFC 9449), has it verified, and has
-// authz decide. New makes an Authorizer, whose methods Authorize, Keep and
-// Restore are the options of the same names of package rest.
+// Package bearer owns the way from a request's credentials to what it may do:
+// it reads the access token (RFC 6750, RFC 9449) or the signature of AWS, and
+// the API key where the data store wants one, has them verified, notes the
+// caller for the audit log, and has authz decide. New makes an Authorizer, whose
+// methods Authorize, Keep and Restore are the options of the same names of
+// package rest.
 //
-// It leaves to others: whether a token is good (token.Verifier), what its
-// bearer may do (authz), and enforcing that (datastore).
+// It leaves to others: whether a token is good (token.Verifier), a signature
+// (sigv4), an API key (apikey), what their bearer may do (authz), and enforcing
+// that (datastore).
 package bearer
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -16,10 +20,13 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tarnhealth/tarn/apikey"
+	"github.com/tarnhealth/tarn/audit"
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/recall"
+	"github.com/tarnhealth/tarn/sigv4"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -35,6 +42,15 @@ type Config struct {
 	// Proofs checks proofs of possession; nil where tokens that are bound to a
 	// key are refused.
 	Proofs *token.Proofs
+	// Signatures checks signed requests; nil where none are taken. Which data
+	// stores take them, their identity providers say.
+	Signatures *Signatures
+	// APIKeys checks and counts the API keys of requests by a client at a data
+	// store; see apikey.Keys.Check. nil where no data store wants any.
+	// APIKeysAlways wants one at every data store, and not only where the
+	// identity provider says so.
+	APIKeys       func(ctx context.Context, values []string, client, store string) (apikey.Key, error)
+	APIKeysAlways bool
 	// Remember is how many decisions are remembered, at least; 0 is 10,000.
 	Remember int
 }
@@ -57,21 +73,56 @@ func New(cfg Config) (*Authorizer, error) {
 	return &Authorizer{cfg: cfg, decisions: recall.New[basis, authz.Access](cfg.Remember)}, nil
 }
 
-// Authorize decides what the bearer of a request's access token may do. The
-// error is a *fhir.Error: KindUnauthenticated where there is no token or it is
-// not good, KindForbidden where it does not fit the data store, both with
-// their challenges; KindInvalid for a request that is malformed,
-// KindUnavailable where nobody can tell.
+// Authorize decides what the bearer of a request's credentials may do. The error
+// is a *fhir.Error: KindUnauthenticated where there are none or they are not
+// good, KindForbidden where they do not fit the data store, both with their
+// challenges; KindThrottled where an API key is used up; KindInvalid for a
+// request that is malformed, KindUnavailable where nobody can tell.
+//
+// Call it once for a request: proofs and signatures of changes are good once,
+// and API keys are counted.
 func (a *Authorizer) Authorize(r *http.Request, ds *datastore.Store) (authz.Access, error) {
-	c, err := readCredential(r)
+	claims, err := a.authenticate(r, ds)
 	if err != nil {
-		return authz.Access{}, a.refuse(c, err)
+		return authz.Access{}, err
+	}
+	audit.NoteAgent(r.Context(), audit.Agent{User: claims.Subject, FHIRUser: claims.FHIRUser, Client: claims.ClientID, Roles: claims.Roles})
+	if a.cfg.APIKeysAlways || ds.Identity().NeedsAPIKey() {
+		if a.cfg.APIKeys == nil {
+			return authz.Access{}, fhir.Errorf(fhir.KindForbidden, "this data store wants API keys, and this server has none")
+		}
+		if _, err := a.cfg.APIKeys(r.Context(), r.Header["X-Api-Key"], claims.ClientID, ds.Record().ID); err != nil {
+			return authz.Access{}, err
+		}
+	}
+	policy := a.cfg.Policy(ds)
+	purpose, err := purposeOf(r, claims, policy)
+	if err != nil {
+		return authz.Access{}, err
+	}
+	if purpose != "" {
+		audit.NoteAgent(r.Context(), audit.Agent{User: claims.Subject, FHIRUser: claims.FHIRUser, Client: claims.ClientID, Roles: claims.Roles, Purpose: purpose})
+	}
+	return a.access(ds, claims, policy, purpose)
+}
+
+// authenticate finds out who sends a request.
+func (a *Authorizer) authenticate(r *http.Request, ds *datastore.Store) (*token.Claims, error) {
+	if sigv4.Signed(r) {
+		return a.signed(r, ds)
+	}
+	c, err := readCredential(r)
+	if err == nil && !ds.Identity().Tokens() {
+		err = errMissing
+	}
+	if err != nil {
+		return nil, a.refuse(ds, c, err)
 	}
 	claims, err := a.verify(r, ds, c)
 	if err != nil {
-		return authz.Access{}, a.refuse(c, err)
+		return nil, a.refuse(ds, c, err)
 	}
-	return a.access(ds, claims)
+	return claims, nil
 }
 
 // A credential is what the Authorization header holds.
@@ -168,12 +219,14 @@ func hasCertificate(r *http.Request, thumbprint string) bool {
 
 // access is the decision for the claims of a token, remembered as long as
 // nothing that it depends on changes.
-func (a *Authorizer) access(ds *datastore.Store, claims *token.Claims) (authz.Access, error) {
-	on := basis{claims: claims, store: ds, policy: a.cfg.Policy(ds), registry: ds.Registry()}
+func (a *Authorizer) access(ds *datastore.Store, claims *token.Claims, policy *authz.Policy, purpose string) (authz.Access, error) {
+	on := basis{claims: claims, store: ds, policy: policy, purpose: purpose, registry: ds.Registry(), identity: ds.Identity()}
 	if known, ok := a.decisions.Get(on); ok {
 		return known, nil
 	}
-	access, err := decide(ds, CallerOf(ds, claims), on.policy)
+	caller := CallerOf(ds, claims)
+	caller.Purpose = purpose
+	access, err := decide(ds, caller, on.policy)
 	if err == nil {
 		a.decisions.Put(on, access)
 	}
@@ -183,8 +236,10 @@ func (a *Authorizer) access(ds *datastore.Store, claims *token.Claims) (authz.Ac
 // CallerOf is the caller that the claims of a token speak of, at a data store.
 // Scopes that are not understood count for nothing.
 func CallerOf(ds *datastore.Store, claims *token.Claims) authz.Caller {
-	scopes, _ := authz.ParseScopes(claims.Scope, ds.Registry())
+	scopes, _ := authz.ParseScopes(ds.Identity().Scopes(claims.Scope), ds.Registry())
+	clearance, labels := clearanceOf(claims)
 	return authz.Caller{
+		Clearance: clearance, Labels: labels,
 		Issuer: claims.Issuer, Subject: claims.Subject, Client: claims.ClientID, Tenant: claims.Tenant,
 		Scopes: scopes, Patient: strings.TrimPrefix(claims.Patient, "Patient/"), FHIRUser: claims.FHIRUser,
 		Patients: claims.Patients, Roles: claims.Roles,

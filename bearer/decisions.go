@@ -15,7 +15,9 @@ type basis struct {
 	claims   *token.Claims
 	store    *datastore.Store
 	policy   *authz.Policy
+	purpose  string
 	registry *search.Registry
+	identity *datastore.IdentityProvider
 }
 
 // decisions remembers what was decided.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/token"
 )
@@ -12,12 +13,12 @@ import (
 // refuse turns a refusal into the error of the FHIR API, with the challenge
 // that says how to do better.
 // https://www.rfc-editor.org/rfc/rfc6750#section-3 https://www.rfc-editor.org/rfc/rfc9449#section-7.1
-func (a *Authorizer) refuse(c credential, err error) error {
+func (a *Authorizer) refuse(ds *datastore.Store, c credential, err error) error {
 	var malformed *fhir.Error
 	var refused *token.Error
 	switch {
 	case errors.Is(err, errMissing):
-		return a.challenge(fhir.Errorf(fhir.KindUnauthenticated, "this request needs an access token: Authorization: Bearer …"), "", "")
+		return a.challenge(fhir.Errorf(fhir.KindUnauthenticated, "%s", wanted(ds)), ds, "", "")
 	case errors.As(err, &malformed):
 		return err
 	case !errors.As(err, &refused) || refused.Code == token.ServerError:
@@ -29,12 +30,29 @@ func (a *Authorizer) refuse(c credential, err error) error {
 	if refused.Code == token.UseNonce {
 		e = e.With("DPoP-Nonce", a.cfg.Proofs.Nonce())
 	}
-	return a.challenge(e, c.scheme, refused.Code)
+	return a.challenge(e, ds, c.scheme, refused.Code)
+}
+
+// wanted says what a request without credentials lacks.
+func wanted(ds *datastore.Store) string {
+	switch p := ds.Identity(); {
+	case !p.Tokens():
+		return "this request must be signed with an access key (AWS Signature Version 4)"
+	case p.TakesSigned():
+		return "this request needs an access token (Authorization: Bearer …), or must be signed with an access key (AWS Signature Version 4)"
+	}
+	return "this request needs an access token: Authorization: Bearer …"
 }
 
 // challenge adds a challenge for each scheme that is offered. The code is told
 // in the one that the caller used.
-func (a *Authorizer) challenge(e *fhir.Error, used, code string) error {
+func (a *Authorizer) challenge(e *fhir.Error, ds *datastore.Store, used, code string) error {
+	if a.cfg.Signatures != nil && ds.Identity().TakesSigned() {
+		e = e.With("WWW-Authenticate", schemeAWS)
+	}
+	if !ds.Identity().Tokens() {
+		return e
+	}
 	told := func(scheme string) string {
 		if used != scheme || code == "" {
 			return ""

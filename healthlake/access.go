@@ -51,6 +51,9 @@ func CheckRoles(roles map[string][]string) error {
 			for name := range operations {
 				known = known || covers(pattern, name)
 			}
+			for name := range dataActions {
+				known = known || covers(pattern, name)
+			}
 			if !known {
 				return fmt.Errorf("the role %s names %q, which is no operation", role, pattern)
 			}

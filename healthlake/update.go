@@ -31,7 +31,7 @@ func (c *call) update() (any, error) {
 			r.Name = name
 		}
 		if identity != nil {
-			r.Identity = identity
+			r.Identity = identity.Keep(r.Identity)
 			r.Control.Metadata, r.Control.FunctionARN, r.Control.Function = with.Metadata, with.FunctionARN, with.Function
 		}
 		return nil

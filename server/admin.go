@@ -74,7 +74,7 @@ type adminRequest struct {
 }
 
 // adminRoutes are all requests there are.
-var adminRoutes = slices.Concat(storeRoutes, userRoutes, clientRoutes, keyRoutes, accessKeyRoutes)
+var adminRoutes = slices.Concat(storeRoutes, userRoutes, clientRoutes, keyRoutes, accessKeyRoutes, apiKeyRoutes)
 
 func adminHandler(f *folder, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()

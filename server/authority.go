@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tarnhealth/tarn/apikey"
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/bearer"
 	"github.com/tarnhealth/tarn/crypt"
@@ -18,6 +19,7 @@ import (
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/rest"
+	"github.com/tarnhealth/tarn/server/issuers"
 	"github.com/tarnhealth/tarn/smart"
 	"github.com/tarnhealth/tarn/token"
 )
@@ -34,11 +36,11 @@ type authority struct {
 	proofs *token.Proofs
 	login  *login.Service
 	smart  *smart.Service
-	// bearers turns tokens into access, by policies and verifiers, of which
-	// externals are those of external authorization servers.
-	bearers   *bearer.Authorizer
-	policies  policies
-	externals externals
+	// bearers turns credentials into access, by policies, and by issuers, which
+	// know who verifies the tokens of a data store.
+	bearers  *bearer.Authorizer
+	policies policies
+	issuers  issuers.Set
 }
 
 // lazyAuthority opens the authority of a folder when it is first asked for: a
@@ -83,7 +85,6 @@ func (a *authority) openTokens(ctx context.Context, db kv.DB) (err error) {
 
 func (a *authority) openSMART(f *folder, db kv.DB, log *slog.Logger) (err error) {
 	sets := token.NewKeySets(token.KeySetsConfig{AllowLoopback: a.cfg.local()})
-	a.externals.sets = sets
 	a.smart, err = smart.New(smart.Config{
 		DB: db, BaseURL: a.cfg.BaseURL, Keys: a.keys, Proofs: a.proofs, KeySets: sets,
 		Assertions: token.NewAssertions(token.AssertionsConfig{DB: db, KeySets: sets}),
@@ -93,16 +94,26 @@ func (a *authority) openSMART(f *folder, db kv.DB, log *slog.Logger) (err error)
 	if err != nil {
 		return err
 	}
-	a.bearers, err = bearer.New(bearer.Config{Verifier: a.verifier, Policy: a.policies.of, Proofs: a.proofs})
+	a.issuers.Own, a.issuers.OwnIssuer, a.issuers.KeySets, a.issuers.Lambda = a.smart, a.smart.Issuer(), sets, a.cfg.Lambda.endpoint()
+	signatures, err := f.signatures(a)
+	if err != nil {
+		return err
+	}
+	a.bearers, err = bearer.New(bearer.Config{
+		Verifier: func(ds *datastore.Store) token.Verifier { return a.issuers.Of(ds.Identity()) },
+		Policy:   a.policies.of, Proofs: a.proofs, Signatures: signatures,
+		APIKeys: f.apiKeys.Check, APIKeysAlways: a.cfg.APIKeysRequired,
+	})
 	return err
 }
 
 // pickerAccess is what a user may see on the pages that choose a patient: what
-// the scopes user/*.rs would show them.
+// the scope user/*.read would show them.
 func (a *authority) pickerAccess(_ context.Context, user *login.User, store *datastore.Store) (authz.Access, error) {
 	profile, _ := user.Profile(store.Record().ID)
 	return authz.Decide(store.Registry(), bearer.CallerOf(store, &token.Claims{
-		Subject: user.ID, Scope: "user/*.rs", FHIRUser: profile.FHIRUser, Patients: profile.Patients, Roles: user.Roles,
+		Subject: user.ID, Scope: "user/*.read", FHIRUser: profile.FHIRUser, Patients: profile.Patients, Roles: user.Roles,
+		Tenant: store.Identity().TenantID(),
 	}), *a.policies.of(store))
 }
 
@@ -116,13 +127,13 @@ type policies struct {
 }
 
 type policyKey struct {
-	base       string
-	scopesOnly bool
+	base, tenant string
+	scopesOnly   bool
 }
 
 func (p *policies) of(store *datastore.Store) *authz.Policy {
 	identity := store.Identity()
-	key := policyKey{store.Base(), identity != nil && !identity.FineGrained}
+	key := policyKey{store.Base(), identity.TenantID(), identity != nil && !identity.FineGrained}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.known[key] == nil {
@@ -130,8 +141,9 @@ func (p *policies) of(store *datastore.Store) *authz.Policy {
 			p.known = map[policyKey]*authz.Policy{}
 		}
 		p.known[key] = &authz.Policy{
-			Base: key.base, ScopesOnly: key.scopesOnly,
+			Base: key.base, Tenant: key.tenant, ScopesOnly: key.scopesOnly,
 			Practitioners: p.cfg.Practitioners, Links: p.cfg.Links, Roles: p.cfg.Roles,
+			Consent: p.cfg.consentOf(store.Record().ID), Labels: p.cfg.Labels,
 		}
 	}
 	return p.known[key]
@@ -162,6 +174,25 @@ func (a *authority) allowsOrigin(ctx context.Context, origin string) bool {
 	}
 	known, err := a.smart.AllowsOrigin(ctx, origin)
 	return err == nil && known
+}
+
+// usageStored is how often the use of API keys is stored.
+const usageStored = 5 * time.Second
+
+// count stores the use of API keys now and then, until ctx ends.
+func count(ctx context.Context, keys *apikey.Keys, log *slog.Logger) {
+	tick := time.NewTicker(usageStored)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := keys.Flush(ctx); err != nil && ctx.Err() == nil {
+			log.Error("the use of API keys was not stored", "error", err)
+		}
+	}
 }
 
 // keysChecked is how often the age of the signing keys is looked at.

@@ -64,8 +64,15 @@ type Config struct {
 
 	// Audit is about the audit log.
 	Audit AuditConfig
+	// AccessConfig is about Consents and security labels.
+	AccessConfig
 	// Control is about the control API.
 	Control ControlConfig
+	// Lambda is where token-check functions are called that have an ARN.
+	Lambda LambdaConfig
+	// APIKeysRequired wants an API key with every request to a data store, and
+	// not only where the data store does.
+	APIKeysRequired bool
 
 	// Rates are how many requests each user and client may send.
 	Rates throttle.Rates
@@ -114,6 +121,7 @@ func Default() Config {
 		Rates:           throttle.Rates{Burst: 100},
 		Control:         ControlConfig{Region: "us-east-1", Account: "000000000000"},
 		Practitioners:   authz.Relations{GeneralPractitioner: true, CareTeam: true, Encounter: true},
+		AccessConfig:    AccessConfig{Consent: authz.ConsentPolicy{Exempt: []string{authz.RoleAdmin}}, Labels: authz.LabelPolicy{Unlabelled: "N"}},
 		MaxBody:         50 << 20,
 		MaxEntries:      100_000,
 		RequestTimeout:  2 * time.Minute,
@@ -178,7 +186,7 @@ var checks = []func(*Config) string{
 		}
 		return ""
 	},
-	checkRoles,
+	checkRoles, checkAccess,
 }
 
 // checkRoles reads the rules of roles against the definitions.

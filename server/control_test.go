@@ -131,7 +131,7 @@ func TestControlSettings(t *testing.T) {
 	if got := c.roles()["tagger"]; len(got) != 2 || got[1] != "TagResource" {
 		t.Errorf("roles %q", got)
 	}
-	if url, ok := c.function(arn); !ok || url != "https://example.org/?a=b" {
+	if url, ok := (&Config{Control: c}).function(arn); !ok || url != "https://example.org/?a=b" {
 		t.Errorf("function %q", url)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/tarnhealth/tarn/apikey"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/pebble"
@@ -31,6 +32,8 @@ type folder struct {
 	audit func() (*auditLog, error)
 	// recorder is what audit has opened, if anything.
 	recorder *auditLog
+	// apiKeys are the API keys, counted by this process.
+	apiKeys *apikey.Keys
 	// untend ends the work on it beside the requests; nil where there is none.
 	untend func()
 	// temporary folders are removed when they are closed.
@@ -66,6 +69,7 @@ func (f *folder) open(ctx context.Context, baseURL string, cache int64) (err err
 	if f.storage, err = openStorage(f.dir, cache); err != nil {
 		return refusal(f.dir, err)
 	}
+	f.apiKeys = apikey.NewKeys(f.storage.Records(), nil)
 	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, BaseURL: baseURL})
 	return refusal(f.dir, err)
 }
@@ -96,6 +100,9 @@ func (f *folder) Close() error {
 	}
 	if f.untend != nil {
 		f.untend()
+	}
+	if f.apiKeys != nil {
+		errs = append(errs, f.apiKeys.Flush(context.Background()))
 	}
 	f.recorder.closeFollowers()
 	switch {

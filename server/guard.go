@@ -10,6 +10,7 @@ import (
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/rest"
 	"github.com/tarnhealth/tarn/smart"
 )
@@ -40,7 +41,14 @@ func (s *Server) guard(f *folder) (*guard, error) {
 	}
 	g := &guard{
 		authority: a, authorize: a.authorize, origin: a.allowsOrigin, security: a.securities().of,
-		keep: a.keep, restore: a.bearers.Restore, tend: a.tend, pages: a.routes(f.catalog),
+		keep: a.keep, restore: a.bearers.Restore, pages: a.routes(f.catalog),
+	}
+	g.tend = func(ctx context.Context, log *slog.Logger) {
+		var counting sync.WaitGroup
+		defer counting.Wait()
+		counting.Go(func() { count(ctx, f.apiKeys, log) })
+		a.tend(ctx, log)
+		<-ctx.Done()
 	}
 	return g, nil
 }
@@ -87,12 +95,16 @@ func (a *authority) discovery(stores *datastore.Catalog) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, _ := discovered(r.URL.Path)
 		store, err := stores.Store(id)
-		if err != nil || store.Identity().Own() {
+		if err != nil || len(store.Identity().MetadataText()) == 0 && store.Identity().Tokens() {
 			a.smart.ServeDiscovery(w, r, id)
 			return
 		}
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", "*")
+		if !store.Identity().Tokens() {
+			outcome(w, fhir.Errorf(fhir.KindNotFound, "this data store takes signed requests and no tokens: it has no smart-configuration"))
+			return
+		}
 		h.Set("Content-Type", "application/json")
 		h.Set("Cache-Control", "public, max-age=300")
 		_, _ = w.Write(store.Identity().Metadata)
@@ -102,36 +114,50 @@ func (a *authority) discovery(stores *datastore.Catalog) http.HandlerFunc {
 // securities are what CapabilityStatements say of authorization, one for each
 // identity provider, as rest knows by the pointer whether it changed.
 type securities struct {
-	own *rest.Security
+	smart *smart.Service
 
 	mu    sync.Mutex
 	known map[*datastore.IdentityProvider]*rest.Security
 }
 
 func (a *authority) securities() *securities {
-	return &securities{
-		own: &rest.Security{
-			OAuthURIs:   a.smart.OAuthURIs(),
-			Description: "SMART App Launch 2.2 and 1.0, and SMART Backend Services. Metadata is at [base]/.well-known/smart-configuration.",
-		},
-		known: map[*datastore.IdentityProvider]*rest.Security{},
-	}
+	return &securities{smart: a.smart, known: map[*datastore.IdentityProvider]*rest.Security{}}
 }
 
 func (s *securities) of(store *datastore.Store) *rest.Security {
 	p := store.Identity()
-	if p.Own() {
-		return s.own
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known[p] == nil {
-		s.known[p] = &rest.Security{
-			OAuthURIs:   oauthURIs(p.Metadata),
-			Description: "SMART on FHIR, by another authorization server. Its metadata is at [base]/.well-known/smart-configuration.",
-		}
+		s.known[p] = s.describe(p)
 	}
 	return s.known[p]
+}
+
+func (s *securities) describe(p *datastore.IdentityProvider) *rest.Security {
+	const metadata = " Metadata is at [base]/.well-known/smart-configuration."
+	described := &rest.Security{}
+	var ways []string
+	switch {
+	case !p.Tokens():
+	case len(p.MetadataText()) > 0:
+		described.OAuthURIs = oauthURIs(p.Metadata)
+		ways = append(ways, "SMART on FHIR, by another authorization server."+metadata)
+	case p.Version1():
+		described.OAuthURIs = s.smart.OAuthURIs()
+		ways = append(ways, "SMART App Launch with scopes of version 1, and SMART Backend Services."+metadata)
+	default:
+		described.OAuthURIs = s.smart.OAuthURIs()
+		ways = append(ways, "SMART App Launch 2.2 and 1.0, and SMART Backend Services."+metadata)
+	}
+	if p.TakesSigned() {
+		ways = append(ways, "Requests signed with an access key: AWS Signature Version 4, service healthlake.")
+	}
+	if p.NeedsAPIKey() {
+		ways = append(ways, "An API key in the header X-Api-Key of every request.")
+	}
+	described.Description = strings.Join(ways, " ")
+	return described
 }
 
 // oauthURIs are the endpoints that a smart-configuration names.

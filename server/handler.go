@@ -74,7 +74,7 @@ func (s *Server) serveFHIR(w http.ResponseWriter, r *http.Request) {
 	timelimit.Limit(w, r, now, s.cfg.RequestTimeout)
 	ctx := timelimit.With(r.Context(), now.Add(s.cfg.RequestTimeout))
 	defer ctx.End()
-	(*handler).ServeHTTP(w, r.WithContext(ctx))
+	(*handler).ServeHTTP(w, r.WithContext(&visit{Context: ctx}))
 }
 
 // servePages answers what belongs to the authorization server, and reports

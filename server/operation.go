@@ -5,8 +5,10 @@ import (
 	"strings"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/bearer"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/rest"
+	"github.com/tarnhealth/tarn/server/timelimit"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -20,11 +22,38 @@ func named(r *http.Request, store *datastore.Store) *http.Request {
 }
 
 func (a *authority) authorize(r *http.Request, store *datastore.Store) (authz.Access, error) {
-	return a.bearers.Authorize(named(r, store), store)
+	access, err := a.bearers.Authorize(named(r, store), store)
+	if v, ok := r.Context().Value(visitKey{}).(*visit); ok && err == nil {
+		v.store, v.access = store, access
+	}
+	return access, err
 }
 
+// keep is for a request that was authorized: to do that again would take its
+// proof or signature for one that is used a second time.
 func (a *authority) keep(r *http.Request, store *datastore.Store) (string, []byte, error) {
+	if v, ok := r.Context().Value(visitKey{}).(*visit); ok && v.store == store {
+		return bearer.Kept(v.access)
+	}
 	return a.bearers.Keep(named(r, store), store)
+}
+
+// A visit is a request to a data store while it is served: its time limit, and
+// the access that it was given there.
+type visit struct {
+	*timelimit.Context
+	store  *datastore.Store
+	access authz.Access
+}
+
+type visitKey struct{}
+
+// Value finds the visit itself, and otherwise what the time limit finds.
+func (v *visit) Value(key any) any {
+	if key == (visitKey{}) {
+		return v
+	}
+	return v.Context.Value(key)
 }
 
 // operationName names a FHIR request in HealthLake's words. Operations that it

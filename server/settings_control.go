@@ -2,11 +2,14 @@ package server
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/tarnhealth/tarn/healthlake"
+	"github.com/tarnhealth/tarn/identity"
+	"github.com/tarnhealth/tarn/server/lambda"
 )
 
 // ControlConfig is what a server is told about its control API.
@@ -32,14 +35,30 @@ func (c *ControlConfig) roles() map[string][]string {
 	return roles
 }
 
-// function is the URL that stands for an ARN.
-func (c *ControlConfig) function(arn string) (string, bool) {
-	for _, text := range c.Functions {
+// A LambdaConfig is where functions of AWS Lambda are called: "" nowhere, "aws"
+// at AWS's own endpoints, or the URL of one that speaks the Invoke API.
+type LambdaConfig string
+
+// endpoint is the endpoint; nil for none.
+func (c LambdaConfig) endpoint() *lambda.Endpoint {
+	switch c {
+	case "":
+		return nil
+	case "aws":
+		return &lambda.Endpoint{}
+	}
+	return &lambda.Endpoint{URL: string(c)}
+}
+
+// function is what stands for an ARN: a URL of the configuration, or itself
+// where functions are called by their ARNs.
+func (c *Config) function(arn string) (string, bool) {
+	for _, text := range c.Control.Functions {
 		if name, url, _ := strings.Cut(text, "="); name == arn {
 			return url, true
 		}
 	}
-	return "", false
+	return arn, c.Lambda != "" && identity.IsFunctionARN(arn)
 }
 
 var (
@@ -73,6 +92,16 @@ func matchingAll(to *[]string, list []string, form *regexp.Regexp, want string) 
 	return nil
 }
 
+// lambdaEndpoint takes aws, or a URL that questions with tokens may go to.
+func lambdaEndpoint(to *LambdaConfig, s string) error {
+	u, err := url.Parse(s)
+	if s != "" && s != "aws" && (err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname()))) {
+		return fmt.Errorf("%q is not allowed; write aws, or a URL with https, or http on a loopback address", s)
+	}
+	*to = LambdaConfig(s)
+	return nil
+}
+
 // controlSettings are the settings of the control API.
 var controlSettings = []setting{
 	flat("control.region", "the region in the ARNs of data stores",
@@ -91,6 +120,12 @@ var controlSettings = []setting{
 			return healthlake.CheckRoles(c.Control.roles())
 		},
 		func(c *Config) []string { return c.Control.Roles }),
+	flat("lambda.endpoint", "where token-check functions are called by their ARNs: aws, or the URL of an endpoint that speaks Lambda's Invoke API; nowhere where empty",
+		func(c *Config, s string) error { return lambdaEndpoint(&c.Lambda, s) },
+		func(c *Config) string { return string(c.Lambda) }),
+	flat("api_keys.required", "every data store wants an API key (X-Api-Key) with each request; false leaves it to the data store",
+		func(c *Config, s string) error { return boolean(&c.APIKeysRequired, s) },
+		func(c *Config) string { return strconv.FormatBool(c.APIKeysRequired) }),
 	list("control.functions", "the URLs of token-check functions that the control API names by their ARNs: arn:aws:lambda:…=https://…",
 		func(c *Config, list []string) error {
 			return matchingAll(&c.Control.Functions, list, functionText, "arn:aws:lambda:…=https://…")

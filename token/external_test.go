@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -380,31 +380,60 @@ func TestFunction(t *testing.T) {
 	r.server.want(t, 3)
 }
 
-func TestFunctionByLambda(t *testing.T) {
+func TestFunctionInvoked(t *testing.T) {
 	r := newRemoteTest(t)
 	r.answer = r.payload()
+	failed, outage := "", error(nil)
 	v := r.function(t, func(cfg *token.FunctionConfig) {
-		cfg.URL, cfg.Lambda = r.server.URL, "arn:aws:lambda:us-east-1:123456789012:function:check"
-		cfg.Sign = func(r *http.Request, body []byte) error {
-			r.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 %d", len(body)))
-			return nil
+		cfg.URL = ""
+		cfg.Invoke = func(_ context.Context, question []byte) ([]byte, string, error) {
+			r.question = string(question)
+			answer, err := json.Marshal(r.answer)
+			return answer, failed, errors.Join(err, outage)
 		}
 	})
 	if _, err := v.Verify(ctx, "a.b.c", audience); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(r.question, "POST /2015-03-31/functions/arn:aws:lambda:us-east-1:123456789012:function:check/invocations {") {
+	if r.question != `{"datastoreEndpoint":"`+audience+`/","operationName":"","bearerToken":"a.b.c"}` {
 		t.Errorf("asked %s", r.question)
 	}
-	if r.header.Get("X-Amz-Invocation-Type") != "RequestResponse" || !strings.HasPrefix(r.header.Get("Authorization"), "AWS4-HMAC-SHA256") {
-		t.Errorf("header %v", r.header)
-	}
-	r.server.handle(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("X-Amz-Function-Error", "Unhandled")
-		_ = json.NewEncoder(w).Encode(r.payload())
-	})
+	failed = "Unhandled"
 	_, err := v.Verify(ctx, "a.b.c", audience)
 	wantError(t, "an exception", err, token.InvalidToken, "failed")
+	failed, outage = "", errors.New("no route")
+	_, err = v.Verify(ctx, "a.b.c", audience)
+	wantError(t, "an outage", err, token.Unavailable, "does not answer")
+}
+
+// TestIssuerOfTenants checks an issuer whose keys are those of many tenants.
+func TestIssuerOfTenants(t *testing.T) {
+	template := outside + "/{tenantid}/v2.0"
+	i := newIssuer(t, func(cfg *token.IssuerConfig) { cfg.Issuer, cfg.Tenants = template, []string{"t1", "t2"} })
+	of := func(pairs ...any) string {
+		return sign(ec384(), "ES384", "JWT", "k1", with(external(i.clock), pairs...))
+	}
+	v := token.Issuers{ByIssuer: map[string]token.Verifier{outside: i.verifier}, Templates: []*token.Issuer{i.verifier}}
+	for _, tenant := range []string{"t1", "t2"} {
+		c, err := v.Verify(ctx, of("iss", outside+"/"+tenant+"/v2.0", "tid", tenant), audience)
+		if err != nil || c.Tenant != tenant || c.Issuer != outside+"/"+tenant+"/v2.0" {
+			t.Errorf("%s: %+v, %v", tenant, c, err)
+		}
+	}
+	for name, raw := range map[string]string{
+		"another tenant":            of("iss", outside+"/t3/v2.0", "tid", "t3"),
+		"tid of another":            of("iss", outside+"/t1/v2.0", "tid", "t2"),
+		"no tid":                    of("iss", outside+"/t1/v2.0"),
+		"the template":              of("iss", template, "tid", "{tenantid}"),
+		"another issuer":            of("iss", "https://evil.example.org/t1/v2.0", "tid", "t1"),
+		"a tenant with a path":      of("iss", outside+"/t1/v2.0/t1/v2.0", "tid", "t1/v2.0/t1"),
+		"without a tenant":          of("iss", outside, "tid", "t1"),
+		"tid of the wrong type":     of("iss", outside+"/t1/v2.0", "tid", 1),
+		"a tenant, another's claim": of("iss", outside+"/t1/v2.0", "tid", "t3"),
+	} {
+		_, err := v.Verify(ctx, raw, audience)
+		wantError(t, name, err, token.InvalidToken, "")
+	}
 }
 
 func TestFunctionRefuses(t *testing.T) {

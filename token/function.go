@@ -6,20 +6,17 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 )
 
 // FunctionConfig for NewFunction.
 type FunctionConfig struct {
-	// URL takes the question as a POST. With Lambda it is the base URL of an
-	// endpoint of AWS Lambda instead, and Lambda the name or ARN of the
-	// function.
-	URL, Lambda string
-	// Sign adds what the endpoint authenticates this server by, such as a
-	// signature of AWS; nil for nothing. Body is what will be sent.
-	Sign func(r *http.Request, body []byte) error
+	// URL takes the question as a POST.
+	URL string
+	// Invoke, where not nil, asks the function in place of URL. failed is what
+	// kind of failure the function itself had, "" for none.
+	Invoke func(ctx context.Context, question []byte) (answer []byte, failed string, err error)
 	// Names says where the answer has its claims.
 	Names ClaimNames
 	// Cache is how long an answer is remembered for the same token, data store
@@ -39,22 +36,21 @@ type FunctionConfig struct {
 // (the claims) and iamRoleARN, which is kept in Claims.Extra.
 type Function struct {
 	cfg    FunctionConfig
-	url    string
 	remote remote
 }
 
 // NewFunction makes a verifier; an error tells what is wrong with the
 // configuration.
 func NewFunction(cfg FunctionConfig) (*Function, error) {
-	if err := checkOperatorURL(cfg.URL); err != nil {
-		return nil, err
-	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = time.Second
 	}
-	f := &Function{cfg: cfg, url: cfg.URL, remote: newRemote(cfg.Client, cfg.Timeout, cfg.Cache, cfg.Now)}
-	if cfg.Lambda != "" {
-		f.url = strings.TrimSuffix(cfg.URL, "/") + "/2015-03-31/functions/" + url.PathEscape(cfg.Lambda) + "/invocations"
+	f := &Function{cfg: cfg, remote: newRemote(cfg.Client, cfg.Timeout, cfg.Cache, cfg.Now)}
+	if cfg.Invoke == nil {
+		if err := checkOperatorURL(cfg.URL); err != nil {
+			return nil, err
+		}
+		f.cfg.Invoke = f.post
 	}
 	return f, nil
 }
@@ -98,29 +94,27 @@ func (f *Function) call(ctx context.Context, q question) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, f.url, bytes.NewReader(body))
+	answer, failed, err := f.cfg.Invoke(ctx, body)
 	if err != nil {
-		return nil, err
+		return nil, errNoAnswer.because(err)
+	}
+	if failed != "" {
+		// An exception of the function means denial.
+		return nil, errorf(InvalidToken, "the function that checks tokens failed").because(errors.New(failed))
+	}
+	return f.read(answer)
+}
+
+// post asks a function by plain HTTP.
+func (f *Function) post(ctx context.Context, question []byte) (answer []byte, failed string, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, f.cfg.URL, bytes.NewReader(question))
+	if err != nil {
+		return nil, "", err
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", "application/json")
-	if f.cfg.Lambda != "" {
-		r.Header.Set("X-Amz-Invocation-Type", "RequestResponse")
-	}
-	if f.cfg.Sign != nil {
-		if err := f.cfg.Sign(r, body); err != nil {
-			return nil, errorf(ServerError, "the question about the token could not be signed").because(err)
-		}
-	}
-	answer, header, err := f.remote.send(r)
-	if err != nil {
-		return nil, err
-	}
-	if failure := header.Get("X-Amz-Function-Error"); failure != "" {
-		// An exception of the function means denial.
-		return nil, errorf(InvalidToken, "the function that checks tokens failed").because(errors.New(failure))
-	}
-	return f.read(answer)
+	answer, header, err := exchange(f.remote.client, r)
+	return answer, header.Get("X-Amz-Function-Error"), err
 }
 
 // functionClaims are those that an answer must have, beside isAuthorized.

@@ -19,8 +19,12 @@ import (
 
 // IssuerConfig for NewIssuer.
 type IssuerConfig struct {
-	// Issuer is the claim iss that tokens must have.
-	Issuer string
+	// Issuer is the claim iss that tokens must have. Where an authorization
+	// server serves many tenants, it has TenantHole in the place of the claim
+	// tid, whose value is then one of Tenants, and Claims.Tenant unless Names
+	// says otherwise.
+	Issuer  string
+	Tenants []string
 	// JWKSURI is where its keys are; "" finds it by OpenID Connect discovery
 	// at the issuer's URL.
 	JWKSURI string
@@ -86,6 +90,46 @@ func NewIssuer(cfg IssuerConfig) (*Issuer, error) {
 	return &Issuer{cfg: cfg, verified: recall.New[[sha256.Size]byte, issuerToken](verifiedTokens)}, nil
 }
 
+// TenantHole stands for a tenant's id in the issuer of an authorization server
+// that serves many, as its own metadata has it.
+// https://learn.microsoft.com/entra/identity-platform/access-tokens#multitenant-applications
+const TenantHole = "{tenantid}"
+
+// tenantClaim is the claim that says what is in the hole.
+const tenantClaim = "tid"
+
+// Issues reports whether the claim iss of a token is of this issuer.
+func (i *Issuer) Issues(iss string) bool {
+	if !strings.Contains(i.cfg.Issuer, TenantHole) {
+		return iss == i.cfg.Issuer
+	}
+	return slices.ContainsFunc(i.cfg.Tenants, func(tenant string) bool { return iss == i.of(tenant) })
+}
+
+// of is the claim iss of the tokens of a tenant.
+func (i *Issuer) of(tenant string) string {
+	return strings.Replace(i.cfg.Issuer, TenantHole, tenant, 1)
+}
+
+// checkIssuer wants the claim iss to be the issuer's, and of the tenant that tid
+// names: the keys are those of all tenants.
+func (i *Issuer) checkIssuer(c *Claims) error {
+	if !i.Issues(c.Issuer) {
+		return errorf(InvalidToken, "the token is of another issuer")
+	}
+	if !strings.Contains(i.cfg.Issuer, TenantHole) {
+		return nil
+	}
+	tenant, _ := c.Extra[tenantClaim].(string)
+	if i.of(tenant) != c.Issuer {
+		return errorf(InvalidToken, "the claim %s of the token does not go with its issuer", tenantClaim)
+	}
+	if i.cfg.Names.Tenant == "" {
+		c.Tenant = tenant
+	}
+	return nil
+}
+
 // Verify implements Verifier.
 func (i *Issuer) Verify(ctx context.Context, raw, audience string) (*Claims, error) {
 	v, err := i.verify(ctx, raw)
@@ -130,8 +174,8 @@ func (i *Issuer) verify(ctx context.Context, raw string) (v issuerToken, err err
 	if err != nil {
 		return v, err
 	}
-	if c.Issuer != i.cfg.Issuer {
-		return v, errorf(InvalidToken, "the token is of another issuer")
+	if err := i.checkIssuer(c); err != nil {
+		return v, err
 	}
 	v = issuerToken{t.Headers[0], key.Key, c}
 	i.verified.Put(cached, v)
@@ -160,6 +204,7 @@ func (i *Issuer) key(ctx context.Context, header jose.Header) (*jose.JSONWebKey,
 }
 
 func discoveryURL(issuer string) string {
+	issuer = strings.Replace(issuer, TenantHole, "common", 1)
 	return strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
 }
 
@@ -206,8 +251,10 @@ var _ Verifier = (*Issuer)(nil)
 
 // Issuers verifies a token by the issuer that it names.
 type Issuers struct {
-	// ByIssuer has the verifiers by the claim iss.
-	ByIssuer map[string]Verifier
+	// ByIssuer has the verifiers by the claim iss, Templates those of issuers
+	// with TenantHole.
+	ByIssuer  map[string]Verifier
+	Templates []*Issuer
 	// Otherwise is for a token that is no JWT, or of an issuer that is not in
 	// ByIssuer: introspection, or a function. It may be nil.
 	Otherwise Verifier
@@ -215,8 +262,14 @@ type Issuers struct {
 
 // Verify implements Verifier.
 func (v Issuers) Verify(ctx context.Context, raw, audience string) (*Claims, error) {
-	if verifier := v.ByIssuer[unverifiedIssuer(raw)]; verifier != nil {
+	iss := unverifiedIssuer(raw)
+	if verifier := v.ByIssuer[iss]; verifier != nil {
 		return verifier.Verify(ctx, raw, audience)
+	}
+	for _, template := range v.Templates {
+		if template.Issues(iss) {
+			return template.Verify(ctx, raw, audience)
+		}
 	}
 	if v.Otherwise != nil {
 		return v.Otherwise.Verify(ctx, raw, audience)

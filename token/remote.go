@@ -65,10 +65,12 @@ func (r *remote) ask(ctx context.Context, key [32]byte, ask func(ctx context.Con
 func (r *remote) send(request *http.Request) ([]byte, http.Header, error) {
 	body, header, err := exchange(r.client, request)
 	if err != nil {
-		return nil, nil, errorf(Unavailable, "whoever decides about the token does not answer").because(err)
+		return nil, nil, errNoAnswer.because(err)
 	}
 	return body, header, nil
 }
+
+var errNoAnswer = errorf(Unavailable, "whoever decides about the token does not answer")
 
 // checkToken refuses what no server needs to be asked about.
 func checkToken(raw string) error {

@@ -1,0 +1,85 @@
+package server
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/bearer"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/healthlake"
+	"github.com/tarnhealth/tarn/recall"
+	"github.com/tarnhealth/tarn/sigv4"
+	"github.com/tarnhealth/tarn/token"
+)
+
+// accessKeyIssuer stands in the place of an issuer for callers with access keys.
+const accessKeyIssuer = "access-key"
+
+// A keyHolder is the bearer of an access key at a data store.
+type keyHolder struct{ id, role, tenant string }
+
+// keyClaims says what access keys allow at the FHIR API. Claims are remembered,
+// as what is decided on them is by their pointer.
+type keyClaims struct {
+	cfg   *Config
+	roles map[string][]string
+	known *recall.Cache[keyHolder, *token.Claims]
+}
+
+// signatures are signed requests to the FHIR API.
+func (f *folder) signatures(a *authority) (*bearer.Signatures, error) {
+	verifier, err := sigv4.NewVerifier(sigv4.Config{Keys: f.accessKeys(a), Service: signingName, MaxBody: a.cfg.MaxBody})
+	if err != nil {
+		return nil, err
+	}
+	claims := &keyClaims{cfg: a.cfg, roles: a.cfg.Control.roles(), known: recall.New[keyHolder, *token.Claims](1000)}
+	return &bearer.Signatures{Verify: verifier.Verify, Claims: claims.of}, nil
+}
+
+// of are the claims of the bearer of a key.
+func (k *keyClaims) of(key sigv4.Key, ds *datastore.Store, r *http.Request) (*token.Claims, error) {
+	action := operationName(r.Method, r.URL.Path)
+	if patterns, custom := k.roles[key.Role]; custom && healthlake.IsDataAction(action) && !healthlake.Allows(patterns, action) {
+		return nil, fhir.Errorf(fhir.KindForbidden, "the access key %s has the role %q, which may not use healthlake:%s", key.ID, key.Role, action)
+	}
+	holder := keyHolder{key.ID, key.Role, ds.Identity().TenantID()}
+	if known, ok := k.known.Get(holder); ok {
+		return known, nil
+	}
+	scope, roles := k.allowed(key.Role)
+	if scope == "" {
+		return nil, fhir.Errorf(fhir.KindForbidden, "the access key %s has the role %q, which allows nothing at the FHIR API", key.ID, key.Role)
+	}
+	claims := &token.Claims{Issuer: accessKeyIssuer, Subject: key.ID, ClientID: key.ID, Scope: scope, Roles: roles, Tenant: holder.tenant}
+	k.known.Put(holder, claims)
+	return claims, nil
+}
+
+// builtinRoles are roles of access that every server has, beside admin.
+var builtinRoles = []string{authz.RolePractitioner, authz.RoleNonPractitioner, authz.RoleAuditor}
+
+// allowed is what a role of access keys allows, as a scope and roles of authz;
+// scope is "" for nothing. A role may be among those of the control API, among
+// those of access, or both: then both restrict.
+func (k *keyClaims) allowed(role string) (scope string, roles []string) {
+	patterns, custom := k.roles[role]
+	_, access := k.cfg.Roles[role]
+	if access = access || slices.Contains(builtinRoles, role); access {
+		roles = []string{role}
+	}
+	switch {
+	case role == sigv4.RoleAdmin:
+		return "system/*.cruds", []string{authz.RoleAdmin}
+	case role == sigv4.RoleReadOnly:
+		return "system/*.rs", nil
+	case custom:
+		if letters := healthlake.Letters(patterns); letters != "" {
+			return "system/*." + letters, roles
+		}
+	case access:
+		return "system/*.cruds", roles
+	}
+	return "", nil
+}
