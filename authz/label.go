@@ -56,7 +56,8 @@ type LabelPolicy struct {
 	Sensitive []string
 }
 
-func (p LabelPolicy) check() error {
+// Check tells what is wrong with the policy, for the reading of configuration.
+func (p LabelPolicy) Check() error {
 	for _, code := range []string{p.Clearance, p.Patients, p.Unlabelled} {
 		if code != "" && rank(code) < 0 {
 			return fmt.Errorf("%q is no confidentiality; there are U, L, M, N, R and V", code)

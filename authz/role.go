@@ -54,6 +54,9 @@ var financial = []string{
 
 var lookOnly = []Interaction{Read, VRead, SearchType, SearchSystem}
 
+// BuiltIn reports whether there is a role without configuration.
+func BuiltIn(name string) bool { _, ok := builtinRoles[name]; return ok }
+
 // builtinRoles are overridden by those of a policy with the same name.
 var builtinRoles = map[string]Role{
 	RolePractitioner:    {Rules: []Rule{{}}},
@@ -130,7 +133,7 @@ func CheckRoles(registry *search.Registry, policy Policy) error {
 	if err := policy.Consent.check(); err != nil {
 		return err
 	}
-	if err := policy.Labels.check(); err != nil {
+	if err := policy.Labels.Check(); err != nil {
 		return err
 	}
 	for name, role := range policy.Roles {

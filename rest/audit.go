@@ -146,6 +146,7 @@ func (r *request) record(status int, header http.Header) audit.Record {
 	if r.asyncAccepted(status) {
 		rec.Detail = "accepted, to be answered later"
 	}
+	r.noteGlass(&rec)
 	return rec
 }
 
@@ -246,6 +247,9 @@ func (e *entry) record(of *audit.Record, status int) audit.Record {
 	rec := audit.Record{
 		Time: of.Time, Action: "unknown", Store: of.Store, Request: of.Request, Agent: of.Agent,
 		Entry: e.index + 1, Status: e.reply.status,
+	}
+	if e.req != nil {
+		e.req.noteGlass(&rec)
 	}
 	if rec.Status == 0 {
 		rec.Status = status

@@ -155,6 +155,10 @@ func (h *handler) serve(res *response, r *request) error {
 		if r.access, err = h.Authorize(r.http, r.store); err != nil {
 			return err
 		}
+		h.tellGlass(r)
+		if err := r.requery(); err != nil {
+			return err
+		}
 	}
 	if h.Limit != nil && (r.level != levelMetadata || r.operation != "") {
 		leave, err := h.Limit(r.http, r.access.Caller())

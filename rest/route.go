@@ -147,6 +147,16 @@ func (r *request) locate(parts []string) error {
 	return err
 }
 
+// requery reads the query again where authorization took something out of it:
+// the signature of a presigned URL.
+func (r *request) requery() (err error) {
+	if raw := r.http.URL.RawQuery; raw != r.rawQuery {
+		r.rawQuery = raw
+		r.query, err = search.Pairs(raw)
+	}
+	return err
+}
+
 func (r *request) parseTarget(parts []string) (target, error) {
 	if len(parts) == 0 {
 		return target{level: levelSystem}, nil

@@ -177,6 +177,8 @@ func roles(c *Config) settings.Shape {
 			return []settings.Field{
 					settings.Required("name", settings.Word(&name)),
 					settings.Optional("unconfined", settings.Flag(&role.Unconfined)),
+					settings.Optional("clearance", settings.Single(func(s string) error { return confidentiality(&role.Clearance, s) })),
+					settings.Optional("labels", settings.Shape{Texts: func(list []string) error { return labels(&role.Labels, list) }}),
 					settings.Required("rules", rules(&role)),
 				}, func() error {
 					if _, twice := c.Roles[name]; twice {
