@@ -165,7 +165,7 @@ func (q *Queue) next(tx kv.Tx) (found *Job, dead []Job, err error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("job: open job %s: %w", o.Value.ID, err)
 		}
-		if j.State == Running && q.Now().Before(j.LeasedUntil) {
+		if j.State == Running && q.Now().Before(j.LeasedUntil) && !q.orphan(&j) {
 			continue
 		}
 		if j.Cancelling || j.Attempts >= q.Attempts {
@@ -182,6 +182,9 @@ func (q *Queue) next(tx kv.Tx) (found *Job, dead []Job, err error) {
 	}
 	return found, dead, nil
 }
+
+// orphan reports whether a running job is one of a process that is gone.
+func (q *Queue) orphan(j *Job) bool { return q.Alone && j.Began.Before(q.made) }
 
 // bury ends a job whose process died and which is not to be begun again.
 func (q *Queue) bury(tx kv.Tx, j *Job) error {

@@ -25,6 +25,9 @@ type Options struct {
 	Keep time.Duration
 	// Attempts is how often a job is begun before it fails; 0 is 5.
 	Attempts int
+	// Alone is set where no other process has DB open: jobs that ran when this
+	// queue was made are then taken over at once.
+	Alone bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// After is time.After, or a test's.
@@ -37,6 +40,7 @@ type Options struct {
 type Queue struct {
 	Options
 	handlers map[string]Handler
+	made     time.Time
 	// wake has room for one: there may be work.
 	wake chan struct{}
 
@@ -65,7 +69,7 @@ func New(opt Options) *Queue {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	return &Queue{Options: opt, handlers: map[string]Handler{}, wake: make(chan struct{}, 1), running: map[string]context.CancelCauseFunc{}}
+	return &Queue{Options: opt, made: opt.Now(), handlers: map[string]Handler{}, wake: make(chan struct{}, 1), running: map[string]context.CancelCauseFunc{}}
 }
 
 // Enqueue adds a job. It is durable once Enqueue returns.

@@ -1,0 +1,303 @@
+package bulk
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/job"
+	"github.com/tarnhealth/tarn/store"
+	"github.com/tarnhealth/tarn/synth"
+	"github.com/tarnhealth/tarn/validate"
+)
+
+// A Fill says what a new data store is filled with: synthetic patients, or what
+// another data store held at a time.
+type Fill struct {
+	// Store is the id of the data store.
+	Store string
+	// Patients is how many synthetic patients there are to be.
+	Patients int `json:",omitempty"`
+	// Source is the id of the data store to copy, SourceScope names it among
+	// those of its id, T is the logical time.
+	Source, SourceScope string `json:",omitempty"`
+	T                   uint64 `json:",omitempty"`
+	// By is the id of the access key that asked.
+	By string
+}
+
+// A FillStatus says how far a data store is filled.
+type FillStatus struct {
+	State   State
+	Message string
+	// Done of Total are there: patients, or resources.
+	Done, Total int64
+}
+
+// fillState is the checkpoint of a fill job.
+type fillState struct {
+	// Patients are done, or resources up to After.
+	Patients    int
+	After       uint64
+	Done, Total int64
+	Message     string
+	Starts      int
+}
+
+// preloadSeed chooses the people.
+const preloadSeed = 1
+
+// StartFill fills a data store that was just made. Until that has ended, Filling
+// reports it.
+func (s *Service) StartFill(ctx context.Context, target *datastore.Store, in Fill) error {
+	in.Store = target.Record().ID
+	_, err := s.fills.Enqueue(ctx, job.Spec{Kind: kindFill, Scope: scopeOf(target.Record()), Input: in})
+	return err
+}
+
+// AsOf is the logical time that a data store had at a time: what was stored up
+// to then is in it. Zero is now.
+func (s *Service) AsOf(ctx context.Context, source *datastore.Store, at time.Time) (store.T, error) {
+	view, err := source.View(ctx, authz.Unrestricted(), 0)
+	if err != nil {
+		return 0, err
+	}
+	defer view.Close()
+	if at.IsZero() {
+		return view.T(), nil
+	}
+	versions, err := view.History(ctx, store.History{Until: at})
+	if err != nil {
+		return 0, err
+	}
+	for v, err := range versions {
+		return v.T, err
+	}
+	return 0, fhir.Errorf(fhir.KindInvalid, "the data store held nothing at %s", at.UTC().Format(time.RFC3339))
+}
+
+// StartCopy fills a data store with what another held as of a logical time.
+func (s *Service) StartCopy(ctx context.Context, target, source *datastore.Store, t store.T, by string) error {
+	return s.StartFill(ctx, target, Fill{Source: source.Record().ID, SourceScope: scopeOf(source.Record()), T: uint64(t), By: by})
+}
+
+// Fills are how far the data stores are that are filled, or were, by what
+// ScopeOf names them.
+func (s *Service) Fills(ctx context.Context) (map[string]FillStatus, error) {
+	all, err := s.fills.List(ctx, kindFill, "")
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]FillStatus{}
+	for i := range all {
+		j := &all[i]
+		var at fillState
+		if j.Checkpoint != nil {
+			if err := json.Unmarshal(j.Checkpoint, &at); err != nil {
+				return nil, err
+			}
+		}
+		status := FillStatus{State: stateOf(j, false), Message: at.Message, Done: max(at.Done, j.Progress.Done), Total: at.Total}
+		if status.State == Failed && status.Message == "" {
+			status.Message = "the server could not carry it out; its log has more"
+		}
+		found[j.Scope] = status
+	}
+	return found, nil
+}
+
+// ScopeOf names a data store in Fills.
+func ScopeOf(r datastore.Record) string { return scopeOf(r) }
+
+// A filler is one attempt at a fill job.
+type filler struct {
+	*Service
+	lease  *job.Lease
+	spec   Fill
+	target *datastore.Store
+	state  fillState
+	saved  time.Time
+}
+
+func (s *Service) runFill(ctx context.Context, l *job.Lease) (any, error) {
+	f := &filler{Service: s, lease: l, saved: s.opt.Now()}
+	err := f.work(ctx)
+	if stopped := ended(ctx); stopped != nil && !errors.Is(stopped, job.ErrCancelled) {
+		return nil, stopped
+	}
+	action, status := "preload", 200
+	if f.spec.Source != "" {
+		action = "restore"
+	}
+	if err != nil {
+		status, f.state.Message = statusOf(err), public(err)
+	}
+	late := context.WithoutCancel(ctx)
+	detail := fmt.Sprintf("%d of %d", f.state.Done, f.state.Total)
+	return nil, errors.Join(err,
+		s.record(late, Event{Action: action, Job: l.Job().ID, Store: f.spec.Store, By: f.spec.By, Status: status, Detail: detail}),
+		l.Save(late, &f.state))
+}
+
+func (f *filler) work(ctx context.Context) error {
+	j := f.lease.Job()
+	if err := json.Unmarshal(j.Input, &f.spec); err != nil {
+		return err
+	}
+	if j.Checkpoint != nil {
+		if err := json.Unmarshal(j.Checkpoint, &f.state); err != nil {
+			return err
+		}
+	}
+	if f.state.Starts++; f.state.Starts > maxStarts {
+		return fhir.Errorf(fhir.KindUnprocessable, "given up: the server stopped %d times at this place", maxStarts)
+	}
+	var err error
+	if f.target, err = f.Service.store(f.spec.Store, j.Scope); err != nil {
+		return err
+	}
+	if f.spec.Source != "" {
+		return f.copy(ctx)
+	}
+	return f.preload(ctx)
+}
+
+// fillBatch is how many resources are stored together.
+const fillBatch = 1000
+
+// A batch is resources on their way.
+type batch struct{ texts [][]byte }
+
+func (b *batch) add(text []byte) { b.texts = append(b.texts, bytes.Clone(text)) }
+
+// note saves how far the filler is, now and then.
+func (f *filler) note(ctx context.Context, always bool) error {
+	if now := f.opt.Now(); always || now.Sub(f.saved) >= f.opt.Every {
+		f.saved, f.state.Starts = now, 1
+		return f.lease.Save(ctx, &f.state)
+	}
+	return nil
+}
+
+// store stores batches, some at a time; all must be taken. More than one at a
+// time are handed over, and note is called when all of them are there.
+func (f *filler) store(ctx context.Context, batches []batch, level validate.Level) error {
+	writer := f.target.BulkWriter(authz.Unrestricted(), datastore.BulkOptions{Level: level})
+	group, ctx := errgroup.WithContext(ctx)
+	for _, b := range batches {
+		group.Go(func() error {
+			outcomes, err := writer.Write(ctx, b.texts)
+			if err != nil {
+				return err
+			}
+			for _, o := range outcomes {
+				if o.Result == datastore.BulkRefused {
+					return fmt.Errorf("bulk: %s/%s was refused: %w", o.Type, o.ID, o.Err)
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// preload makes the synthetic patients.
+func (f *filler) preload(ctx context.Context) error {
+	f.state.Total = int64(f.spec.Patients)
+	round := make([]batch, 1)
+	most := 2 * runtime.GOMAXPROCS(0)
+	flush := func(patients int) error {
+		if err := f.store(ctx, round, validate.Strict); err != nil {
+			return err
+		}
+		round = make([]batch, 1)
+		f.state.Patients, f.state.Done = patients, int64(patients)
+		return f.note(ctx, false)
+	}
+	population := synth.New(synth.Options{Patients: f.spec.Patients, Seed: preloadSeed})
+	err := population.Each(func(b synth.Bundle) error {
+		if b.Patient >= 0 && b.Patient < f.state.Patients {
+			return ctx.Err()
+		}
+		for _, r := range b.Resources {
+			round[len(round)-1].add(r.JSON)
+		}
+		if len(round[len(round)-1].texts) < fillBatch {
+			return ctx.Err()
+		}
+		if len(round) < most {
+			round = append(round, batch{})
+			return ctx.Err()
+		}
+		return flush(b.Patient + 1)
+	})
+	if err != nil {
+		return err
+	}
+	if err := flush(f.spec.Patients); err != nil {
+		return err
+	}
+	return f.note(ctx, true)
+}
+
+// copy copies the current versions of another data store as of a time.
+func (f *filler) copy(ctx context.Context) error {
+	source, err := f.Service.store(f.spec.Source, f.spec.SourceScope)
+	if err != nil {
+		return fhir.Errorf(fhir.KindNotFound, "the data store to copy was deleted").Because(err)
+	}
+	view, err := source.View(ctx, authz.Unrestricted(), store.T(f.spec.T))
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	versions, err := view.Bulk(ctx, datastore.BulkQuery{After: store.T(f.state.After)})
+	if err != nil {
+		return err
+	}
+	var last store.T
+	round, n := make([]batch, 1), int64(0)
+	flush := func() error {
+		// What was stored once is stored again, whatever rules it breaks.
+		if err := f.store(ctx, round, validate.Minimal); err != nil {
+			return err
+		}
+		f.state.After, f.state.Done = uint64(last), f.state.Done+n
+		round, n = make([]batch, 1), 0
+		return f.note(ctx, false)
+	}
+	var text []byte
+	for v, err := range versions {
+		if err != nil {
+			return err
+		}
+		text = v.Body.Append(text[:0], strconv.FormatUint(v.Number, 10), v.LastUpdated)
+		round[len(round)-1].add(text)
+		last, n = v.T, n+1
+		if len(round[len(round)-1].texts) < fillBatch {
+			continue
+		}
+		if len(round) < 2*runtime.GOMAXPROCS(0) {
+			round = append(round, batch{})
+			continue
+		}
+		if err := flush(); err != nil {
+			return err
+		}
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	f.state.Total = f.state.Done
+	return f.note(ctx, true)
+}
