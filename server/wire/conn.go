@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 type conn struct {
 	server *Server
 	rwc    net.Conn
+	tls    *tls.ConnectionState // nil without TLS
 	remote string
 	ctx    context.Context
 	opened time.Time
@@ -53,6 +55,11 @@ func (c *conn) serve() {
 			_ = c.rwc.Close()
 		}
 	}()
+	if conn, ok := c.rwc.(*tls.Conn); ok {
+		if ok, over = c.handshake(conn); !ok {
+			return
+		}
+	}
 	for {
 		before := c.state.Load()
 		end, plain, err := c.readHead()
@@ -146,7 +153,7 @@ func (c *conn) parse(end int, x *exchange) bool {
 	if !parseHead(string(c.buf[c.r:c.r+end]), &req, &x.url) {
 		return false
 	}
-	req.RemoteAddr, req.Body = c.remote, http.NoBody
+	req.RemoteAddr, req.Body, req.TLS = c.remote, http.NoBody, c.tls
 	if req.ContentLength > 0 {
 		x.body.conn, x.body.left = c, req.ContentLength
 		req.Body = &x.body
@@ -158,7 +165,7 @@ func (c *conn) parse(end int, x *exchange) bool {
 
 func (c *conn) handOver() {
 	c.setReadDeadline(time.Time{})
-	c.server.handed.give(c.rwc, c.buf[c.r:c.w])
+	c.server.handed.give(c.rwc, c.buf[c.r:c.w], c.tls)
 }
 
 // answer calls the handler and reports whether the connection can be kept.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -40,13 +41,17 @@ func (l *handedOver) Addr() net.Addr { return l.addr }
 
 // give hands a connection over with what was read of it, or closes it where the
 // server is closing.
-func (l *handedOver) give(c net.Conn, read []byte) {
-	var whole net.Conn = &begun{Conn: c, read: read}
+func (l *handedOver) give(c net.Conn, read []byte, state *tls.ConnectionState) {
+	var whole net.Conn = &begun{Conn: c, read: read, tls: state}
 	if tcp, ok := c.(*net.TCPConn); ok {
 		whole = &begunTCP{TCPConn: tcp, begun: begun{Conn: c, read: read}}
 	}
+	l.pass(whole)
+}
+
+func (l *handedOver) pass(c net.Conn) {
 	select {
-	case l.conns <- whole:
+	case l.conns <- c:
 	case <-l.closed:
 		_ = c.Close()
 	}
@@ -56,6 +61,7 @@ func (l *handedOver) give(c net.Conn, read []byte) {
 type begun struct {
 	net.Conn
 	read []byte
+	tls  *tls.ConnectionState
 }
 
 // Read implements net.Conn.

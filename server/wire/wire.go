@@ -13,8 +13,10 @@
 // starts a goroutine that looks out for the client's end, moves two deadlines,
 // and clones and sorts the headers.
 //
-// It leaves to others: TLS and HTTP/2 (net/http), and how long a request may
-// take (server/timelimit).
+// A listener may be one of TLS. HTTP/2 over it is net/http's too.
+//
+// It leaves to others: certificates, and how long a request may take
+// (server/timelimit).
 package wire
 
 import (
@@ -28,13 +30,14 @@ import (
 	"time"
 )
 
-// A Server answers the connections of one listener. Set the fields before
-// Serve. All but ConnContext and ErrorLog are required.
+// A Server answers the connections of one listener, with TLS where that is
+// tls.NewListener's. Set the fields before Serve. All but ConnContext and
+// ErrorLog are required.
 type Server struct {
 	// Handler answers requests.
 	Handler http.Handler
 	// Other answers on the connections that have sent something that is not
-	// plain. It has the same handler.
+	// plain. It has the same handler. Serve wraps its handler and ConnContext.
 	Other *http.Server
 	// ReadHeaderTimeout is how long a client may take to send a request's head,
 	// IdleTimeout how long it may be silent between two requests. A silent one
@@ -68,6 +71,7 @@ func (s *Server) Serve(listener net.Listener) error {
 	}
 	s.listener, s.conns, s.handed = listener, map[*conn]struct{}{}, newHandedOver(listener.Addr())
 	s.mu.Unlock()
+	showTLS(s.Other)
 	go func() { _ = s.Other.Serve(s.handed) }() // ends with ErrServerClosed
 	for delay := time.Duration(0); ; {
 		rwc, err := listener.Accept()
