@@ -73,7 +73,7 @@ var mutations = []mutation{
 	{"datastore/authorize.go", "all = append(all, authz.Read)", ""},
 	{"datastore/authorize.go", "return false, notThere(op.Type + \"/\" + op.ID)", "return true, nil"},
 	{"datastore/authorize.go", "case op.IfMatch != \"\":\n\t\treturn false, versionMismatch(op)", ""},
-	{"datastore/authorize.go", "seen, err = x.mayWrite(ctx, i, &current)\n\t}\n\tswitch {\n\tcase err != nil &&", "seen = true\n\t}\n\tswitch {\n\tcase err != nil &&"},
+	{"datastore/authorize.go", "seen, err = x.mayWrite(ctx, i, &current)\n\t}\n\tswitch {\n\tcase err != nil &&", "seen, _ = true, current\n\t}\n\tswitch {\n\tcase err != nil &&"},
 	{"datastore/authorize.go", "case op.Interaction == authz.Patch && !readable:\n\t\treturn false, nil", ""},
 	{"datastore/authorize.go", "case !allowed && !readable:\n\t\treturn false, nil", ""},
 	{"datastore/authorize.go", "case !allowed:\n\t\treturn true, refusal(op.Interaction, v.Type+\"/\"+v.ID)", ""},
