@@ -19,6 +19,9 @@ import (
 // Namespace is that of XHTML.
 const Namespace = "http://www.w3.org/1999/xhtml"
 
+// ErrHollow is that there is nothing to see (invariant txt-2).
+var ErrHollow error = fhir.Errorf(fhir.KindUnprocessable, "the narrative has neither text nor an image")
+
 // maxDepth bounds how deep elements nest.
 const maxDepth = 200
 
@@ -44,7 +47,7 @@ func Check(div string) error {
 	case !c.rooted:
 		return fhir.Errorf(fhir.KindUnprocessable, "the narrative has no div")
 	case !c.visible:
-		return fhir.Errorf(fhir.KindUnprocessable, "the narrative has neither text nor an image")
+		return ErrHollow
 	}
 	return nil
 }

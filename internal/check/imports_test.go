@@ -30,8 +30,9 @@ var imports = map[string][]string{
 	"fhirpath/xhtml": {"fhir"},
 	"synth":          {"fhir"},
 
-	"validate": {"fhir", "definition", "fhirpath"},
-	"search":   {"fhir", "definition", "fhirpath", "search/chars", "search/compare", "search/decimal", "search/define", "search/filter", "search/fulltext", "search/geo", "search/literal", "search/need", "ucum"},
+	"validate":           {"fhir", "definition", "fhirpath"},
+	"validate/invariant": {"fhir", "definition", "fhirpath", "fhirpath/xhtml"},
+	"search":             {"fhir", "definition", "fhirpath", "search/chars", "search/compare", "search/decimal", "search/define", "search/filter", "search/fulltext", "search/geo", "search/literal", "search/need", "ucum"},
 
 	"search/chars":    {},
 	"search/compare":  {"fhir"},
@@ -52,11 +53,12 @@ var imports = map[string][]string{
 
 	"authz/consent": {"fhir", "definition", "search", "authz"},
 
-	"pebble":                   {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/keyrange", "pebble/internal/lists", "pebble/internal/pin", "pebble/internal/posting", "pebble/internal/rank", "pebble/internal/recent"},
+	"pebble":                   {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/ingest", "pebble/internal/keyrange", "pebble/internal/lists", "pebble/internal/pin", "pebble/internal/posting", "pebble/internal/rank", "pebble/internal/recent"},
 	"pebble/record":            {"kv", "pebble/internal/engine"},
 	"pebble/internal/codec":    {"pebble/internal/posting"},
 	"pebble/internal/column":   {"pebble/internal/posting"},
 	"pebble/internal/engine":   {"fhir", "store"},
+	"pebble/internal/ingest":   {"pebble/internal/engine"},
 	"pebble/internal/keyrange": {"pebble/internal/posting"},
 	"pebble/internal/lists":    {"pebble/internal/posting", "search"},
 	"pebble/internal/pin":      {"pebble/internal/posting", "store"},
@@ -71,7 +73,7 @@ var imports = map[string][]string{
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 
-	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "terminology", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit"},
+	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "terminology", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit", "bulk"},
 	"load": {"fhir"},
 
 	"crypt": {},
