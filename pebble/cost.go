@@ -4,42 +4,62 @@ import (
 	"github.com/tarnhealth/tarn/search"
 )
 
-// Costs are rough numbers of docs that evaluating a node reads. Only their
-// order matters.
+// Costs are about how many docs evaluating a node reads, in lists that are read
+// in order; what is sought or read one by one counts for more. Only their order
+// matters.
 const (
-	costRange   = 1 << 24
-	costJoin    = 1 << 25
-	costRecheck = 1 << 26
-	costNot     = 1 << 27 // subtracting wants a small set to subtract from
+	// costSeek is what looking up one resource or one key counts for, costBody
+	// what reading one resource does.
+	costSeek = 8
+	costBody = 100
+
+	costRecheck = 1 << 30
+	costNot     = 1 << 31 // subtracting wants a small set to subtract from
 	costUpdated = 1 << 23 // a range that is quick inside a set, slow without
 )
 
-// cost estimates a node. It reads a few posting lists only where there is a
-// choice.
-func (e *evaluation) cost(n search.Node, choice bool) (int, error) {
+// cost estimates a node from the lists that it would read. It looks at a few of
+// them, and only where there is a choice.
+func (e *evaluation) cost(resourceType string, n search.Node, choice bool) (int, error) {
+	if !choice {
+		return 0, nil
+	}
 	switch n := n.(type) {
+	case nil:
+		return e.resources(resourceType), nil
 	case search.IDs:
 		return len(n.IDs), nil
 	case search.Updated:
 		return costUpdated, nil
 	case search.Terms:
-		return e.costTerms(n, choice)
+		return e.costTerms(n)
 	case search.And:
-		return e.costAny(n, choice, func(a, b int) int { return min(a, b) }, costRange)
+		if len(n) == 0 {
+			return e.resources(resourceType), nil
+		}
+		return e.costAny(resourceType, n, func(a, b int) int { return min(a, b) }, costNot)
 	case search.Or:
-		return e.costAny(n, choice, func(a, b int) int { return a + b }, 0)
-	case search.Not:
-		return costNot, nil
-	case search.Chain, search.Has:
-		return costJoin, nil
+		return e.costAny(resourceType, n, func(a, b int) int { return a + b }, 0)
+	case search.Chain:
+		inner, err := e.cost(n.Target, n.Where, true)
+		return min(inner*costSeek, costNot-1), err
+	case search.Has:
+		inner, err := e.cost(n.Param.Type, n.Where, true)
+		return min(inner*costSeek, inner+e.resources(resourceType)*costSeek, costNot-1), err
 	}
-	return costRange, nil
+	return costNot, nil
 }
 
-func (e *evaluation) costAny(nodes []search.Node, choice bool, join func(a, b int) int, start int) (int, error) {
+// resources is about how many resources of a type there are.
+func (e *evaluation) resources(resourceType string) int {
+	n, _ := e.store.live.count(resourceType, e.at)
+	return n
+}
+
+func (e *evaluation) costAny(resourceType string, nodes []search.Node, join func(a, b int) int, start int) (int, error) {
 	total := start
 	for _, n := range nodes {
-		cost, err := e.cost(n, choice)
+		cost, err := e.cost(resourceType, n, true)
 		if err != nil {
 			return 0, err
 		}
@@ -48,24 +68,15 @@ func (e *evaluation) costAny(nodes []search.Node, choice bool, join func(a, b in
 	return total, nil
 }
 
-func (e *evaluation) costTerms(n search.Terms, choice bool) (int, error) {
-	if n.Recheck != nil {
-		return costRecheck, nil
-	}
-	number, ok := e.store.params.number(n.Param)
-	if !ok || !choice {
+func (e *evaluation) costTerms(n search.Terms) (int, error) {
+	q, ok := e.query(n)
+	if !ok {
 		return 0, nil
 	}
-	total := 0
-	for _, span := range n.Spans {
-		if !span.Single() {
-			return costRange, nil
-		}
-		cost, err := e.terms.Probe(number, span.From)
-		if err != nil {
-			return 0, err
-		}
-		total += cost
+	cost, err := e.terms.Cost(&q)
+	if n.Recheck != nil {
+		// What is read last is read least.
+		cost = min(costRecheck+cost, costNot-1)
 	}
-	return min(total, costRange), nil
+	return cost, err
 }

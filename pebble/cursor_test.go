@@ -110,7 +110,9 @@ func TestWalk(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Fatalf("walk %x: %v, want %v", span, got, want)
 		}
-		set, err := s.terms().Union(5, []search.Span{span}, nil, nil)
+		terms := s.terms()
+		defer terms.Close()
+		set, err := terms.Union(&lists.Query{Param: 5, Spans: []search.Span{span}})
 		if err != nil || int(set.GetCardinality()) != 30*len(want) {
 			t.Fatalf("union of %x: %d docs, %v, want %d", span, set.GetCardinality(), err, 30*len(want))
 		}

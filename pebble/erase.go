@@ -280,8 +280,9 @@ func (e *eraser) stageTerms(batch *lsm.Batch) error {
 	gone := map[string][]uint16{}
 	for _, d := range e.order {
 		for _, t := range e.docs[d].terms {
-			key := string(lists.Key(nil, t.Param, t.Key, d.Segment()))
-			gone[key] = append(gone[key], uint16(d))
+			take := func(key []byte) { gone[string(key)] = append(gone[string(key)], uint16(d)) }
+			take(lists.Key(nil, t.Param, t.Key, d.Segment()))
+			e.store.params.grouping(t.Param).Groups(t.Param, t.Key, d.Segment(), take)
 		}
 	}
 	var lows, kept []uint16

@@ -37,11 +37,15 @@ func (s *Store) appendFacts(b []byte, n *numbering, entries []search.Entry) ([]b
 		if err != nil {
 			return b, err
 		}
-		b = binary.AppendUvarint(b, uint64(number))
-		b = binary.AppendUvarint(b, uint64(len(e.Key)))
-		b = append(b, e.Key...)
+		b = appendFact(b, number, e.Key)
 	}
 	return b, nil
+}
+
+func appendFact(b []byte, number uint16, key []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(number))
+	b = binary.AppendUvarint(b, uint64(len(key)))
+	return append(b, key...)
 }
 
 // A factReader finds the keys that docs have for one parameter.
@@ -156,24 +160,21 @@ func (s *Store) readChunk(first doc) (_ *column.Chunk, err error) {
 
 // filter keeps the docs of a set that have a key in spans which passes test. It
 // reports false, and has done nothing, where the index is the better way.
-func (e *evaluation) filter(n search.Terms, set *roaring.Bitmap) (kept *roaring.Bitmap, done bool, err error) {
-	if set == nil || !slices.ContainsFunc(n.Spans, func(s search.Span) bool { return !s.Single() }) {
+func (e *evaluation) filter(n search.Terms, q *lists.Query, set *roaring.Bitmap) (kept *roaring.Bitmap, done bool, err error) {
+	if !q.Ranges() {
 		return nil, false, nil
 	}
-	r := scan{store: e.store}
-	reader, ok := e.store.facts(&r, n.Param)
+	reader, ok := e.store.facts(&e.scan, n.Param)
 	if !ok {
 		return nil, false, nil
 	}
-	defer func() { err = errors.Join(err, r.close()) }()
 	e.store.lives.Visible(set, e.at)
-	all, _ := e.store.live.count(n.Param.Type, e.at)
 	cost, err := e.factSteps(set)
-	if err != nil || cost > all {
+	if err != nil || cost > e.rangeSteps(n.Param.Type) {
 		return nil, false, err
 	}
 	// The range may be short: it is given up when it was not by then.
-	kept, err = e.terms.UnionWithin(reader.number, n, set, cost/4)
+	kept, err = e.terms.Within(q, set, cost/4)
 	if err == nil || !errors.Is(err, lists.ErrTooLong) {
 		return kept, true, err
 	}
@@ -182,11 +183,22 @@ func (e *evaluation) filter(n search.Terms, set *roaring.Bitmap) (kept *roaring.
 	return kept, true, err
 }
 
+// rangeSteps is about how many keys and groups a range of the dates of a type
+// passes: each key that is not sealed, and some groups in each segment.
+func (e *evaluation) rangeSteps(resourceType string) int {
+	unsealed, segments := 0, 0
+	for _, h := range e.terms.Heads {
+		unsealed += h.Docs()
+		segments = int(h.First.Segment()) + 1
+	}
+	return min(e.resources(resourceType), unsealed/2+segments*128)
+}
+
 // holding are the docs of a set whose facts satisfy a condition.
 func (e *evaluation) holding(n search.Terms, reader *factReader, set *roaring.Bitmap) (*roaring.Bitmap, error) {
 	var matches bool
 	check := func(key []byte) { matches = matches || holds(n, key) }
-	docs := make([]uint32, 0, set.GetCardinality())
+	var docs []uint32
 	for it := set.Iterator(); it.HasNext(); e.terms.Keys++ {
 		if len(docs)%256 == 0 && e.ctx.Err() != nil {
 			return nil, e.ctx.Err()

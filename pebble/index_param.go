@@ -12,6 +12,7 @@ import (
 
 	lsm "github.com/cockroachdb/pebble/v2"
 
+	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/pebble/internal/keyrange"
 	"github.com/tarnhealth/tarn/pebble/internal/lists"
 	"github.com/tarnhealth/tarn/search"
@@ -27,6 +28,9 @@ type params struct {
 	table atomic.Pointer[paramTable]
 	// last is the highest number given. It belongs to who assigns.
 	last int
+	// groupings are the lists.Grouping by number, of the parameters that were
+	// asked for: all that a head has terms of.
+	groupings sync.Map
 }
 
 // A paramTable is the numbers as they are at a time.
@@ -87,9 +91,43 @@ func (p *params) number(param *search.Param) (n uint16, ok bool) {
 		return n.(uint16), true
 	}
 	if n, ok = t.names[param.Key()]; ok {
+		p.group(param, n)
 		t.cache.Store(param, n)
 	}
 	return n, ok
+}
+
+// group notes how the keys of a parameter are grouped when they are sealed.
+func (p *params) group(param *search.Param, number uint16) {
+	if g := groupingOf(param); g != lists.Ungrouped {
+		p.groupings.Store(number, g)
+	}
+}
+
+// grouping is what group noted.
+func (p *params) grouping(number uint16) lists.Grouping {
+	if g, ok := p.groupings.Load(number); ok {
+		return g.(lists.Grouping)
+	}
+	return lists.Ungrouped
+}
+
+// groupingOf is how the keys of a parameter are grouped.
+func groupingOf(param *search.Param) lists.Grouping {
+	if param.Def == nil {
+		return lists.Ungrouped
+	}
+	switch param.Def.Type {
+	case definition.ParamDate:
+		return lists.Dates
+	case definition.ParamNumber:
+		return lists.Numbers
+	case definition.ParamQuantity:
+		return lists.Quantities
+	case definition.ParamString:
+		return lists.Strings
+	}
+	return lists.Ungrouped
 }
 
 // mark is the number of a resource type's mark.
@@ -123,7 +161,9 @@ func (n *numbering) number(param *search.Param) (uint16, error) {
 	if number, ok := n.params.number(param); ok {
 		return number, nil
 	}
-	return n.named(param.Key())
+	number, err := n.named(param.Key())
+	n.params.group(param, number)
+	return number, err
 }
 
 func (n *numbering) mark(resourceType, code string) (uint16, error) {
@@ -204,8 +244,9 @@ func (s *Store) unindex(keys []string) error {
 			}
 			numbers = append(numbers, number)
 			lower, upper := lists.Bounds(number)
-			ranges = append(ranges, keyrange.Range{From: lower, To: upper})
-			if err := errors.Join(batch.Delete(paramKey(key), nil), batch.DeleteRange(lower, upper, nil)); err != nil {
+			groups, end := lists.GroupBounds(number)
+			ranges = append(ranges, keyrange.Range{From: lower, To: upper}, keyrange.Range{From: groups, To: end})
+			if err := errors.Join(batch.Delete(paramKey(key), nil), batch.DeleteRange(lower, upper, nil), batch.DeleteRange(groups, end, nil)); err != nil {
 				return errors.Join(err, batch.Close())
 			}
 		}

@@ -57,6 +57,9 @@ type Options struct {
 	// byEntries is up to how many resources a reverse chain reads for their
 	// entries. For more, it walks the index. Tests change it.
 	byEntries int
+	// joinBack is set where chains begin at the docs that are asked about,
+	// whatever that costs. Tests set it.
+	joinBack bool
 	// walkSteps is how many keys a sort walks rather than read one resource.
 	// Tests change it.
 	walkSteps int

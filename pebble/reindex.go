@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	lsm "github.com/cockroachdb/pebble/v2"
+
+	"github.com/tarnhealth/tarn/pebble/internal/lists"
 )
 
 // entriesKey holds the number of the way that entries were made in.
@@ -16,7 +18,7 @@ func entriesKey() []byte { return []byte{tagMeta, 'e', 'n', 't', 'r', 'i', 'e', 
 // anew from the bodies, which are the truth. Dropping and noting the new way
 // are one batch, and what replay has sealed when it is cut off stays done.
 func (s *Store) checkEntries() error {
-	want := strconv.Itoa(s.opt.EntriesVersion)
+	want := strconv.Itoa(s.opt.EntriesVersion) + "/" + strconv.Itoa(lists.Layout)
 	var have string
 	found, err := s.get(entriesKey(), func(value []byte) error {
 		have = string(value)

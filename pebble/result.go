@@ -2,43 +2,51 @@ package pebble
 
 import (
 	"context"
-	"encoding/binary"
+	"errors"
 	"iter"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
-	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble/internal/lists"
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
+	"github.com/tarnhealth/tarn/pebble/internal/rank"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
 
 // Search implements store.View.
-func (v *view) Search(ctx context.Context, plan search.Plan, page store.Page) (store.Result, error) {
+func (v *view) Search(ctx context.Context, plan search.Plan, page store.Page) (_ store.Result, err error) {
 	if err := v.store.users.Enter(); err != nil {
 		return store.Result{}, err
 	}
 	defer v.store.users.Leave()
 	e := v.evaluation(ctx)
+	defer func() { err = errors.Join(err, e.close()) }()
+	e.types = typesOf(plan)
 	e.trace = store.NewTrace(page, &e.terms.Keys)
-	set, err := e.plan(plan)
+	var r store.Result
+	var docs []doc
+	if queries, ok := e.listed(plan); ok && byT(plan.Sort) && (e.trace == nil || len(plan.Parts) == 1) {
+		docs, r, err = e.listedPage(queries, plan, page)
+	} else {
+		docs, r, err = e.page(plan, page)
+	}
 	if err != nil {
 		return store.Result{}, err
 	}
-	total := -1
-	if page.Total {
-		total = int(set.GetCardinality())
+	r.Matches, r.Len, r.Explanation = v.versions(ctx, docs), len(docs), e.trace.Steps()
+	return r, nil
+}
+
+func typesOf(plan search.Plan) (types []string) {
+	for _, part := range plan.Parts {
+		types = append(types, part.Type)
 	}
-	sorting := e.trace.BeginSort(set)
-	docs, next, err := e.page(set, plan.Sort, page)
-	if err != nil {
-		return store.Result{}, err
-	}
-	sorting.EndSort(page, next, len(docs))
-	return store.Result{Matches: v.versions(ctx, docs), Len: len(docs), Total: total, Next: next, Explanation: e.trace.Steps()}, nil
+	return types
 }
 
 // Count implements store.View.
-func (v *view) Count(ctx context.Context, plan search.Plan) (int, error) {
+func (v *view) Count(ctx context.Context, plan search.Plan) (n int, err error) {
 	if err := v.store.users.Enter(); err != nil {
 		return 0, err
 	}
@@ -48,11 +56,91 @@ func (v *view) Count(ctx context.Context, plan search.Plan) (int, error) {
 			return n, nil
 		}
 	}
-	set, err := v.evaluation(ctx).plan(plan)
+	e := v.evaluation(ctx)
+	defer func() { err = errors.Join(err, e.close()) }()
+	if queries, ok := e.listed(plan); ok {
+		tally := posting.Tally{Lives: &e.store.lives, At: e.at}
+		err := e.terms.Tally(queries, &tally)
+		return tally.N, err
+	}
+	set, err := e.plan(plan)
 	if err != nil {
 		return 0, err
 	}
 	return int(set.GetCardinality()), nil
+}
+
+// listed are the queries whose lists are the matches of a plan, but for what is
+// not visible; ok is false where there is more to it than lists.
+func (e *evaluation) listed(plan search.Plan) (queries []lists.Query, ok bool) {
+	for _, part := range plan.Parts {
+		var q lists.Query
+		known := false
+		switch n := part.Where.(type) {
+		case nil:
+			q, known = e.everything(part.Type)
+		case search.Terms:
+			if n.Recheck != nil {
+				return nil, false
+			}
+			q, known = e.query(n)
+		default:
+			return nil, false
+		}
+		if known {
+			queries = append(queries, q)
+		}
+	}
+	return queries, len(queries) > 0
+}
+
+// listedPage is a page in the order of time, counted and taken while the lists
+// are read: there is no set of all matches.
+func (e *evaluation) listedPage(queries []lists.Query, plan search.Plan, page store.Page) (docs []doc, r store.Result, err error) {
+	after, err := rank.ReadDoc(page.After)
+	if err != nil {
+		return nil, r, err
+	}
+	tally := &posting.Tally{Lives: &e.store.lives, At: e.at, After: after, Desc: len(plan.Sort) > 0 && plan.Sort[0].Desc, Rest: page.Total}
+	if page.Limit > 0 {
+		tally.Want = page.Limit + 1
+	}
+	step := e.trace.BeginNode(plan.Parts[0].Type, plan.Parts[0].Where)
+	e.trace.Note("counted as the lists are read")
+	if err := e.terms.Tally(queries, tally); err != nil {
+		return nil, r, err
+	}
+	step.End(tally)
+	sorting := e.trace.BeginSort(tally)
+	e.trace.Note("by time")
+	docs, r.Total = tally.Docs(), -1
+	if page.Total {
+		r.Total = tally.N
+	}
+	if page.Limit > 0 && len(docs) > page.Limit {
+		docs = docs[:page.Limit]
+		r.Next = rank.AppendDoc(nil, docs[page.Limit-1])
+	}
+	sorting.EndSort(page, r.Next, len(docs))
+	return docs, r, nil
+}
+
+// page is a page of the set of all matches.
+func (e *evaluation) page(plan search.Plan, page store.Page) (docs []doc, r store.Result, err error) {
+	set, err := e.plan(plan)
+	if err != nil {
+		return nil, r, err
+	}
+	r.Total = -1
+	if page.Total {
+		r.Total = int(set.GetCardinality())
+	}
+	sorting := e.trace.BeginSort(set)
+	if docs, r.Next, err = e.pageOf(set, plan.Sort, page); err != nil {
+		return nil, r, err
+	}
+	sorting.EndSort(page, r.Next, len(docs))
+	return docs, r, nil
 }
 
 // versions reads docs as they are asked for.
@@ -62,32 +150,37 @@ func (v *view) versions(ctx context.Context, docs []doc) iter.Seq2[store.Version
 	})
 }
 
-// page returns the docs of one page in order, and where the next one begins.
+// pageOf returns the docs of one page in order, and where the next one begins.
 //
 // A cursor is, in order of T, the last doc of the page; in another order, the
-// number of docs on the pages before: at one time the order never changes.
-func (e *evaluation) page(set *roaring.Bitmap, sort []search.SortKey, page store.Page) ([]doc, []byte, error) {
-	after, err := readCursor(page.After)
-	if err != nil || page.Limit <= 0 {
-		return nil, nil, err
-	}
+// doc with what it was sorted by (rank.AppendCursor).
+func (e *evaluation) pageOf(set *roaring.Bitmap, sort []search.SortKey, page store.Page) (docs []doc, next []byte, err error) {
 	if byT(sort) {
 		e.trace.Note("by time")
-		docs := pageByT(set, sort, doc(after), page.Limit+1)
+		after, err := rank.ReadDoc(page.After)
+		if err != nil || page.Limit <= 0 {
+			return nil, nil, err
+		}
+		docs := pageByT(set, sort, after, page.Limit+1)
 		if len(docs) <= page.Limit {
 			return docs, nil, nil
 		}
-		return docs[:page.Limit], appendCursor(uint64(docs[page.Limit-1])), nil
+		return docs[:page.Limit], rank.AppendDoc(nil, docs[page.Limit-1]), nil
 	}
-	docs, err := e.ordered(set, sort, int(after)+page.Limit+1)
-	if err != nil || int(after) >= len(docs) {
+	after, err := rank.ReadCursor(page.After, len(sort))
+	if err != nil || page.Limit <= 0 {
 		return nil, nil, err
 	}
-	docs = docs[after:]
-	if len(docs) <= page.Limit {
-		return docs, nil, nil
+	docs, err = e.ordered(set, sorting{sort, page.Limit + 1, after})
+	if err != nil || len(docs) <= page.Limit {
+		return docs, nil, err
 	}
-	return docs[:page.Limit], appendCursor(after + uint64(page.Limit)), nil
+	var last rank.Row
+	rows := rowReader{scan: &e.scan, sort: sort}
+	if err := rows.row(&last, docs[page.Limit-1]); err != nil {
+		return nil, nil, err
+	}
+	return docs[:page.Limit], rank.AppendCursor(nil, &last), nil
 }
 
 // byT reports whether an order is that of T, forward or backward.
@@ -112,17 +205,4 @@ func pageByT(set *roaring.Bitmap, sort []search.SortKey, after doc, n int) []doc
 		docs = append(docs, doc(it.Next()))
 	}
 	return docs
-}
-
-func appendCursor(n uint64) []byte { return binary.AppendUvarint(nil, n) }
-
-func readCursor(b []byte) (uint64, error) {
-	if b == nil {
-		return 0, nil
-	}
-	n, size := binary.Uvarint(b)
-	if size != len(b) || n > uint64(maxDoc) {
-		return 0, fhir.Errorf(fhir.KindInvalid, "the page link is damaged: its place in the result cannot be read")
-	}
-	return n, nil
 }

@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -38,6 +39,7 @@ func (v *view) Scan(ctx context.Context, q store.Scan) iter.Seq2[store.Version, 
 // scanned are the docs of a scan.
 func (v *view) scanned(ctx context.Context, q store.Scan) (set *roaring.Bitmap, err error) {
 	e := v.evaluation(ctx)
+	defer func() { err = errors.Join(err, e.close()) }()
 	if q.Deleted {
 		set, err = e.deletions(q.Parts)
 	} else {

@@ -187,7 +187,7 @@ func (s *Store) writeRun(path string, job seal) ([]uint16, error) {
 }
 
 func (s *Store) writeTerms(w *sstable.Writer, h *posting.Head) error {
-	run := lists.Run{DB: s.db, W: w}
+	run := lists.Run{DB: s.db, W: w, Groupings: s.params.grouping}
 	if uint16(h.First) != 0 {
 		// An earlier seal may have written a part of this segment.
 		run.Partial, run.Started = h.First.Segment(), h.First > 1
@@ -203,7 +203,7 @@ func (s *Store) mergeTerms(h *posting.Head, without *roaring.Bitmap) error {
 	if err != nil {
 		return err
 	}
-	run := lists.Run{DB: s.db, W: w, Merge: true, Without: without, Given: s.params.given()}
+	run := lists.Run{DB: s.db, W: w, Merge: true, Without: without, Given: s.params.given(), Groupings: s.params.grouping}
 	if err = errors.Join(run.WriteHead(h), w.Close()); err != nil {
 		return err
 	}

@@ -12,23 +12,30 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/pebble/internal/lists"
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
 
 // An evaluation turns the conditions of a plan into sets of docs, at one time.
+// It reads the index as it was at its start, and is closed at its end.
 type evaluation struct {
 	ctx   context.Context
 	store *Store
 	terms *lists.Reader
+	scan  scan
 	at    doc
+	// types are those of the plan's parts, where they matter.
+	types []string
 	// trace is nil where nothing is to be explained.
 	trace *store.Trace
 }
 
 func (v *view) evaluation(ctx context.Context) *evaluation {
-	return &evaluation{ctx: ctx, store: v.store, terms: v.store.terms(), at: v.at}
+	return &evaluation{ctx: ctx, store: v.store, terms: v.store.terms(), scan: scan{store: v.store}, at: v.at}
 }
+
+func (e *evaluation) close() error { return errors.Join(e.terms.Close(), e.scan.close()) }
 
 // plan returns the docs that match a plan and are visible.
 func (e *evaluation) plan(p search.Plan) (*roaring.Bitmap, error) {
@@ -78,7 +85,7 @@ func (e *evaluation) node(resourceType string, n search.Node, within *roaring.Bi
 	if err != nil {
 		return nil, err
 	}
-	if within != nil {
+	if within != nil && set != within {
 		set.And(within)
 	}
 	step.End(set)
@@ -104,7 +111,7 @@ func (e *evaluation) evaluate(resourceType string, n search.Node, within *roarin
 	case search.Chain:
 		return e.chain(n, within)
 	case search.Has:
-		return e.has(resourceType, n)
+		return e.has(resourceType, n, within)
 	}
 	return nil, fmt.Errorf("pebble: unknown plan node %T", n)
 }
@@ -114,13 +121,30 @@ func (s *Store) terms() *lists.Reader {
 	return &lists.Reader{DB: s.db, Heads: s.index.Load().heads}
 }
 
-// mark is the set of a resource type's mark.
+// mark is the docs with a resource type's mark, as far as they are in the
+// segments of within where that is not nil. It closes the reader for now.
 func (s *Store) mark(t *lists.Reader, resourceType, code string, within *roaring.Bitmap) (*roaring.Bitmap, error) {
 	number, ok := s.params.mark(resourceType, code)
 	if !ok {
 		return roaring.New(), nil
 	}
-	return t.Union(number, []search.Span{search.Exactly(nil)}, nil, within)
+	var g posting.Gather
+	q := lists.Query{Param: number, Spans: []search.Span{search.Exactly(nil)}}
+	err := t.Gather(&g, &q, within)
+	return g.Bitmap(), errors.Join(err, t.Close())
+}
+
+// query is what the index is asked for a condition on entries; ok is false
+// where nothing was indexed under its parameter.
+func (e *evaluation) query(n search.Terms) (q lists.Query, ok bool) {
+	number, ok := e.store.params.number(n.Param)
+	return lists.Query{Param: number, Spans: n.Spans, Test: n.Test, Sure: n.Sure, Grouping: groupingOf(n.Param)}, ok
+}
+
+// everything is the query for all docs of a type.
+func (e *evaluation) everything(resourceType string) (q lists.Query, ok bool) {
+	number, ok := e.store.params.mark(resourceType, search.MarkType)
+	return lists.Query{Param: number, Spans: []search.Span{search.Exactly(nil)}}, ok
 }
 
 // all is every doc of a type.
@@ -128,26 +152,34 @@ func (e *evaluation) all(resourceType string, within *roaring.Bitmap) (*roaring.
 	if within != nil {
 		return within.Clone(), nil
 	}
-	return e.store.mark(e.terms, resourceType, search.MarkType, nil)
+	q, ok := e.everything(resourceType)
+	if !ok {
+		return roaring.New(), nil
+	}
+	return e.terms.Union(&q)
 }
 
 func (e *evaluation) match(n search.Terms, within *roaring.Bitmap) (*roaring.Bitmap, error) {
-	number, ok := e.store.params.number(n.Param)
+	q, ok := e.query(n)
 	if !ok {
 		e.trace.Note(store.NotIndexed)
 		return roaring.New(), nil
 	}
+	if within == nil {
+		set, err := e.terms.Union(&q)
+		if err != nil || n.Recheck == nil {
+			return set, err
+		}
+		return e.recheck(set, n.Recheck)
+	}
 	if n.Recheck == nil {
-		if set, done, err := e.filter(n, within); done {
+		if set, done, err := e.filter(n, &q, within); done {
 			return set, err
 		}
 	}
-	set, err := e.terms.Union(number, n.Spans, n.Test, within)
+	set, err := e.terms.Narrow(&q, within)
 	if err != nil || n.Recheck == nil {
 		return set, err
-	}
-	if within != nil {
-		set.And(within)
 	}
 	return e.recheck(set, n.Recheck)
 }
@@ -161,7 +193,7 @@ func (e *evaluation) recheck(set *roaring.Bitmap, passes func(*search.Candidate)
 		if err := e.ctx.Err(); err != nil {
 			return nil, err
 		}
-		c, err := e.store.candidate(d)
+		c, err := e.candidate(d)
 		if errors.Is(err, errErased) {
 			continue
 		}
@@ -176,8 +208,9 @@ func (e *evaluation) recheck(set *roaring.Bitmap, passes func(*search.Candidate)
 }
 
 // candidate reads a version as search looks at it.
-func (s *Store) candidate(d doc) (*search.Candidate, error) {
-	v, err := s.version(d)
+func (e *evaluation) candidate(d doc) (*search.Candidate, error) {
+	s := e.store
+	v, err := e.scan.version(d)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +235,7 @@ func (e *evaluation) ids(resourceType string, ids []string) (*roaring.Bitmap, er
 	set := roaring.New()
 	for _, id := range ids {
 		e.terms.Keys++
-		c, err := e.store.currentAt(resourceType, id, e.at)
+		c, err := e.scan.currentAt(resourceType, id, e.at)
 		if err != nil {
 			return nil, err
 		}
@@ -253,7 +286,7 @@ func ceilMicros(t time.Time) int64 {
 // and narrows down, the cheapest condition first. What follows reads only the
 // segments that still have docs.
 func (e *evaluation) and(resourceType string, nodes search.And, within *roaring.Bitmap) (*roaring.Bitmap, error) {
-	ordered, err := e.order(nodes)
+	ordered, err := e.order(resourceType, nodes)
 	if err != nil {
 		return nil, err
 	}
@@ -296,14 +329,14 @@ func (e *evaluation) not(resourceType string, n search.Not, within *roaring.Bitm
 }
 
 // order sorts the nodes of an And by what they are likely to cost.
-func (e *evaluation) order(nodes search.And) ([]search.Node, error) {
+func (e *evaluation) order(resourceType string, nodes search.And) ([]search.Node, error) {
 	type ranked struct {
 		node search.Node
 		cost int
 	}
 	list := make([]ranked, len(nodes))
 	for i, n := range nodes {
-		cost, err := e.cost(n, len(nodes) > 1)
+		cost, err := e.cost(resourceType, n, len(nodes) > 1)
 		if err != nil {
 			return nil, err
 		}

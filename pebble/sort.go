@@ -1,17 +1,13 @@
 package pebble
 
 import (
-	"bytes"
-	"cmp"
 	"errors"
-	"math"
-	"slices"
-	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/tarnhealth/tarn/pebble/internal/lists"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
+	"github.com/tarnhealth/tarn/pebble/internal/rank"
 	"github.com/tarnhealth/tarn/search"
 )
 
@@ -19,145 +15,259 @@ import (
 // more to begin.
 const fewRows = 4
 
-// ordered returns the first n docs of a set in order. It may change the set.
-func (e *evaluation) ordered(set *roaring.Bitmap, sort []search.SortKey, n int) ([]doc, error) {
+// A sorting asks for the first n docs of a set in the order of sort keys, or
+// for those behind a row where after is not nil.
+type sorting struct {
+	sort  []search.SortKey
+	n     int
+	after *rank.Row
+}
+
+// ordered returns the docs of a set that a sorting asks for. It may change the
+// set.
+func (e *evaluation) ordered(set *roaring.Bitmap, by sorting) ([]doc, error) {
 	size := int(set.GetCardinality())
 	switch {
-	case size == 0 || n <= 0:
+	case size == 0 || by.n <= 0:
 		return nil, nil
-	case size == 1 || byT(sort):
-		return pageByT(set, sort, 0, n), nil
-	case sort[0].ID:
-		e.trace.Note("read of the ids")
-		return e.sortRows(set, sort, n)
+	case size == 1 && by.after == nil:
+		return []doc{doc(set.Minimum())}, nil
+	case byT(by.sort):
+		after := doc(0)
+		if by.after != nil {
+			after = by.after.Doc
+		}
+		return pageByT(set, by.sort, after, by.n), nil
+	case by.sort[0].ID:
+		return e.orderedByID(set, by)
 	case size <= fewRows:
 		e.trace.Note("read of the few")
-		return e.sortRows(set, sort, n)
+		return e.sortRows(set, by)
 	}
-	switch cheaper, err := e.datesAreCheaper(set, sort, n); {
+	switch cheaper, err := e.datesAreCheaper(set, by); {
 	case err != nil:
 		return nil, err
 	case cheaper:
 		e.trace.Note("by the dates of the matches")
-		return e.sortRows(set, sort, n)
+		return e.sortRows(set, by)
 	}
 	e.trace.Note("walk of the index")
-	return e.walkInOrder(set, sort, n)
+	return e.walkInOrder(set, by)
 }
 
 // datesAreCheaper reports whether reading the facts of a set costs less than a
 // walk until n of its docs are met, which passes a share of all resources.
-func (e *evaluation) datesAreCheaper(set *roaring.Bitmap, sort []search.SortKey, n int) (bool, error) {
+func (e *evaluation) datesAreCheaper(set *roaring.Bitmap, by sorting) (bool, error) {
 	all := 0
-	for _, k := range sort {
+	for _, k := range by.sort {
 		for _, p := range k.Params {
 			if _, ok := e.store.facts(nil, p); !ok {
 				return false, nil
 			}
-			count, _ := e.store.live.count(p.Type, e.at)
-			all += count
+			all += e.resources(p.Type)
 		}
 	}
 	size := int(set.GetCardinality())
-	if size > all/size*min(n, size) {
+	if size > all/size*min(by.n, size) {
 		return false, nil
 	}
 	cost, err := e.factSteps(set)
-	return cost < all/size*min(n, size), err
+	return cost < all/size*min(by.n, size), err
 }
 
-// walkInOrder walks the keys of the first sort key until n docs are found.
-// Docs with the same key go by the other sort keys, docs without one come last.
-//
-// A set that has a share of everything fills a page soon, however many keys
-// there are. One that is small may lie behind all others; so when the walk has
-// cost as much as reading the set would, what is left is read. It is what
-// comes behind the keys that were walked.
-func (e *evaluation) walkInOrder(set *roaring.Bitmap, sort []search.SortKey, n int) (docs []doc, err error) {
-	left := set.Clone()
-	w := &lists.Walk{Desc: sort[0].Desc}
-	defer func() { err = errors.Join(err, w.Close()) }()
-	for _, p := range sort[0].Params {
-		number, ok := e.store.params.number(p)
-		if !ok {
-			continue
-		}
-		if err := w.Add(e.terms, number, search.SortSpan(p)); err != nil {
-			return nil, err
-		}
-	}
-	var key []byte
-	var g posting.Gather
-	count := int(left.GetCardinality())
-	for steps := 0; len(docs) < n && count > 0; steps++ {
-		if steps%1024 == 0 && e.ctx.Err() != nil {
+// sortRows reads every doc of a set and keeps the first rows.
+func (e *evaluation) sortRows(set *roaring.Bitmap, by sorting) (_ []doc, err error) {
+	top := rank.Top{Sort: by.sort, N: by.n, After: by.after}
+	r := rowReader{scan: &e.scan, sort: by.sort}
+	var row rank.Row
+	n := 0
+	for it := set.Iterator(); it.HasNext(); n++ {
+		if n%256 == 0 && e.ctx.Err() != nil {
 			return nil, e.ctx.Err()
 		}
-		next := w.Key()
-		if next != nil && steps/e.store.opt.walkSteps >= count {
-			e.trace.Note("read of the rest")
-			rest, err := e.sortRows(left, sort, n-len(docs))
-			return append(docs, rest...), err
-		}
-		if next == nil {
-			rest, err := e.ordered(left, sort[1:], n-len(docs))
-			return append(docs, rest...), err
-		}
-		key = append(key[:0], next...)
-		g.Reset()
-		e.terms.Keys++
-		if err := w.Take(key, &g); err != nil {
-			return nil, err
-		}
-		tied := g.Among(left, math.MaxInt)
-		if len(tied) == 0 {
-			continue
-		}
-		group := roaring.New()
-		for _, d := range tied {
-			group.Add(uint32(d))
-		}
-		left.AndNot(group)
-		count -= len(tied)
-		if tied, err = e.ordered(group, sort[1:], n-len(docs)); err != nil {
-			return nil, err
-		}
-		docs = append(docs, tied...)
-	}
-	return docs, nil
-}
-
-// A row is a doc with what it is sorted by.
-type row struct {
-	doc  doc
-	id   string
-	keys [][]byte // one for each sort key, nil for no value
-}
-
-// sortRows reads every doc of a set and sorts.
-func (e *evaluation) sortRows(set *roaring.Bitmap, sort []search.SortKey, n int) (_ []doc, err error) {
-	rows := make([]row, 0, set.GetCardinality())
-	r := rowReader{scan: &scan{store: e.store}, sort: sort}
-	defer func() { err = errors.Join(err, r.scan.close()) }()
-	for it := set.Iterator(); it.HasNext(); {
-		if err := e.ctx.Err(); err != nil {
-			return nil, err
-		}
-		made, err := r.row(doc(it.Next()))
+		err := r.row(&row, doc(it.Next()))
 		if errors.Is(err, errErased) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, made)
+		top.Add(&row)
 	}
-	slices.SortFunc(rows, func(a, b row) int { return compareRows(&a, &b, sort) })
-	docs := make([]doc, min(n, len(rows)))
-	for i := range docs {
-		docs[i] = rows[i].doc
+	return top.Docs(), nil
+}
+
+// A walking is a walk of the keys of the first sort key until n docs of a set
+// are found. Docs with the same key go by the other sort keys, docs without one
+// come last.
+//
+// A set that has a share of everything fills a page soon, however many keys
+// there are. One that is small may lie behind all others; so when the walk has
+// cost as much as reading the set would, what is left is read. It is what
+// comes behind the keys that were walked.
+//
+// A later page begins at the key of the row that it follows. What is met there
+// may have come before, by a lesser key: its row tells.
+type walking struct {
+	*evaluation
+	by    sorting
+	set   *roaring.Bitmap
+	walk  lists.Walk
+	met   posting.Among
+	taken *roaring.Bitmap
+	docs  []doc
+	rows  rowReader
+}
+
+func (e *evaluation) walkInOrder(set *roaring.Bitmap, by sorting) (docs []doc, err error) {
+	w := &walking{evaluation: e, by: by, set: set, taken: roaring.New(), rows: rowReader{scan: &e.scan, sort: by.sort}}
+	if by.after != nil && by.after.Keys[0] == nil {
+		err := w.valueless()
+		return w.docs, err
 	}
-	return docs, nil
+	w.met.Marks = posting.NewMarks(set)
+	defer w.met.Marks.Free()
+	w.walk.Desc = by.sort[0].Desc
+	defer func() { err = errors.Join(err, w.walk.Close()) }()
+	for _, p := range by.sort[0].Params {
+		if err := w.add(p); err != nil {
+			return nil, err
+		}
+	}
+	err = w.run()
+	return w.docs, err
+}
+
+// add adds the keys of a parameter, from where the page begins on.
+func (w *walking) add(p *search.Param) error {
+	number, ok := w.store.params.number(p)
+	if !ok {
+		return nil
+	}
+	span := search.SortSpan(p)
+	if w.by.after != nil {
+		at := search.Exactly(w.by.after.Keys[0])
+		if w.by.sort[0].Desc {
+			span.To = at.To
+		} else {
+			span.From = at.From
+		}
+	}
+	return w.walk.Add(w.terms, number, span)
+}
+
+func (w *walking) run() error {
+	size := int(w.set.GetCardinality())
+	var key []byte
+	for steps := 0; len(w.docs) < w.by.n && size > int(w.taken.GetCardinality()); steps++ {
+		if steps%1024 == 0 && w.ctx.Err() != nil {
+			return w.ctx.Err()
+		}
+		next := w.walk.Key()
+		if next == nil {
+			return w.valueless()
+		}
+		if steps/w.store.opt.walkSteps >= size-int(w.taken.GetCardinality()) {
+			w.trace.Note("read of the rest")
+			w.set.AndNot(w.taken)
+			rest, err := w.sortRows(w.set, sorting{w.by.sort, w.by.n - len(w.docs), w.by.after})
+			w.docs = append(w.docs, rest...)
+			return err
+		}
+		key = append(key[:0], next...)
+		w.terms.Keys++
+		if err := w.walk.Take(key, &w.met); err != nil {
+			return err
+		}
+		if err := w.tied(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tied takes the docs that were met with one key.
+func (w *walking) tied(key []byte) error {
+	group := roaring.New()
+	for _, d := range w.met.Sorted() {
+		if !w.taken.Contains(uint32(d)) {
+			group.Add(uint32(d))
+		}
+	}
+	if group.IsEmpty() {
+		return nil
+	}
+	w.taken.Or(group)
+	rest := sorting{sort: w.by.sort[1:]}
+	if w.by.after != nil && string(key) == string(w.by.after.Keys[0]) {
+		rest.after = w.by.after.Behind()
+	}
+	for len(w.docs) < w.by.n && !group.IsEmpty() {
+		rest.n = w.by.n - len(w.docs)
+		set := group
+		if w.by.after != nil { // there may be a next round
+			set = group.Clone()
+		}
+		docs, err := w.ordered(set, rest)
+		if err != nil || len(docs) == 0 {
+			return err
+		}
+		if w.by.after == nil {
+			w.docs = append(w.docs, docs...)
+			return nil
+		}
+		if rest.after, err = w.first(key, docs); err != nil || len(docs) < rest.n {
+			return err
+		}
+	}
+	return nil
+}
+
+// first keeps those docs whose first key is the one at which they were met, and
+// returns the row of the last doc, in the order of the other sort keys.
+func (w *walking) first(key []byte, docs []doc) (last *rank.Row, err error) {
+	for _, d := range docs {
+		last = &rank.Row{}
+		err := w.rows.row(last, d)
+		if errors.Is(err, errErased) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if string(last.Keys[0]) == string(key) {
+			w.docs = append(w.docs, d)
+		}
+	}
+	return last.Behind(), nil
+}
+
+// valueless takes the docs without a value for the first sort key.
+func (w *walking) valueless() error {
+	left := w.set
+	left.AndNot(w.taken)
+	rest := sorting{sort: w.by.sort[1:], n: w.by.n - len(w.docs)}
+	if w.by.after != nil {
+		// What came on the pages before was not taken.
+		for _, p := range w.by.sort[0].Params {
+			number, ok := w.store.params.number(p)
+			if !ok {
+				continue
+			}
+			q := lists.Query{Param: number, Spans: []search.Span{search.SortSpan(p)}, Grouping: groupingOf(p)}
+			valued, err := w.terms.Union(&q)
+			if err != nil {
+				return err
+			}
+			left.AndNot(valued)
+		}
+		if w.by.after.Keys[0] == nil {
+			rest.after = w.by.after.Behind()
+		}
+	}
+	docs, err := w.ordered(left, rest)
+	w.docs = append(w.docs, docs...)
+	return err
 }
 
 // A rowReader reads what docs are sorted by: from their facts where those
@@ -171,8 +281,8 @@ type rowReader struct {
 	entries []search.Entry
 }
 
-func (r *rowReader) row(d doc) (row, error) {
-	made := row{doc: d, keys: make([][]byte, len(r.sort))}
+func (r *rowReader) row(made *rank.Row, d doc) error {
+	made.Reset(d, len(r.sort))
 	for i, k := range r.sort {
 		if k.ID {
 			h, _, id, err := r.scan.header(d)
@@ -180,25 +290,23 @@ func (r *rowReader) row(d doc) (row, error) {
 				err = errErased
 			}
 			if err != nil {
-				return row{}, err
+				return err
 			}
-			made.id = id
+			made.Keys[i] = []byte(id)
 		}
 		for _, p := range k.Params {
 			span := search.SortSpan(p)
 			err := r.keys(d, p, func(key []byte) {
-				best := made.keys[i]
-				order := bytes.Compare(key, best)
-				if span.Contains(key) && (best == nil || order < 0 && !k.Desc || order > 0 && k.Desc) {
-					made.keys[i] = append(best[:0], key...)
+				if span.Contains(key) {
+					made.Offer(i, key, k.Desc)
 				}
 			})
 			if err != nil {
-				return row{}, err
+				return err
 			}
 		}
 	}
-	return made, nil
+	return nil
 }
 
 // reader is the reader of a parameter's facts, nil where it has none.
@@ -242,41 +350,4 @@ func (r *rowReader) keys(d doc, p *search.Param, fn func(key []byte)) error {
 		}
 	}
 	return nil
-}
-
-func compareRows(a, b *row, sort []search.SortKey) int {
-	for i, k := range sort {
-		order := 0
-		switch {
-		case k.ID:
-			order = strings.Compare(a.id, b.id)
-		case k.Params == nil:
-			order = cmp.Compare(a.doc, b.doc)
-		case a.keys[i] == nil || b.keys[i] == nil:
-			// No value comes last, whatever the direction.
-			if order = compareMissing(a.keys[i], b.keys[i]); order != 0 {
-				return order
-			}
-			continue
-		default:
-			order = bytes.Compare(a.keys[i], b.keys[i])
-		}
-		if k.Desc {
-			order = -order
-		}
-		if order != 0 {
-			return order
-		}
-	}
-	return cmp.Compare(a.doc, b.doc)
-}
-
-func compareMissing(a, b []byte) int {
-	switch {
-	case a == nil && b != nil:
-		return 1
-	case a != nil && b == nil:
-		return -1
-	}
-	return 0
 }

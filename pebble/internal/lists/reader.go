@@ -20,7 +20,8 @@ import (
 
 // A Reader reads the index as it is when it is made: files and heads together.
 // The heads must be taken before files are read: a head is let go of only when
-// its file is there. It is for one goroutine.
+// its file is there. It is for one goroutine, keeps an iterator open until
+// Close, and sees files as they were at its first read.
 type Reader struct {
 	DB    *lsm.DB
 	Heads []*posting.Head
@@ -28,6 +29,53 @@ type Reader struct {
 	Keys int
 	// limit is how many keys may be passed, 0 for any number.
 	limit int
+	// lists and groups are iterators over those; nil before they are used.
+	lists, groups *lsm.Iterator
+	// key is memory to make a key in.
+	key []byte
+}
+
+// Close lets go of the files.
+func (t *Reader) Close() (err error) {
+	for _, it := range []**lsm.Iterator{&t.lists, &t.groups} {
+		if *it != nil {
+			err = errors.Join(err, (*it).Close())
+			*it = nil
+		}
+	}
+	return err
+}
+
+// iterator is the reader's own for the keys with a tag.
+func (t *Reader) iterator(tag byte) (it *lsm.Iterator, err error) {
+	at := &t.lists
+	if tag == GroupTag {
+		at = &t.groups
+	}
+	if *at == nil {
+		if it, err = t.DB.NewIter(&lsm.IterOptions{LowerBound: []byte{tag}, UpperBound: []byte{tag + 1}}); err != nil {
+			return nil, err
+		}
+		*at = it
+	}
+	return *at, nil
+}
+
+// A Query asks for the docs that have a key of a param in Spans which passes
+// Test.
+type Query struct {
+	Param uint16
+	Spans []search.Span
+	// Test is nil where every key counts. Sure are ranges in which it holds.
+	Test func(key []byte) bool
+	Sure []search.Span
+	// Grouping is how the keys of the param are grouped.
+	Grouping Grouping
+}
+
+// Ranges reports whether the query asks for more than single keys.
+func (q *Query) Ranges() bool {
+	return slices.ContainsFunc(q.Spans, func(s search.Span) bool { return !s.Single() })
 }
 
 // ErrTooLong ends a range that passes more keys than the limit.
@@ -41,49 +89,71 @@ func (t *Reader) pass() error {
 	return nil
 }
 
-// UnionWithin is union of a node. It ends with ErrTooLong when it has passed
-// more than some keys.
-func (t *Reader) UnionWithin(param uint16, n search.Terms, within *roaring.Bitmap, keys int) (*roaring.Bitmap, error) {
+// Within is Narrow. It ends with ErrTooLong when it has passed more than some
+// keys.
+func (t *Reader) Within(q *Query, within *roaring.Bitmap, keys int) (*roaring.Bitmap, error) {
 	if keys <= 0 {
 		return nil, ErrTooLong
 	}
 	t.limit = t.Keys + keys
 	defer func() { t.limit = 0 }()
-	return t.Union(param, n.Spans, n.Test, within)
+	return t.Narrow(q, within)
 }
 
-// pointSegments is up to how many segments are read one by one where only some
-// of a key's segments are wanted.
-const pointSegments = 8
-
-// Union collects the docs of all keys in spans that pass test. Where within is
-// not nil, docs outside its segments may be left out.
-func (t *Reader) Union(param uint16, spans []search.Span, test func(key []byte) bool, within *roaring.Bitmap) (*roaring.Bitmap, error) {
+// Union collects the docs of a query.
+func (t *Reader) Union(q *Query) (*roaring.Bitmap, error) {
 	var g posting.Gather
-	only := SegmentsOf(within)
-	for _, span := range spans {
-		if err := t.gather(&g, param, span, test, only); err != nil {
-			return nil, err
-		}
+	if err := t.Gather(&g, q, nil); err != nil {
+		return nil, err
 	}
 	return g.Bitmap(), nil
 }
 
-func (t *Reader) gather(g *posting.Gather, param uint16, span search.Span, test func([]byte) bool, only *Segments) error {
+// Narrow returns the docs of within that a query finds.
+func (t *Reader) Narrow(q *Query, within *roaring.Bitmap) (*roaring.Bitmap, error) {
+	if within.GetCardinality() <= posting.MaxSieve {
+		s := posting.NewSieve(within)
+		if err := t.Gather(s, q, within); err != nil {
+			return nil, err
+		}
+		return s.Set(), nil
+	}
+	var g posting.Gather
+	if err := t.Gather(&g, q, within); err != nil {
+		return nil, err
+	}
+	set := g.Bitmap()
+	set.And(within)
+	return set, nil
+}
+
+// Gather passes the docs of a query on. Where within is not nil, docs outside
+// its segments may be left out.
+func (t *Reader) Gather(into posting.Into, q *Query, within *roaring.Bitmap) error {
+	only := SegmentsOf(within)
+	for _, span := range q.Spans {
+		if err := t.gather(into, q, span, only); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Reader) gather(into posting.Into, q *Query, span search.Span, only *Segments) error {
 	if span.Single() {
-		if test != nil && !test(span.From) {
+		if q.Test != nil && !q.Test(span.From) {
 			return nil
 		}
-		return t.gatherKey(g, param, span.From, only)
+		return t.gatherKey(into, q.Param, span.From, only)
 	}
 	for _, h := range t.Heads {
-		p := h.Param(param)
+		p := h.Param(q.Param)
 		if p == nil {
 			continue
 		}
 		err := p.Scan(span, func(found posting.Posting) error {
-			if test == nil || test(found.Key) {
-				g.AddDocs(found.Docs())
+			if q.Test == nil || q.Test(found.Key) {
+				into.AddDocs(found.Docs())
 			}
 			return t.pass()
 		})
@@ -91,126 +161,199 @@ func (t *Reader) gather(g *posting.Gather, param uint16, span search.Span, test 
 			return err
 		}
 	}
-	return t.gatherSpan(g, param, span, test, only)
-}
-
-// gatherKey adds the docs of one key.
-func (t *Reader) gatherKey(g *posting.Gather, param uint16, key []byte, only *Segments) error {
-	t.Keys++
-	for _, h := range t.Heads {
-		if p := h.Param(param); p != nil {
-			g.AddDocs(p.Get(key))
+	return q.eachPart(span, func(part search.Span, test func([]byte) bool) error {
+		if test != nil {
+			return t.gatherSpan(into, q.Param, part, test, only)
 		}
-	}
-	if only.known && len(only.list) <= pointSegments {
-		for _, segment := range only.list {
-			value, closer, err := t.DB.Get(Key(nil, param, key, segment))
-			if errors.Is(err, lsm.ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if err := errors.Join(g.Add(segment, value), closer.Close()); err != nil {
+		for _, p := range q.Grouping.pieces(part) {
+			if err := t.gatherPiece(into, q.Param, p, only); err != nil {
 				return err
 			}
 		}
 		return nil
+	})
+}
+
+func (t *Reader) gatherPiece(into posting.Into, param uint16, p piece, only *Segments) error {
+	if p.level > 0 {
+		return t.gatherGroups(into, param, p, only)
 	}
-	return t.lists(param, key, func(segment uint16, container []byte) (more bool, err error) {
+	return t.gatherSpan(into, param, p.span, nil, only)
+}
+
+// eachPart takes a range apart where the test is known to hold and where not.
+func (q *Query) eachPart(span search.Span, fn func(part search.Span, test func([]byte) bool) error) error {
+	if q.Test == nil {
+		return fn(span, nil)
+	}
+	for _, sure := range q.Sure {
+		if bytes.Compare(sure.From, span.From) < 0 {
+			sure.From = span.From
+		}
+		if span.To != nil && (sure.To == nil || bytes.Compare(sure.To, span.To) > 0) {
+			sure.To = span.To
+		}
+		if sure.To != nil && bytes.Compare(sure.From, sure.To) >= 0 {
+			continue
+		}
+		if bytes.Compare(span.From, sure.From) < 0 {
+			if err := fn(search.Span{From: span.From, To: sure.From}, q.Test); err != nil {
+				return err
+			}
+		}
+		if err := fn(sure, nil); err != nil || sure.To == nil {
+			return err
+		}
+		span.From = sure.To
+	}
+	if span.To != nil && bytes.Compare(span.From, span.To) >= 0 {
+		return nil
+	}
+	return fn(span, q.Test)
+}
+
+// gatherKey adds the docs of one key.
+func (t *Reader) gatherKey(into posting.Into, param uint16, key []byte, only *Segments) error {
+	t.Keys++
+	for _, h := range t.Heads {
+		if p := h.Param(param); p != nil {
+			into.AddDocs(p.Get(key))
+		}
+	}
+	if only.known && len(only.list) <= pointSegments {
+		return t.gatherPoints(into, param, key, only)
+	}
+	return t.each(param, key, func(segment uint16, container []byte) (more bool, err error) {
 		if only.has(segment) {
-			err = g.Add(segment, container)
+			err = into.Add(segment, container)
 		}
 		return true, err
 	})
 }
 
-// GatherKeys adds the docs of keys that are in order, with one iterator.
-func (t *Reader) GatherKeys(ctx context.Context, g *posting.Gather, param uint16, keys [][]byte, only *Segments) error {
-	for _, h := range t.Heads {
-		if p := h.Param(param); p != nil {
-			for _, key := range keys {
-				g.AddDocs(p.Get(key))
-			}
-		}
-	}
-	it, err := t.Iterator(param)
+// pointSegments is up to how many segments are sought one by one where only some
+// of a key's segments are wanted.
+const pointSegments = 8
+
+func (t *Reader) gatherPoints(into posting.Into, param uint16, key []byte, only *Segments) error {
+	it, err := t.iterator(Tag)
 	if err != nil {
 		return err
 	}
-	var from []byte
-	for _, key := range keys {
-		if err = ctx.Err(); err != nil {
-			break
-		}
-		t.Keys++
-		from = Key(from[:0], param, key, 0)
-		for ok := it.SeekGE(from); ok && err == nil; ok = it.Next() {
-			found, segment := Split(it.Key())
-			if !bytes.HasPrefix(found, key) {
-				break
+	for _, segment := range only.list {
+		t.key = Key(t.key[:0], param, key, segment)
+		if it.SeekGE(t.key) && bytes.Equal(it.Key(), t.key) {
+			if err := into.Add(segment, it.Value()); err != nil {
+				return err
 			}
-			if len(found) == len(key) && only.has(segment) {
-				err = g.Add(segment, it.Value())
-			}
-		}
-		if err != nil {
-			break
 		}
 	}
-	return errors.Join(err, it.Error(), it.Close())
+	return it.Error()
 }
 
-// lists calls fn with the lists of one key, segment by segment.
-func (t *Reader) lists(param uint16, key []byte, fn func(segment uint16, container []byte) (more bool, err error)) error {
-	it, err := t.DB.NewIter(&lsm.IterOptions{
-		LowerBound: Key(nil, param, key, 0),
-		UpperBound: append(Key(nil, param, key, 1<<posting.SegmentBits-1), 0),
-	})
+// GatherKeys adds the docs of keys that are in order.
+func (t *Reader) GatherKeys(ctx context.Context, into posting.Into, param uint16, keys [][]byte, only *Segments) error {
+	for i, key := range keys {
+		if i%64 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := t.gatherKey(into, param, key, only); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each calls fn with the lists of one key in files, segment by segment.
+func (t *Reader) each(param uint16, key []byte, fn func(segment uint16, container []byte) (more bool, err error)) error {
+	it, err := t.iterator(Tag)
 	if err != nil {
 		return err
 	}
-	more := true
-	for ok := it.First(); ok && more && err == nil; ok = it.Next() {
-		// A longer key can lie between, where key is a prefix of it.
-		if found, segment := Split(it.Key()); len(found) == len(key) {
-			more, err = fn(segment, it.Value())
+	t.key = Key(t.key[:0], param, key, 0)
+	want := t.key[:len(t.key)-4]
+	for ok := it.SeekGE(t.key); ok; ok = it.Next() {
+		found := it.Key()
+		// A longer key does not lie between: keys are prefix-free.
+		if len(found) != len(t.key) || !bytes.HasPrefix(found, want) {
+			break
+		}
+		_, segment := Split(found)
+		if more, err := fn(segment, it.Value()); err != nil || !more {
+			return err
 		}
 	}
-	return errors.Join(err, it.Error(), it.Close())
+	return it.Error()
 }
 
 // gatherSpan adds the docs of the keys in a span, from files.
-func (t *Reader) gatherSpan(g *posting.Gather, param uint16, span search.Span, test func([]byte) bool, only *Segments) error {
-	it, err := t.Iterator(param)
+func (t *Reader) gatherSpan(into posting.Into, param uint16, span search.Span, test func([]byte) bool, only *Segments) error {
+	it, err := t.iterator(Tag)
 	if err != nil {
 		return err
 	}
+	lower, upper := Bounds(param)
 	var last []byte
 	passed := false
-	for ok := it.SeekGE(Key(nil, param, span.From, 0)[:head+len(span.From)]); ok && err == nil; ok = it.Next() {
+	for ok := it.SeekGE(append(lower, span.From...)); ok && bytes.Compare(it.Key(), upper) < 0; ok = it.Next() {
 		key, segment := Split(it.Key())
 		if last == nil || !bytes.Equal(key, last) {
 			if span.To != nil && bytes.Compare(key, span.To) >= 0 {
 				break
 			}
-			if err = t.pass(); err != nil {
-				break
+			if err := t.pass(); err != nil {
+				return err
 			}
 			last = append(last[:0], key...)
 			passed = bytes.Compare(key, span.From) >= 0 && (test == nil || test(key))
 		}
 		if passed && only.has(segment) {
-			err = g.Add(segment, it.Value())
+			if err := into.Add(segment, it.Value()); err != nil {
+				return err
+			}
 		}
 	}
-	return errors.Join(err, it.Error(), it.Close())
+	return it.Error()
 }
 
-// Iterator walks all terms of a param.
+// Iterator walks all terms of a param. The caller closes it.
 func (t *Reader) Iterator(param uint16) (*lsm.Iterator, error) {
 	lower, upper := Bounds(param)
 	return t.DB.NewIter(&lsm.IterOptions{LowerBound: lower, UpperBound: upper})
+}
+
+// Tally counts the docs of queries, and takes a page of them, without a set of
+// them where a single key is all that is asked for.
+func (t *Reader) Tally(queries []Query, tally *posting.Tally) error {
+	var g posting.Gather
+	defer g.Reset()
+	if q := &queries[0]; len(queries) == 1 && len(q.Spans) == 1 && q.Spans[0].Single() && q.Test == nil {
+		t.Keys++
+		for _, h := range t.Heads {
+			if p := h.Param(q.Param); p != nil {
+				g.AddDocs(p.Get(q.Spans[0].From))
+			}
+		}
+		err := t.each(q.Param, q.Spans[0].From, func(segment uint16, container []byte) (bool, error) {
+			g.Tally(tally, int(segment))
+			if g.Has(segment) {
+				return true, g.Add(segment, container)
+			}
+			err := tally.Add(segment, container)
+			return !tally.Done(), err
+		})
+		if err != nil {
+			return err
+		}
+	} else {
+		for i := range queries {
+			if err := t.Gather(&g, &queries[i], nil); err != nil {
+				return err
+			}
+		}
+	}
+	g.Tally(tally, 1<<posting.SegmentBits)
+	return nil
 }
 
 // Segments are the segments that are wanted.
@@ -246,29 +389,112 @@ func SegmentsOf(set *roaring.Bitmap) *Segments {
 	return s
 }
 
-// unprobed is what a list counts that Probe does not look at.
-const unprobed = 1 << 20
+// Bounds of what a cost looks at before it guesses.
+const (
+	probeLists = 8
+	probeKeys  = 32
+)
 
-// probeLists is how many posting lists a cost looks at.
-const probeLists = 8
+// Cost is about how many docs a query finds. It looks at a few lists of each
+// key and at a few keys of each range, and takes the rest to be alike.
+func (t *Reader) Cost(q *Query) (int, error) {
+	total := 0
+	for i, span := range q.Spans {
+		if i == probeKeys {
+			return total / probeKeys * len(q.Spans), nil
+		}
+		cost, err := 0, error(nil)
+		if span.Single() {
+			cost, err = t.costKey(q.Param, span.From)
+		} else {
+			cost, err = t.costSpan(q, span)
+		}
+		if err != nil {
+			return 0, err
+		}
+		total += cost
+	}
+	return total, nil
+}
 
-// Probe counts the docs of a key, giving up after a few lists.
-func (t *Reader) Probe(param uint16, key []byte) (int, error) {
-	n := 0
+// segments is how many segments have lists in files.
+func (t *Reader) segments() int {
+	if len(t.Heads) == 0 {
+		return 1
+	}
+	return int(t.Heads[0].First.Segment()) + 1
+}
+
+func (t *Reader) costKey(param uint16, key []byte) (int, error) {
+	n, sealed, lists := 0, 0, 0
 	t.Keys++
 	for _, h := range t.Heads {
 		if p := h.Param(param); p != nil {
 			n += len(p.Get(key))
 		}
 	}
-	lists := 0
-	err := t.lists(param, key, func(_ uint16, container []byte) (more bool, err error) {
+	err := t.each(param, key, func(_ uint16, container []byte) (more bool, err error) {
 		if lists++; lists > probeLists {
-			n += unprobed
+			sealed = sealed / probeLists * max(t.segments(), probeLists)
 			return false, nil
 		}
-		n += posting.Len(container)
+		sealed += posting.Len(container)
 		return true, nil
 	})
-	return n, err
+	return n + sealed, err
 }
+
+// costSpan passes some keys of a range. One that has more is taken to reach a
+// share of everything that is not sealed, and of the files as many docs as its
+// bytes hold.
+func (t *Reader) costSpan(q *Query, span search.Span) (int, error) {
+	n := 0
+	for _, h := range t.Heads {
+		p := h.Param(q.Param)
+		if p == nil {
+			continue
+		}
+		keys, docs := 0, 0
+		err := p.Scan(span, func(found posting.Posting) error {
+			if keys++; keys > probeKeys {
+				docs = h.Docs() / 4
+				return ErrTooLong
+			}
+			docs += len(found.Docs())
+			return nil
+		})
+		if err != nil && !errors.Is(err, ErrTooLong) {
+			return 0, err
+		}
+		n += docs
+	}
+	sealed, err := t.costSealed(q.Param, span)
+	return n + sealed, err
+}
+
+func (t *Reader) costSealed(param uint16, span search.Span) (n int, err error) {
+	it, err := t.iterator(Tag)
+	if err != nil {
+		return 0, err
+	}
+	lower, upper := Bounds(param)
+	from := append(lower, span.From...)
+	if span.To != nil {
+		upper = append(lower[:head:head], span.To...)
+	}
+	if bytes.Compare(from, upper) >= 0 {
+		return 0, nil
+	}
+	keys := 0
+	for ok := it.SeekGE(from); ok && bytes.Compare(it.Key(), upper) < 0; ok = it.Next() {
+		if keys++; keys > probeKeys {
+			size, err := t.DB.EstimateDiskUsage(from, upper)
+			return max(n, int(size/docBytes)), err
+		}
+		n += posting.Len(it.Value())
+	}
+	return n, it.Error()
+}
+
+// docBytes is about what a doc takes in the files of a param with many keys.
+const docBytes = 6

@@ -25,6 +25,8 @@ type Run struct {
 	Without *roaring.Bitmap
 	// Given, where not nil, are the params that were not forgotten meanwhile.
 	Given map[uint16]bool
+	// Groupings, where not nil, tells how the keys of a param are grouped.
+	Groupings func(param uint16) Grouping
 	// N is the number of lists written.
 	N int
 
@@ -32,31 +34,47 @@ type Run struct {
 	lows       []uint16
 }
 
-// WriteHead writes all lists of a head.
-func (r *Run) WriteHead(h *posting.Head) (err error) {
+// WriteHead writes all lists of a head: the groups, then the keys themselves.
+func (r *Run) WriteHead(h *posting.Head) error {
+	err := r.eachParam(h, func(number uint16, p *posting.HeadParam) error {
+		if r.Groupings == nil || r.Groupings(number) == Ungrouped {
+			return nil
+		}
+		return r.writeGroups(number, r.Groupings(number), p)
+	})
+	if err != nil {
+		return err
+	}
+	return r.eachParam(h, func(number uint16, p *posting.HeadParam) (err error) {
+		p.Snapshot().Scan(func(found posting.Posting) bool {
+			err = r.write(found.Docs(), func(segment uint16) []byte { return Key(r.key[:0], number, found.Key, segment) })
+			return err == nil
+		})
+		return err
+	})
+}
+
+func (r *Run) eachParam(h *posting.Head, fn func(number uint16, p *posting.HeadParam) error) error {
 	for number, p := range *h.Params.Load() {
 		if p == nil || r.Given != nil && !r.Given[uint16(number)] {
 			continue
 		}
-		p.Snapshot().Scan(func(found posting.Posting) bool {
-			err = r.write(uint16(number), found)
-			return err == nil
-		})
-		if err != nil {
+		if err := fn(uint16(number), p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Run) write(param uint16, p posting.Posting) error {
-	for docs := p.Docs(); len(docs) > 0; {
+// write writes the list of each segment of docs.
+func (r *Run) write(docs []posting.Doc, key func(segment uint16) []byte) error {
+	for len(docs) > 0 {
 		segment := docs[0].Segment()
 		n := 1
 		for n < len(docs) && docs[n].Segment() == segment {
 			n++
 		}
-		if err := r.writeSegment(Key(r.key[:0], param, p.Key, segment), segment, docs[:n]); err != nil {
+		if err := r.writeSegment(key(segment), segment, docs[:n]); err != nil {
 			return err
 		}
 		docs = docs[n:]

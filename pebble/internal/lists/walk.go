@@ -18,7 +18,7 @@ type cursor interface {
 	// key is the current key, valid until take; nil at the end.
 	key() []byte
 	// take adds the docs of the current key and goes to the next one.
-	take(g *posting.Gather) error
+	take(g posting.Into) error
 	close() error
 }
 
@@ -61,7 +61,7 @@ func (w *Walk) Key() (first []byte) {
 }
 
 // Take adds the docs of the next key, which key has just returned, and moves on.
-func (w *Walk) Take(key []byte, g *posting.Gather) error {
+func (w *Walk) Take(key []byte, g posting.Into) error {
 	for _, c := range w.cursors {
 		if k := c.key(); k != nil && bytes.Equal(k, key) {
 			if err := c.take(g); err != nil {
@@ -134,7 +134,7 @@ func (c *fileCursor) settle() error {
 
 func (c *fileCursor) key() []byte { return c.now }
 
-func (c *fileCursor) take(g *posting.Gather) error {
+func (c *fileCursor) take(g posting.Into) error {
 	for c.ok {
 		key, segment := Split(c.it.Key())
 		if !bytes.Equal(key, c.now) {
@@ -182,7 +182,7 @@ func (c *headCursor) key() []byte {
 	return c.it.Item().Key
 }
 
-func (c *headCursor) take(g *posting.Gather) error {
+func (c *headCursor) take(g posting.Into) error {
 	g.AddDocs(c.it.Item().Docs())
 	if c.desc {
 		c.ok = c.it.Prev()
@@ -204,8 +204,9 @@ func (t *Reader) KeysOf(ctx context.Context, param uint16, span search.Span, set
 	if err := w.Add(t, param, span); err != nil {
 		return err
 	}
+	met := posting.Among{Marks: posting.NewMarks(set), Limit: 1}
+	defer met.Marks.Free()
 	var key []byte
-	var g posting.Gather
 	for n := 0; ; n++ {
 		if n%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
@@ -216,11 +217,11 @@ func (t *Reader) KeysOf(ctx context.Context, param uint16, span search.Span, set
 		}
 		key = append(key[:0], next...)
 		t.Keys++
-		g.Reset()
-		if err := w.Take(key, &g); err != nil {
+		met.Docs = met.Docs[:0]
+		if err := w.Take(key, &met); err != nil {
 			return err
 		}
-		if len(g.Among(set, 1)) > 0 {
+		if len(met.Docs) > 0 {
 			if err := fn(key); err != nil {
 				return err
 			}

@@ -142,7 +142,13 @@ func (l *Lifetimes) Visible(set *roaring.Bitmap, at Doc) {
 
 // gone is the docs of a segment that were superseded at the time at.
 func (s *segmentLife) gone(segment uint16, at Doc) *roaring.Bitmap {
-	var words [bitmapWords]uint64
+	var words segmentWords
+	s.goneWords(&words, at)
+	return roaring.AddOffset64(roaring.FromDense(words[:], false), int64(segment)<<SegmentBits)
+}
+
+// goneWords sets words to the docs that were superseded at the time at.
+func (s *segmentLife) goneWords(words *segmentWords, at Doc) {
 	for i := range words {
 		words[i] = s.dead[i].Load()
 	}
@@ -162,7 +168,6 @@ func (s *segmentLife) gone(segment uint16, at Doc) *roaring.Bitmap {
 			}
 		}
 	}
-	return roaring.AddOffset64(roaring.FromDense(words[:], false), int64(segment)<<SegmentBits)
 }
 
 // Forget drops the chunks that only views before oldest need.

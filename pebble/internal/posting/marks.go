@@ -1,0 +1,127 @@
+package posting
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// Marks are a set of docs that is asked for single docs very often: whether a
+// list has one of them takes about 1 ns for each doc of the list.
+type Marks struct {
+	set *roaring.Bitmap
+	// words are by segment. Where a segment is nil the set is asked.
+	words []*segmentWords
+}
+
+// denseMarks is how many docs of a segment make it worth having its words.
+const denseMarks = 32
+
+// NewMarks returns the marks of a set, which must not change.
+func NewMarks(set *roaring.Bitmap) *Marks {
+	m := &Marks{set: set}
+	if set.IsEmpty() {
+		return m
+	}
+	m.words = make([]*segmentWords, int(Doc(set.Maximum()).Segment())+1)
+	for segment := range m.words {
+		start := uint64(segment) << SegmentBits
+		if set.CardinalityInRange(start, start+1<<SegmentBits) >= denseMarks {
+			m.words[segment] = newWords()
+		}
+	}
+	for it := set.ManyIterator(); ; {
+		var buf [512]uint32
+		n := it.NextMany(buf[:])
+		if n == 0 {
+			return m
+		}
+		for _, d := range buf[:n] {
+			if w := m.words[d>>SegmentBits]; w != nil {
+				w.add(uint16(d))
+			}
+		}
+	}
+}
+
+// Free gives memory back. The marks are not used any more.
+func (m *Marks) Free() {
+	for _, w := range m.words {
+		if w != nil {
+			wordsPool.Put(w)
+		}
+	}
+	m.words = nil
+}
+
+// Has reports whether a doc is marked.
+func (m *Marks) Has(d Doc) bool {
+	segment := int(d.Segment())
+	if segment >= len(m.words) {
+		return false
+	}
+	if w := m.words[segment]; w != nil {
+		return w.has(uint16(d))
+	}
+	return m.set.Contains(uint32(d))
+}
+
+// Among are the docs that lists and marks share.
+type Among struct {
+	Marks *Marks
+	// Limit ends the search for more docs; 0 is none.
+	Limit int
+	// Docs are in the order in which they were met; one may come twice.
+	Docs []Doc
+}
+
+func (a *Among) full() bool { return a.Limit != 0 && len(a.Docs) >= a.Limit }
+
+// AddDocs implements Into.
+func (a *Among) AddDocs(docs []Doc) {
+	for _, d := range docs {
+		if a.full() {
+			return
+		}
+		if a.Marks.Has(d) {
+			a.Docs = append(a.Docs, d)
+		}
+	}
+}
+
+// Add implements Into.
+func (a *Among) Add(segment uint16, container []byte) error {
+	if int(segment) >= len(a.Marks.words) {
+		return nil
+	}
+	base := Doc(segment) << SegmentBits
+	if len(container) == bitmapBytes {
+		for i := range bitmapWords {
+			for w := binary.LittleEndian.Uint64(container[8*i:]); w != 0 && !a.full(); w &= w - 1 {
+				if d := base | Doc(i*64+bits.TrailingZeros64(w)); a.Marks.Has(d) {
+					a.Docs = append(a.Docs, d)
+				}
+			}
+		}
+		return nil
+	}
+	if err := checkList(container); err != nil {
+		return err
+	}
+	for ; len(container) > 0 && !a.full(); container = container[2:] {
+		if d := base | Doc(binary.BigEndian.Uint16(container)); a.Marks.Has(d) {
+			a.Docs = append(a.Docs, d)
+		}
+	}
+	return nil
+}
+
+// Sorted are the docs that were met, ascending and each once. It empties a.
+func (a *Among) Sorted() []Doc {
+	docs := a.Docs
+	a.Docs = a.Docs[len(a.Docs):]
+	slices.Sort(docs)
+	return slices.Compact(docs)
+}
