@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -19,9 +18,7 @@ import (
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/pebble"
-	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/server"
-	"github.com/tarnhealth/tarn/store"
 )
 
 // A bulk is an opened data folder without a server: what bulk work costs
@@ -29,20 +26,6 @@ import (
 type bulk struct {
 	catalog *datastore.Catalog
 	store   *datastore.Store
-	backend store.Store
-}
-
-// capturing remembers the backend of the data store that is opened.
-type capturing struct {
-	*pebble.Folder
-	opened store.Store
-}
-
-// OpenStore implements datastore.Backend.
-func (c *capturing) OpenStore(ctx context.Context, id string, registry *search.Registry, candidate func(store.Version) (*search.Candidate, error)) (store.Store, error) {
-	opened, err := c.Folder.OpenStore(ctx, id, registry, candidate)
-	c.opened = opened
-	return opened, err
 }
 
 func openBulk(ctx context.Context, dir string) (*bulk, error) {
@@ -50,8 +33,7 @@ func openBulk(ctx context.Context, dir string) (*bulk, error) {
 	if err != nil {
 		return nil, err
 	}
-	backend := &capturing{Folder: folder}
-	catalog, err := datastore.Open(ctx, datastore.Options{Backend: backend, BaseURL: "http://127.0.0.1"})
+	catalog, err := datastore.Open(ctx, datastore.Options{Backend: folder, BaseURL: "http://127.0.0.1"})
 	if err != nil {
 		return nil, errors.Join(err, folder.Close())
 	}
@@ -59,7 +41,6 @@ func openBulk(ctx context.Context, dir string) (*bulk, error) {
 	if b.store, err = catalog.Store(server.DefaultStore); fhir.KindOf(err) == fhir.KindNotFound && err != nil {
 		b.store, err = catalog.Create(ctx, server.DefaultStore, server.DefaultStore)
 	}
-	b.backend = backend.opened
 	if err != nil {
 		return nil, errors.Join(err, catalog.Close())
 	}
@@ -68,8 +49,8 @@ func openBulk(ctx context.Context, dir string) (*bulk, error) {
 
 func (b *bulk) close() error { return b.catalog.Close() }
 
-// loadBatch is how many resources go into one commit.
-const loadBatch = 1000
+// Input is handed over in blocks of whole lines, of about this size.
+const loadBlock = 2 << 20
 
 // load parses, validates, extracts and stores the NDJSON files below dir, on
 // all cores. It returns the number of resources.
@@ -80,13 +61,15 @@ func (b *bulk) load(ctx context.Context, dir string) (int, error) {
 	}
 	slices.Sort(names)
 	var count atomic.Int64
+	writer := b.store.BulkWriter(authz.Unrestricted(), datastore.BulkOptions{})
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2 * runtime.GOMAXPROCS(0))
 	for _, name := range names {
-		err = eachBatch(name, loadBatch, func(lines [][]byte) error {
+		err = eachBlock(name, loadBlock, func(block []byte) error {
 			group.Go(func() error {
+				lines := linesOf(block)
 				count.Add(int64(len(lines)))
-				return b.loadLines(ctx, lines)
+				return loadLines(ctx, writer, lines)
 			})
 			return ctx.Err()
 		})
@@ -100,79 +83,58 @@ func (b *bulk) load(ctx context.Context, dir string) (int, error) {
 	return int(count.Load()), err
 }
 
-func (b *bulk) loadLines(ctx context.Context, lines [][]byte) error {
-	ops := make([]store.Op, len(lines))
-	for i, line := range lines {
-		tree, err := b.store.Parse(line)
-		if err != nil {
-			return err
-		}
-		for _, issue := range b.store.Validate(tree) {
-			if issue.Severity == fhir.SeverityError || issue.Severity == fhir.SeverityFatal {
-				return fmt.Errorf("%s: %s", issue.Expression, issue.Diagnostics)
-			}
-		}
-		root := tree.Root()
-		id := root.TextOf("id")
-		entries, err := b.store.Registry().Extract(tree, id, b.store.Base())
-		if err != nil {
-			return err
-		}
-		ops[i] = store.Op{Kind: store.OpUpdate, Type: root.Type().Name, ID: id, Body: fhir.NewBody(root, id), Entries: entries}
+func loadLines(ctx context.Context, writer *datastore.BulkWriter, lines [][]byte) error {
+	outcomes, err := writer.Write(ctx, lines)
+	if err != nil {
+		return err
 	}
-	_, err := b.backend.Load(ctx, ops)
-	return err
+	for i := range outcomes {
+		if outcomes[i].Err != nil {
+			return fmt.Errorf("%s/%s: %w", outcomes[i].Type, outcomes[i].ID, outcomes[i].Err)
+		}
+	}
+	return nil
 }
 
-// eachBatch calls f with up to n lines of a file at a time.
-func eachBatch(name string, n int, f func(lines [][]byte) error) error {
+// eachBlock calls f with a file's blocks of about size bytes, which end with
+// lines.
+func eachBlock(name string, size int, f func(block []byte) error) error {
 	file, err := os.Open(name)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	in := bufio.NewReaderSize(file, 1<<20)
-	var lines [][]byte
+	var rest []byte
 	for {
-		line, err := in.ReadBytes('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
+		block := append(make([]byte, 0, size+len(rest)), rest...)
+		n, err := io.ReadFull(file, block[len(block):cap(block)])
+		block = block[:len(block)+n]
+		switch {
+		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+			if len(block) == 0 {
+				return nil
+			}
+			return f(block)
+		case err != nil:
 			return err
 		}
-		if line = bytes.TrimSpace(line); len(line) > 0 {
-			lines = append(lines, line)
+		end := bytes.LastIndexByte(block, '\n') + 1
+		rest = bytes.Clone(block[end:])
+		if end == 0 {
+			continue
 		}
-		if end := err != nil; len(lines) == n || end && len(lines) > 0 {
-			if err := f(lines); err != nil {
-				return err
-			}
-			lines = nil
-		}
-		if err != nil {
-			return nil
+		if err := f(block[:end]); err != nil {
+			return err
 		}
 	}
 }
 
-// export writes every current resource to TYPE.ndjson in dir, synced. It
-// returns the number of resources and bytes.
-func (b *bulk) export(ctx context.Context, dir string) (resources int, size int64, err error) {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return 0, 0, err
-	}
-	view, err := b.store.View(ctx, authz.Unrestricted(), 0)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer view.Close()
-	for _, t := range b.store.Definitions().Schema.Types {
-		if t.Kind != fhir.KindResource {
-			continue
+// linesOf are the lines of a block that are not empty.
+func linesOf(block []byte) (lines [][]byte) {
+	for line := range bytes.Lines(block) {
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			lines = append(lines, line)
 		}
-		x := &exporter{view: view, name: filepath.Join(dir, t.Name+".ndjson")}
-		if err := x.walk(ctx, b.store.Registry(), t.Name); err != nil {
-			return resources, size, fmt.Errorf("%s: %w", t.Name, err)
-		}
-		resources, size = resources+x.resources, size+x.size
 	}
-	return resources, size, nil
+	return lines
 }

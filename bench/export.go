@@ -1,17 +1,20 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
-	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
 
@@ -50,68 +53,96 @@ func (b *bench) export(ctx context.Context, name, dir string) (result, error) {
 	return r, err
 }
 
-// An exporter writes the resources of one type to a file.
-type exporter struct {
-	view      *datastore.View
-	name      string
-	resources int
-	size      int64
-	line      []byte
-}
-
-// exportPage is how many resources are asked for at a time.
-const exportPage = 5000
-
-// walk writes the type's resources. A type without any makes no file.
-func (x *exporter) walk(ctx context.Context, registry *search.Registry, resourceType string) (err error) {
-	q, err := registry.Parse([]string{resourceType}, nil, search.Options{})
-	if err != nil {
-		return err
+// export writes every current resource to TYPE-PART.ndjson in dir, synced: each
+// processor reads a stretch of the store's time. It returns the number of
+// resources and bytes.
+func (b *bulk) export(ctx context.Context, dir string) (resources int, size int64, err error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return 0, 0, err
 	}
-	var file *os.File
-	var out *bufio.Writer
-	page := store.Page{Limit: exportPage}
-	for {
-		found, err := x.view.Search(ctx, q, page)
-		if err != nil {
-			return err
-		}
-		if found.Len == 0 {
-			break
-		}
-		if file == nil {
-			if file, err = os.Create(x.name); err != nil {
+	view, err := b.store.View(ctx, authz.Unrestricted(), 0)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer view.Close()
+	parts := make([]exporter, runtime.GOMAXPROCS(0))
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range parts {
+		n, of := store.T(i), store.T(len(parts))
+		parts[i] = exporter{dir: dir, part: i, files: map[string]*exportFile{}}
+		group.Go(func() error {
+			found, err := view.Bulk(ctx, datastore.BulkQuery{After: view.T() * n / of, UpTo: max(1, view.T()*(n+1)/of)})
+			if err != nil {
 				return err
 			}
-			defer file.Close()
-			out = bufio.NewWriterSize(file, 1<<20)
-		}
-		if err := x.page(out, found); err != nil {
-			return err
-		}
-		if page.After = found.Next; page.After == nil {
-			break
-		}
+			return parts[i].write(found)
+		})
 	}
-	if file == nil {
-		return nil
+	err = group.Wait()
+	for i := range parts {
+		resources, size = resources+parts[i].resources, size+parts[i].size
 	}
-	return errors.Join(out.Flush(), file.Sync())
+	return resources, size, err
 }
 
-func (x *exporter) page(out *bufio.Writer, found store.Result) error {
-	for v, err := range found.Matches {
+// An exporter writes resources to a file for each type.
+type exporter struct {
+	dir       string
+	part      int
+	files     map[string]*exportFile
+	resources int
+	size      int64
+}
+
+type exportFile struct {
+	file *os.File
+	out  []byte
+}
+
+// exportBlock is how much is written to a file at a time.
+const exportBlock = 256 << 10
+
+func (x *exporter) write(found iter.Seq2[store.Version, error]) error {
+	var number [20]byte
+	for v, err := range found {
 		if err != nil {
 			return err
 		}
-		x.line = append(v.Body.Append(x.line[:0], strconv.FormatUint(v.Number, 10), v.LastUpdated), '\n')
-		if _, err := out.Write(x.line); err != nil {
+		f, err := x.file(v.Type)
+		if err != nil {
 			return err
 		}
+		before := len(f.out)
+		f.out = append(v.Body.Append(f.out, string(strconv.AppendUint(number[:0], v.Number, 10)), v.LastUpdated), '\n')
 		x.resources++
-		x.size += int64(len(x.line))
+		x.size += int64(len(f.out) - before)
+		if len(f.out) >= exportBlock {
+			if err := f.flush(); err != nil {
+				return err
+			}
+		}
 	}
-	return nil
+	var errs error
+	for _, f := range x.files {
+		errs = errors.Join(errs, f.flush(), f.file.Sync(), f.file.Close())
+	}
+	return errs
+}
+
+func (x *exporter) file(resourceType string) (*exportFile, error) {
+	if f := x.files[resourceType]; f != nil {
+		return f, nil
+	}
+	file, err := os.Create(filepath.Join(x.dir, fmt.Sprintf("%s-%d.ndjson", resourceType, x.part+1)))
+	f := &exportFile{file: file, out: make([]byte, 0, exportBlock+16<<10)}
+	x.files[resourceType] = f
+	return f, err
+}
+
+func (f *exportFile) flush() error {
+	_, err := f.file.Write(f.out)
+	f.out = f.out[:0]
+	return err
 }
 
 // writeLimit is the rate, in bytes per second, of writing size bytes to a new

@@ -121,7 +121,7 @@ func command(ctx context.Context, args []string, out, progress io.Writer) error 
 	opt.starts = usualStarts
 	opt.length = time.Duration(seconds * float64(time.Second))
 	if role != "" {
-		return play(ctx, role, opt.temp, flags.Args(), out)
+		return play(ctx, role, &opt, flags.Args(), out)
 	}
 	if err := opt.complete(names, sizes, flags.Args()); err != nil {
 		return err

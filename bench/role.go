@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"time"
 )
 
@@ -41,7 +43,12 @@ func (b *bench) role(ctx context.Context, role string, args ...string) (deed, er
 		return deedOf(ctx, role, args)
 	}
 	var d deed
-	cmd := exec.CommandContext(ctx, b.self, append([]string{"--role", role}, args...)...)
+	if b.opt.profile != "" {
+		if err := os.MkdirAll(b.opt.profile, 0o777); err != nil {
+			return d, err
+		}
+	}
+	cmd := exec.CommandContext(ctx, b.self, append([]string{"--role", role, "--profile", b.opt.profile}, args...)...)
 	cmd.Stderr = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = time.Minute
@@ -53,19 +60,45 @@ func (b *bench) role(ctx context.Context, role string, args ...string) (deed, er
 }
 
 // play is the process's side of role.
-func play(ctx context.Context, role, temp string, args []string, out io.Writer) error {
+func play(ctx context.Context, role string, opt *options, args []string, out io.Writer) error {
 	switch role {
 	case roleProbe:
-		return serveProbe(temp)
+		return serveProbe(opt.temp)
 	case roleEvict:
-		evictUntil(ctx, temp)
+		evictUntil(ctx, opt.temp)
 		return nil
 	}
-	d, err := deedOf(ctx, role, args)
+	ended, err := profileSelf(opt.profile, role)
 	if err != nil {
 		return err
 	}
+	d, err := deedOf(ctx, role, args)
+	if err = errors.Join(err, ended()); err != nil {
+		return err
+	}
 	return json.NewEncoder(out).Encode(d)
+}
+
+// profileSelf writes a CPU profile of this process to DIR/ROLE.N.cpu.pprof, where
+// N is the first number that is free, until what it returns is called. It does
+// nothing where dir is "".
+func profileSelf(dir, role string) (end func() error, err error) {
+	if dir == "" {
+		return func() error { return nil }, nil
+	}
+	for n := 1; ; n++ {
+		file, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf("%s.%d.cpu.pprof", role, n)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+		if errors.Is(err, os.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return func() error {
+			pprof.StopCPUProfile()
+			return file.Close()
+		}, pprof.StartCPUProfile(file)
+	}
 }
 
 // deedOf does a role's work on the data folder args[0]: it loads the NDJSON

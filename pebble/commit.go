@@ -6,6 +6,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/pebble/internal/codec"
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/store"
 )
 
@@ -32,6 +33,9 @@ type packedBody struct {
 	known current
 	// same is the version that holds the same body, for Load; 0 for none.
 	same doc
+	// terms and facts are those of a bulk request.
+	terms []posting.Term
+	facts []byte
 }
 
 type result struct {
@@ -68,6 +72,11 @@ func (s *Store) submit(ctx context.Context, r *request) ([]store.Version, error)
 	}
 	if err := s.prepare(r); err != nil {
 		return nil, err
+	}
+	if s.isBulk(r) {
+		if err := s.prepareBulk(ctx, r); err != nil {
+			return nil, err
+		}
 	}
 	select {
 	case s.queue <- r:
@@ -106,6 +115,7 @@ func (s *Store) prepare(r *request) error {
 	if err := s.know(r); err != nil {
 		return err
 	}
+	var packer codec.Packer
 	for i := range r.ops {
 		op, p := &r.ops[i], &r.packed[i]
 		if op.Kind == store.OpDelete {
@@ -120,7 +130,7 @@ func (s *Store) prepare(r *request) error {
 				continue
 			}
 		}
-		p.codec, p.bytes = codec.Pack(op.Body.JSON)
+		p.codec, p.bytes = packer.Pack(op.Body.JSON)
 	}
 	return nil
 }

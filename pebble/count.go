@@ -112,7 +112,7 @@ func (s *Store) Stats() Stats {
 		Seals:     s.stats.sealed.Load(),
 		DiskBytes: s.db.Metrics().DiskSpaceUsage(),
 		Live:      s.live.snapshot(),
-		Scrubs:    s.scrubs.left(),
+		Scrubs:    s.scrubs.Left(),
 		Views:     s.pins.Views(),
 	}
 	for _, h := range s.index.Load().heads {

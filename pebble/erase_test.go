@@ -81,7 +81,7 @@ func TestEraseAtEveryWrite(t *testing.T) {
 		if n, err := s.Erase(context.Background(), list); n != 3 || err != nil {
 			t.Errorf("Erase: %d, %v", n, err)
 		}
-		s.scrubs.done.Wait()
+		s.scrubs.Done.Wait()
 	})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func TestIndexAtEveryWrite(t *testing.T) {
 		if err := s.Unindex(context.Background(), []string{testOther.Key()}); err != nil {
 			t.Errorf("Unindex: %v", err)
 		}
-		s.scrubs.done.Wait()
+		s.scrubs.Done.Wait()
 	})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -264,7 +264,7 @@ func TestEraseLeavesNoBytes(t *testing.T) {
 	if n, err := s.Erase(context.Background(), list); n != 20 || err != nil {
 		t.Fatalf("Erase: %d, %v", n, err)
 	}
-	s.scrubs.done.Wait()
+	s.scrubs.Done.Wait()
 	if n := s.Stats().Scrubs; n != 0 {
 		t.Errorf("%d ranges are left", n)
 	}
@@ -298,8 +298,8 @@ func TestScrubGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = openTest(t, fs, 0)
-	s.scrubs.wait()
-	s.scrubs.start = func() {} // as if the process ended before it began
+	s.scrubs.Close()
+	s.scrubs.Start = func() {} // as if the process ended before it began
 	if _, err := s.Erase(context.Background(), []store.Erasure{{Type: "Patient", ID: "p1"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +311,7 @@ func TestScrubGoesOn(t *testing.T) {
 	}
 	s = openTest(t, fs, 0)
 	defer s.Close()
-	s.scrubs.done.Wait()
+	s.scrubs.Done.Wait()
 	if n := s.Stats().Scrubs; n != 0 {
 		t.Errorf("%d ranges are left", n)
 	}

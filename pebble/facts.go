@@ -9,6 +9,7 @@ import (
 	lsm "github.com/cockroachdb/pebble/v2"
 
 	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/pebble/internal/bulk"
 	"github.com/tarnhealth/tarn/pebble/internal/column"
 	"github.com/tarnhealth/tarn/pebble/internal/lists"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
@@ -37,15 +38,9 @@ func (s *Store) appendFacts(b []byte, n *numbering, entries []search.Entry) ([]b
 		if err != nil {
 			return b, err
 		}
-		b = appendFact(b, number, e.Key)
+		b = bulk.AppendFact(b, number, e.Key)
 	}
 	return b, nil
-}
-
-func appendFact(b []byte, number uint16, key []byte) []byte {
-	b = binary.AppendUvarint(b, uint64(number))
-	b = binary.AppendUvarint(b, uint64(len(key)))
-	return append(b, key...)
 }
 
 // A factReader finds the keys that docs have for one parameter.

@@ -141,13 +141,19 @@ func appendVersion(b []byte, h *header, facts []byte, resourceType, id string) [
 }
 
 func readVersion(b []byte) (h header, resourceType, id string, err error) {
+	h, typeBytes, idBytes, err := splitVersion(b)
+	return h, string(typeBytes), string(idBytes), err
+}
+
+// splitVersion is readVersion without memory for the names.
+func splitVersion(b []byte) (h header, resourceType, id []byte, err error) {
 	d := decoder{b: b}
 	h, _ = d.version()
-	resourceType = string(d.bytes(d.uvarint()))
+	resourceType = d.bytes(d.uvarint())
 	if d.bad {
-		return header{}, "", "", errRecord
+		return header{}, nil, nil, errRecord
 	}
-	return h, resourceType, string(d.b), nil
+	return h, resourceType, d.b, nil
 }
 
 // version reads a header and the facts behind it, nil where there are none.

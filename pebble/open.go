@@ -72,6 +72,9 @@ func (o *Options) setDefaults() {
 	if o.factSteps == 0 {
 		o.factSteps = defaultFactSteps
 	}
+	if o.bulkOps == 0 {
+		o.bulkOps = defaultBulkOps
+	}
 }
 
 // start reads what the folder holds and starts the goroutines.
@@ -100,6 +103,9 @@ func (s *Store) start() (err error) {
 	}
 	if s.last < sealed {
 		return fmt.Errorf("%w: versions end at %d, their index at %d", ErrDamaged, s.last, sealed)
+	}
+	if err := s.mendTail(); err != nil {
+		return err
 	}
 	s.live.counts, s.seals.counts = counts.clone(), counts
 	s.index.Store(&index{heads: []*posting.Head{posting.NewHead(sealed + 1)}})

@@ -66,6 +66,9 @@ type Options struct {
 	// factSteps is how many keys are walked rather than read the facts of one
 	// resource. Tests change it.
 	factSteps int
+	// bulkOps is from how many ops on a load is written past the log. Tests
+	// change it.
+	bulkOps int
 }
 
 // Defaults of Options.
@@ -75,6 +78,7 @@ const (
 	defaultByEntries  = 256
 	defaultWalkSteps  = 256
 	defaultFactSteps  = 12
+	defaultBulkOps    = 128
 )
 
 // maxHeadBytes seals a head early where its terms are large.
@@ -187,7 +191,7 @@ func (s *Store) Close() error {
 	close(s.queue)
 	<-s.finished
 	s.seals.wait()
-	s.scrubs.wait()
+	s.scrubs.Close()
 	var err error
 	if s.failure.Get() == nil {
 		err = s.sealAll()

@@ -9,11 +9,9 @@ import (
 	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/tarnhealth/tarn/pebble/internal/engine"
+	"github.com/tarnhealth/tarn/pebble/internal/ingest"
 	"github.com/tarnhealth/tarn/pebble/internal/lists"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 )
@@ -138,11 +136,11 @@ func (s *Store) sealAll() error {
 func (s *Store) seal(job seal) error {
 	s.files.Lock()
 	defer s.files.Unlock()
-	path := s.opt.FS.PathJoin(s.dir, "seal.tmp")
-	segments, err := s.writeRun(path, job)
-	if err == nil {
-		err = s.db.Ingest(context.Background(), []string{path})
-	}
+	var segments []uint16
+	err := s.ingestion().Take(ingest.File{Name: "seal.tmp", Write: func(w *sstable.Writer) (err error) {
+		segments, err = s.writeRun(w, job)
+		return err
+	}})
 	if err != nil {
 		s.lives.Soil(segments)
 		return err
@@ -158,24 +156,11 @@ func (s *Store) seal(job seal) error {
 	return nil
 }
 
-// newRun begins a file of sorted records that the engine can take over.
-func (s *Store) newRun(path string) (*sstable.Writer, error) {
-	file, err := s.opt.FS.Create(path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return nil, err
-	}
-	options := engine.Options(s.opt.FS, s.opt.CacheBytes)
-	options.EnsureDefaults()
-	return sstable.NewWriter(objstorageprovider.NewFileWritable(file),
-		options.MakeWriterOptions(len(options.Levels)-1, s.db.TableFormat())), nil
-}
+// ingestion is the folder for sorted files of records.
+func (s *Store) ingestion() ingest.Dir { return ingest.Dir{DB: s.db, FS: s.opt.FS, Path: s.dir} }
 
 // writeRun writes one sorted run: superseded docs, terms, seal record.
-func (s *Store) writeRun(path string, job seal) ([]uint16, error) {
-	w, err := s.newRun(path)
-	if err != nil {
-		return nil, err
-	}
+func (s *Store) writeRun(w *sstable.Writer, job seal) ([]uint16, error) {
 	segments, err := s.lives.Save(func(segment uint16, container []byte) error { return w.Set(deadKey(segment), container) })
 	if err == nil {
 		err = s.writeTerms(w, job.head)
@@ -183,7 +168,7 @@ func (s *Store) writeRun(path string, job seal) ([]uint16, error) {
 	if err == nil {
 		err = w.Set([]byte{tagSeal}, appendSeal(nil, doc(job.head.Last.Load()), job.counts))
 	}
-	return segments, errors.Join(err, w.Close())
+	return segments, err
 }
 
 func (s *Store) writeTerms(w *sstable.Writer, h *posting.Head) error {
@@ -198,8 +183,7 @@ func (s *Store) writeTerms(w *sstable.Writer, h *posting.Head) error {
 // mergeTerms adds the terms of a head to the files, but for docs in without.
 // The docs may be there already, and docs behind them.
 func (s *Store) mergeTerms(h *posting.Head, without *roaring.Bitmap) error {
-	path := s.opt.FS.PathJoin(s.dir, "index.tmp")
-	w, err := s.newRun(path)
+	w, path, err := s.ingestion().Create("index.tmp")
 	if err != nil {
 		return err
 	}

@@ -6,22 +6,26 @@ import (
 	lsm "github.com/cockroachdb/pebble/v2"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble/internal/bulk"
 	"github.com/tarnhealth/tarn/pebble/internal/codec"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
 
-// A group is the commits that share a batch and its fsync.
+// A group is the commits that share a batch and its fsync, or the loads that
+// share sorted files.
 type group struct {
-	batch    *lsm.Batch
+	batch *lsm.Batch
+	// bulk has the versions and bodies of loads, nil for commits.
+	bulk     *bulk.Records
 	requests []*request
 	results  []result
 	// written are the new versions, in order of doc.
 	written []written
 	numbers numbering
-	// facts is memory to make those of a version in.
-	facts []byte
+	// facts, key and value are memory to make those of a version in.
+	facts, key, value []byte
 	// done is closed when the finisher has run the one request, which is
 	// alone; nil for a group of commits.
 	done chan struct{}
@@ -64,14 +68,14 @@ func (s *Store) write() {
 }
 
 // gather makes a group of the commits that wait. The request that ended it
-// because it runs alone comes next.
+// because it runs alone, or is written in another way, comes next.
 func (s *Store) gather(first *request) (g *group, next *request) {
-	g = s.newGroup()
+	g = s.newGroup(first)
 	ops, bytes := s.take(g, first)
 	for ops < maxGroupOps && bytes < maxGroupBytes {
 		select {
 		case r, ok := <-s.queue:
-			if !ok || r.alone != nil {
+			if !ok || r.alone != nil || s.isBulk(r) != (g.bulk != nil) {
 				return g, r
 			}
 			n, b := s.take(g, r)
@@ -103,9 +107,13 @@ func (s *Store) runAlone(g *group) {
 	close(g.done)
 }
 
-func (s *Store) newGroup() *group {
+func (s *Store) newGroup(first *request) *group {
 	batch := s.db.NewBatch()
-	return &group{batch: batch, numbers: numbering{params: s.params, batch: batch}}
+	g := &group{batch: batch, numbers: numbering{params: s.params, batch: batch}}
+	if s.isBulk(first) {
+		g.bulk = &bulk.Records{}
+	}
+	return g
 }
 
 // take adds a request to the group, or its failure.
@@ -129,7 +137,7 @@ func (s *Store) apply(g *group) {
 	}
 	err := s.failure.Get()
 	if err == nil {
-		err = s.failure.Guard(func() error { return s.db.ApplyNoSyncWait(g.batch, lsm.Sync) })
+		err = s.failure.Guard(func() error { return s.hand(g) })
 		if err != nil {
 			s.failure.Set(err)
 		}
@@ -141,6 +149,22 @@ func (s *Store) apply(g *group) {
 	s.applied.Store(uint32(s.last))
 	g.numbers.publish()
 	s.recent.Settle()
+}
+
+// hand hands a group to the engine. Files are durable before the batch that
+// leads to them is: after a crash between the two, Open makes up for the batch
+// (mendTail).
+func (s *Store) hand(g *group) error {
+	if g.bulk != nil {
+		// What came before is durable first, or a crash would leave a gap.
+		if err := s.db.LogData([]byte{tagVersion}, lsm.Sync); err != nil {
+			return err
+		}
+		if err := g.bulk.Take(s.ingestion(), tagVersion, tagBody); err != nil {
+			return err
+		}
+	}
+	return s.db.ApplyNoSyncWait(g.batch, lsm.Sync)
 }
 
 // fail gives every commit of the group that was still good an error.
@@ -205,17 +229,7 @@ func (s *Store) stageOp(g *group, r *request, i int, micros int64) (store.Versio
 	if op.Kind != store.OpDelete {
 		next.codec, next.at, next.form = p.codec, op.Body.At, op.Body.Form
 	}
-	var facts []byte
-	if op.Kind != store.OpDelete {
-		if facts, err = s.appendFacts(g.facts[:0], &g.numbers, op.Entries); err != nil {
-			return store.Version{}, err
-		}
-		g.facts = facts
-	}
-	if err := g.put(op, &next, p.bytes, facts); err != nil {
-		return store.Version{}, err
-	}
-	if err := s.indexOp(g, op, &next); err != nil {
+	if err := s.place(g, op, p, &next); err != nil {
 		return store.Version{}, err
 	}
 	s.known.Add(resource{op.Type, op.ID}, next, next.doc)
@@ -246,23 +260,16 @@ func makeVersion(d doc, h *header, resourceType, id string, json []byte) store.V
 	return v
 }
 
-// put adds the records of one version.
-func (g *group) put(op *store.Op, c *current, packed, facts []byte) error {
-	value := appendVersion(nil, &c.header, facts, op.Type, op.ID)
-	if err := g.batch.Set(docKey(tagVersion, c.doc), value, nil); err != nil {
-		return err
+// place adds the records of one version to the group, numbers its terms, and
+// remembers it for conditions.
+func (s *Store) place(g *group, op *store.Op, p *packedBody, c *current) (err error) {
+	terms := p.terms
+	if g.bulk != nil {
+		g.addBulk(op, c, p)
+		err = g.putResource(op, c)
+	} else {
+		terms, err = s.logged(g, op, p, c)
 	}
-	if op.Kind != store.OpDelete {
-		if err := g.batch.Set(docKey(tagBody, c.doc), packed, nil); err != nil {
-			return err
-		}
-	}
-	return g.batch.Set(resourceKey(nil, op.Type, op.ID), c.append(nil), nil)
-}
-
-// indexOp numbers the terms of one version and remembers it for conditions.
-func (s *Store) indexOp(g *group, op *store.Op, c *current) error {
-	terms, err := g.numbers.terms(op.Type, op.Kind == store.OpDelete, op.Entries)
 	if err != nil {
 		return err
 	}
@@ -274,6 +281,41 @@ func (s *Store) indexOp(g *group, op *store.Op, c *current) error {
 		s.recent.Skip(c.doc)
 	}
 	return nil
+}
+
+// logged adds the records of one version to the batch, and numbers its terms.
+func (s *Store) logged(g *group, op *store.Op, p *packedBody, c *current) (terms []posting.Term, err error) {
+	var facts []byte
+	if op.Kind != store.OpDelete {
+		if facts, err = s.appendFacts(g.facts[:0], &g.numbers, op.Entries); err != nil {
+			return nil, err
+		}
+		g.facts = facts
+	}
+	if err := g.put(op, c, p.bytes, facts); err != nil {
+		return nil, err
+	}
+	return g.numbers.terms(op.Type, op.Kind == store.OpDelete, op.Entries)
+}
+
+// put adds the records of one version to the batch.
+func (g *group) put(op *store.Op, c *current, packed, facts []byte) error {
+	g.value = appendVersion(g.value[:0], &c.header, facts, op.Type, op.ID)
+	if err := g.batch.Set(docKey(tagVersion, c.doc), g.value, nil); err != nil {
+		return err
+	}
+	if op.Kind != store.OpDelete {
+		if err := g.batch.Set(docKey(tagBody, c.doc), packed, nil); err != nil {
+			return err
+		}
+	}
+	return g.putResource(op, c)
+}
+
+// putResource adds the record that leads from a resource to its newest version.
+func (g *group) putResource(op *store.Op, c *current) error {
+	g.key, g.value = resourceKey(g.key[:0], op.Type, op.ID), c.append(g.value[:0])
+	return g.batch.Set(g.key, g.value, nil)
 }
 
 // change is what a version adds to the number of resources.

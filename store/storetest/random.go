@@ -81,8 +81,8 @@ func testCrash(t *testing.T, disk Disk) {
 	}
 }
 
-// crash commits pairs from several goroutines and crashes the disk after some
-// of them. It returns the Ts that were acknowledged before.
+// crash commits and loads threes from several goroutines and crashes the disk
+// after some of them. It returns the Ts that were acknowledged before.
 func crash(t *testing.T, disk Disk, s store.Store, round, after int) (acknowledged []store.T, crashed Disk) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -98,9 +98,13 @@ func crash(t *testing.T, disk Disk, s store.Store, round, after int) (acknowledg
 				if i%4 == 3 {
 					ops[2] = remove("Patient", fmt.Sprint("shared", g))
 				}
-				versions, err := s.Commit(ctx, ops)
+				write := s.Commit
+				if g%2 == 1 {
+					write = s.Load
+				}
+				versions, err := write(ctx, ops)
 				if err != nil {
-					t.Errorf("Commit: %v", err)
+					t.Errorf("writing: %v", err)
 					return
 				}
 				mu.Lock()

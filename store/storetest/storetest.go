@@ -51,6 +51,7 @@ func Test(t *testing.T, disk func(t *testing.T) Disk) {
 		{"Expiry", testExpiry},
 		{"History", testHistory},
 		{"Changes", testChanges},
+		{"Scan", testScan},
 		{"Nodes", testNodes},
 		{"Sort", testSort},
 		{"Paging", testPaging},

@@ -5,6 +5,7 @@
 package codec
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"sync"
@@ -44,31 +45,73 @@ var dictionary1 = sync.OnceValue(func() *s2.Dict { return s2.NewDict(dictionaryF
 
 // Pack compresses a body where that makes it smaller.
 func Pack(json []byte) (Codec, []byte) {
+	var p Packer
+	return p.Pack(json)
+}
+
+// A Packer packs bodies one after the other, into blocks of memory that several
+// share. It is for one goroutine.
+type Packer struct {
+	scratch, block []byte
+}
+
+// packedBlock is the size of a Packer's blocks.
+const packedBlock = 64 << 10
+
+// Pack is the function Pack. The packed body is in memory that lives as long as
+// that of bodies packed before and after.
+func (p *Packer) Pack(json []byte) (Codec, []byte) {
 	if len(json) < minPacked {
 		return None, json
+	}
+	if n := s2.MaxEncodedLen(len(json)); n > len(p.scratch) {
+		p.scratch = make([]byte, n)
 	}
 	var packed []byte
 	c := S2
 	if len(json) < maxDictionary {
-		c, packed = S2Dictionary1, dictionary1().Encode(nil, json)
+		c, packed = S2Dictionary1, dictionary1().Encode(p.scratch, json)
 	} else {
-		packed = s2.Encode(nil, json)
+		packed = s2.Encode(p.scratch, json)
 	}
 	if len(packed) >= len(json) {
 		return None, json
 	}
-	return c, packed
+	return c, p.keep(packed)
+}
+
+// keep copies what was packed.
+func (p *Packer) keep(packed []byte) []byte {
+	if cap(p.block)-len(p.block) < len(packed) {
+		if p.block == nil || len(packed) > packedBlock/4 { // one body, or a large one
+			own := bytes.Clone(packed)
+			if p.block == nil {
+				p.block = []byte{}
+			}
+			return own
+		}
+		p.block = make([]byte, 0, packedBlock)
+	}
+	n := len(p.block)
+	p.block = append(p.block, packed...)
+	return p.block[n:len(p.block):len(p.block)]
 }
 
 // Unpack returns a body in memory of its own.
 func Unpack(c Codec, packed []byte) (json []byte, err error) {
+	return AppendUnpacked(nil, c, packed)
+}
+
+// AppendUnpacked unpacks a body into the memory of buf, which must be empty, or
+// into new memory where that is too small.
+func AppendUnpacked(buf []byte, c Codec, packed []byte) (json []byte, err error) {
 	switch c {
 	case None:
-		return append([]byte(nil), packed...), nil
+		return append(buf, packed...), nil
 	case S2:
-		json, err = s2.Decode(nil, packed)
+		json, err = s2.Decode(buf[:cap(buf)], packed)
 	case S2Dictionary1:
-		json, err = dictionary1().Decode(nil, packed)
+		json, err = dictionary1().Decode(buf, packed)
 	default:
 		return nil, fmt.Errorf("%w: body of unknown codec %d", posting.ErrDamaged, c)
 	}
