@@ -40,6 +40,10 @@ type Invariant struct {
 // of narratives, which narrative checks with better words.
 var structural = map[string]bool{"ele-1": true, "ext-1": true, "dom-2": true, "txt-1": true, "txt-2": true}
 
+// advice are the invariants that only say what would be better: dom-6 asks for
+// a narrative in every resource.
+var advice = map[string]bool{"dom-6": true}
+
 // mended are the expressions of R4 that do not say what their text does: que-7
 // asks for a System.Boolean where the element is a FHIR boolean.
 var mended = map[string]string{
@@ -76,7 +80,7 @@ func New(set *definition.Set) *Rules {
 func compile(schema *fhir.Schema, context string, constraints []fhir.Constraint) []Invariant {
 	var all []Invariant
 	for _, k := range constraints {
-		if structural[k.Key] || broken[k.Key] || k.Expression == "" {
+		if structural[k.Key] || advice[k.Key] || broken[k.Key] || k.Expression == "" {
 			continue
 		}
 		all = append(all, Of(schema, context, k))
