@@ -27,8 +27,9 @@ import (
 //	create                Allows(Create, the submitted resource with its new id)
 //	update, patch         Allows(Update or Patch) of the stored resource and of the
 //	                      submitted or patched one, both; a patch needs Read too.
-//	                      An update creates where Filter(Update) is nil: who may not
-//	                      write all of a type must not learn which ids are free
+//	                      An update creates where Filter(Update) is nil, or
+//	                      ChoosesIDs: who may not write all of a type must not learn
+//	                      which ids are free
 //	delete                Allows(Delete, the stored resource)
 //	conditional create,   as above, and the criteria as a search: a caller must
 //	update, patch, delete not learn of what it cannot find
@@ -112,6 +113,10 @@ func (a Access) All(i Interaction) bool {
 	}
 	return true
 }
+
+// ChoosesIDs reports whether the caller may make a resource under an id of its
+// choice where it may not write every resource of the type.
+func (a Access) ChoosesIDs() bool { return a.all || a.rights != nil && a.rights.policy.ChooseIDs }
 
 // Caller is who the access was decided for: the zero Caller for Unrestricted.
 func (a Access) Caller() Caller {

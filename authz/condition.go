@@ -45,6 +45,38 @@ func (a condition) or(b condition) condition {
 	return when(search.Or{a.where, b.where})
 }
 
+// Holds reports whether a condition, such as Access.Filter returns, holds for one
+// resource. exists answers for the others that the condition is about.
+func Holds(where search.Node, c *search.Candidate, exists Exists) (bool, error) {
+	if where == nil {
+		return true, nil
+	}
+	return evaluate(where, c, exists)
+}
+
+// Alone is a condition without what it says of other resources: it holds where
+// the condition holds, and perhaps elsewhere. nil always holds.
+func Alone(where search.Node) search.Node {
+	switch n := where.(type) {
+	case search.And:
+		var kept search.And
+		for _, m := range n {
+			if m = Alone(m); m != nil {
+				kept = append(kept, m)
+			}
+		}
+		if len(kept) == 0 {
+			return nil
+		}
+		return kept
+	default:
+		if where == nil || joins(where) {
+			return nil
+		}
+		return where
+	}
+}
+
 // evaluate decides a condition for one resource. What it says of others is
 // asked of the data store, which has indexes for it: each Chain and Has is one
 // question about few resources.

@@ -75,6 +75,10 @@ type Policy struct {
 	// Links lets a Patient or RelatedPerson also see the patients whose
 	// Patient.link refers to them, as HealthLake does.
 	Links bool
+	// ChooseIDs lets callers who may not write every resource of a type make one
+	// under an id of their choice, by an update. By trying, they learn which ids
+	// are taken.
+	ChooseIDs bool
 	// Roles are defined beside practitioner, non-practitioner, auditor and
 	// admin, or instead of them.
 	Roles map[string]Role

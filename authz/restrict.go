@@ -45,7 +45,8 @@ type ConsentPolicy struct {
 	Default Decision
 	// BreakGlass are the roles that may lift Consents by PurposeBreakGlass.
 	BreakGlass []string
-	// Exempt are the roles that Consents do not bind.
+	// Exempt are the roles that Consents do not bind, and the applications,
+	// "client/ID".
 	Exempt []string
 	// Declare are the purposes of use that every caller may declare for itself,
 	// beside those that its credential is for.
@@ -54,6 +55,9 @@ type ConsentPolicy struct {
 	// known.
 	Purpose string
 }
+
+// exemptClient begins the name of an application among the exempt.
+const exemptClient = "client/"
 
 // PurposeBreakGlass is the purpose of use by which a caller lifts Consents in an
 // emergency. https://terminology.hl7.org/ValueSet-v3-PurposeOfUse.html
@@ -93,5 +97,6 @@ func (a Access) Bound() (p ConsentPolicy, ok bool) {
 		return ConsentPolicy{}, false
 	}
 	p = a.rights.policy.Consent
-	return p, p.Default != "" && !a.rights.hasAny(p.Exempt)
+	exempt := a.rights.hasAny(p.Exempt) || a.rights.caller.Client != "" && slices.Contains(p.Exempt, exemptClient+a.rights.caller.Client)
+	return p, p.Default != "" && !exempt
 }

@@ -16,8 +16,9 @@ import (
 // by the second alone somebody else's could be taken over. What was looked at
 // is a precondition of the write.
 //
-// A caller that may not write every resource of a type does not choose ids: to
-// tell it that an id is free would tell it which are not.
+// A caller that may not write every resource of a type does not choose ids,
+// unless the policy lets it: to tell it that an id is free would tell it which
+// are not.
 
 // needs are the interactions that an op takes the right to: a patch tells what
 // it meets. Criteria are a search, and checked as one; see expansion.find.
@@ -63,8 +64,13 @@ func (x *expansion) mayWriteNamed(ctx context.Context, i int) (bool, error) {
 		return false, storeError(err)
 	case seen:
 		return true, nil
-	case op.Interaction != authz.Delete:
+	case op.Interaction == authz.Patch:
 		return false, notThere(op.Type + "/" + op.ID)
+	case op.Interaction == authz.Update && errors.Is(err, store.ErrNotFound) && x.commit.access.ChoosesIDs():
+		st.op.IfAbsent = true
+		return true, nil
+	case op.Interaction == authz.Update:
+		return false, notToUpdate(op)
 	case op.IfMatch != "":
 		return false, versionMismatch(op)
 	}
@@ -116,28 +122,84 @@ func (x *expansion) mayWriteMatch(ctx context.Context, i int, v *store.Version) 
 	return err
 }
 
-// mayStore checks what is to be stored, as it will be.
+// maxPasses is how often the entries of a transaction are looked at again, as
+// others turn out to be allowed: how long a chain of rights may be in one.
+const maxPasses = 5
+
+// mayStore checks what is to be stored, as it will be. In a transaction the right
+// to an entry may come from another one, such as the patient that it makes. So
+// entries are allowed one after the other: each by the storage as it is with
+// those in it that are allowed already, and no entry by itself.
 func (x *expansion) mayStore(ctx context.Context) error {
 	defer x.close()
-	for i := range x.steps {
-		st, op := &x.steps[i], &x.commit.ops[i]
-		if !st.write || st.op.Kind == store.OpDelete || x.open(op) {
-			continue
-		}
-		g, err := x.guard(ctx)
-		if err != nil {
-			return err
-		}
-		c := &search.Candidate{Type: st.op.Type, ID: st.op.ID, LastUpdated: x.commit.store.now(), Entries: st.op.Entries, Tree: st.tree}
-		allowed, err := g.allows(ctx, op.Interaction, c)
+	left := x.undecided()
+	if len(left) == 0 {
+		return nil
+	}
+	g, err := x.guard(ctx)
+	if err != nil {
+		return err
+	}
+	if len(x.steps) > 1 {
+		g.after = x.changed(left)
+	}
+	for range maxPasses {
+		refused, err := x.pass(ctx, g, left)
 		if err != nil {
 			return storeError(err)
 		}
-		if !allowed {
-			return x.commit.locate(i, notToStore(op))
+		if len(refused) == 0 {
+			return nil
+		}
+		if len(refused) == len(left) || len(x.steps) == 1 {
+			left = refused
+			break
+		}
+		left = refused
+	}
+	return x.commit.locate(left[0], notToStore(&x.commit.ops[left[0]]))
+}
+
+// undecided are the steps that store something which is not allowed whatever it
+// is.
+func (x *expansion) undecided() (left []int) {
+	for i := range x.steps {
+		if st := &x.steps[i]; st.write && st.op.Kind != store.OpDelete && !x.open(&x.commit.ops[i]) {
+			left = append(left, i)
 		}
 	}
-	return nil
+	return left
+}
+
+// pass tries the steps that are left, and makes those that are allowed part of
+// the guard's state. It returns the others.
+func (x *expansion) pass(ctx context.Context, g *guard, left []int) (refused []int, err error) {
+	for _, i := range left {
+		c := x.candidate(i)
+		allowed, err := g.allows(ctx, x.commit.ops[i].Interaction, c)
+		switch {
+		case err != nil:
+			return nil, err
+		case !allowed:
+			refused = append(refused, i)
+		case g.after != nil:
+			g.after[search.Reference{Type: c.Type, ID: c.ID}] = c
+		}
+	}
+	return refused, nil
+}
+
+// candidate is what a step stores.
+func (x *expansion) candidate(i int) *search.Candidate {
+	st := &x.steps[i]
+	return &search.Candidate{Type: st.op.Type, ID: st.op.ID, LastUpdated: x.commit.store.now(), Entries: st.op.Entries, Tree: st.tree}
+}
+
+// notToUpdate is the error of an update by id of what the caller may not see, and
+// of what does not exist: to tell them apart would tell which ids are taken.
+func notToUpdate(op *Op) error {
+	return fhir.Errorf(fhir.KindForbidden, "%s/%s is not among the resources that this caller may update, and the caller does not choose the ids of new ones; to make one, POST it", op.Type, op.ID).
+		With("WWW-Authenticate", `Bearer error="insufficient_scope"`)
 }
 
 func notToStore(op *Op) error {

@@ -206,7 +206,7 @@ func (x *expansion) conditionalUpdate(i int, matches []store.Version) error {
 // body: that resource is made, unless it exists.
 func (x *expansion) createNamed(i int, id string) error {
 	op, st := &x.commit.ops[i], &x.steps[i]
-	if !x.open(op) {
+	if !x.open(op) && !x.commit.access.ChoosesIDs() {
 		return fhir.Errorf(fhir.KindForbidden, "the criteria match nothing, and this caller does not choose the ids of resources; leave the id out").At(op.Type + ".id")
 	}
 	current, err := x.view.Read(context.Background(), op.Type, id)

@@ -17,6 +17,9 @@ type guard struct {
 	store  *Store
 	access authz.Access
 	view   store.View
+	// after, where not nil, is what of the storage a transaction will have
+	// changed; see after.go.
+	after after
 }
 
 // open reports whether the interaction is allowed on every resource of a type,
@@ -37,6 +40,9 @@ func (g *guard) allows(ctx context.Context, i authz.Interaction, c *search.Candi
 
 // exists asks the storage about resources that a condition is about.
 func (g *guard) exists(ctx context.Context) authz.Exists {
+	if len(g.after) > 0 {
+		return g.existsAfter(ctx)
+	}
 	return func(resourceType string, where search.Node) (bool, error) {
 		n, err := g.view.Count(ctx, search.Plan{Parts: []search.Part{{Type: resourceType, Where: where}}})
 		return n > 0, err
@@ -98,6 +104,9 @@ func (g *guard) allowsContext(ctx context.Context, i authz.Interaction, binary *
 	ref := fhir.ParseReference(binary.Tree.Root().Child("securityContext").TextOf("reference"), g.store.base)
 	if ref.Kind != fhir.RefRelative || ref.Type == "Binary" {
 		return free, nil
+	}
+	if c, written := g.after[search.Reference{Type: ref.Type, ID: ref.ID}]; written {
+		return g.allowsWritten(ctx, i, c, free)
 	}
 	v, err := g.view.Read(ctx, ref.Type, ref.ID)
 	switch {

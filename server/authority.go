@@ -143,7 +143,7 @@ func (p *policies) of(store *datastore.Store) *authz.Policy {
 		p.known[key] = &authz.Policy{
 			Base: key.base, Tenant: key.tenant, ScopesOnly: key.scopesOnly,
 			Practitioners: p.cfg.Practitioners, Links: p.cfg.Links, Roles: p.cfg.Roles,
-			Consent: p.cfg.consentOf(store.Record().ID), Labels: p.cfg.Labels,
+			Consent: p.cfg.consentOf(store.Record().ID), Labels: p.cfg.Labels, ChooseIDs: p.cfg.ChooseIDs,
 		}
 	}
 	return p.known[key]

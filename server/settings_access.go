@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tarnhealth/tarn/authz"
@@ -19,6 +20,8 @@ type AccessConfig struct {
 	StoreConsent map[string]authz.Decision
 	// Labels says which security labels are checked.
 	Labels authz.LabelPolicy
+	// ChooseIDs is authz.Policy.ChooseIDs.
+	ChooseIDs bool
 }
 
 // consentOf is the policy of a data store.
@@ -35,6 +38,9 @@ const off = "off"
 
 // accessSettings are the settings of Consents and labels.
 var accessSettings = []setting{
+	flat("access.choose_ids", "callers who may not write every resource of a type may make one under an id of their choice (PUT); by trying they learn which ids are taken",
+		func(c *Config, s string) error { return boolean(&c.ChooseIDs, s) },
+		func(c *Config) string { return strconv.FormatBool(c.ChooseIDs) }),
 	flat("access.consent.default", "what is done with the data of patients whose Consents say nothing of a request: permit or deny; off where Consents are not enforced",
 		func(c *Config, s string) error { return decision(&c.Consent.Default, s) },
 		func(c *Config) string { return decisionText(c.Consent.Default) }),
@@ -44,7 +50,7 @@ var accessSettings = []setting{
 	list("access.consent.break_glass", "roles that may lift Consents in an emergency, by the purpose of use BTG",
 		func(c *Config, list []string) error { c.Consent.BreakGlass = list; return nil },
 		func(c *Config) []string { return c.Consent.BreakGlass }),
-	list("access.consent.exempt", "roles that Consents do not bind",
+	list("access.consent.exempt", "roles that Consents do not bind, and applications, client/ID",
 		func(c *Config, list []string) error { c.Consent.Exempt = list; return nil },
 		func(c *Config) []string { return c.Consent.Exempt }),
 	list("access.consent.declare", "purposes of use that callers may declare by the header X-Purpose-Of-Use although their token does not name them, such as TREAT",
@@ -149,7 +155,7 @@ func checkAccess(c *Config) string {
 		return "access.consent.break_glass lets Consents be lifted, which must not go unrecorded, and audit.log is off; turn it on"
 	}
 	for _, name := range slices.Concat(c.Consent.BreakGlass, c.Consent.Exempt) {
-		if _, own := c.Roles[name]; !own && !authz.BuiltIn(name) {
+		if _, own := c.Roles[name]; !own && !authz.BuiltIn(name) && !strings.HasPrefix(name, "client/") {
 			return fmt.Sprintf("access.consent names the role %q, which access.roles does not define", name)
 		}
 	}

@@ -194,8 +194,9 @@ func TestIDsAreNotChosen(t *testing.T) {
 	c := w.as("patient p1", "patient/*.cruds")
 	for _, id := range []string{"lab-p2", "gone-p2", "free"} {
 		o := with(w.current("Observation/lab-p1"), "id", id)
-		expect(t, id, w.ask(c, "PUT", "Observation/"+id, encode(o)), http.StatusNotFound, "Observation/"+id+" does not exist")
-		expect(t, id, w.ask(c, "PUT", "Observation/"+id, encode(o), "If-None-Match", "*"), http.StatusNotFound, "Observation/"+id+" does not exist")
+		refusal := "Observation/" + id + " is not among the resources that this caller may update, and the caller does not choose the ids"
+		expect(t, id, w.ask(c, "PUT", "Observation/"+id, encode(o)), http.StatusForbidden, refusal)
+		expect(t, id, w.ask(c, "PUT", "Observation/"+id, encode(o), "If-None-Match", "*"), http.StatusForbidden, refusal)
 		expect(t, id, w.ask(c, "PUT", "Observation?identifier=unknown", encode(o)), http.StatusForbidden, "does not choose the ids")
 		expect(t, id, w.ask(c, "DELETE", "Observation/"+id, "", "If-Match", `W/"1"`), http.StatusPreconditionFailed, "")
 		expect(t, id, w.ask(c, "DELETE", "Observation/"+id, ""), http.StatusNoContent, "")

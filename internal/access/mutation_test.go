@@ -82,7 +82,7 @@ var mutations = []mutation{
 	{"datastore/authorize.go", "if !allowed {\n\t\t\treturn x.commit.locate(i, notToStore(op))", "if false && !allowed {\n\t\t\treturn x.commit.locate(i, notToStore(op))"},
 	{"datastore/expand.go", "_, err := x.mayWriteNamed(ctx, i)\n\t\treturn err", "return nil"},
 	{"datastore/expand.go", "if err := x.mayWriteMatch(ctx, i, &matches[0]); err != nil {", "if false {\nvar err error"},
-	{"datastore/expand.go", "if !x.open(op) {", "if false {"},
+	{"datastore/expand.go", "if !x.open(op) && !x.commit.access.ChoosesIDs() {", "if false {"},
 	{"datastore/expand.go", "plan, err := g.confine(search.Plan{Parts: []search.Part{part}})", "plan, err := confined{plan: search.Plan{Parts: []search.Part{part}}}, error(nil)"},
 	{"datastore/patch.go", "seen, err = x.mayWrite(ctx, i, &current)", "seen = true"},
 	{"datastore/replay.go", "if !allowed {", "if false && !allowed {"},

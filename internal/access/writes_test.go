@@ -95,7 +95,7 @@ func (r *writer) update(name string) {
 	allowed := r.may(r.c, "update", r.current(name)) && r.may(r.c, "update", o)
 	a := r.ask(r.c, "PUT", name, encode(o))
 	r.check("update", name, a, before, allowed)
-	if allowed || a.status != http.StatusNotFound {
+	if allowed || r.may(r.c, "read", r.current(name)) {
 		return
 	}
 	never := typeOf(name) + "/never"
