@@ -25,8 +25,9 @@ type Call struct {
 	Of, Group string
 	// Query are the parameters of the URL.
 	Query []search.Pair
-	// Body reads the body of a POST.
-	Body func() ([]byte, error)
+	// Body reads the body of a POST, Parse a resource in its form.
+	Body  func() ([]byte, error)
+	Parse func([]byte) (*fhir.Tree, error)
 	// Lenient is set for Prefer: handling=lenient.
 	Lenient bool
 	// URL is the absolute URL that was called.
@@ -93,7 +94,7 @@ func (c *Call) parameters() (all []parameter, tree *fhir.Tree, body []byte, err 
 			all = append(all, parameter{p.Name, p.Value})
 		}
 	}
-	if c.Request.Method != http.MethodPost {
+	if c.Request.Method != http.MethodPost || c.Request.ContentLength == 0 {
 		return all, nil, nil, nil
 	}
 	if body, err = c.Body(); err != nil || len(body) == 0 {
@@ -102,7 +103,7 @@ func (c *Call) parameters() (all []parameter, tree *fhir.Tree, body []byte, err 
 	if isPlainAsk(body) {
 		return all, nil, body, nil
 	}
-	if tree, err = c.Store.Parse(body); err != nil {
+	if tree, err = c.Parse(body); err != nil {
 		return nil, nil, nil, err
 	}
 	if tree.Root().Type().Name != "Parameters" {

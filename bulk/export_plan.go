@@ -140,7 +140,7 @@ func patientKeys(ctx context.Context, store *datastore.Store, view *datastore.Vi
 			return nil, fhir.Errorf(fhir.KindInvalid, "Patient/%s is not a member of Group/%s", id, in.Group).At("http.patient")
 		}
 		if _, err := view.Read(ctx, "Patient", id); err != nil {
-			return nil, fhir.Errorf(fhir.KindInvalid, "Patient/%.64s does not exist", id).At("http.patient").Because(err)
+			return nil, fhir.Errorf(fhir.KindInvalid, "Patient/%.64s does not exist", id).At("http.patient")
 		}
 		keys = append(keys, search.ReferenceKey("Patient", id))
 	}

@@ -45,7 +45,7 @@ func (s *Service) Export(w http.ResponseWriter, c *Call) error {
 	w.Header().Set("Content-Location", s.exportURL(c, status.ID))
 	w.Header().Set("Preference-Applied", "respond-async")
 	if in.Plain {
-		return writeBody(w, http.StatusAccepted, map[string]any{"datastoreId": in.Store, "jobStatus": Submitted, "jobId": status.ID})
+		return writeBody(w, http.StatusAccepted, map[string]any{"datastoreId": status.Store, "jobStatus": Submitted, "jobId": status.ID})
 	}
 	return writeOutcome(w, http.StatusAccepted, "the export is accepted; ask for its status at the Content-Location")
 }

@@ -94,6 +94,7 @@ type (
 		Status         string                   `json:"status"`
 		Date           string                   `json:"date"`
 		Kind           string                   `json:"kind"`
+		Instantiates   []string                 `json:"instantiates,omitempty"`
 		Software       capabilitySoftware       `json:"software"`
 		Implementation capabilityImplementation `json:"implementation"`
 		FHIRVersion    string                   `json:"fhirVersion"`
@@ -159,10 +160,14 @@ type (
 // describe makes the statement from the routes and the search parameters
 // there are, so that it cannot say what is not so.
 func (h *handler) describe(s *datastore.Store, security *Security) capabilityStatement {
+	var instantiates []string
+	if h.Bulk != nil {
+		instantiates = []string{bulkCapability}
+	}
 	return capabilityStatement{
 		ResourceType: "CapabilityStatement", URL: s.Base() + "/metadata",
 		Name: "Tarn", Title: "Tarn FHIR data store", Status: "active",
-		Date: h.started.Format(fhir.TimeLayout), Kind: "instance",
+		Date: h.started.Format(fhir.TimeLayout), Kind: "instance", Instantiates: instantiates,
 		Software:       capabilitySoftware{"Tarn", h.Version},
 		Implementation: capabilityImplementation{"FHIR data store " + s.Record().ID, s.Base()},
 		FHIRVersion:    "4.0.1",

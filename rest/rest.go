@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/bulk"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 )
@@ -71,6 +72,8 @@ type Options struct {
 	Limit func(*http.Request, authz.Caller) (leave func(), err error)
 	// Audit, if not nil, records what is done.
 	Audit *Audit
+	// Bulk, if not nil, carries out $export and $import.
+	Bulk *bulk.Service
 }
 
 // New returns the handler of the FHIR API.
@@ -88,6 +91,12 @@ func New(opt Options) http.Handler {
 		opt.Now = time.Now
 	}
 	h := &handler{Options: opt, started: opt.Now().UTC(), routes: routes(), operations: operations(), capabilities: map[*datastore.Store]*capability{}}
+	if opt.Bulk != nil {
+		h.operations = append(h.operations, bulkOperations()...)
+	}
+	if opt.Audit != nil {
+		h.operations = append(h.operations, accessReportOperation())
+	}
 	h.startAsync()
 	return h
 }
@@ -127,13 +136,17 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 // serve routes a request and calls its handler.
 func (h *handler) serve(res *response, r *request) error {
-	if err := r.negotiate(); err != nil {
-		return err
+	refused := r.negotiate()
+	if refused != nil && h.Bulk == nil {
+		return refused
 	}
 	res.accept(r)
 	segments, err := pathSegments(r.http)
 	if err != nil {
 		return err
+	}
+	if refused != nil && !servesFile(segments.rest) {
+		return refused
 	}
 	if r.store, err = h.Stores.Store(segments.store); err != nil {
 		return err

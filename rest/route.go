@@ -27,6 +27,7 @@ const (
 	levelCompartment                    // [base]/Patient/1/Observation, [base]/Patient/1/*
 	levelCompartmentSearch              // [base]/Patient/1/Observation/_search
 	levelAsync                          // [base]/$async/{id}
+	levelBulk                           // [base]/export/{id}, [base]/import/{id}, and files below
 )
 
 // A serveFunc answers a routed request.
@@ -83,6 +84,9 @@ func routes() map[routeKey]interaction {
 
 		{levelAsync, http.MethodGet}:    {"async-status", asyncStatus},
 		{levelAsync, http.MethodDelete}: {"async-cancel", asyncCancel},
+
+		{levelBulk, http.MethodGet}:    {"bulk", serveBulk},
+		{levelBulk, http.MethodDelete}: {"bulk", serveBulk},
 	}
 }
 
@@ -135,6 +139,10 @@ func (r *request) locate(parts []string) error {
 	}
 	r.query, r.segments = pairs, parts
 	if t, ok := asyncTarget(parts); ok {
+		r.target = t
+		return nil
+	}
+	if t, ok := r.bulkTarget(parts); ok {
 		r.target = t
 		return nil
 	}
