@@ -31,7 +31,7 @@ func Events(s *Stored) ([]Event, error) {
 	}
 	events := make([]Event, len(patients))
 	for i, patient := range patients {
-		id := "audit-" + strconv.FormatUint(s.Number, 10)
+		id := EventID(s.Number)
 		if i > 0 {
 			id += "-" + strconv.Itoa(i+1)
 		}
@@ -43,6 +43,10 @@ func Events(s *Stored) ([]Event, error) {
 	}
 	return events, nil
 }
+
+// EventID is the id of the AuditEvent that a record makes: of the first, where
+// it makes several.
+func EventID(number uint64) string { return "audit-" + strconv.FormatUint(number, 10) }
 
 // The parts of an AuditEvent. http://hl7.org/fhir/R4/auditevent.html
 type (
@@ -89,6 +93,7 @@ type (
 		Type      *concept   `json:"type,omitempty"`
 		Role      []concept  `json:"role,omitempty"`
 		Who       *reference `json:"who,omitempty"`
+		Name      string     `json:"name,omitempty"`
 		Requestor bool       `json:"requestor"`
 		Network   *network   `json:"network,omitempty"`
 		Purpose   []concept  `json:"purposeOfUse,omitempty"`
@@ -105,6 +110,7 @@ type (
 		What        *reference `json:"what,omitempty"`
 		Type        *coding    `json:"type,omitempty"`
 		Role        *coding    `json:"role,omitempty"`
+		Lifecycle   *coding    `json:"lifecycle,omitempty"`
 		Description string     `json:"description,omitempty"`
 		Query       []byte     `json:"query,omitempty"` // as base64
 		Detail      []detail   `json:"detail,omitempty"`
@@ -148,6 +154,9 @@ func outcomeOf(r *Record) (code, text string) {
 	return code, text
 }
 
+// notAuthenticated is the name of a client that showed no credential.
+const notAuthenticated = "not authenticated"
+
 // agentsOf are the client, this server, and the user where one is known. The
 // server is the source of what is read, and the destination of the rest.
 func agentsOf(r *Record) []agent {
@@ -156,9 +165,9 @@ func agentsOf(r *Record) []agent {
 		clientRole, serverRole = serverRole, clientRole
 	}
 	hasUser := r.Agent.User != "" || r.Agent.FHIRUser != ""
-	client := agent{Type: &concept{Coding: []coding{clientRole}}, Requestor: !hasUser, Who: &reference{Display: "not authenticated"}}
+	client := agent{Type: &concept{Coding: []coding{clientRole}}, Requestor: !hasUser, Who: &reference{Display: notAuthenticated}, Name: notAuthenticated}
 	if r.Agent.Client != "" {
-		client.Who = &reference{Identifier: &identifier{r.Agent.Client}}
+		client.Who, client.Name = &reference{Identifier: &identifier{r.Agent.Client}}, r.Agent.Client
 	}
 	if r.Agent.Address != "" {
 		client.Network = &network{r.Agent.Address, "2"}
@@ -171,7 +180,7 @@ func agentsOf(r *Record) []agent {
 	user := agent{Type: &concept{Coding: []coding{{systemParticipation, "IRCP", "information recipient"}}}, Requestor: true, Purpose: purposes(r.Agent.Purpose)}
 	user.Who = &reference{Reference: referenceTo(r.Agent.FHIRUser)}
 	if r.Agent.User != "" {
-		user.Who.Identifier = &identifier{r.Agent.User}
+		user.Who.Identifier, user.Name = &identifier{r.Agent.User}, r.Agent.User
 	}
 	for _, role := range r.Agent.Roles {
 		user.Role = append(user.Role, concept{Text: role})
@@ -191,11 +200,15 @@ func purposes(code string) []concept {
 func entitiesOf(r *Record, patient string) []entity {
 	var all []entity
 	object := &coding{systemEntity, "2", "System Object"}
+	var lifecycle *coding
+	if r.Class == ClassErasure {
+		lifecycle = &coding{systemLifecycle, "15", "Permanent erasure / Physical destruction"}
+	}
 	for _, name := range r.Entities {
 		if text := referenceTo(name); text != "" {
-			all = append(all, entity{What: &reference{Reference: text}, Type: object, Role: &coding{systemRole, "4", "Domain Resource"}})
+			all = append(all, entity{What: &reference{Reference: text}, Type: object, Role: &coding{systemRole, "4", "Domain Resource"}, Lifecycle: lifecycle})
 		} else {
-			all = append(all, entity{What: &reference{Display: name}, Type: object})
+			all = append(all, entity{What: &reference{Display: name}, Type: object, Lifecycle: lifecycle})
 		}
 	}
 	if r.Query != "" {

@@ -12,6 +12,8 @@ const (
 	systemRole          = "http://terminology.hl7.org/CodeSystem/object-role"
 	systemParticipation = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 	systemPurpose       = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+	systemLifecycle     = "http://terminology.hl7.org/CodeSystem/dicom-audit-lifecycle"
+	systemISO21089      = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
 	systemBALPEntity    = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType"
 	// systemAction is for Record.Action, where no published code says it.
 	systemAction = "urn:tarn:audit-action"
@@ -58,6 +60,8 @@ func kindOf(r *Record) (coding, []coding) {
 		return kind, []coding{own}
 	case ClassAdmin:
 		return coding{systemDICOM, "110113", "Security Alert"}, []coding{own}
+	case ClassErasure:
+		return coding{systemISO21089, "destroy", "Destroy/Delete Record Lifecycle Event"}, []coding{{System: systemREST, Code: "operation"}, own}
 	case ClassLog:
 		return coding{systemDICOM, "110101", "Audit Log Used"}, []coding{own}
 	}

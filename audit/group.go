@@ -12,7 +12,9 @@ type group struct {
 	// callers is how many calls of Append wait for it.
 	callers int64
 	done    chan struct{}
-	err     error
+	// first is the number of the first record, once it is written.
+	first uint64
+	err   error
 }
 
 // maxGroup bounds the bytes that wait for one write.
@@ -35,21 +37,32 @@ func (l *Log) Append(records ...Record) error {
 	if len(records) == 0 {
 		return nil
 	}
+	_, err := l.append(records)
+	return err
+}
+
+// AppendOne is Append of one record, and tells its number.
+func (l *Log) AppendOne(record Record) (number uint64, err error) {
+	return l.append([]Record{record})
+}
+
+// append returns the number of the first of the records.
+func (l *Log) append(records []Record) (first uint64, err error) {
 	e := encoders.Get().(*encoder)
 	e.body = e.body[:0]
 	for i := range records {
 		e.text = records[i].append(e.text[:0])
 		e.body = appendRecord(e.body, e.text)
 	}
-	g, err := l.join(e.body, len(records))
+	g, before, err := l.join(e.body, len(records))
 	if cap(e.body) <= maxSpare {
 		encoders.Put(e)
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	<-g.done
-	return g.err
+	return g.first + uint64(before), g.err
 }
 
 // Expect tells that n more calls of Append are on their way, and with a
@@ -57,19 +70,20 @@ func (l *Log) Append(records ...Record) error {
 // write waits for them, though not for long: see Options.Pace.
 func (l *Log) Expect(n int) { l.coming.Add(int64(n)) }
 
-// join puts records into the group that is written next.
-func (l *Log) join(body []byte, count int) (*group, error) {
+// join puts records into the group that is written next; before is how many it
+// had.
+func (l *Log) join(body []byte, count int) (g *group, before uint32, err error) {
 	for {
 		l.mu.Lock()
 		if l.closed || l.failed != nil {
-			err := l.failed
+			err = l.failed
 			l.mu.Unlock()
 			if err == nil {
 				err = ErrClosed
 			}
-			return nil, err
+			return nil, 0, err
 		}
-		g := l.waiting
+		g = l.waiting
 		if g != nil && len(g.block)+len(body) > maxGroup {
 			l.mu.Unlock()
 			<-g.done // it is full: come again
@@ -80,6 +94,7 @@ func (l *Log) join(body []byte, count int) (*group, error) {
 			l.waiting, l.spare = g, nil
 			l.wake <- struct{}{}
 		}
+		before = g.count
 		g.block = append(g.block, body...)
 		g.count += uint32(count)
 		g.callers++
@@ -88,7 +103,7 @@ func (l *Log) join(body []byte, count int) (*group, error) {
 			l.enough <- struct{}{}
 		}
 		l.mu.Unlock()
-		return g, nil
+		return g, before, nil
 	}
 }
 
@@ -129,6 +144,7 @@ func (l *Log) writeGroup() {
 	g := l.waiting
 	l.waiting = nil
 	l.mu.Unlock()
+	g.first = l.at.next
 	if g.err = l.failed; g.err == nil {
 		if g.block, g.err = l.writeBlock(kindRecords, g.count, g.block); g.err == nil && l.at.size >= l.opt.SegmentSize {
 			if err := l.rotate(); err != nil {

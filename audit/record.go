@@ -51,6 +51,8 @@ const (
 	ClassAdmin Class = "admin"
 	// ClassLog is for what happens to the audit log itself.
 	ClassLog Class = "log"
+	// ClassErasure is for what is about to be erased for good: its Entities.
+	ClassErasure Class = "erase"
 )
 
 // An Agent is who does something.
@@ -92,6 +94,12 @@ type Expecter interface {
 	// Expect tells that n more calls of Append are on their way; a negative n
 	// takes back as many, whether they come now or not at all.
 	Expect(n int)
+}
+
+// A Numberer is a Recorder that tells which record it made. *Log is one.
+type Numberer interface {
+	// AppendOne is Append of one record; number is its own.
+	AppendOne(record Record) (number uint64, err error)
 }
 
 type agentKey struct{}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/tarnhealth/tarn/audit"
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/store"
@@ -22,6 +23,9 @@ const erasedAtOnce = 500
 type Erasing struct {
 	// Operation names what was asked for ("$erase"), for the AuditEvents.
 	Operation string
+	// Record keeps a record of what is about to be erased, durably, and returns
+	// the id of its AuditEvent; nil commits the AuditEvent to the data store.
+	Record func(audit.Record) (id string, err error)
 	// Limit is how many resources or versions are erased at most; 0 is any
 	// number.
 	Limit int

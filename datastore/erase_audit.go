@@ -1,82 +1,70 @@
 package datastore
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"strings"
+	"net/http"
 
+	"github.com/tarnhealth/tarn/audit"
 	"github.com/tarnhealth/tarn/authz"
-	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/store"
 )
 
-// audit commits the AuditEvent of a batch: before it is erased, and once more
-// where that fails. http://hl7.org/fhir/R4/auditevent.html
+// audit records a batch: before it is erased, and once more where that fails.
 func (x *eraser) audit(ctx context.Context, batch []store.Erasure, failure error) error {
-	outcomes, err := x.store.commitOwn(ctx, x.auditEvent(batch, failure))
+	record := x.Record
+	if record == nil {
+		record = func(r audit.Record) (string, error) { return x.store.commitEvent(ctx, r) }
+	}
+	id, err := record(x.auditRecord(batch, failure))
 	if err != nil {
 		return fmt.Errorf("the erasure could not be recorded: %w", err)
 	}
-	x.result.Audits = append(x.result.Audits, outcomes[0].Version.ID)
+	x.result.Audits = append(x.result.Audits, id)
 	return nil
 }
 
-// commitOwn creates a resource that the data store itself makes.
-func (s *Store) commitOwn(ctx context.Context, src []byte) ([]Outcome, error) {
-	tree, err := s.Parse(src)
+// commitEvent keeps the AuditEvent of a record, where there is no audit log.
+func (s *Store) commitEvent(ctx context.Context, r audit.Record) (id string, err error) {
+	events, err := audit.Events(&audit.Stored{Record: r})
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	op := Op{Interaction: authz.Create, Type: tree.Root().Type().Name, Resource: tree}
-	return s.Commit(ctx, authz.Unrestricted(), []Op{op}, nil)
+	tree, err := s.Parse(events[0].JSON)
+	if err != nil {
+		return "", err
+	}
+	outcomes, err := s.Commit(ctx, authz.Unrestricted(), []Op{{Interaction: authz.Create, Type: auditEvent, Resource: tree}}, nil)
+	if err != nil {
+		return "", err
+	}
+	return outcomes[0].Version.ID, nil
 }
 
-// auditEvent is the AuditEvent of a batch in JSON. A failed erasure has outcome
-// 8, for what it came to is not certain.
-func (x *eraser) auditEvent(batch []store.Erasure, failure error) []byte {
-	outcome, text := "0", "to be erased for good"
+// auditRecord is the record of a batch. What a failed erasure came to is not
+// certain.
+func (x *eraser) auditRecord(batch []store.Erasure, failure error) audit.Record {
+	r := audit.Record{
+		Time: x.store.now().UTC(), Class: audit.ClassErasure, Action: x.Operation, Store: x.store.Record().ID,
+		Agent: AgentOf(x.access.Caller()), Detail: "to be erased for good",
+	}
 	if failure != nil {
-		outcome, text = "8", "the erasure recorded before failed"
+		r.Status, r.Detail = http.StatusInternalServerError, "the erasure recorded before failed"
 	}
-	b := []byte(`{"resourceType":"AuditEvent",` +
-		`"type":{"system":"http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle","code":"destroy","display":"Destroy/Delete Record Lifecycle Event"},` +
-		`"subtype":[{"system":"http://hl7.org/fhir/restful-interaction","code":"operation","display":`)
-	b = fhir.AppendString(b, x.Operation)
-	b = append(b, `}],"action":"D","recorded":"`...)
-	b = x.store.now().UTC().AppendFormat(b, fhir.TimeLayout)
-	b = append(b, `","outcome":"`+outcome+`","outcomeDesc":"`+text+`","agent":[`...)
-	b = appendAgents(b, x.access.Caller())
-	b = append(b, `],"source":{"observer":{"display":"Tarn"},"type":[{"system":"http://terminology.hl7.org/CodeSystem/security-source-type","code":"4","display":"Application Server"}]},"entity":[`...)
-	for i, e := range batch {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, `{"what":{"reference":`...)
-		b = fhir.AppendString(b, erasureName(e))
-		b = append(b, `},"lifecycle":{"system":"http://terminology.hl7.org/CodeSystem/dicom-audit-lifecycle","code":"15","display":"Permanent erasure / Physical destruction"}}`...)
+	for _, e := range batch {
+		r.Entities = append(r.Entities, erasureName(e))
 	}
-	return append(b, `]}`...)
+	return r
 }
 
-// appendAgents appends who asked, and the client that did so for a user.
-func appendAgents(b []byte, c authz.Caller) []byte {
-	name := c.Subject
-	if name == "" {
-		name = cmp.Or(c.Client, "not authenticated")
+// AgentOf is a caller as the audit log has it; a service that acts for itself
+// is no user.
+func AgentOf(c authz.Caller) audit.Agent {
+	a := audit.Agent{User: c.Subject, FHIRUser: c.FHIRUser, Client: c.Client, Roles: c.Roles, Purpose: c.Purpose}
+	if a.User == a.Client && a.FHIRUser == "" {
+		a.User = ""
 	}
-	b = append(b, `{`...)
-	if strings.Count(c.FHIRUser, "/") == 1 {
-		b = append(b, `"who":{"reference":`...)
-		b = append(fhir.AppendString(b, c.FHIRUser), `},`...)
-	}
-	b = append(b, `"name":`...)
-	b = append(fhir.AppendString(b, name), `,"requestor":true}`...)
-	if c.Client != "" && c.Subject != "" && c.Client != c.Subject {
-		b = append(b, `,{"type":{"coding":[{"system":"http://dicom.nema.org/resources/ontology/DCM","code":"110150","display":"Application"}]},"name":`...)
-		b = append(fhir.AppendString(b, c.Client), `,"requestor":false}`...)
-	}
-	return b
+	return a
 }
 
 // erasureName is the reference to what is erased.

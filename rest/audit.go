@@ -10,6 +10,7 @@ import (
 
 	"github.com/tarnhealth/tarn/audit"
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 )
 
@@ -123,10 +124,8 @@ func agentOf(c authz.Caller, noted audit.Agent) audit.Agent {
 	if c.Subject == "" && c.Client == "" {
 		return noted
 	}
-	a := audit.Agent{User: c.Subject, FHIRUser: c.FHIRUser, Client: c.Client, Address: noted.Address, Roles: c.Roles, Purpose: c.Purpose}
-	if a.User == a.Client && a.FHIRUser == "" {
-		a.User = "" // a service, for itself
-	}
+	a := datastore.AgentOf(c)
+	a.Address = noted.Address
 	return a
 }
 
@@ -301,6 +300,26 @@ func (r *request) auditEvents() error {
 		return r.h.Audit.Index(r.ctx)
 	}
 	return fhir.Errorf(fhir.KindMethodNotAllowed, "AuditEvent resources are this server's own record of what was done; they can be read and searched by auditors, and nobody can create, change or delete them through the API").With("Allow", "GET, HEAD, OPTIONS")
+}
+
+// recordErasure keeps records of erasures in the audit log; nil where there is
+// none.
+func (r *request) recordErasure() func(audit.Record) (string, error) {
+	if r.h.Audit == nil {
+		return nil
+	}
+	log, ok := r.h.Audit.Log.(audit.Numberer)
+	if !ok {
+		return nil
+	}
+	return func(rec audit.Record) (string, error) {
+		rec.Request = r.requestID
+		if r.trail != nil {
+			rec.Agent.Address = r.trail.agent.Address
+		}
+		number, err := log.AppendOne(rec)
+		return audit.EventID(number), err
+	}
 }
 
 // settleJob records a request that was carried out as a job, before its answer

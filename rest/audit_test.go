@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -251,5 +252,141 @@ func TestRefusedCallersAreRecorded(t *testing.T) {
 	exchange(t, base, "GET /Patient/1\nAuthorization: Bearer x")
 	if r := m.all[1]; r.Status != 403 || r.Agent.Address != "127.0.0.1" || r.Agent.User != "alice" || r.Request == "" || r.Store == "" {
 		t.Errorf("%+v", r)
+	}
+}
+
+// numbered is a memory that numbers records.
+type numbered struct{ memory }
+
+func (n *numbered) AppendOne(r audit.Record) (uint64, error) {
+	return uint64(len(n.all)) + 1, n.Append(r)
+}
+
+// TestErasuresAreInTheLog: what is erased is in the log before, and the answer
+// names the AuditEvent that the record makes.
+func TestErasuresAreInTheLog(t *testing.T) {
+	m := &numbered{}
+	s := openServer(t, vfs.NewMem(), &clock{}, func(o *rest.Options) { o.Audit = &rest.Audit{Log: m} })
+	store := s.create(t, "audited")
+	base := s.url + strings.TrimPrefix(store.Base(), "http://example.org")
+	exchange(t, base, "PUT /Patient/1\n\n"+`{"resourceType":"Patient","id":"1"}`)
+	exchange(t, base, "PUT /Observation/o\n\n"+strings.Replace(observationOf1, `Patient\/2`, `Practitioner\/2`, 1))
+	m.take()
+	res, body := exchange(t, base, "POST /Patient/1/$purge\nX-Request-Id: gone")
+	if res.StatusCode != http.StatusOK || !strings.Contains(body, `"AuditEvent/audit-1"`) {
+		t.Errorf("%s %s", res.Status, body)
+	}
+	first := m.all[0]
+	if first.Class != audit.ClassErasure || first.Request != "gone" || first.Store != store.Record().ID || first.Agent.Address != "127.0.0.1" {
+		t.Errorf("%+v", first)
+	}
+	if got, want := m.take(), "$purge 0 Observation/o (to be erased for good)\n$purge 0 Patient/1 (to be erased for good)\n$purge 200 Patient/1 of 1 by \"Patient/1/$purge\"\n"; got != want {
+		t.Errorf("recorded\n%swant\n%s", got, want)
+	}
+	m.fail = errors.New("the disk is full")
+	exchange(t, base, "PUT /Patient/2\n\n"+`{"resourceType":"Patient","id":"2"}`)
+	if res, _ := exchange(t, base, "POST /Patient/2/$erase"); res.StatusCode < 500 {
+		t.Errorf("an erasure that cannot be recorded: %s", res.Status)
+	}
+	m.fail = nil
+	if res, body := exchange(t, base, "GET /Patient/2"); res.StatusCode != http.StatusOK {
+		t.Errorf("it was erased all the same: %s %s", res.Status, body)
+	}
+}
+
+func TestAccessReport(t *testing.T) {
+	m := &memory{}
+	caller := authz.Caller{}
+	var unrestricted bool
+	s := openServer(t, vfs.NewMem(), &clock{}, func(o *rest.Options) {
+		o.Audit = &rest.Audit{Log: m}
+		o.Authorize = func(_ *http.Request, ds *datastore.Store) (authz.Access, error) {
+			if unrestricted {
+				return authz.Unrestricted(), nil
+			}
+			return authz.Decide(ds.Registry(), caller, authz.Policy{Base: ds.Base()})
+		}
+	})
+	store := s.create(t, "audited")
+	base := s.url + strings.TrimPrefix(store.Base(), "http://example.org")
+	as := func(c authz.Caller, scopes string) {
+		unrestricted = scopes == ""
+		c.Scopes, _ = authz.ParseScopes(scopes, store.Registry())
+		caller = c
+	}
+	as(authz.Caller{}, "")
+	for _, id := range []string{"1", "2"} {
+		exchange(t, base, "PUT /Patient/"+id+"\n\n"+`{"resourceType":"Patient","id":"`+id+`"}`)
+	}
+	for n, r := range []audit.Record{
+		{Action: "read", Status: 200, Entities: []string{"Observation/o"}, Patients: []string{"1"}, Agent: audit.Agent{User: "ann", Address: "192.0.2.7"}},
+		{Action: "search-type", Status: 200, Query: "Patient?name=Somebody", Patients: []string{"1", "2"}, Agent: audit.Agent{User: "bob"}},
+		{Action: "read", Status: 200, Entities: []string{"Observation/x"}, Patients: []string{"2"}},
+	} {
+		r.Time = time.Date(2026, 1, 31, 12, n, 0, 0, time.UTC)
+		keepEvents(t, store, &audit.Stored{Number: uint64(n + 1), Record: r})
+	}
+	const report = "GET /Patient/1/$access-report"
+	_, all := exchange(t, base, report)
+	if !strings.Contains(all, `"total":2`) || !strings.Contains(all, `"ann"`) || !strings.Contains(all, `"query":`) || !strings.Contains(all, "192.0.2.7") {
+		t.Errorf("for an auditor: %s", all)
+	}
+	as(authz.Caller{Subject: "p1", FHIRUser: "Patient/1", Patient: "1"}, "patient/*.rs")
+	res, own := exchange(t, base, report)
+	if res.StatusCode != http.StatusOK || !strings.Contains(own, `"total":2`) || !strings.Contains(own, `"ann"`) || strings.Contains(own, `"query":`) || strings.Contains(own, "192.0.2.7") || strings.Contains(own, "Patient/2") {
+		t.Errorf("for the patient: %s %s", res.Status, own)
+	}
+	if res, body := exchange(t, base, report+"?_count=1&start=1990-01-01"); !strings.Contains(body, `"next"`) || strings.Count(body, `"fullUrl"`) != 1 {
+		t.Errorf("a page: %s %s", res.Status, body)
+	}
+	if _, body := exchange(t, base, report+"?end=1990"); !strings.Contains(body, `"total":0`) {
+		t.Errorf("long ago: %s", body)
+	}
+	for what, c := range map[string]struct {
+		caller authz.Caller
+		scopes string
+		ask    string
+		status int
+	}{
+		"another patient":                    {authz.Caller{FHIRUser: "Patient/2", Patient: "2"}, "patient/*.rs", report, 404},
+		"a practitioner at the patient":      {authz.Caller{FHIRUser: "Practitioner/1", Patient: "1"}, "patient/*.rs", report, 403},
+		"a service":                          {authz.Caller{Client: "app"}, "system/*.rs", report, 403},
+		"without a right to the patient":     {authz.Caller{FHIRUser: "Patient/1", Patient: "1"}, "patient/Observation.rs", report, 403},
+		"an unknown parameter":               {authz.Caller{FHIRUser: "Patient/1", Patient: "1"}, "patient/*.rs", report + "?_sort=date", 400},
+		"no date":                            {authz.Caller{FHIRUser: "Patient/1", Patient: "1"}, "patient/*.rs", report + "?start=yesterday", 400},
+		"an AuditEvent itself":               {authz.Caller{FHIRUser: "Patient/1", Patient: "1"}, "patient/*.rs", "GET /AuditEvent/audit-1", 403},
+		"an auditor, of nobody that is here": {authz.Caller{FHIRUser: "Practitioner/1", Roles: []string{authz.RoleAuditor}}, "user/*.rs", "GET /Patient/9/$access-report", 404},
+		"an auditor":                         {authz.Caller{FHIRUser: "Practitioner/1", Roles: []string{authz.RoleAuditor}}, "user/*.rs", report, 200},
+	} {
+		as(c.caller, c.scopes)
+		if res, body := exchange(t, base, c.ask); res.StatusCode != c.status {
+			t.Errorf("%s: %s %s, want %d", what, res.Status, body, c.status)
+		}
+	}
+	m.take()
+	as(authz.Caller{FHIRUser: "Patient/1", Patient: "1"}, "patient/*.rs")
+	exchange(t, base, report)
+	if got, want := m.take(), "$access-report 200 Patient/1 of 1 by \"Patient/1/$access-report\"\n"; got != want {
+		t.Errorf("recorded %q, want %q", got, want)
+	}
+}
+
+// keepEvents stores the AuditEvents of a record, as the follower of the log
+// does.
+func keepEvents(t testing.TB, store *datastore.Store, s *audit.Stored) {
+	t.Helper()
+	events, err := audit.Events(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		tree, err := store.Parse(e.JSON)
+		if err != nil {
+			t.Fatal(err)
+		}
+		op := datastore.Op{Interaction: authz.Update, Type: "AuditEvent", ID: e.ID, Resource: tree}
+		if _, err := store.Commit(t.Context(), authz.Unrestricted(), []datastore.Op{op}, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

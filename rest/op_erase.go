@@ -118,7 +118,7 @@ func (r *request) selection(in *arguments) (e datastore.Erasing, sel datastore.S
 }
 
 func (r *request) erasing() datastore.Erasing {
-	e := datastore.Erasing{Operation: r.interaction}
+	e := datastore.Erasing{Operation: r.interaction, Record: r.recordErasure()}
 	if r.attempt != nil {
 		e.Progress = func(so datastore.Erased) {
 			r.attempt.wrote.Store(true)
