@@ -350,6 +350,7 @@ func (e *eraser) publish() error {
 	s.known.Reset(s.last + 1)
 	s.indexing.erase(e.order)
 	s.columns.Forget(e.order)
+	s.hot.erase(e)
 	e.eachLive(func(resourceType string) {
 		s.seals.counts[resourceType]--
 		s.live.add(resourceType, -1)

@@ -20,11 +20,12 @@ import (
 // know looks up the newest versions of the resources of a request, as they are
 // now. Several are looked up in order, with one iterator.
 func (s *Store) know(r *request) (err error) {
-	r.seen = doc(s.applied.Load())
 	if len(r.ops) == 1 {
-		r.packed[0].known, err = s.current(r.ops[0].Type, r.ops[0].ID)
+		r.seen = doc(s.now.Load())
+		r.packed[0].known, err = s.hotCurrent(r.ops[0].Type, r.ops[0].ID)
 		return err
 	}
+	r.seen = doc(s.applied.Load())
 	order := make([]int, len(r.ops))
 	for i := range order {
 		order[i] = i

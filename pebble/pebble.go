@@ -98,6 +98,7 @@ type Store struct {
 	users  engine.Users
 	// columns are the facts of docs that are asked for often.
 	columns column.Cache
+	hot     hotCache
 
 	// index is what searches read.
 	index atomic.Pointer[index]

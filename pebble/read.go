@@ -102,7 +102,7 @@ func (s *Store) withBody(d doc, h *header, resourceType, id string) (store.Versi
 // currentAt is the newest version of a resource that a view at the time at
 // shows; its doc is 0 where there is none.
 func (s *Store) currentAt(resourceType, id string, at doc) (current, error) {
-	c, err := s.current(resourceType, id)
+	c, err := s.hotCurrent(resourceType, id)
 	for err == nil && c.doc > at {
 		c, err = s.before(c)
 	}

@@ -55,7 +55,7 @@ func (v *view) read(ctx context.Context, resourceType, id string, wanted func(*c
 		if c.doc == 0 {
 			return store.Version{}, store.ErrNotFound
 		}
-		version, err := s.withBody(c.doc, &c.header, resourceType, id)
+		version, err := s.hotVersion(&c, resourceType, id)
 		if !errors.Is(err, errErased) {
 			return version, err
 		}

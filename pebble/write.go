@@ -24,6 +24,7 @@ type group struct {
 	// written are the new versions, in order of doc.
 	written []written
 	numbers numbering
+	warmed  []warm
 	// facts, key and value are memory to make those of a version in.
 	facts, key, value []byte
 	// done is closed when the finisher has run the one request, which is
@@ -233,6 +234,7 @@ func (s *Store) stageOp(g *group, r *request, i int, micros int64) (store.Versio
 		return store.Version{}, err
 	}
 	s.known.Add(resource{op.Type, op.ID}, next, next.doc)
+	g.warm(r, i, &next)
 	return next.version(op.Type, op.ID, op.Body.JSON), nil
 }
 
@@ -398,5 +400,6 @@ func (s *Store) publish(g *group) {
 	}
 	last := g.written[len(g.written)-1].doc
 	s.live.publish(g.written, last)
+	s.hot.publish(g.warmed)
 	s.now.Store(uint32(last))
 }
