@@ -22,18 +22,37 @@ const MasterKeyVariable = "TARN_MASTER_KEY"
 //
 // Whoever loses the key loses what is sealed with it. Processes that start at
 // once with no file yet agree on one key.
+//
+// A path "keyring:NAME" is the key of that name in the operating system's key
+// ring, which is not made.
 func MasterKey(path string) ([]byte, error) {
-	if text := os.Getenv(MasterKeyVariable); text != "" {
-		return decodeMaster([]byte(text), "the environment variable "+MasterKeyVariable)
-	}
-	key, err := readMaster(path)
-	if !errors.Is(err, fs.ErrNotExist) {
+	key, err := ReadMasterKey(path)
+	if inKeyring(path) || !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
 	if err := makeMaster(path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("making the master key: %w", err)
 	}
 	return readMaster(path)
+}
+
+// ErrNoMasterKey says that there is no master key.
+var ErrNoMasterKey = errors.New("crypt: there is no master key")
+
+// ReadMasterKey is MasterKey, but makes nothing: ErrNoMasterKey where there is
+// none.
+func ReadMasterKey(path string) ([]byte, error) {
+	if text := os.Getenv(MasterKeyVariable); text != "" {
+		return decodeMaster([]byte(text), "the environment variable "+MasterKeyVariable)
+	}
+	if inKeyring(path) {
+		return readKeyring(path)
+	}
+	key, err := readMaster(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", ErrNoMasterKey, err)
+	}
+	return key, err
 }
 
 func readMaster(path string) ([]byte, error) {
@@ -86,13 +105,27 @@ func makeMaster(path string) error {
 	if err := os.Link(f.Name(), path); err != nil {
 		return err
 	}
-	return syncFolder(dir)
+	return SyncFolder(dir)
 }
 
-func syncFolder(dir string) error {
+// SyncFolder makes what was added to and removed from a folder durable.
+func SyncFolder(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// PreviousMasterKeyVariable names the environment variable that holds the master
+// key from before, in base64, while MasterKeyVariable holds a new one.
+const PreviousMasterKeyVariable = "TARN_MASTER_KEY_PREVIOUS"
+
+// PreviousMasterKey returns the master key from before, nil where there is none.
+func PreviousMasterKey() ([]byte, error) {
+	text := os.Getenv(PreviousMasterKeyVariable)
+	if text == "" {
+		return nil, nil
+	}
+	return decodeMaster([]byte(text), "the environment variable "+PreviousMasterKeyVariable)
 }

@@ -103,6 +103,8 @@ type Catalog struct {
 
 	mu     sync.RWMutex // held while data stores are made and deleted
 	stores map[string]*Store
+	// suspended is why data stores that exist are not in stores.
+	suspended map[string]error
 }
 
 // secret is a data store's own keys, under "datastore-secret" 0x00 ID.
@@ -158,7 +160,7 @@ func (c *Catalog) openAll(ctx context.Context) error {
 	for _, r := range records {
 		switch r.Status {
 		case StatusActive:
-			err = c.open(ctx, r)
+			err = c.openOrSuspend(ctx, r)
 		case StatusCreating:
 			err = c.forget(ctx, r.ID)
 		case StatusDeleting:
@@ -263,6 +265,9 @@ func (c *Catalog) Store(id string) (*Store, error) {
 	if s := c.stores[id]; s != nil {
 		return s, nil
 	}
+	if c.suspended[id] != nil {
+		return nil, unavailable(id)
+	}
 	return nil, fhir.Errorf(fhir.KindNotFound, "there is no data store %q", id)
 }
 
@@ -310,6 +315,9 @@ func (c *Catalog) finishDelete(ctx context.Context, r Record) (Record, error) {
 	if err := c.closeStore(r.ID); err != nil {
 		return r, err
 	}
+	c.mu.Lock()
+	delete(c.suspended, r.ID)
+	c.mu.Unlock()
 	if err := c.opt.Backend.RemoveStore(ctx, r.ID); err != nil {
 		return r, err
 	}

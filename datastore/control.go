@@ -67,7 +67,10 @@ func (c *Catalog) CreateFrom(ctx context.Context, d Draft) (*Store, error) {
 		return nil, err
 	}
 	r.Status = StatusActive
-	err := c.open(ctx, r)
+	err := c.prepare(ctx, r)
+	if err == nil {
+		err = c.open(ctx, r)
+	}
 	if err == nil {
 		err = c.put(ctx, r)
 	}

@@ -79,9 +79,9 @@ func (in *input) encryption(control *datastore.Control) {
 	control.KeyType = kms.text("CmkType", keyTypeConstraint)
 	control.KeyID = kms.text("KmsKeyId", keyIDConstraint)
 	switch {
-	case control.KeyType == customerKey:
-		kms.breaks("CmkType", control.KeyType, "Member is not available: this server does not encrypt with keys of a key management service; use %s", serviceKey)
-	case control.KeyID != "":
+	case control.KeyType == customerKey && control.KeyID == "":
+		kms.breaks("KmsKeyId", nil, "Member must not be null for the CmkType %s", customerKey)
+	case control.KeyType == serviceKey && control.KeyID != "":
 		kms.breaks("KmsKeyId", control.KeyID, "Member is for the CmkType %s", customerKey)
 	}
 }

@@ -35,6 +35,19 @@ type FolderOptions struct {
 	CacheBytes int64
 	// Retention is how long page links are good; 0 is DefaultRetention.
 	Retention time.Duration
+	// Seal, where not nil, makes of FS the file system for the files of a data
+	// store, or of the records where id is "". Its errors are those of OpenStore
+	// and OpenFolder.
+	Seal func(ctx context.Context, id string, disk vfs.FS) (vfs.FS, error)
+}
+
+// disk is the file system for the files of a data store, or of the records
+// where id is "".
+func (o *FolderOptions) disk(ctx context.Context, id string) (vfs.FS, error) {
+	if o.Seal == nil {
+		return o.FS, nil
+	}
+	return o.Seal(ctx, id, o.FS)
 }
 
 // OpenFolder opens a data folder, making it where it is not there. The errors
@@ -49,7 +62,11 @@ func OpenFolder(dir string, opt FolderOptions) (*Folder, error) {
 	if err := engine.MakeDir(opt.FS, dir); err != nil {
 		return nil, err
 	}
-	records, err := record.Open(filepath.Join(dir, "system"), record.Options{FS: opt.FS, Now: opt.Now})
+	disk, err := opt.disk(context.Background(), "")
+	if err != nil {
+		return nil, err
+	}
+	records, err := record.Open(filepath.Join(dir, "system"), record.Options{FS: disk, Now: opt.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -61,12 +78,16 @@ func (f *Folder) Records() kv.DB { return f.records }
 
 // OpenStore opens the storage of a data store, making it where it is not
 // there. candidate reads a stored version back.
-func (f *Folder) OpenStore(_ context.Context, id string, registry *search.Registry, candidate func(store.Version) (*search.Candidate, error)) (store.Store, error) {
+func (f *Folder) OpenStore(ctx context.Context, id string, registry *search.Registry, candidate func(store.Version) (*search.Candidate, error)) (store.Store, error) {
 	if err := engine.MakeDir(f.opt.FS, filepath.Join(f.dir, "stores")); err != nil {
 		return nil, err
 	}
+	disk, err := f.opt.disk(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	return Open(f.storeDir(id), Options{
-		FS:         f.opt.FS,
+		FS:         disk,
 		Now:        f.opt.Now,
 		CacheBytes: f.opt.CacheBytes,
 		Retention:  f.opt.Retention,

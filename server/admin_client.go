@@ -37,7 +37,7 @@ func OpenAdmin(ctx context.Context, dir string) (*Admin, error) {
 	}
 	f := &folder{dir: dir}
 	cfg := offline()
-	err := f.open(ctx, cfg.BaseURL, cfg.CacheSize)
+	err := f.open(ctx, &cfg)
 	if err == nil {
 		quiet := slog.New(slog.DiscardHandler)
 		f.audit = lazyAudit(&cfg, f, quiet)
@@ -60,6 +60,9 @@ func OpenAdmin(ctx context.Context, dir string) (*Admin, error) {
 func offline() Config {
 	c := Default()
 	c.BaseURL = "http://" + c.Listen
+	// What opens encrypted folders is where the server has it.
+	c.MasterKey = os.Getenv("TARN_MASTER_KEY_FILE")
+	c.Encryption.Endpoint, c.Encryption.Region = os.Getenv("TARN_ENCRYPTION_KMS_ENDPOINT"), os.Getenv("TARN_ENCRYPTION_KMS_REGION")
 	return c
 }
 

@@ -70,11 +70,7 @@ func openAudit(cfg *Config, f *folder, log *slog.Logger) (*auditLog, error) {
 
 // auditKey is the key that the audit log of a data folder is signed with.
 func auditKey(cfg *Config, dir string) (ed25519.PrivateKey, error) {
-	master, err := crypt.MasterKey(cmp.Or(cfg.MasterKey, filepath.Join(dir, masterKeyName)))
-	if err != nil {
-		return nil, err
-	}
-	box, err := crypt.NewBox(master)
+	box, err := auditBox(cfg, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 
 	"github.com/tarnhealth/tarn/audit"
-	"github.com/tarnhealth/tarn/crypt"
 )
 
 // An AuditCheck says which audit log to verify, and against what.
@@ -63,10 +61,8 @@ func (c AuditCheck) key() (ed25519.PublicKey, error) {
 		}
 		return key, nil
 	}
-	if os.Getenv(crypt.MasterKeyVariable) == "" {
-		if _, err := os.Stat(cmp.Or(c.MasterKey, filepath.Join(c.Data, masterKeyName))); err != nil {
-			return nil, fmt.Errorf("there is no master key, which the log is signed by; name its file with --master-key-file, or give the public key with --key: %w", err)
-		}
+	if err := hasMasterKey(c.MasterKey, c.Data); err != nil {
+		return nil, fmt.Errorf("there is no master key, which the log is signed by; name its file with --master-key-file, or give the public key with --key: %w", err)
 	}
 	key, err := auditKey(&Config{MasterKey: c.MasterKey}, c.Data)
 	if err != nil {

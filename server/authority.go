@@ -1,13 +1,9 @@
 package server
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -20,12 +16,13 @@ import (
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/rest"
 	"github.com/tarnhealth/tarn/server/issuers"
+	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/smart"
 	"github.com/tarnhealth/tarn/token"
 )
 
 // masterKeyName is the file of the master key in a data folder.
-const masterKeyName = "master.key"
+const masterKeyName = vault.MasterKeyName
 
 // An authority is everything that says who callers are: users, clients,
 // signing keys, and the authorization server around them.
@@ -50,21 +47,14 @@ func lazyAuthority(cfg *Config, f *folder, log *slog.Logger) func() (*authority,
 }
 
 func openAuthority(ctx context.Context, cfg *Config, f *folder, log *slog.Logger) (*authority, error) {
-	path := cmp.Or(cfg.MasterKey, filepath.Join(f.dir, masterKeyName))
-	master, err := crypt.MasterKey(path)
+	box, err := f.vault.Box(ctx)
 	if err != nil {
 		return nil, &Refusal{Text: err.Error(), Cause: err}
 	}
-	a := &authority{cfg: cfg, policies: policies{cfg: cfg}}
-	if a.box, err = crypt.NewBox(master); err != nil {
-		return nil, err
-	}
+	a := &authority{cfg: cfg, policies: policies{cfg: cfg}, box: box}
 	db := f.storage.Records()
 	if err := a.openTokens(ctx, db); err != nil {
-		if errors.Is(err, crypt.ErrOpen) {
-			return nil, &Refusal{Text: fmt.Sprintf("the master key (%s, or the variable %s) is not the one that the data folder %s was used with; give it the right one", path, crypt.MasterKeyVariable, f.dir), Cause: err}
-		}
-		return nil, err
+		return nil, keyRefusal(cfg, f.dir, err)
 	}
 	if a.login, err = login.New(login.Config{
 		DB: db, Box: a.box, BaseURL: cfg.BaseURL, Log: log, Idle: cfg.SessionIdle, Absolute: cfg.SessionAbsolute,

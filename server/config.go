@@ -66,6 +66,8 @@ type Config struct {
 	Audit AuditConfig
 	// AccessConfig is about Consents and security labels.
 	AccessConfig
+	// Encryption is about encryption at rest.
+	Encryption EncryptionConfig
 	// Control is about the control API.
 	Control ControlConfig
 	// Lambda is where token-check functions are called that have an ARN.
@@ -118,6 +120,7 @@ func Default() Config {
 		Tokens:          smart.Lifetimes{Access: time.Hour, Service: 5 * time.Minute, Refresh: 180 * 24 * time.Hour},
 		RotateKeys:      90 * 24 * time.Hour,
 		Audit:           AuditConfig{Mode: AuditAuto},
+		Encryption:      EncryptionConfig{Mode: EncryptionAuto, Check: time.Minute},
 		Rates:           throttle.Rates{Burst: 100},
 		Control:         ControlConfig{Region: "us-east-1", Account: "000000000000"},
 		Practitioners:   authz.Relations{GeneralPractitioner: true, CareTeam: true, Encounter: true},

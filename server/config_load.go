@@ -30,7 +30,7 @@ func Load(src Sources) (c Config, warnings []string, err error) {
 	if src.File != "" {
 		l.File(src.File)
 	}
-	l.Environ(src.Environ, "TARN_CONFIG", crypt.MasterKeyVariable)
+	l.Environ(src.Environ, "TARN_CONFIG", crypt.MasterKeyVariable, crypt.PreviousMasterKeyVariable)
 	l.Flags(src.Flags)
 	takeDemo(&c, src.Demo, l.Given["data"])
 	if len(l.Problems) == 0 {

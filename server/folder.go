@@ -15,6 +15,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/store"
 )
 
@@ -22,6 +23,7 @@ import (
 // no other process can open it.
 type folder struct {
 	dir     string
+	vault   *vault.Vault
 	storage *storage
 	catalog *datastore.Catalog
 	admin   *adminSocket
@@ -34,8 +36,8 @@ type folder struct {
 	recorder *auditLog
 	// apiKeys are the API keys, counted by this process.
 	apiKeys *apikey.Keys
-	// untend ends the work on it beside the requests; nil where there is none.
-	untend func()
+	// untend end the work on it beside the requests.
+	untend []func()
 	// temporary folders are removed when they are closed.
 	temporary bool
 }
@@ -52,7 +54,7 @@ func (s *Server) openFolder(ctx context.Context) (*folder, error) {
 		}
 		f.dir, f.temporary = dir, true
 	}
-	if err := f.open(ctx, s.cfg.BaseURL, s.cfg.CacheSize); err != nil {
+	if err := f.open(ctx, &s.cfg); err != nil {
 		return f, err
 	}
 	var err error
@@ -65,13 +67,16 @@ func (s *Server) openFolder(ctx context.Context) (*folder, error) {
 	return f, ensureDefault(ctx, f.catalog)
 }
 
-func (f *folder) open(ctx context.Context, baseURL string, cache int64) (err error) {
-	if f.storage, err = openStorage(f.dir, cache); err != nil {
-		return refusal(f.dir, err)
+func (f *folder) open(ctx context.Context, cfg *Config) (err error) {
+	if f.vault, err = openVault(ctx, cfg, f.dir); err != nil {
+		return err
+	}
+	if f.storage, err = openStorage(f.dir, cfg.CacheSize, f.vault); err != nil {
+		return refusal(f.dir, keyRefusal(cfg, f.dir, err))
 	}
 	f.apiKeys = apikey.NewKeys(f.storage.Records(), nil)
-	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, BaseURL: baseURL})
-	return refusal(f.dir, err)
+	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, BaseURL: cfg.BaseURL})
+	return refusal(f.dir, keyRefusal(cfg, f.dir, err))
 }
 
 func ensureDefault(ctx context.Context, catalog *datastore.Catalog) error {
@@ -98,8 +103,8 @@ func (f *folder) Close() error {
 	if f.jobs != nil {
 		f.jobs.close()
 	}
-	if f.untend != nil {
-		f.untend()
+	for _, end := range f.untend {
+		end()
 	}
 	if f.apiKeys != nil {
 		errs = append(errs, f.apiKeys.Flush(context.Background()))
@@ -125,28 +130,42 @@ func (f *folder) tend(work func(context.Context, *slog.Logger), log *slog.Logger
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); work(ctx, log) }()
-	f.untend = func() { stop(); <-ended }
+	f.untend = append(f.untend, func() { stop(); <-ended })
 }
 
 // A storage is the embedded backend, and remembers the data stores that are
 // open, for metrics.
 type storage struct {
 	*pebble.Folder
+	vault  *vault.Vault
 	mu     sync.Mutex
 	stores map[string]*pebble.Store
 }
 
-func openStorage(dir string, cache int64) (*storage, error) {
-	f, err := pebble.OpenFolder(dir, pebble.FolderOptions{CacheBytes: cache})
+func openStorage(dir string, cache int64, keys *vault.Vault) (*storage, error) {
+	f, err := pebble.OpenFolder(dir, pebble.FolderOptions{CacheBytes: cache, Seal: keys.FS})
 	if err != nil {
 		return nil, err
 	}
-	return &storage{Folder: f, stores: map[string]*pebble.Store{}}, nil
+	if _, err := keys.Settle(context.Background(), vault.Records); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &storage{Folder: f, vault: keys, stores: map[string]*pebble.Store{}}, nil
+}
+
+// PrepareStore implements datastore.Preparer.
+func (s *storage) PrepareStore(ctx context.Context, id, keyID string) error {
+	return s.vault.Prepare(ctx, id, keyID)
 }
 
 // OpenStore implements datastore.Backend.
 func (s *storage) OpenStore(ctx context.Context, id string, registry *search.Registry, candidate func(store.Version) (*search.Candidate, error)) (store.Store, error) {
 	opened, err := s.Folder.OpenStore(ctx, id, registry, candidate)
+	if err == nil {
+		if _, err := s.vault.Settle(ctx, id); err != nil {
+			return nil, errors.Join(err, opened.Close())
+		}
+	}
 	if p, ok := opened.(*pebble.Store); ok && err == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -155,11 +174,22 @@ func (s *storage) OpenStore(ctx context.Context, id string, registry *search.Reg
 	return opened, err
 }
 
+// open is the storage of a data store that is open; nil for none.
+func (s *storage) open(id string) *pebble.Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stores[id]
+}
+
 // RemoveStore implements datastore.Backend.
 func (s *storage) RemoveStore(ctx context.Context, id string) error {
 	s.mu.Lock()
 	delete(s.stores, id)
 	s.mu.Unlock()
+	// The keys go first: what is left of the files is then unreadable.
+	if err := s.vault.Destroy(id); err != nil {
+		return err
+	}
 	return s.Folder.RemoveStore(ctx, id)
 }
 
@@ -176,9 +206,12 @@ func (r *Refusal) Unwrap() error { return r.Cause }
 // refusal explains an error of opening dir; nil stays nil.
 func refusal(dir string, err error) error {
 	text := ""
+	var refused *Refusal
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &refused):
+		return err
 	case errors.Is(err, pebble.ErrLocked):
 		text = fmt.Sprintf("the data folder %s is in use by another tarn; stop that one, or choose another folder with --data", dir)
 	case errors.Is(err, pebble.ErrNewer):

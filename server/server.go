@@ -205,6 +205,7 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	}
 	f.jobs.start()
 	f.tend(guard.tend, s.log)
+	f.tend(f.watchKeys(s.cfg.Encryption.Check), s.log)
 	pages := guard.pages
 	s.pages.Store(&pages)
 	s.control.Store(&control)

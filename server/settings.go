@@ -66,4 +66,4 @@ var allSettings = slices.Concat([]setting{
 	flat("log.format", "text or json",
 		func(c *Config, s string) error { return oneOf(&c.LogFormat, s, "text", "json") },
 		func(c *Config) string { return c.LogFormat }),
-}, authSettings, accessSettings, auditSettings, limitSettings, controlSettings)
+}, authSettings, encryptionSettings, accessSettings, auditSettings, limitSettings, controlSettings)

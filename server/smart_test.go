@@ -371,7 +371,7 @@ func TestExternalFunction(t *testing.T) {
 	r.want("/datastore/default/r4/.well-known/smart-configuration", 200, r.cfg.BaseURL+"/auth/token")
 }
 
-// TestMasterKeyLost refuses to start with another key, and names the way out.
+// TestMasterKeyLost refuses to start without the key, and names the way out.
 func TestMasterKeyLost(t *testing.T) {
 	dir := t.TempDir()
 	c := smartConfig(t, dir)
@@ -384,7 +384,7 @@ func TestMasterKeyLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := run(t, c).wait()
-	wantRefusal(t, err, nil, "the master key", "is not the one", "TARN_MASTER_KEY")
+	wantRefusal(t, err, nil, "the master key", "is not there", "TARN_MASTER_KEY")
 }
 
 func TestClientAddress(t *testing.T) {

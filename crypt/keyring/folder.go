@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tarnhealth/tarn/crypt"
 	"github.com/tarnhealth/tarn/crypt/seal"
 )
 
@@ -154,6 +155,17 @@ func (f *Folder) Open(ctx context.Context, owner string) (*Ring, error) {
 	return r, nil
 }
 
+// Lock drops an owner's open keys from memory; opening them asks what wraps
+// them.
+func (f *Folder) Lock(owner string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r := f.rings[owner]; r != nil {
+		r.Forget()
+		delete(f.rings, owner)
+	}
+}
+
 // Has reports whether an owner has keys, without opening them.
 func (f *Folder) Has(owner string) bool {
 	_, err := os.Stat(f.path(owner))
@@ -216,7 +228,7 @@ func (f *Folder) Destroy(owner string) error {
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	return errors.Join(os.Remove(path), syncFolder(f.Dir))
+	return errors.Join(os.Remove(path), crypt.SyncFolder(f.Dir))
 }
 
 const extension = ".json"
@@ -241,7 +253,7 @@ func (f *Folder) write(file *ringFile) error {
 	if err := os.Rename(path+".new", path); err != nil {
 		return err
 	}
-	return syncFolder(f.Dir)
+	return crypt.SyncFolder(f.Dir)
 }
 
 func (f *Folder) now() time.Time {
@@ -249,14 +261,6 @@ func (f *Folder) now() time.Time {
 		return time.Now().UTC()
 	}
 	return f.Now().UTC()
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Rewrap wraps the keys of all owners of the kind Master with another provider

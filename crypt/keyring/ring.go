@@ -51,6 +51,13 @@ func (r *Ring) Plain() bool {
 	return r.file.Plain
 }
 
+// Count is how many keys there are.
+func (r *Ring) Count() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.file.Keys)
+}
+
 // Strict is called when no file is left that is not sealed: none is read from
 // then on.
 func (r *Ring) Strict() error {

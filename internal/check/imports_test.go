@@ -109,11 +109,12 @@ var imports = map[string][]string{
 
 	"bearer": {"recall", "fhir", "search", "authz", "token", "apikey", "sigv4", "audit", "datastore"},
 
-	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake", "throttle", "apikey", "identity", "recall", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire"},
+	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake", "throttle", "apikey", "identity", "recall", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "crypt/awskms", "crypt/keyring"},
 	"server/issuers":   {"identity", "token", "server/lambda"},
 	"server/lambda":    {},
 	"server/listen":    {},
 	"server/settings":  {},
+	"server/vault":     {"crypt", "crypt/awskms", "crypt/keyring", "crypt/seal", "crypt/sealfs", "datastore"},
 	"server/timelimit": {},
 	"server/wire":      {},
 
