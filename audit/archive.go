@@ -79,7 +79,7 @@ func (a *Archive) keep(n uint64) (made bool, err error) {
 	}
 	source := a.Log.segment(n)
 	err = compressed(base+".ndjson.gz", func(w io.Writer) error {
-		return walkFile(source, false, func(_ *segmentReader, b *block) error { return writeEvents(w, b) },
+		return walkFile(source, a.Log.opt.Keys, false, func(_ *segmentReader, b *block) error { return writeEvents(w, b) },
 			func(s *segmentReader, err error, _ *remainder) error { return s.damage(err) })
 	})
 	if err != nil {
@@ -98,6 +98,9 @@ func (a *Archive) keep(n uint64) (made bool, err error) {
 
 // writeEvents writes the records of a block as AuditEvents.
 func writeEvents(w io.Writer, b *block) error {
+	if b.kind == kindSealed {
+		return ErrSealed
+	}
 	if b.kind != kindRecords {
 		return nil
 	}
@@ -193,7 +196,7 @@ func startOf(name string) (created time.Time, first uint64, err error) {
 		return created, 0, err
 	}
 	defer f.Close()
-	s := newSegmentReader(f, filepath.Base(name))
+	s := newSegmentReader(f, filepath.Base(name), nil)
 	b, err := s.next()
 	if err != nil {
 		return created, 0, s.damage(err)

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tarnhealth/tarn/crypt/seal"
 )
 
 // Options for Open. Only Dir and Key are required.
@@ -19,6 +21,9 @@ type Options struct {
 	Dir string
 	// Key signs checkpoints.
 	Key ed25519.PrivateKey
+	// Keys seal the records; nil leaves them as they are. What was written before
+	// stays as it was.
+	Keys seal.Keys
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// SegmentSize is the size in bytes from which a segment ends; 0 is 64 MiB.
@@ -68,6 +73,8 @@ type Log struct {
 	buf      []byte
 	// begun is when the latest group was written.
 	begun time.Time
+	// sealed are the ciphers for the records of the newest segment.
+	sealed cabinet
 	// failed is why nothing is written any more.
 	failed error
 	// signed is how many records the latest checkpoint covers.
@@ -146,6 +153,13 @@ func (l *Log) write(kind blockKind, body []byte) error {
 
 // writeBlock seals a block that beginBlock began, and makes it durable.
 func (l *Log) writeBlock(kind blockKind, count uint32, block []byte) ([]byte, error) {
+	if kind == kindRecords && l.sealed.keys != nil {
+		sealed, err := l.sealed.seal(l.at.segment, block, l.at.next, count)
+		if err != nil {
+			return block, err
+		}
+		kind, block = kindSealed, sealed
+	}
 	block, h := sealBlock(block, kind, l.at.next, count, l.at.hash)
 	l.reserve(int64(len(block)))
 	if _, err := l.file.WriteAt(block, l.at.size); err != nil {

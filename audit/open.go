@@ -65,7 +65,7 @@ func Open(opt Options) (*Log, error) {
 	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	l := &Log{opt: opt, wake: make(chan struct{}, 1), enough: make(chan struct{}, 1), done: make(chan struct{}), ask: make(chan chan error), grown: make(chan struct{}), at: end{next: 1}}
+	l := &Log{opt: opt, sealed: cabinet{keys: opt.Keys}, wake: make(chan struct{}, 1), enough: make(chan struct{}, 1), done: make(chan struct{}), ask: make(chan chan error), grown: make(chan struct{}), at: end{next: 1}}
 	if err := l.open(); err != nil {
 		if l.file != nil {
 			err = errors.Join(err, l.file.Close())
@@ -147,7 +147,7 @@ func (l *Log) resume(segment uint64, head *Checkpoint) (cut int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	s := newSegmentReader(l.file, segmentName(segment))
+	s := newSegmentReader(l.file, segmentName(segment), nil)
 	for {
 		b, err := s.next()
 		if err == io.EOF {

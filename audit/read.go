@@ -48,6 +48,9 @@ func (r *Reader) Next() ([]Stored, error) {
 		if err != nil {
 			return nil, r.seg.damage(err)
 		}
+		if b.kind == kindSealed && b.next() > r.next {
+			return nil, ErrSealed
+		}
 		if b.kind != kindRecords || b.next() <= r.next {
 			continue
 		}
@@ -97,7 +100,7 @@ func (r *Reader) open(segment uint64) error {
 	if err != nil {
 		return err
 	}
-	r.seg, r.number = newSegmentReader(f, segmentName(segment)), segment
+	r.seg, r.number = newSegmentReader(f, segmentName(segment), r.log.opt.Keys), segment
 	return nil
 }
 
@@ -137,8 +140,15 @@ func (l *Log) Oldest() (uint64, error) {
 // Each calls fn for the records of a folder of segments, archived ones
 // included, without a Log: a server may have it open. It stops at the first
 // error, and at what is not a whole block.
+//
+// ErrSealed is the error where the records are sealed; Folder.Each has the keys.
 func Each(dir, archive string, fn func(Stored) error) error {
-	return eachText(dir, archive, func(number uint64, text []byte) error {
+	return Folder{Dir: dir, Archive: archive}.Each(fn)
+}
+
+// Each is Each of the package, with keys.
+func (f Folder) Each(fn func(Stored) error) error {
+	return f.eachText(func(number uint64, text []byte) error {
 		r, err := decode(number, text)
 		if err != nil {
 			return err
@@ -148,8 +158,11 @@ func Each(dir, archive string, fn func(Stored) error) error {
 }
 
 // eachText is Each before decoding.
-func eachText(dir, archive string, fn func(number uint64, text []byte) error) error {
-	return walk(dir, archive, func(_ *segmentReader, b *block) error {
+func (f Folder) eachText(fn func(number uint64, text []byte) error) error {
+	return f.walk(func(_ *segmentReader, b *block) error {
+		if b.kind == kindSealed {
+			return ErrSealed
+		}
 		if b.kind != kindRecords {
 			return nil
 		}

@@ -23,6 +23,11 @@ type Selection struct {
 // Report calls fn for the selected records of a folder of segments and its
 // archive, in order. A server may have the log open.
 func Report(dir, archive string, sel Selection, fn func(Stored) error) error {
+	return Folder{Dir: dir, Archive: archive}.Report(sel, fn)
+}
+
+// Report is Report of the package, with keys.
+func (f Folder) Report(sel Selection, fn func(Stored) error) error {
 	// What is not in the bytes is not in the record: most are never decoded.
 	var words [][]byte
 	for _, w := range []string{sel.Store, sel.Patient, sel.User, sel.Client, sel.Address} {
@@ -33,7 +38,7 @@ func Report(dir, archive string, sel Selection, fn func(Stored) error) error {
 	lacks := func(text []byte) bool {
 		return slices.ContainsFunc(words, func(w []byte) bool { return !bytes.Contains(text, w) })
 	}
-	return eachText(dir, archive, func(number uint64, text []byte) error {
+	return f.eachText(func(number uint64, text []byte) error {
 		if lacks(text) {
 			return nil
 		}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"os"
+
+	"github.com/tarnhealth/tarn/crypt/seal"
 )
 
 // A segmentReader reads a segment from its start.
@@ -20,10 +22,12 @@ type segmentReader struct {
 	// next record
 	number uint64
 	start  *segmentStart
+	// sealed opens sealed records.
+	sealed cabinet
 }
 
-func newSegmentReader(f *os.File, name string) *segmentReader {
-	return &segmentReader{r: &blockReader{r: io.NewSectionReader(f, 0, 1<<62)}, file: f, name: name}
+func newSegmentReader(f *os.File, name string, keys seal.Keys) *segmentReader {
+	return &segmentReader{r: &blockReader{r: io.NewSectionReader(f, 0, 1<<62)}, file: f, name: name, sealed: cabinet{keys: keys}}
 }
 
 // next reads a block whose place in the chain is right. Zeros up to the end of
@@ -43,6 +47,9 @@ func (s *segmentReader) next() (block, error) {
 	}
 	if s.number != 0 && b.first != s.number {
 		return b, errChain
+	}
+	if err := s.sealed.open(s.start.Segment, &b); err != nil {
+		return b, err
 	}
 	s.end, s.number = s.r.offset, b.next()
 	return b, nil

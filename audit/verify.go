@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/tarnhealth/tarn/crypt/seal"
 )
 
 // A Verification is what Verify found of a sound log.
@@ -41,13 +43,18 @@ type Verification struct {
 // expect are checkpoints that were kept elsewhere, where not nil: the log must
 // have them.
 func Verify(dir, archive string, keys []ed25519.PublicKey, expect ...Checkpoint) (Verification, error) {
+	return Folder{Dir: dir, Archive: archive}.Verify(keys, expect...)
+}
+
+// Verify is Verify of the package, with keys for the records.
+func (f Folder) Verify(keys []ed25519.PublicKey, expect ...Checkpoint) (Verification, error) {
 	// HEAD is read first: a server that runs goes on meanwhile.
-	head, err := readHead(dir)
+	head, err := readHead(f.Dir)
 	if err != nil {
 		return Verification{}, err
 	}
 	v := &verifier{keys: keys, expect: expect, found: make([]bool, len(expect)), head: head}
-	if err := walk(dir, archive, v.block, v.flaw); err != nil {
+	if err := f.walk(v.block, v.flaw); err != nil {
 		return v.Verification, err
 	}
 	return v.Verification, v.finish()
@@ -81,6 +88,7 @@ func (v *verifier) block(s *segmentReader, b *block) error {
 	}
 	switch b.kind {
 	case kindSegment:
+	case kindSealed: // without the keys, its hash and its place are all there is to check
 	case kindCheckpoint:
 		if err := v.checkpoint(s, b); err != nil {
 			return err
@@ -181,13 +189,13 @@ func (v *verifier) finish() error {
 // walk reads the blocks of all segments of a folder and its archive, in order.
 // flaw is asked about a block that cannot be read; rest is what the newest
 // segment has from there on, and nil in others.
-func walk(dir, archive string, each func(*segmentReader, *block) error, flaw func(s *segmentReader, err error, rest *remainder) error) error {
-	files, err := segmentFiles(dir, archive)
+func (f Folder) walk(each func(*segmentReader, *block) error, flaw func(s *segmentReader, err error, rest *remainder) error) error {
+	files, err := segmentFiles(f.Dir, f.Archive)
 	if err != nil {
 		return err
 	}
 	for i, name := range files {
-		if err := walkFile(name, i == len(files)-1, each, flaw); err != nil {
+		if err := walkFile(name, f.Keys, i == len(files)-1, each, flaw); err != nil {
 			return err
 		}
 	}
@@ -219,13 +227,13 @@ func segmentFiles(dir, archive string) ([]string, error) {
 	return files, nil
 }
 
-func walkFile(name string, last bool, each func(*segmentReader, *block) error, flaw func(*segmentReader, error, *remainder) error) error {
+func walkFile(name string, keys seal.Keys, last bool, each func(*segmentReader, *block) error, flaw func(*segmentReader, error, *remainder) error) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	s := newSegmentReader(f, filepath.Base(name))
+	s := newSegmentReader(f, filepath.Base(name), keys)
 	if filepath.Ext(name) == ".gz" {
 		z, err := gzip.NewReader(f)
 		if err != nil {

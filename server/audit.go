@@ -58,7 +58,11 @@ func openAudit(cfg *Config, f *folder, log *slog.Logger) (*auditLog, error) {
 		return nil, &Refusal{Text: err.Error(), Cause: err}
 	}
 	dir := filepath.Join(f.dir, auditName)
-	l, err := audit.Open(audit.Options{Dir: dir, Key: key, Logger: log})
+	keys, err := f.vault.AuditKeys(context.Background())
+	if err != nil {
+		return nil, keyRefusal(cfg, f.dir, err)
+	}
+	l, err := audit.Open(audit.Options{Dir: dir, Key: key, Keys: keys, Logger: log})
 	if errors.Is(err, audit.ErrKey) {
 		return nil, &Refusal{Text: fmt.Sprintf("the master key (%s, or the variable %s) is not the one that the audit log %s was signed with; give it the right one", cmp.Or(cfg.MasterKey, filepath.Join(f.dir, masterKeyName)), crypt.MasterKeyVariable, dir), Cause: err}
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/tarnhealth/tarn/audit"
+	"github.com/tarnhealth/tarn/server/vault"
 )
 
 // An AuditCheck says which audit log to verify, and against what.
@@ -46,7 +48,23 @@ func (c AuditCheck) Verify() (audit.Verification, error) {
 		}
 		kept = append(kept, one)
 	}
-	return audit.Verify(AuditDir(c.Data), c.Archive, []ed25519.PublicKey{key}, kept...)
+	files, err := AuditFolder(c.Data, c.MasterKey, c.Archive)
+	if err != nil && c.PublicKey == "" {
+		return audit.Verification{}, err
+	}
+	return files.Verify([]ed25519.PublicKey{key}, kept...)
+}
+
+// AuditFolder is the audit log of a data folder, and its archive where that is
+// not "", with the keys of its records where they are sealed. With an error it
+// lacks them. masterKey is as in Config.
+func AuditFolder(data, masterKey, archive string) (audit.Folder, error) {
+	files := audit.Folder{Dir: AuditDir(data), Archive: archive}
+	v, err := vault.Open(context.Background(), vault.Config{Dir: data, MasterKey: masterKey})
+	if err == nil {
+		files.Keys, err = v.AuditKeys(context.Background())
+	}
+	return files, keyRefusal(&Config{MasterKey: masterKey}, data, err)
 }
 
 // AuditDir is the folder of the audit log in a data folder.

@@ -113,7 +113,7 @@ func TestAdministrationIsRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	err = audit.Report(AuditDir(dir), "", audit.Selection{}, func(s audit.Stored) error {
+	err = auditFolder(t, dir).Report(audit.Selection{}, func(s audit.Stored) error {
 		got = append(got, string(s.Class)+" "+s.Action+" "+s.Store)
 		return nil
 	})
@@ -136,7 +136,7 @@ func TestAuditKill(t *testing.T) {
 	for round := range 2 {
 		answered := killedServer(t, dir, 150)
 		recorded := map[string]bool{}
-		err := audit.Report(AuditDir(dir), "", audit.Selection{}, func(s audit.Stored) error {
+		err := auditFolder(t, dir).Report(audit.Selection{}, func(s audit.Stored) error {
 			recorded[s.Request] = true
 			return nil
 		})
@@ -264,4 +264,13 @@ func TestVerifyMakesNoKey(t *testing.T) {
 	if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) > 0 {
 		t.Errorf("made %v", files)
 	}
+}
+
+func auditFolder(t *testing.T, dir string) audit.Folder {
+	t.Helper()
+	files, err := AuditFolder(dir, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }

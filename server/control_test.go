@@ -2,10 +2,9 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/healthlake/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/tarnhealth/tarn/audit"
 	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/sigv4"
 )
@@ -72,17 +72,9 @@ func TestControlAPI(t *testing.T) {
 
 func checkControlRecords(t *testing.T, dir, key, store string) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, auditName, "*.log"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no audit log: %v", err)
-	}
 	var log strings.Builder
-	for _, name := range files {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		log.Write(text)
+	if err := auditFolder(t, dir).Each(func(r audit.Stored) error { return json.NewEncoder(&log).Encode(r) }); err != nil {
+		t.Fatal(err)
 	}
 	for _, want := range []string{"healthlake:CreateFHIRDatastore", "healthlake:ListFHIRDatastores", key, store, "UnrecognizedClientException"} {
 		if !strings.Contains(log.String(), want) {

@@ -129,7 +129,24 @@ func (f *folder) checkKeys(ctx context.Context) error {
 		}
 		errs = append(errs, why)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, f.settle(ctx))...)
+}
+
+// settle lets data keys go that nothing needs any more.
+func (f *folder) settle(ctx context.Context) error {
+	owners, err := f.vault.Owners()
+	if err != nil {
+		return err
+	}
+	for _, owner := range owners {
+		if f.catalog.Suspended(owner) != nil {
+			continue
+		}
+		if _, err := f.vault.Settle(ctx, owner); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // auditBox is what the keys of the audit log of a data folder are derived from.

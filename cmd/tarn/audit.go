@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -71,7 +72,7 @@ func auditFlags(cmd *cobra.Command, data, archive *string) {
 }
 
 func auditReportCommand() *cobra.Command {
-	var data, archive, format, since, until string
+	var data, archive, masterKey, format, since, until string
 	var sel audit.Selection
 	cmd := &cobra.Command{
 		Use:   "report",
@@ -92,10 +93,15 @@ func auditReportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return failed(errors.Join(audit.Report(server.AuditDir(data), archive, sel, write), end()))
+			files, err := server.AuditFolder(data, masterKey, archive)
+			if err != nil {
+				return failed(err)
+			}
+			return failed(errors.Join(files.Report(sel, write), end()))
 		},
 	}
 	auditFlags(cmd, &data, &archive)
+	cmd.Flags().StringVar(&masterKey, "master-key-file", os.Getenv("TARN_MASTER_KEY_FILE"), "file with the master key (default master.key in the data folder)")
 	flags := cmd.Flags()
 	flags.StringVar(&sel.Patient, "patient", "", "id of the patient whose data was touched")
 	flags.StringVar(&sel.Store, "datastore", "", "id of the data store")

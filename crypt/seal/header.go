@@ -137,3 +137,20 @@ func nonce(kind byte, n int64) (b [nonceSize]byte) {
 	binary.BigEndian.PutUint64(b[4:], uint64(n))
 	return b
 }
+
+// AEAD is AES-256-GCM with a key that is derived from a data key for a purpose.
+// Who uses it gives each message a nonce of its own.
+func AEAD(key []byte, purpose string) (cipher.AEAD, error) {
+	if len(key) != KeySize {
+		return nil, ErrKey
+	}
+	own, err := hkdf.Key(sha256.New, key, nil, "tarn "+purpose, KeySize)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(own)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}

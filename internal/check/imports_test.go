@@ -92,7 +92,7 @@ var imports = map[string][]string{
 	"profile":  {},
 	"job":      {"kv"},
 	"token":    {"kv", "crypt", "recall"},
-	"audit":    {"fhir", "kv"},
+	"audit":    {"fhir", "kv", "crypt/seal"},
 	"throttle": {},
 	"login":    {"kv", "crypt", "page"},
 	"sigv4":    {"kv", "crypt"},
@@ -118,7 +118,7 @@ var imports = map[string][]string{
 	"server/timelimit": {},
 	"server/wire":      {},
 
-	"cmd/tarn": {"fhir", "definition", "fhirpath", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4"},
+	"cmd/tarn": {"fhir", "definition", "fhirpath", "server", "server/vault", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate"},
 
 	"bench/compare": {},

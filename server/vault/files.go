@@ -27,6 +27,9 @@ type Status struct {
 	Unavailable string `json:"unavailable,omitempty"`
 }
 
+// Owners are all who have keys, in order.
+func (v *Vault) Owners() ([]string, error) { return v.rings.Owners() }
+
 // Status lists all owners of keys, in order.
 func (v *Vault) Status() ([]Status, error) {
 	owners, err := v.rings.Owners()
