@@ -49,7 +49,7 @@ func TestBadInput(t *testing.T) {
 		{create, `{"DatastoreTypeVersion":"R4","SseConfiguration":{}}`, validation, "'sseConfiguration.kmsEncryptionConfig'"},
 		{create, `{"DatastoreTypeVersion":"R4","SseConfiguration":[]}`, serialization, "structure"},
 		{create, `{"DatastoreTypeVersion":"R4","SseConfiguration":{"KmsEncryptionConfig":{"CmkType":"X"}}}`, validation, "enum value set: [CUSTOMER_MANAGED_KMS_KEY, AWS_OWNED_KMS_KEY]"},
-		{create, `{"DatastoreTypeVersion":"R4","SseConfiguration":{"KmsEncryptionConfig":{"CmkType":"CUSTOMER_MANAGED_KMS_KEY","KmsKeyId":"alias/a"}}}`, validation, "cannot be encrypted with the key"},
+		{create, `{"DatastoreTypeVersion":"R4","SseConfiguration":{"KmsEncryptionConfig":{"CmkType":"CUSTOMER_MANAGED_KMS_KEY","KmsKeyId":"alias/a"}}}`, validation, "this server does not encrypt with keys of a key management service"},
 		{create, `{"DatastoreTypeVersion":"R4","SseConfiguration":{"KmsEncryptionConfig":{"CmkType":"CUSTOMER_MANAGED_KMS_KEY"}}}`, validation, "Member must not be null for the CmkType"},
 		{create, `{"DatastoreTypeVersion":"R4","SseConfiguration":{"KmsEncryptionConfig":{"CmkType":"AWS_OWNED_KMS_KEY","KmsKeyId":"alias/a"}}}`, validation, "Member is for the CmkType"},
 		{create, `{"DatastoreTypeVersion":"R4","SseConfiguration":{"KmsEncryptionConfig":{"CmkType":"AWS_OWNED_KMS_KEY","KmsKeyId":"?"}}}`, validation, "pattern"},

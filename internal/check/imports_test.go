@@ -114,7 +114,7 @@ var imports = map[string][]string{
 	"server/lambda":    {},
 	"server/listen":    {},
 	"server/settings":  {},
-	"server/vault":     {"crypt", "crypt/awskms", "crypt/keyring", "crypt/seal", "crypt/sealfs", "datastore"},
+	"server/vault":     {"fhir", "crypt", "crypt/awskms", "crypt/keyring", "crypt/seal", "crypt/sealfs", "datastore"},
 	"server/timelimit": {},
 	"server/wire":      {},
 
