@@ -69,6 +69,12 @@ func (a Access) Check(i Interaction, resourceType string) error {
 	return nil
 }
 
+// Scoped reports whether some scope allows the interaction on resources of a
+// type, whatever else narrows it.
+func (a Access) Scoped(i Interaction, resourceType string) bool {
+	return a.all || a.rights.scoped(i, resourceType)
+}
+
 // Filter is the condition that resources of a type must meet for the
 // interaction, nil for all of them; ok is false where none may be touched.
 func (a Access) Filter(i Interaction, resourceType string) (where search.Node, ok bool) {

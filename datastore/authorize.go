@@ -64,8 +64,6 @@ func (x *expansion) mayWriteNamed(ctx context.Context, i int) (bool, error) {
 		return false, storeError(err)
 	case seen:
 		return true, nil
-	case op.Interaction == authz.Patch:
-		return false, notThere(op.Type + "/" + op.ID)
 	case op.Interaction == authz.Update && errors.Is(err, store.ErrNotFound) && x.commit.access.ChoosesIDs():
 		st.op.IfAbsent = true
 		return true, nil

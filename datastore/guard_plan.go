@@ -49,6 +49,17 @@ func (g *guard) confine(plan search.Plan) (confined, error) {
 	return confined{out, x.narrowed}, nil
 }
 
+// LeftOut are the resource types of a query that a search leaves out for want of
+// a scope, in the order of the query.
+func (v *View) LeftOut(q *search.Query) (types []string) {
+	for _, part := range q.Plan.Parts {
+		if !v.access.Scoped(authz.SearchType, part.Type) {
+			types = append(types, part.Type)
+		}
+	}
+	return types
+}
+
 type confiner struct {
 	*guard
 	narrowed bool

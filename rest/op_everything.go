@@ -3,6 +3,7 @@ package rest
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tarnhealth/tarn/datastore"
@@ -262,8 +263,27 @@ func (e *everything) write(w http.ResponseWriter, view *datastore.View) error {
 	if err := e.addSupporting(b, view, refs); err != nil {
 		return err
 	}
+	if issues := e.leftOut(view); len(issues) > 0 {
+		if err := b.outcomeEntry(issues); err != nil {
+			return err
+		}
+	}
 	b.endEntries()
 	return b.close()
+}
+
+// leftOut warns of the types that the caller may not search for: the answer is
+// not everything. They are named where the request did.
+func (e *everything) leftOut(view *datastore.View) []fhir.Issue {
+	types := view.LeftOut(e.page.query)
+	if len(types) == 0 {
+		return nil
+	}
+	what := strings.Join(types, ", ")
+	if e.types == nil {
+		what = strconv.Itoa(len(types)) + " resource types"
+	}
+	return []fhir.Issue{{Severity: fhir.SeverityWarning, Code: "suppressed", Diagnostics: "left out: " + what + ", which this caller may not search for"}}
 }
 
 // writeNothing answers where _type names only types outside the compartment.

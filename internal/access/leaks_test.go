@@ -378,3 +378,15 @@ func TestBinaryFollowsItsSecurityContext(t *testing.T) {
 	auditor := w.as("user Practitioner/d1", "user/*.cruds", authz.RoleAuditor)
 	expect(t, "by a role without it", w.ask(auditor, "GET", "Binary/b-p1", ""), http.StatusForbidden, "")
 }
+
+// TestEverythingSaysWhatItLeavesOut for want of a scope.
+func TestEverythingSaysWhatItLeavesOut(t *testing.T) {
+	w := newWorld(t)
+	some := w.as("patient p1", "patient/Patient.rs patient/Observation.rs")
+	expect(t, "some types", w.ask(some, "GET", "Patient/p1/$everything", ""), http.StatusOK, "resource types, which this caller may not search for")
+	expect(t, "of those asked for", w.ask(some, "GET", "Patient/p1/$everything?_type=Observation,Condition", ""), http.StatusOK, "left out: Condition, which")
+	expect(t, "none but those", w.ask(some, "GET", "Patient/p1/$everything?_type=Condition", ""), http.StatusForbidden, "search-type on Condition")
+	if a := w.ask(w.as("patient p1", "patient/*.rs"), "GET", "Patient/p1/$everything", ""); strings.Contains(string(a.body), "left out") {
+		t.Errorf("everything leaves out: %s", a.body)
+	}
+}
