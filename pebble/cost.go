@@ -13,17 +13,14 @@ const (
 	costSeek = 8
 	costBody = 100
 
-	costRecheck = 1 << 30
-	costNot     = 1 << 31 // subtracting wants a small set to subtract from
+	costRecheck = 1 << 40
+	costNot     = 1 << 50 // subtracting wants a small set to subtract from
 	costUpdated = 1 << 23 // a range that is quick inside a set, slow without
 )
 
-// cost estimates a node from the lists that it would read. It looks at a few of
-// them, and only where there is a choice.
-func (e *evaluation) cost(resourceType string, n search.Node, choice bool) (int, error) {
-	if !choice {
-		return 0, nil
-	}
+// cost estimates a node from the lists that it would read, of which it looks at
+// a few.
+func (e *evaluation) cost(resourceType string, n search.Node) (int, error) {
 	switch n := n.(type) {
 	case nil:
 		return e.resources(resourceType), nil
@@ -41,14 +38,41 @@ func (e *evaluation) cost(resourceType string, n search.Node, choice bool) (int,
 	case search.Or:
 		return e.costAny(resourceType, n, func(a, b int) int { return a + b }, 0)
 	case search.Chain:
-		inner, err := e.cost(n.Target, n.Where, true)
-		return min(inner*costSeek, costNot-1), err
+		inner, err := e.cost(n.Target, n.Where)
+		// As many docs refer to each resource as there are on average.
+		each := costSeek + e.resources(n.Param.Type)/max(1, e.resources(n.Target))
+		return min(inner, costRecheck) * each, err
 	case search.Has:
-		inner, err := e.cost(n.Param.Type, n.Where, true)
-		return min(inner*costSeek, inner+e.resources(resourceType)*costSeek, costNot-1), err
+		inner, err := e.cost(n.Param.Type, n.Where)
+		return min(inner*costSeek, inner+e.resources(resourceType)*costSeek), err
 	}
 	return costNot, nil
 }
+
+// costFirst estimates what is quick to ask. ok is false where a few lists do
+// not tell.
+func (e *evaluation) costFirst(n search.Node) (cost int, ok bool, err error) {
+	switch n := n.(type) {
+	case search.IDs:
+		return len(n.IDs), true, nil
+	case search.Terms:
+		q, known := e.query(n)
+		if n.Recheck != nil || known && (q.Ranges() || len(q.Spans) > manySpans) {
+			return 0, false, nil
+		}
+		cost, err := e.costTerms(n)
+		return cost, true, err
+	}
+	return 0, false, nil
+}
+
+const (
+	// manySpans is how many keys are too many to look at each.
+	manySpans = 16
+	// costLead is what a condition may cost that leads without a look at what
+	// the others would: asking them costs as much.
+	costLead = 2048
+)
 
 // resources is about how many resources of a type there are.
 func (e *evaluation) resources(resourceType string) int {
@@ -59,11 +83,11 @@ func (e *evaluation) resources(resourceType string) int {
 func (e *evaluation) costAny(resourceType string, nodes []search.Node, join func(a, b int) int, start int) (int, error) {
 	total := start
 	for _, n := range nodes {
-		cost, err := e.cost(resourceType, n, true)
+		cost, err := e.cost(resourceType, n)
 		if err != nil {
 			return 0, err
 		}
-		total = min(join(total, cost), costNot)
+		total = join(total, min(cost, costNot))
 	}
 	return total, nil
 }
@@ -79,4 +103,26 @@ func (e *evaluation) costTerms(n search.Terms) (int, error) {
 		cost = min(costRecheck+cost, costNot-1)
 	}
 	return cost, err
+}
+
+// costAfter orders what is evaluated within a small set, unasked: dates of the
+// set, then other ranges, then joins, then what reads resources.
+func costAfter(n search.Node) int {
+	switch n := n.(type) {
+	case search.Terms:
+		switch {
+		case n.Recheck != nil:
+			return costRecheck
+		case factual(n.Param):
+			return costUpdated
+		}
+		return costUpdated + 1
+	case search.Updated:
+		return costUpdated
+	case search.Chain, search.Has:
+		return costUpdated + 3
+	case search.Not:
+		return costNot
+	}
+	return costUpdated + 2
 }

@@ -113,11 +113,19 @@ func (s *Store) facts(r *scan, p *search.Param) (reader factReader, ok bool) {
 }
 
 // factSteps is what the facts of a set of docs cost, in keys that are walked in
-// the same time. Where docs are asked for often, it takes the facts of their
-// chunks into memory.
-func (e *evaluation) factSteps(set *roaring.Bitmap) (cost int, err error) {
-	cold, err := e.store.columns.Warm(set, e.store.readChunk)
-	return int(set.GetCardinality())/2 + cold*e.store.opt.factSteps, err
+// the same time. Where docs are asked for often, the facts of their chunks are
+// taken into memory, beside the searches.
+func (e *evaluation) factSteps(set *roaring.Bitmap) int {
+	s := e.store
+	cold, make := s.columns.Ask(set)
+	if make && s.users.Enter() == nil {
+		go func() {
+			defer s.users.Leave()
+			// What cannot be read is read again by who needs it, and fails there.
+			_ = s.columns.Make(s.readChunk, func() bool { return s.users.Closing() != nil })
+		}()
+	}
+	return int(set.GetCardinality())/2 + cold*s.opt.factSteps
 }
 
 // readChunk reads the facts of a chunk of docs, in 1.5 ms or so. It returns nil
@@ -164,9 +172,9 @@ func (e *evaluation) filter(n search.Terms, q *lists.Query, set *roaring.Bitmap)
 		return nil, false, nil
 	}
 	e.store.lives.Visible(set, e.at)
-	cost, err := e.factSteps(set)
-	if err != nil || cost > e.rangeSteps(n.Param.Type) {
-		return nil, false, err
+	cost := e.factSteps(set)
+	if cost > e.rangeSteps(n.Param.Type) {
+		return nil, false, nil
 	}
 	// The range may be short: it is given up when it was not by then.
 	kept, err = e.terms.Within(q, set, cost/4)

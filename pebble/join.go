@@ -57,7 +57,7 @@ func (e *evaluation) chain(n search.Chain, within *roaring.Bitmap) (*roaring.Bit
 // less than finding all resources of a type for which a condition holds. It
 // leaves in the set what is visible.
 func (e *evaluation) fewer(set *roaring.Bitmap, each int, resourceType string, where search.Node) (bool, error) {
-	inner, err := e.cost(resourceType, where, true)
+	inner, err := e.cost(resourceType, where)
 	e.store.lives.Visible(set, e.at)
 	return int(set.GetCardinality())*each < inner*costSeek || e.store.opt.joinBack, err
 }
@@ -192,8 +192,9 @@ func (e *evaluation) hasBack(n search.Has, number uint16, set *roaring.Bitmap) (
 		return nil, err
 	}
 	e.store.lives.Visible(inner, e.at)
-	met := posting.Among{Marks: posting.NewMarks(inner), Limit: 1}
-	defer met.Marks.Free()
+	marks := posting.NewMarks(inner)
+	defer marks.Free()
+	met := posting.Among{Marks: marks, Limit: 1}
 	kept := roaring.New()
 	for i, key := range keys {
 		met.Docs = met.Docs[:0]

@@ -125,8 +125,42 @@ func (e *evaluation) listedPage(queries []lists.Query, plan search.Plan, page st
 	return docs, r, nil
 }
 
+// sortedAll is a page of everything there is of one type, by a parameter: the
+// number is known, and the walk of the parameter's keys needs no set.
+func (e *evaluation) sortedAll(plan search.Plan, page store.Page) (docs []doc, r store.Result, ok bool, err error) {
+	if len(plan.Parts) != 1 || plan.Parts[0].Where != nil || byT(plan.Sort) || plan.Sort[0].ID {
+		return nil, r, false, nil
+	}
+	size, ok := e.store.live.count(plan.Parts[0].Type, e.at)
+	if !ok || size <= fewRows {
+		return nil, r, false, nil
+	}
+	if r.Total = -1; page.Total {
+		r.Total = size
+	}
+	e.trace.Begin(plan.Parts[0].Type, "everything that there is").End(sized(size))
+	sort := e.trace.BeginSort(sized(size))
+	e.trace.Note("walk of the index")
+	docs, r.Next, err = e.sortedPage(plan.Sort, page, func(by sorting) ([]doc, error) {
+		return e.walkAll(by, size, func() (*roaring.Bitmap, error) { return e.part(plan.Parts[0]) })
+	})
+	if err == nil {
+		sort.EndSort(page, r.Next, len(docs))
+	}
+	return docs, r, true, err
+}
+
+// sized is a set of which only the size is known.
+type sized int
+
+// GetCardinality implements store.Set.
+func (s sized) GetCardinality() uint64 { return uint64(s) }
+
 // page is a page of the set of all matches.
 func (e *evaluation) page(plan search.Plan, page store.Page) (docs []doc, r store.Result, err error) {
+	if docs, r, ok, err := e.sortedAll(plan, page); ok {
+		return docs, r, err
+	}
 	set, err := e.plan(plan)
 	if err != nil {
 		return nil, r, err
@@ -167,11 +201,16 @@ func (e *evaluation) pageOf(set *roaring.Bitmap, sort []search.SortKey, page sto
 		}
 		return docs[:page.Limit], rank.AppendDoc(nil, docs[page.Limit-1]), nil
 	}
+	return e.sortedPage(sort, page, func(by sorting) ([]doc, error) { return e.ordered(set, by) })
+}
+
+// sortedPage is a page in another order than that of T.
+func (e *evaluation) sortedPage(sort []search.SortKey, page store.Page, ordered func(by sorting) ([]doc, error)) (docs []doc, next []byte, err error) {
 	after, err := rank.ReadCursor(page.After, len(sort))
 	if err != nil || page.Limit <= 0 {
 		return nil, nil, err
 	}
-	docs, err = e.ordered(set, sorting{sort, page.Limit + 1, after})
+	docs, err = ordered(sorting{sort, page.Limit + 1, after})
 	if err != nil || len(docs) <= page.Limit {
 		return docs, nil, err
 	}

@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -328,21 +329,42 @@ func (e *evaluation) not(resourceType string, n search.Not, within *roaring.Bitm
 	return set, err
 }
 
-// order sorts the nodes of an And by what they are likely to cost.
+// order sorts the nodes of an And by what they are likely to cost. Where one is
+// known to be cheap, ranges and joins are not asked, and follow.
 func (e *evaluation) order(resourceType string, nodes search.And) ([]search.Node, error) {
+	if len(nodes) < 2 {
+		return nodes, nil
+	}
 	type ranked struct {
 		node search.Node
 		cost int
+		ok   bool
 	}
 	list := make([]ranked, len(nodes))
+	least := costNot
 	for i, n := range nodes {
-		cost, err := e.cost(resourceType, n, len(nodes) > 1)
+		cost, ok, err := e.costFirst(n)
 		if err != nil {
 			return nil, err
 		}
-		list[i] = ranked{n, cost}
+		if list[i] = (ranked{n, cost, ok}); ok {
+			least = min(least, cost)
+		}
 	}
-	slices.SortStableFunc(list, func(a, b ranked) int { return a.cost - b.cost })
+	for i := range list {
+		if list[i].ok {
+			continue
+		}
+		if least <= costLead {
+			list[i].cost = costAfter(list[i].node)
+			continue
+		}
+		var err error
+		if list[i].cost, err = e.cost(resourceType, list[i].node); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(list, func(a, b ranked) int { return cmp.Compare(a.cost, b.cost) })
 	ordered := make([]search.Node, len(list))
 	for i := range list {
 		ordered[i] = list[i].node

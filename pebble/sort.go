@@ -44,10 +44,7 @@ func (e *evaluation) ordered(set *roaring.Bitmap, by sorting) ([]doc, error) {
 		e.trace.Note("read of the few")
 		return e.sortRows(set, by)
 	}
-	switch cheaper, err := e.datesAreCheaper(set, by); {
-	case err != nil:
-		return nil, err
-	case cheaper:
+	if e.datesAreCheaper(set, by) {
 		e.trace.Note("by the dates of the matches")
 		return e.sortRows(set, by)
 	}
@@ -57,22 +54,19 @@ func (e *evaluation) ordered(set *roaring.Bitmap, by sorting) ([]doc, error) {
 
 // datesAreCheaper reports whether reading the facts of a set costs less than a
 // walk until n of its docs are met, which passes a share of all resources.
-func (e *evaluation) datesAreCheaper(set *roaring.Bitmap, by sorting) (bool, error) {
+func (e *evaluation) datesAreCheaper(set *roaring.Bitmap, by sorting) bool {
 	all := 0
 	for _, k := range by.sort {
 		for _, p := range k.Params {
 			if _, ok := e.store.facts(nil, p); !ok {
-				return false, nil
+				return false
 			}
 			all += e.resources(p.Type)
 		}
 	}
 	size := int(set.GetCardinality())
-	if size > all/size*min(by.n, size) {
-		return false, nil
-	}
-	cost, err := e.factSteps(set)
-	return cost < all/size*min(by.n, size), err
+	steps := all / size * min(by.n, size)
+	return size <= steps && e.factSteps(set) < steps
 }
 
 // sortRows reads every doc of a set and keeps the first rows.
@@ -110,8 +104,12 @@ func (e *evaluation) sortRows(set *roaring.Bitmap, by sorting) (_ []doc, err err
 // may have come before, by a lesser key: its row tells.
 type walking struct {
 	*evaluation
-	by    sorting
+	by sorting
+	// set is nil where it is everything that is visible: size docs, of which
+	// all makes a set.
 	set   *roaring.Bitmap
+	size  int
+	all   func() (*roaring.Bitmap, error)
 	walk  lists.Walk
 	met   posting.Among
 	taken *roaring.Bitmap
@@ -120,22 +118,47 @@ type walking struct {
 }
 
 func (e *evaluation) walkInOrder(set *roaring.Bitmap, by sorting) (docs []doc, err error) {
-	w := &walking{evaluation: e, by: by, set: set, taken: roaring.New(), rows: rowReader{scan: &e.scan, sort: by.sort}}
-	if by.after != nil && by.after.Keys[0] == nil {
+	w := &walking{evaluation: e, by: by, set: set, size: int(set.GetCardinality())}
+	marks := posting.NewMarks(set)
+	defer marks.Free()
+	w.met.Marks = marks
+	return w.start()
+}
+
+// walkAll is walkInOrder of everything that is visible of the plan's types,
+// size docs.
+func (e *evaluation) walkAll(by sorting, size int, all func() (*roaring.Bitmap, error)) (docs []doc, err error) {
+	w := &walking{evaluation: e, by: by, size: size, all: all}
+	w.met.Marks = posting.Alive{Lives: &e.store.lives, At: e.at}
+	return w.start()
+}
+
+func (w *walking) start() (docs []doc, err error) {
+	w.taken, w.rows = roaring.New(), rowReader{scan: &w.scan, sort: w.by.sort}
+	if w.by.after != nil && w.by.after.Keys[0] == nil {
 		err := w.valueless()
 		return w.docs, err
 	}
-	w.met.Marks = posting.NewMarks(set)
-	defer w.met.Marks.Free()
-	w.walk.Desc = by.sort[0].Desc
+	w.walk.Desc = w.by.sort[0].Desc
 	defer func() { err = errors.Join(err, w.walk.Close()) }()
-	for _, p := range by.sort[0].Params {
+	for _, p := range w.by.sort[0].Params {
 		if err := w.add(p); err != nil {
 			return nil, err
 		}
 	}
 	err = w.run()
 	return w.docs, err
+}
+
+// left are the docs that were not taken.
+func (w *walking) left() (set *roaring.Bitmap, err error) {
+	if set = w.set; set == nil {
+		if set, err = w.all(); err != nil {
+			return nil, err
+		}
+	}
+	set.AndNot(w.taken)
+	return set, nil
 }
 
 // add adds the keys of a parameter, from where the page begins on.
@@ -157,9 +180,8 @@ func (w *walking) add(p *search.Param) error {
 }
 
 func (w *walking) run() error {
-	size := int(w.set.GetCardinality())
 	var key []byte
-	for steps := 0; len(w.docs) < w.by.n && size > int(w.taken.GetCardinality()); steps++ {
+	for steps := 0; len(w.docs) < w.by.n && w.size > int(w.taken.GetCardinality()); steps++ {
 		if steps%1024 == 0 && w.ctx.Err() != nil {
 			return w.ctx.Err()
 		}
@@ -167,12 +189,8 @@ func (w *walking) run() error {
 		if next == nil {
 			return w.valueless()
 		}
-		if steps/w.store.opt.walkSteps >= size-int(w.taken.GetCardinality()) {
-			w.trace.Note("read of the rest")
-			w.set.AndNot(w.taken)
-			rest, err := w.sortRows(w.set, sorting{w.by.sort, w.by.n - len(w.docs), w.by.after})
-			w.docs = append(w.docs, rest...)
-			return err
+		if steps/w.store.opt.walkSteps >= w.size-int(w.taken.GetCardinality()) {
+			return w.readRest()
 		}
 		key = append(key[:0], next...)
 		w.terms.Keys++
@@ -184,6 +202,18 @@ func (w *walking) run() error {
 		}
 	}
 	return nil
+}
+
+// readRest reads and sorts what is left.
+func (w *walking) readRest() error {
+	w.trace.Note("read of the rest")
+	left, err := w.left()
+	if err != nil {
+		return err
+	}
+	rest, err := w.sortRows(left, sorting{w.by.sort, w.by.n - len(w.docs), w.by.after})
+	w.docs = append(w.docs, rest...)
+	return err
 }
 
 // tied takes the docs that were met with one key.
@@ -244,8 +274,10 @@ func (w *walking) first(key []byte, docs []doc) (last *rank.Row, err error) {
 
 // valueless takes the docs without a value for the first sort key.
 func (w *walking) valueless() error {
-	left := w.set
-	left.AndNot(w.taken)
+	left, err := w.left()
+	if err != nil {
+		return err
+	}
 	rest := sorting{sort: w.by.sort[1:], n: w.by.n - len(w.docs)}
 	if w.by.after != nil {
 		// What came on the pages before was not taken.

@@ -19,6 +19,10 @@ type Cache struct {
 	bytes int
 	// epoch counts what makes chunks untrue that are being made.
 	epoch int
+	// queue are the chunks that are to be made, running is set while somebody
+	// makes them.
+	queue   []uint32
+	running bool
 }
 
 // A slot is what is known of a chunk: it, or how often it was asked for.
@@ -31,14 +35,9 @@ type slot struct {
 	making bool
 }
 
-const (
-	// worth is the heat from which on a chunk is made: reading the facts of
-	// this many docs costs what making the chunk does.
-	worth = 1024
-	// maxMade is how many chunks one call of Warm makes. With four, the first
-	// searches over many cold chunks took ten times as long as later ones.
-	maxMade = 1
-)
+// worth is the heat from which on a chunk is made: reading the facts of this
+// many docs costs what making the chunk does.
+const worth = 1024
 
 // none tells of no doc.
 var none = &Chunk{}
@@ -52,37 +51,29 @@ func (c *Cache) get(number uint32) *Chunk {
 	return none
 }
 
-// Warm notes that the docs of a set are asked for, and calls read for chunks
-// that are worth it now. It returns how many of the docs no chunk tells of.
-// What read returns is not kept where it is nil.
-func (c *Cache) Warm(set *roaring.Bitmap, read func(first posting.Doc) (*Chunk, error)) (cold int, err error) {
-	made := 0
+// Ask notes that the docs of a set are asked for, and returns how many of them
+// no chunk tells of. Where make is set, chunks are worth being made that nobody
+// makes: the caller has Make called, beside the search that waits for docs.
+func (c *Cache) Ask(set *roaring.Bitmap) (cold int, make bool) {
 	for it := set.Iterator(); it.HasNext(); {
 		number := chunkOf(posting.Doc(it.PeekNext()))
-		start := uint64(number) << posting.ChunkBits
-		end := start + posting.ChunkDocs
-		n, build, epoch := c.ask(set, number, made < maxMade)
-		if build {
-			made++
-			chunk, err := read(posting.Doc(start))
-			c.put(number, chunk, epoch)
-			if err != nil {
-				return 0, err
-			}
-			n = c.left(set, number)
-		}
-		cold += n
+		end := uint64(number+1) << posting.ChunkBits
+		cold += c.ask(set, number)
 		if end > 1<<32-1 {
 			break
 		}
 		it.AdvanceIfNeeded(uint32(end))
 	}
-	return cold, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	make = len(c.queue) > 0 && !c.running
+	c.running = c.running || make
+	return cold, make
 }
 
-// ask returns how many docs of a set a chunk does not tell of, and whether it
-// is to be made by the caller.
-func (c *Cache) ask(set *roaring.Bitmap, number uint32, may bool) (cold int, build bool, epoch int) {
+// ask returns how many docs of a set a chunk does not tell of, and has the
+// chunk made where it is worth it now.
+func (c *Cache) ask(set *roaring.Bitmap, number uint32) (cold int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.slots == nil {
@@ -95,19 +86,45 @@ func (c *Cache) ask(set *roaring.Bitmap, number uint32, may bool) (cold int, bui
 	}
 	cold = s.cold(set, number)
 	s.heat += cold
-	if build = may && cold > 0 && s.heat >= worth && !s.making; build {
+	if cold > 0 && s.heat >= worth && !s.making {
 		s.making, s.heat = true, 0
+		c.queue = append(c.queue, number)
 	}
-	return cold, build, c.epoch
+	return cold
 }
 
-func (c *Cache) left(set *roaring.Bitmap, number uint32) int {
+// Make makes the chunks that are worth it, until there are no more or stop says
+// so. What read returns is not kept where it is nil.
+func (c *Cache) Make(read func(first posting.Doc) (*Chunk, error), stop func() bool) error {
+	for {
+		number, epoch, ok := c.next(stop())
+		if !ok {
+			return nil
+		}
+		chunk, err := read(posting.Doc(number) << posting.ChunkBits)
+		c.put(number, chunk, epoch)
+		if err != nil {
+			c.next(true)
+			return err
+		}
+	}
+}
+
+// next takes a chunk from the queue.
+func (c *Cache) next(stop bool) (number uint32, epoch int, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.slots[number]; s != nil {
-		return s.cold(set, number)
+	if stop || len(c.queue) == 0 {
+		for _, left := range c.queue {
+			if s := c.slots[left]; s != nil {
+				s.making = false
+			}
+		}
+		c.queue, c.running = nil, false
+		return 0, 0, false
 	}
-	return (&slot{}).cold(set, number)
+	number, c.queue = c.queue[0], c.queue[1:]
+	return number, c.epoch, true
 }
 
 // cold is how many docs of a set the chunk does not tell of.

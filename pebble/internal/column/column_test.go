@@ -1,6 +1,7 @@
 package column
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -45,7 +46,7 @@ func TestReaderFindsWhatWasAdded(t *testing.T) {
 		all := roaring.New()
 		all.AddRange(0, docs)
 		for range 3 {
-			cold, err := cache.Warm(all, func(first posting.Doc) (*Chunk, error) { return keys.read(first, last), nil })
+			cold, err := warm(cache, all, func(first posting.Doc) (*Chunk, error) { return keys.read(first, last), nil })
 			if err != nil || cold < docs-1-int(last) {
 				t.Fatalf("%d docs are cold, %v; %d are not known", cold, err, docs-1-int(last))
 			}
@@ -62,6 +63,48 @@ func TestReaderFindsWhatWasAdded(t *testing.T) {
 	})
 }
 
+// warm asks for a set, makes what is worth it, and returns how many docs no
+// chunk tells of then.
+func warm(cache *Cache, set *roaring.Bitmap, read func(first posting.Doc) (*Chunk, error)) (cold int, err error) {
+	if _, make := cache.Ask(set); make {
+		err = cache.Make(read, func() bool { return false })
+	}
+	for it := set.Iterator(); it.HasNext(); {
+		if d := posting.Doc(it.Next()); d >= cache.get(chunkOf(d)).next {
+			cold++
+		}
+	}
+	return cold, err
+}
+
+// TestCacheStops ends the making of chunks, which can be asked for again.
+func TestCacheStops(t *testing.T) {
+	cache := &Cache{Limit: 1 << 20}
+	all := roaring.New()
+	all.AddRange(0, 3*posting.ChunkDocs)
+	made := 0
+	read := func(first posting.Doc) (*Chunk, error) {
+		made++
+		return NewChunk(first + posting.ChunkDocs), nil
+	}
+	if cold, make := cache.Ask(all); cold != 3*posting.ChunkDocs || !make {
+		t.Fatalf("%d are cold, make is %v", cold, make)
+	}
+	if _, make := cache.Ask(all); make {
+		t.Error("two make chunks at a time")
+	}
+	if err := cache.Make(read, func() bool { return made == 1 }); err != nil || made != 1 {
+		t.Fatalf("%d made, %v", made, err)
+	}
+	broken := errors.New("broken")
+	if _, err := warm(cache, all, func(posting.Doc) (*Chunk, error) { return nil, broken }); !errors.Is(err, broken) {
+		t.Errorf("the error is %v", err)
+	}
+	if cold, err := warm(cache, all, read); cold != 0 || err != nil {
+		t.Errorf("%d are cold, %v", cold, err)
+	}
+}
+
 // TestCacheBuildsWhatIsWorthIt asks for a few docs until their chunk is made,
 // and forgets it, also while it is being made.
 func TestCacheBuildsWhatIsWorthIt(t *testing.T) {
@@ -73,11 +116,11 @@ func TestCacheBuildsWhatIsWorthIt(t *testing.T) {
 		return NewChunk(first + posting.ChunkDocs), nil
 	}
 	for range worth/2 - 1 {
-		if cold, err := cache.Warm(few, read); cold != 3 || err != nil {
+		if cold, err := warm(cache, few, read); cold != 3 || err != nil {
 			t.Fatalf("%d docs are cold, %v", cold, err)
 		}
 	}
-	if cold, _ := cache.Warm(few, read); cold != 1 || fmt.Sprint(made) != "[0]" {
+	if cold, _ := warm(cache, few, read); cold != 1 || fmt.Sprint(made) != "[0]" {
 		t.Errorf("%d docs are cold, made were %d", cold, made)
 	}
 	cache.Forget([]posting.Doc{2})
@@ -90,10 +133,10 @@ func TestCacheBuildsWhatIsWorthIt(t *testing.T) {
 		cache.Forget([]posting.Doc{1})
 		return read(first)
 	}
-	if cold, _ := cache.Warm(many, forgetful); cold != worth {
+	if cold, _ := warm(cache, many, forgetful); cold != worth {
 		t.Errorf("what was forgotten while it was made is kept: %d are cold", cold)
 	}
-	if cold, _ := cache.Warm(many, read); cold != 0 {
+	if cold, _ := warm(cache, many, read); cold != 0 {
 		t.Errorf("%d are cold", cold)
 	}
 }
@@ -102,7 +145,7 @@ func BenchmarkReader(b *testing.B) {
 	cache := &Cache{Limit: 1 << 20}
 	all := roaring.New()
 	all.AddRange(0, posting.ChunkDocs)
-	_, _ = cache.Warm(all, func(first posting.Doc) (*Chunk, error) {
+	_, _ = warm(cache, all, func(first posting.Doc) (*Chunk, error) {
 		c := NewChunk(first + posting.ChunkDocs)
 		for d := first; d < c.next; d++ {
 			c.Add(1, d, fmt.Appendf(nil, "key of many bytes %d", d/4))

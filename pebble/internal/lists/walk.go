@@ -204,8 +204,9 @@ func (t *Reader) KeysOf(ctx context.Context, param uint16, span search.Span, set
 	if err := w.Add(t, param, span); err != nil {
 		return err
 	}
-	met := posting.Among{Marks: posting.NewMarks(set), Limit: 1}
-	defer met.Marks.Free()
+	marks := posting.NewMarks(set)
+	defer marks.Free()
+	met := posting.Among{Marks: marks, Limit: 1}
 	var key []byte
 	for n := 0; ; n++ {
 		if n%1024 == 0 && ctx.Err() != nil {

@@ -8,35 +8,64 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 )
 
-// Marks are a set of docs that is asked for single docs very often: whether a
-// list has one of them takes about 1 ns for each doc of the list.
+// A Member tells single docs of a set.
+type Member interface{ Has(d Doc) bool }
+
+// Alive are the docs that are visible at a time.
+type Alive struct {
+	Lives *Lifetimes
+	At    Doc
+}
+
+// Has implements Member.
+func (a Alive) Has(d Doc) bool { return d <= a.At && a.Lives.Alive(d, a.At) }
+
+// Marks are a set of docs that may be asked for single docs very often: after
+// some questions it is kept as words, and each takes about 1 ns.
 type Marks struct {
-	set *roaring.Bitmap
+	set   *roaring.Bitmap
+	asked int
 	// words are by segment. Where a segment is nil the set is asked.
 	words []*segmentWords
 }
 
-// denseMarks is how many docs of a segment make it worth having its words.
-const denseMarks = 32
+// denseMarks is how many docs of a segment make it worth having its words,
+// askedMarks how many questions make it worth having any.
+const (
+	denseMarks = 32
+	askedMarks = 2048
+)
 
 // NewMarks returns the marks of a set, which must not change.
-func NewMarks(set *roaring.Bitmap) *Marks {
-	m := &Marks{set: set}
-	if set.IsEmpty() {
-		return m
+func NewMarks(set *roaring.Bitmap) *Marks { return &Marks{set: set} }
+
+// Has implements Member.
+func (m *Marks) Has(d Doc) bool {
+	if segment := int(d.Segment()); segment < len(m.words) {
+		if w := m.words[segment]; w != nil {
+			return w.has(uint16(d))
+		}
+		return m.set.Contains(uint32(d))
 	}
-	m.words = make([]*segmentWords, int(Doc(set.Maximum()).Segment())+1)
+	if m.asked++; m.asked == askedMarks && !m.set.IsEmpty() {
+		m.fill()
+	}
+	return m.set.Contains(uint32(d))
+}
+
+func (m *Marks) fill() {
+	m.words = make([]*segmentWords, int(Doc(m.set.Maximum()).Segment())+1)
 	for segment := range m.words {
 		start := uint64(segment) << SegmentBits
-		if set.CardinalityInRange(start, start+1<<SegmentBits) >= denseMarks {
+		if m.set.CardinalityInRange(start, start+1<<SegmentBits) >= denseMarks {
 			m.words[segment] = newWords()
 		}
 	}
-	for it := set.ManyIterator(); ; {
-		var buf [512]uint32
+	var buf [512]uint32
+	for it := m.set.ManyIterator(); ; {
 		n := it.NextMany(buf[:])
 		if n == 0 {
-			return m
+			return
 		}
 		for _, d := range buf[:n] {
 			if w := m.words[d>>SegmentBits]; w != nil {
@@ -56,21 +85,9 @@ func (m *Marks) Free() {
 	m.words = nil
 }
 
-// Has reports whether a doc is marked.
-func (m *Marks) Has(d Doc) bool {
-	segment := int(d.Segment())
-	if segment >= len(m.words) {
-		return false
-	}
-	if w := m.words[segment]; w != nil {
-		return w.has(uint16(d))
-	}
-	return m.set.Contains(uint32(d))
-}
-
 // Among are the docs that lists and marks share.
 type Among struct {
-	Marks *Marks
+	Marks Member
 	// Limit ends the search for more docs; 0 is none.
 	Limit int
 	// Docs are in the order in which they were met; one may come twice.
@@ -93,9 +110,6 @@ func (a *Among) AddDocs(docs []Doc) {
 
 // Add implements Into.
 func (a *Among) Add(segment uint16, container []byte) error {
-	if int(segment) >= len(a.Marks.words) {
-		return nil
-	}
 	base := Doc(segment) << SegmentBits
 	if len(container) == bitmapBytes {
 		for i := range bitmapWords {

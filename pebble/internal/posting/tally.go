@@ -25,7 +25,6 @@ type Tally struct {
 	// N is the number of visible docs so far.
 	N    int
 	docs []Doc
-	dead segmentWords
 }
 
 // GetCardinality is N.
@@ -80,11 +79,12 @@ func (t *Tally) Add(segment uint16, container []byte) error {
 		return nil
 	}
 	if len(container) == bitmapBytes {
-		var words segmentWords
+		words := wordsPool.Get().(*segmentWords)
+		defer wordsPool.Put(words)
 		for i := range words {
 			words[i] = binary.LittleEndian.Uint64(container[8*i:])
 		}
-		t.addWords(segment, &words)
+		t.addWords(segment, words)
 		return nil
 	}
 	if err := checkList(container); err != nil {
@@ -113,9 +113,11 @@ func (t *Tally) Add(segment uint16, container []byte) error {
 // addWords takes the docs of a segment as a bitmap, which it changes.
 func (t *Tally) addWords(segment uint16, words *segmentWords) {
 	if s := t.Lives.segments[segment].Load(); s != nil {
-		s.goneWords(&t.dead, t.At)
+		dead := wordsPool.Get().(*segmentWords)
+		defer wordsPool.Put(dead)
+		s.goneWords(dead, t.At)
 		for i := range words {
-			words[i] &^= t.dead[i]
+			words[i] &^= dead[i]
 		}
 	}
 	if segment == t.At.Segment() {

@@ -105,8 +105,9 @@ func TestSieve(t *testing.T) {
 			set.Add(uint32(rapid.SampledFrom([]int{0, 1 << 16, 7 << 16}).Draw(t, "segment") + rapid.IntRange(0, 500).Draw(t, "low")))
 		}
 		sieve, want := NewSieve(set), roaring.New()
-		among := Among{Marks: NewMarks(set)}
-		defer among.Marks.Free()
+		marks := NewMarks(set)
+		defer marks.Free()
+		among := Among{Marks: marks}
 		for range 2 {
 			lists := drawLists(t)
 			for segment, lows := range lists {
