@@ -24,7 +24,7 @@ func TestScenarios(t *testing.T) {
 		return len(b), nil
 	})
 	opt := options{
-		length: 30 * time.Millisecond, patients: 1, sizes: []int{1}, starts: 1, temp: t.TempDir(), clients: 3,
+		length: 30 * time.Millisecond, patients: 1, sizes: []int{1}, resources: 400, starts: 1, temp: t.TempDir(), clients: 3,
 		json: true, here: true,
 	}
 	for _, s := range scenarios {
@@ -111,6 +111,7 @@ func TestCommandLine(t *testing.T) {
 		{"--scenario crud,rad", `there is no scenario "rad"; choose from read, search,`},
 		{"--seconds 0", "--seconds must be more than 0"},
 		{"--patients 0", "--patients must be 1 or more"},
+		{"--resources 0", "--resources must be 1 or more"},
 		{"--clients -1", "--clients must be 1 or more"},
 		{"--sizes 10,x", `--sizes: "x" is no number of patients`},
 		{"crud", `unexpected argument "crud"`},

@@ -49,8 +49,13 @@ func openBulk(ctx context.Context, dir string) (*bulk, error) {
 
 func (b *bulk) close() error { return b.catalog.Close() }
 
-// Input is handed over in blocks of whole lines, of about this size.
-const loadBlock = 2 << 20
+// Input is handed over in blocks of whole lines, of about this size, several
+// for each processor at a time: while some wait for the disk, others are
+// prepared.
+const (
+	loadBlock   = 1 << 20
+	loadWriters = 4
+)
 
 // load parses, validates, extracts and stores the NDJSON files below dir, on
 // all cores. It returns the number of resources.
@@ -63,10 +68,12 @@ func (b *bulk) load(ctx context.Context, dir string) (int, error) {
 	var count atomic.Int64
 	writer := b.store.BulkWriter(authz.Unrestricted(), datastore.BulkOptions{})
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(2 * runtime.GOMAXPROCS(0))
+	group.SetLimit(loadWriters * runtime.GOMAXPROCS(0))
+	blocks := newBlocks(loadWriters * runtime.GOMAXPROCS(0))
 	for _, name := range names {
-		err = eachBlock(name, loadBlock, func(block []byte) error {
+		err = eachBlock(name, blocks, func(block []byte) error {
 			group.Go(func() error {
+				defer blocks.give(block)
 				lines := linesOf(block)
 				count.Add(int64(len(lines)))
 				return loadLines(ctx, writer, lines)
@@ -96,9 +103,29 @@ func loadLines(ctx context.Context, writer *datastore.BulkWriter, lines [][]byte
 	return nil
 }
 
-// eachBlock calls f with a file's blocks of about size bytes, which end with
-// lines.
-func eachBlock(name string, size int, f func(block []byte) error) error {
+// blocks are memory to read files into, used again.
+type blocks chan []byte
+
+func newBlocks(n int) blocks { return make(blocks, n) }
+
+func (b blocks) take() []byte {
+	select {
+	case block := <-b:
+		return block[:0]
+	default:
+		return make([]byte, 0, loadBlock)
+	}
+}
+
+func (b blocks) give(block []byte) {
+	select {
+	case b <- block:
+	default: // one too many
+	}
+}
+
+// eachBlock calls f with a file's blocks, which end with lines and are f's.
+func eachBlock(name string, blocks blocks, f func(block []byte) error) error {
 	file, err := os.Open(name)
 	if err != nil {
 		return err
@@ -106,7 +133,10 @@ func eachBlock(name string, size int, f func(block []byte) error) error {
 	defer file.Close()
 	var rest []byte
 	for {
-		block := append(make([]byte, 0, size+len(rest)), rest...)
+		block := append(blocks.take(), rest...)
+		if len(block) == cap(block) { // a line longer than a block
+			block = slices.Grow(block, len(block))
+		}
 		n, err := io.ReadFull(file, block[len(block):cap(block)])
 		block = block[:len(block)+n]
 		switch {
@@ -119,7 +149,7 @@ func eachBlock(name string, size int, f func(block []byte) error) error {
 			return err
 		}
 		end := bytes.LastIndexByte(block, '\n') + 1
-		rest = bytes.Clone(block[end:])
+		rest = append(rest[:0], block[end:]...)
 		if end == 0 {
 			continue
 		}

@@ -34,6 +34,7 @@ type options struct {
 	clients   int
 	patients  int
 	sizes     []int // of growth
+	resources int   // of volume
 	starts    int   // how often a server is started
 	data      string
 	binary    string
@@ -77,7 +78,7 @@ Usage:
   go run ./bench [flags]
 
 Examples:
-  # everything but growth, ten seconds for each timed part
+  # everything but growth and volume, ten seconds for each timed part
   go run ./bench
 
   # some scenarios, with each kind of request of the mix by itself
@@ -88,6 +89,9 @@ Examples:
 
   # how cost grows with the data
   go run ./bench --scenario growth --sizes 1000,10000
+
+  # a million resources in and out, with the greatest memory
+  go run ./bench --scenario volume --resources 1000000
 
   # where the time goes
   go run ./bench --scenario search --profile bench/profiles
@@ -102,11 +106,12 @@ func command(ctx context.Context, args []string, out, progress io.Writer) error 
 	var seconds float64
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(progress)
-	flags.StringVar(&names, "scenario", "", "comma-separated `names` (default: all but growth)")
+	flags.StringVar(&names, "scenario", "", "comma-separated `names` (default: all but growth and volume)")
 	flags.Float64Var(&seconds, "seconds", 10, "length of each timed part")
 	flags.IntVar(&opt.clients, "clients", 0, "concurrent `clients` instead of each scenario's own number")
 	flags.IntVar(&opt.patients, "patients", 200, "synthetic patients to load, some 310 resources each")
 	flags.StringVar(&sizes, "sizes", "1000,10000,50000", "patients for growth; those that do not fit the disk are left out")
+	flags.IntVar(&opt.resources, "resources", 1_000_000, "resources for volume")
 	flags.StringVar(&opt.data, "data", "", "load the Synthea files (Bundles, NDJSON, gzip) below this `folder` instead of synthetic patients")
 	flags.StringVar(&opt.binary, "binary", "", "measure this tarn `file` instead of building one; leaves out what runs without a server")
 	flags.StringVar(&opt.temp, "temp", "", "`folder` for the data folders, removed at the end (default the system's)")
@@ -147,6 +152,8 @@ func (o *options) complete(names, sizes string, rest []string) (err error) {
 		return errors.New("--seconds must be more than 0, and 3600 at most")
 	case o.patients < 1:
 		return errors.New("--patients must be 1 or more")
+	case o.resources < 1:
+		return errors.New("--resources must be 1 or more")
 	case o.clients < 0:
 		return errors.New("--clients must be 1 or more")
 	}
@@ -166,7 +173,7 @@ func choose(list string) ([]string, error) {
 	var all, usual []string
 	for _, s := range scenarios {
 		all = append(all, s.name)
-		if s.name != "growth" {
+		if s.name != "growth" && s.name != "volume" {
 			usual = append(usual, s.name)
 		}
 	}
@@ -219,6 +226,7 @@ var scenarios = []scenario{
 	{"start", "start of the process to the first answer; idle memory", runStart},
 	{"bundle", "a transaction for each patient, 1 and 8 clients", runBundle},
 	{"import", "NDJSON into an empty and into a full store", runImport},
+	{"volume", "import and export of many resources, memory, start", runVolume},
 	{"growth", "read, search, chain, crud and start at several sizes", runGrowth},
 }
 

@@ -79,15 +79,18 @@ func play(ctx context.Context, role string, opt *options, args []string, out io.
 	return json.NewEncoder(out).Encode(d)
 }
 
-// profileSelf writes a CPU profile of this process to DIR/ROLE.N.cpu.pprof, where
-// N is the first number that is free, until what it returns is called. It does
-// nothing where dir is "".
+// profileSelf writes profiles of this process to DIR/ROLE.N.cpu.pprof and
+// DIR/ROLE.N.allocs.pprof, where N is the first number that is free, until what
+// it returns is called. It does nothing where dir is "".
 func profileSelf(dir, role string) (end func() error, err error) {
 	if dir == "" {
 		return func() error { return nil }, nil
 	}
+	create := func(n int, kind string) (*os.File, error) {
+		return os.OpenFile(filepath.Join(dir, fmt.Sprintf("%s.%d.%s.pprof", role, n, kind)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	}
 	for n := 1; ; n++ {
-		file, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf("%s.%d.cpu.pprof", role, n)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+		cpu, err := create(n, "cpu")
 		if errors.Is(err, os.ErrExist) {
 			continue
 		}
@@ -96,8 +99,12 @@ func profileSelf(dir, role string) (end func() error, err error) {
 		}
 		return func() error {
 			pprof.StopCPUProfile()
-			return file.Close()
-		}, pprof.StartCPUProfile(file)
+			allocs, err := create(n, "allocs")
+			if err != nil {
+				return errors.Join(err, cpu.Close())
+			}
+			return errors.Join(pprof.Lookup("allocs").WriteTo(allocs, 0), allocs.Close(), cpu.Close())
+		}, pprof.StartCPUProfile(cpu)
 	}
 }
 

@@ -85,6 +85,14 @@ type head struct {
 
 // headOf reads the top of a resource; it fails where the text is not JSON.
 func headOf(text []byte) (head, error) {
+	if h, ok := quickHead(text); ok {
+		return h, nil
+	}
+	return slowHead(text)
+}
+
+// slowHead is headOf by the whole text.
+func slowHead(text []byte) (head, error) {
 	var loose struct {
 		ResourceType json.RawMessage `json:"resourceType"`
 		ID           json.RawMessage `json:"id"`
@@ -177,10 +185,14 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// batch packs resources into a batch Bundle.
+// pack makes a Bundle of resources: a batch or a transaction.
 // http://hl7.org/fhir/R4/http.html#transaction
-func batch(resources []resource) []byte {
-	b := []byte(`{"resourceType":"Bundle","type":"batch","entry":[`)
+func pack(kind string, resources []resource) []byte {
+	size := 64
+	for i := range resources {
+		size += len(resources[i].json) + 160
+	}
+	b := append(make([]byte, 0, size), `{"resourceType":"Bundle","type":"`+kind+`","entry":[`...)
 	for i := range resources {
 		r := &resources[i]
 		if i > 0 {

@@ -28,6 +28,7 @@ type fake struct {
 	mu     sync.Mutex
 	stored []string // "PUT Patient/1" in the order of arrival
 	bodies int      // POSTs that were answered
+	kinds  []string // of the Bundles that were answered
 	// before, where not nil, answers a POST instead; it returns false to let
 	// it pass.
 	before func(w http.ResponseWriter, entries []fakeEntry) bool
@@ -71,6 +72,9 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.bodies++
+	if f.transaction(w, bundle.Type, bundle.Entry) {
+		return
+	}
 	response := []string{}
 	for _, e := range bundle.Entry {
 		if why := f.refuse(e); why != "" {
@@ -81,6 +85,20 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 		response = append(response, `{"response":{"status":"201 Created"}}`)
 	}
 	fmt.Fprintf(w, `{"resourceType":"Bundle","type":"%s-response","entry":[%s]}`, bundle.Type, strings.Join(response, ","))
+}
+
+// transaction refuses one of several entries as a whole where one is refused: it
+// is stored wholly or not at all.
+func (f *fake) transaction(w http.ResponseWriter, kind string, entries []fakeEntry) (refused bool) {
+	f.kinds = append(f.kinds, kind)
+	for i, e := range entries {
+		if why := f.refuse(e); kind == "transaction" && len(entries) > 1 && why != "" {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			fmt.Fprint(w, outcomeText(why, fmt.Sprintf("Bundle.entry[%d].resource", i)))
+			return true
+		}
+	}
+	return false
 }
 
 func outcomeText(diagnostics, expression string) string {
@@ -340,6 +358,25 @@ func TestBlamedEntries(t *testing.T) {
 		if !slices.Equal(at, []int{8, 18, 28, 38}) {
 			t.Errorf("names=%v: rejected lines %v", names, at)
 		}
+	}
+}
+
+// TestTransactionsBeforeBatches sends a batch only where a transaction was
+// refused.
+func TestTransactionsBeforeBatches(t *testing.T) {
+	f := newFake(t)
+	f.refuse = func(e fakeEntry) string {
+		if e.Resource.ID == "p007" {
+			return "sevens are not allowed"
+		}
+		return ""
+	}
+	s := f.mustLoad(Options{Paths: []string{files(t, map[string]string{"a.ndjson": lines("p", 40)})}, Lines: 20, Parallel: 1})
+	if s.Total != (Counts{Created: 39, Rejected: 1}) || len(f.names()) != 39 || s.Rejections[0].Line != 8 {
+		t.Errorf("%+v, %d stored, rejected %v", s.Total, len(f.names()), s.Rejections)
+	}
+	if want := []string{"transaction", "batch", "transaction"}; !slices.Equal(f.kinds, want) {
+		t.Errorf("sent as %q, want %q", f.kinds, want)
 	}
 }
 

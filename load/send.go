@@ -54,13 +54,13 @@ func (r *run) send(ctx context.Context, c *chunk) (certain bool, err error) {
 		return r.sendBundle(ctx, c)
 	}
 	certain = true
-	for left := [][]resource{c.resources}; len(left) > 0; {
+	for left := []portion{{kindTransaction, c.resources}}; len(left) > 0; {
 		part := left[len(left)-1]
 		left = left[:len(left)-1]
-		if len(part) == 0 {
+		if len(part.resources) == 0 {
 			continue
 		}
-		again, sure, err := r.sendBatch(ctx, c.file, part)
+		again, sure, err := r.sendPortion(ctx, c.file, part)
 		if err != nil {
 			return false, err
 		}
@@ -69,6 +69,19 @@ func (r *run) send(ctx context.Context, c *chunk) (certain bool, err error) {
 	}
 	return certain, nil
 }
+
+// A portion is resources that are sent as one Bundle: a transaction, which
+// costs a server less, or where that was refused a batch, of which each entry
+// stands for itself.
+type portion struct {
+	kind      string
+	resources []resource
+}
+
+const (
+	kindTransaction = "transaction"
+	kindBatch       = "batch"
+)
 
 func (r *run) sendBundle(ctx context.Context, c *chunk) (certain bool, err error) {
 	requests, err := requestsOf(c.bundle)
@@ -91,33 +104,36 @@ func (r *run) sendBundle(ctx context.Context, c *chunk) (certain bool, err error
 	return true, nil
 }
 
-// sendBatch sends resources as a batch. again are those to be sent once more,
-// in smaller batches: a server may refuse a batch for one of its entries.
-func (r *run) sendBatch(ctx context.Context, f *file, part []resource) (again [][]resource, certain bool, err error) {
-	requests := requestsFor(part)
-	a, err := r.request(ctx, http.MethodPost, r.opt.To, batch(part), repeatable(requests))
+// sendPortion sends resources. again are those to be sent once more: as a
+// batch, and then in smaller ones, for a server may refuse a batch for one of
+// its entries.
+func (r *run) sendPortion(ctx context.Context, f *file, part portion) (again []portion, certain bool, err error) {
+	requests := requestsFor(part.resources)
+	a, err := r.request(ctx, http.MethodPost, r.opt.To, pack(part.kind, part.resources), repeatable(requests))
 	switch {
 	case errors.Is(err, errUncertain):
-		r.report.rejectAll(requests, []Rejection{{File: f.path, Line: part[0].line, Reason: err.Error()}})
+		r.report.rejectAll(requests, []Rejection{{File: f.path, Line: part.resources[0].line, Reason: err.Error()}})
 		return nil, false, nil
 	case err != nil:
 		return nil, false, err
 	case a.status == http.StatusOK:
 		r.report.answered(f, requests, a)
 		return nil, true, nil
+	case part.kind == kindTransaction:
+		return []portion{{kindBatch, part.resources}}, true, nil
 	case a.status >= 500 || a.status == http.StatusUnauthorized || a.status == http.StatusForbidden || a.status == http.StatusNotFound:
 		r.report.rejectAll(requests, refusals(f, a, requests))
 		return nil, true, nil
-	case len(part) == 1:
+	case len(part.resources) == 1:
 		r.report.rejectAll(requests, refusals(f, a, requests))
 		return nil, true, nil
 	}
-	return r.without(f, part, requests, a), true, nil
+	return r.without(f, part.resources, requests, a), true, nil
 }
 
 // without reports the entries that the answer blames and returns the others;
 // where it blames none, the two halves.
-func (r *run) without(f *file, part []resource, requests []request, a answer) [][]resource {
+func (r *run) without(f *file, part []resource, requests []request, a answer) []portion {
 	blamed := map[int]bool{}
 	for _, rejection := range refusals(f, a, requests) {
 		if rejection.entry >= 0 && a.status != http.StatusRequestEntityTooLarge {
@@ -129,7 +145,7 @@ func (r *run) without(f *file, part []resource, requests []request, a answer) []
 	}
 	if len(blamed) == 0 {
 		half := len(part) / 2
-		return [][]resource{part[half:], part[:half]}
+		return []portion{{kindBatch, part[half:]}, {kindBatch, part[:half]}}
 	}
 	rest := make([]resource, 0, len(part))
 	for i := range part {
@@ -137,7 +153,7 @@ func (r *run) without(f *file, part []resource, requests []request, a answer) []
 			rest = append(rest, part[i])
 		}
 	}
-	return [][]resource{rest}
+	return []portion{{kindBatch, rest}}
 }
 
 // request sends one request until it is answered. repeatable says that doing
