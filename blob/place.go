@@ -31,6 +31,9 @@ type Places struct {
 	// Roots are the local folders that "file:" URLs may be in or below; none
 	// unless listed. They are absolute.
 	Roots []string
+	// Buckets are what "s3:" URLs may name: "bucket", "bucket/folder" for what is
+	// below that, or "*" for all; none unless listed.
+	Buckets []string
 	// S3 opens a bucket of the S3-compatible service; nil where there is none.
 	S3 func(ctx context.Context, bucket string) (Bucket, error)
 }
@@ -52,6 +55,8 @@ func (p *Places) Check(place string) error {
 			return fmt.Errorf("%.100q is in S3, and the operator has not configured that", place)
 		case !bucketName.MatchString(u.Host):
 			return fmt.Errorf("%.100q names no S3 bucket: a name has 3 to 63 of a-z, 0-9, '.' and '-'", place)
+		case !slices.ContainsFunc(p.Buckets, func(allowed string) bool { return inBucket(allowed, u.Host+u.Path) }):
+			return fmt.Errorf("%.100q is in none of the S3 buckets that the operator allows", place)
 		}
 		return nil
 	case "file":
@@ -62,6 +67,13 @@ func (p *Places) Check(place string) error {
 		return err
 	}
 	return fmt.Errorf("%.100q is neither an s3:// nor a file:// URL", place)
+}
+
+// inBucket reports whether a bucket with a key is in what is allowed.
+func inBucket(allowed, place string) bool {
+	allowed = strings.TrimSuffix(allowed, "/")
+	below, ok := strings.CutPrefix(place, allowed)
+	return allowed == "*" || ok && (below == "" || below[0] == '/')
 }
 
 // root is the allowed folder that a path is in, and what follows it.

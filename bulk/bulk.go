@@ -97,6 +97,10 @@ type Service struct {
 	// starting is held while a job is started, so that a client token counts
 	// once.
 	starting sync.Mutex
+
+	mu sync.Mutex
+	// filling are the data stores that are being filled, by their ids.
+	filling map[string]bool
 }
 
 // The kinds of jobs.
@@ -125,7 +129,7 @@ func New(opt Options) (*Service, error) {
 		opt.Every = 5 * time.Second
 	}
 	opt.Limits.fill()
-	s := &Service{opt: opt}
+	s := &Service{opt: opt, filling: map[string]bool{}}
 	queue := func(keep time.Duration) *job.Queue {
 		return job.New(job.Options{
 			DB: opt.Records, Lease: opt.Lease, Keep: keep, Attempts: maxAttempts, Now: opt.Now, Logger: opt.Logger, Alone: true,
@@ -135,7 +139,7 @@ func New(opt Options) (*Service, error) {
 	s.imports.Handle(kindImport, s.runImport)
 	s.exports.Handle(kindExport, s.runExport)
 	s.fills.Handle(kindFill, s.runFill)
-	return s, nil
+	return s, s.findFilling(context.Background())
 }
 
 func (l *Limits) fill() {

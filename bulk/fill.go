@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -42,6 +43,8 @@ type FillStatus struct {
 	Message string
 	// Done of Total are there: patients, or resources.
 	Done, Total int64
+	// Source is as in Fill.
+	Source string
 }
 
 // fillState is the checkpoint of a fill job.
@@ -61,8 +64,43 @@ const preloadSeed = 1
 // reports it.
 func (s *Service) StartFill(ctx context.Context, target *datastore.Store, in Fill) error {
 	in.Store = target.Record().ID
+	s.setFilling(in.Store, true)
 	_, err := s.fills.Enqueue(ctx, job.Spec{Kind: kindFill, Scope: scopeOf(target.Record()), Input: in})
+	if err != nil {
+		s.setFilling(in.Store, false)
+	}
 	return err
+}
+
+// Filling reports whether a data store is being filled, or was not filled to
+// the end.
+func (s *Service) Filling(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.filling[id]
+}
+
+func (s *Service) setFilling(id string, filling bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if delete(s.filling, id); filling {
+		s.filling[id] = true
+	}
+}
+
+// findFilling finds the data stores that former processes did not fill.
+func (s *Service) findFilling(ctx context.Context) error {
+	all, err := s.fills.List(ctx, kindFill, "")
+	if err != nil {
+		return err
+	}
+	for _, j := range all {
+		id, _, _ := strings.Cut(j.Scope, " ")
+		if _, gone := s.store(id, j.Scope); gone == nil && j.State != job.Done {
+			s.filling[id] = true
+		}
+	}
+	return nil
 }
 
 // AsOf is the logical time that a data store had at a time: what was stored up
@@ -107,7 +145,11 @@ func (s *Service) Fills(ctx context.Context) (map[string]FillStatus, error) {
 				return nil, err
 			}
 		}
-		status := FillStatus{State: stateOf(j, false), Message: at.Message, Done: max(at.Done, j.Progress.Done), Total: at.Total}
+		var in Fill
+		if err := json.Unmarshal(j.Input, &in); err != nil {
+			return nil, err
+		}
+		status := FillStatus{State: stateOf(j, false), Message: at.Message, Done: max(at.Done, j.Progress.Done), Total: at.Total, Source: in.Source}
 		if status.State == Failed && status.Message == "" {
 			status.Message = "the server could not carry it out; its log has more"
 		}
@@ -143,6 +185,9 @@ func (s *Service) runFill(ctx context.Context, l *job.Lease) (any, error) {
 		status, f.state.Message = statusOf(err), public(err)
 	}
 	late := context.WithoutCancel(ctx)
+	if err == nil {
+		s.setFilling(f.spec.Store, false)
+	}
 	detail := fmt.Sprintf("%d of %d", f.state.Done, f.state.Total)
 	return nil, errors.Join(err,
 		s.record(late, Event{Action: action, Job: l.Job().ID, Store: f.spec.Store, By: f.spec.By, Status: status, Detail: detail}),

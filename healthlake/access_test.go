@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tarnhealth/tarn/bulk"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/healthlake"
 	"github.com/tarnhealth/tarn/pebble"
@@ -36,7 +37,7 @@ func TestWhoMayWhat(t *testing.T) {
 		{"TagResource", `{` + arn + `,"Tags":[]}`},
 		{"UntagResource", `{` + arn + `,"TagKeys":[]}`},
 		{"ListTagsForResource", `{` + arn + `}`},
-		{"StartFHIRImportJob", `{}`},
+		{"StartFHIRImportJob", `{"DatastoreId":"mine","InputDataConfig":{"S3Uri":"s3://aaa"},"JobOutputDataConfig":{"S3Configuration":{"S3Uri":"s3://aaa"}}}`},
 		{"DeleteFHIRDatastore", `{"DatastoreId":"none"}`},
 	}
 	for _, test := range []struct {
@@ -48,7 +49,7 @@ func TestWhoMayWhat(t *testing.T) {
 		{sigv4.Key{Role: "tagger"}, "--+-+++--"},
 		{sigv4.Key{Role: "none"}, "---------"},
 		{sigv4.Key{Role: "unknown"}, "---------"},
-		{sigv4.Key{Role: sigv4.RoleAdmin, DataStores: []string{"mine"}}, "-++++++--"},
+		{sigv4.Key{Role: sigv4.RoleAdmin, DataStores: []string{"mine"}}, "-+++++++-"},
 		{sigv4.Key{Role: sigv4.RoleAdmin, DataStores: []string{"other"}}, "--+------"},
 	} {
 		caller := s.caller(test.key)
@@ -131,12 +132,13 @@ func TestPanicsAreAnswered(t *testing.T) {
 
 func TestNewChecksItsConfiguration(t *testing.T) {
 	good := healthlake.Config{
-		Stores: &datastore.Catalog{}, BaseURL: "http://a", Authenticate: func(*http.Request) (sigv4.Key, error) { return sigv4.Key{}, nil },
+		Stores: &datastore.Catalog{}, Bulk: &bulk.Service{}, BaseURL: "http://a", Authenticate: func(*http.Request) (sigv4.Key, error) { return sigv4.Key{}, nil },
 	}
 	if _, err := healthlake.New(good); err != nil {
 		t.Error(err)
 	}
 	for name, spoil := range map[string]func(*healthlake.Config){
+		"jobs":      func(c *healthlake.Config) { c.Bulk = nil },
 		"stores":    func(c *healthlake.Config) { c.Stores = nil },
 		"callers":   func(c *healthlake.Config) { c.Authenticate = nil },
 		"base":      func(c *healthlake.Config) { c.BaseURL = "" },
@@ -178,7 +180,7 @@ func openHandler(t testing.TB) http.Handler {
 		t.Fatal(err)
 	}
 	handler, err := healthlake.New(healthlake.Config{
-		Stores: stores, BaseURL: "http://a", Logger: slog.New(slog.DiscardHandler),
+		Stores: stores, Bulk: newJobs(t, stores, folder.Records(), nil), BaseURL: "http://a", Logger: slog.New(slog.DiscardHandler),
 		Authenticate: func(*http.Request) (sigv4.Key, error) { return sigv4.Key{ID: "a", Role: sigv4.RoleAdmin}, nil },
 	})
 	if err != nil {

@@ -1,7 +1,6 @@
 package healthlake
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -13,54 +12,34 @@ import (
 // errReplay ends a creation whose ClientToken is known.
 var errReplay = errors.New("healthlake: the request was answered before")
 
-// create makes a data store. Its storage is made, and it is ACTIVE, when this
-// returns: the answer says CREATING, as it does in HealthLake.
+// create makes a data store. Its storage is made, and it is ACTIVE unless it is
+// to be filled, when this returns: the answer says CREATING, as it does in
+// HealthLake.
 // https://docs.aws.amazon.com/healthlake/latest/APIReference/API_CreateFHIRDatastore.html
 func (c *call) create() (any, error) {
-	draft, err := c.draft()
-	if err != nil {
+	c.in.text("DatastoreTypeVersion", versionConstraint)
+	draft := c.newDraft()
+	fill := c.preload(draft.Control)
+	if err := c.in.finish(); err != nil {
 		return nil, err
 	}
 	if err := c.allow(""); err != nil {
 		return nil, err
 	}
-	var known datastore.Record
-	draft.Admit = func(all []datastore.Record) (err error) {
-		known, err = c.admit(draft.Control, all)
-		return err
-	}
-	// What was begun is finished, whether the caller waits for it or not.
-	store, err := c.h.cfg.Stores.CreateFrom(context.WithoutCancel(c.ctx), draft)
-	if errors.Is(err, errReplay) {
-		c.store = known.ID
-		return c.h.summary(known, known.Status), nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	c.store = store.Record().ID
-	return c.h.summary(store.Record(), datastore.StatusCreating), nil
+	return c.make(draft, fill)
 }
 
-func (c *call) draft() (datastore.Draft, error) {
+// newDraft reads what is said of a new data store, however it is filled.
+func (c *call) newDraft() datastore.Draft {
 	in := c.in
 	control := &datastore.Control{Region: c.h.cfg.Region, Account: c.h.cfg.Account}
-	in.text("DatastoreTypeVersion", versionConstraint)
 	draft := datastore.Draft{ID: datastore.NewStoreID(), Name: in.text("DatastoreName", nameConstraint), Control: control}
 	control.ClientToken = in.text("ClientToken", clientTokenConstraint)
 	control.Tags = in.tags("Tags", false)
 	in.encryption(control)
-	if preload := in.structure("PreloadDataConfig", false); preload != nil {
-		preload.text("PreloadDataType", preloadConstraint)
-		in.breaks("PreloadDataConfig", kindOf(preload.members), "Member is not available: this server does not preload data; load what `tarn synth` makes")
-	}
 	draft.Identity = in.identity(c.h.cfg.Function, control)
 	in.unavailable(notOffered, "NlpConfiguration", "AnalyticsConfiguration", "ProfileConfiguration", "BackupConfiguration")
-	if err := in.finish(); err != nil {
-		return draft, err
-	}
-	control.Request = hashOf(in.members)
-	return draft, nil
+	return draft
 }
 
 // notOffered is why a member of the newer API is refused.

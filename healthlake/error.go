@@ -23,7 +23,6 @@ const (
 	codeTooLarge      = "RequestEntityTooLargeException"
 	codeUnavailable   = "ServiceUnavailableException"
 	codeUnknown       = "UnknownOperationException"
-	codeUnsupported   = "UnsupportedOperationException"
 	codeValidation    = "ValidationException"
 )
 

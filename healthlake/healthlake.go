@@ -15,13 +15,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tarnhealth/tarn/bulk"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/sigv4"
 )
 
-// Config for New. Stores, Authenticate and BaseURL are required.
+// Config for New. Stores, Bulk, Authenticate and BaseURL are required.
 type Config struct {
 	Stores *datastore.Catalog
+	// Bulk runs jobs, and fills new data stores.
+	Bulk *bulk.Service
+	// PreloadPatients is how many synthetic patients a preloaded data store has;
+	// 0 is 1,000.
+	PreloadPatients int
 	// Authenticate returns the access key that signed a request; see
 	// sigv4.Verifier.Verify.
 	Authenticate func(*http.Request) (sigv4.Key, error)
@@ -84,6 +90,9 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Region == "" {
 		cfg.Region = "us-east-1"
 	}
+	if cfg.PreloadPatients == 0 {
+		cfg.PreloadPatients = 1000
+	}
 	if cfg.Account == "" {
 		cfg.Account = "000000000000"
 	}
@@ -97,8 +106,8 @@ func New(cfg Config) (*Handler, error) {
 		cfg.Address = func(r *http.Request) string { return r.RemoteAddr }
 	}
 	switch {
-	case cfg.Stores == nil || cfg.Authenticate == nil || cfg.BaseURL == "":
-		return nil, errors.New("healthlake: data stores, authentication and a base URL are needed")
+	case cfg.Stores == nil || cfg.Bulk == nil || cfg.Authenticate == nil || cfg.BaseURL == "":
+		return nil, errors.New("healthlake: data stores, jobs, authentication and a base URL are needed")
 	case !validRegion.MatchString(cfg.Region):
 		return nil, fmt.Errorf("healthlake: the region %q must be letters, digits and '-'", cfg.Region)
 	case !validAccount.MatchString(cfg.Account):
@@ -139,6 +148,13 @@ var offered = map[string]func(*call) (any, error){
 	"TagResource":           (*call).tag,
 	"UntagResource":         (*call).untag,
 	"ListTagsForResource":   (*call).listTags,
+	"RestoreFHIRDatastore":  (*call).restore,
+	"StartFHIRImportJob":    (*call).startImport,
+	"DescribeFHIRImportJob": (*call).describeImport,
+	"ListFHIRImportJobs":    (*call).listImports,
+	"StartFHIRExportJob":    (*call).startExport,
+	"DescribeFHIRExportJob": (*call).describeExport,
+	"ListFHIRExportJobs":    (*call).listExports,
 }
 
 // Changes reports whether a request asks for an operation that changes
@@ -231,17 +247,10 @@ func (h *Handler) answer(c *call, r *http.Request) (result any, err error) {
 	if err := h.pace.take(c.key.ID, changes); err != nil {
 		return nil, err
 	}
-	run := offered[name]
-	if run == nil {
-		if err := c.allow(""); err != nil {
-			return nil, err
-		}
-		return nil, failed(codeUnsupported, "This server does not offer %s.", name)
-	}
 	if c.in, err = readInput(r); err != nil {
 		return nil, err
 	}
-	return run(c)
+	return offered[name](c)
 }
 
 // target is the name of the operation that a request asks for.

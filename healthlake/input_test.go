@@ -25,7 +25,7 @@ func TestBadInput(t *testing.T) {
 	const (
 		validation, serialization = "ValidationException", "SerializationException"
 		create, describe, list    = "CreateFHIRDatastore", "DescribeFHIRDatastore", "ListFHIRDatastores"
-		update                    = "UpdateFHIRDatastore"
+		update, startImport       = "UpdateFHIRDatastore", "StartFHIRImportJob"
 	)
 	for _, test := range []struct{ operation, body, code, text string }{
 		{create, ``, serialization, "one JSON object"},
@@ -54,7 +54,6 @@ func TestBadInput(t *testing.T) {
 		{create, `{"DatastoreTypeVersion":"R4","SseConfiguration":{"KmsEncryptionConfig":{"CmkType":"AWS_OWNED_KMS_KEY","KmsKeyId":"alias/a"}}}`, validation, "Member is for the CmkType"},
 		{create, `{"DatastoreTypeVersion":"R4","SseConfiguration":{"KmsEncryptionConfig":{"CmkType":"AWS_OWNED_KMS_KEY","KmsKeyId":"?"}}}`, validation, "pattern"},
 		{create, `{"DatastoreTypeVersion":"R4","SseConfiguration":{"KmsEncryptionConfig":{"CmkType":"AWS_OWNED_KMS_KEY","Key":"?"}}}`, validation, "'sseConfiguration.kmsEncryptionConfig.key'"},
-		{create, `{"DatastoreTypeVersion":"R4","PreloadDataConfig":{"PreloadDataType":"SYNTHEA"}}`, validation, "does not preload"},
 		{create, `{"DatastoreTypeVersion":"R4","PreloadDataConfig":{"PreloadDataType":"OTHER"}}`, validation, "[SYNTHEA]"},
 		{create, `{"DatastoreTypeVersion":"R4","NlpConfiguration":{"Status":"ENABLED"}}`, validation, "does not offer"},
 		{create, `{"DatastoreTypeVersion":"R4","BackupConfiguration":{"Status":"ENABLED"}}`, validation, "does not offer"},
@@ -113,11 +112,32 @@ func TestBadInput(t *testing.T) {
 		{"UntagResource", `{"ResourceARN":"{arn}","TagKeys":[""]}`, validation, "'tagKeys.1.member'"},
 		{"ListTagsForResource", `{"ResourceARN":"arn:aws:healthlake:us-east-1:123456789012:datastore/fhir/none"}`, "ResourceNotFoundException", "none"},
 
-		{"StartFHIRImportJob", `{}`, "UnsupportedOperationException", "StartFHIRImportJob"},
-		{"RestoreFHIRDatastore", `{}`, "UnsupportedOperationException", "RestoreFHIRDatastore"},
+		{startImport, `{}`, validation, "'datastoreId'"},
+		{startImport, `{"DatastoreId":"{id}"}`, validation, "'inputDataConfig'"},
+		{startImport, `{"DatastoreId":"{id}","InputDataConfig":{"S3Uri":"http://x"},{out}}`, validation, "pattern"},
+		{startImport, `{"DatastoreId":"{id}","InputDataConfig":{"S3Uri":"file:///elsewhere"},{out}}`, validation, "none of the local folders"},
+		{startImport, `{"DatastoreId":"{id}","InputDataConfig":{"S3Uri":"s3://bucket"},"JobOutputDataConfig":{"S3Configuration":{}}}`, validation, "'jobOutputDataConfig.s3Configuration.s3Uri'"},
+		{startImport, `{"DatastoreId":"{id}","InputDataConfig":{"S3Uri":"s3://bucket"},{out},"ValidationLevel":"none"}`, validation, "enum value set"},
+		{startImport, `{"DatastoreId":"{id}","InputDataConfig":{"S3Uri":"s3://bucket"},{out},"DataAccessRoleArn":"arn:aws:iam::1:role/x-too-short"}`, validation, "pattern"},
+		{startImport, `{"DatastoreId":"{id}","InputDataConfig":{"S3Uri":"s3://bucket"},{out},"JobName":"` + strings.Repeat("a", 65) + `"}`, validation, "64"},
+		{startImport, `{"DatastoreId":"{id}","InputDataConfig":{"S3Uri":"s3://bucket"},{out},"ProfileId":"x"}`, validation, "does not offer"},
+		{startImport, `{"DatastoreId":"none","InputDataConfig":{"S3Uri":"s3://bucket"},{out}}`, "ResourceNotFoundException", "none"},
+		{"StartFHIRExportJob", `{"DatastoreId":"{id}"}`, validation, "'outputDataConfig'"},
+		{"StartFHIRExportJob", `{"DatastoreId":"none","OutputDataConfig":{"S3Configuration":{"S3Uri":"s3://bucket"}}}`, "ResourceNotFoundException", "none"},
+		{"StartFHIRExportJob", `{"DatastoreId":"{id}","OutputDataConfig":{"S3Configuration":{"S3Uri":"file:///elsewhere"}}}`, validation, "none of the local folders"},
+		{"DescribeFHIRImportJob", `{"DatastoreId":"{id}"}`, validation, "'jobId'"},
+		{"DescribeFHIRImportJob", `{"DatastoreId":"{id}","JobId":"none"}`, "ResourceNotFoundException", "none"},
+		{"DescribeFHIRExportJob", `{"DatastoreId":"{id}","JobId":"none"}`, "ResourceNotFoundException", "none"},
+		{"ListFHIRImportJobs", `{"DatastoreId":"{id}","JobStatus":"GONE"}`, validation, "'jobStatus'"},
+		{"ListFHIRExportJobs", `{"DatastoreId":"{id}","NextToken":"x"}`, validation, "NextToken"},
+		{"RestoreFHIRDatastore", `{}`, validation, "'sourceDatastoreId'"},
+		{"RestoreFHIRDatastore", `{"SourceDatastoreId":"{id}","RestoreConfiguration":{}}`, validation, "'restoreConfiguration.continuousBackupRestoreConfiguration'"},
+		{"RestoreFHIRDatastore", `{"SourceDatastoreId":"none","RestoreConfiguration":{"ContinuousBackupRestoreConfiguration":{}}}`, "ResourceNotFoundException", "none"},
+		{"RestoreFHIRDatastore", `{"SourceDatastoreId":"{id}","RestoreConfiguration":{"ContinuousBackupRestoreConfiguration":{"RestorePointTime":1}}}`, validation, "held nothing"},
+		{"RestoreFHIRDatastore", `{"SourceDatastoreId":"{id}","RestoreConfiguration":{"ContinuousBackupRestoreConfiguration":{"RestorePointTime":99999999999}}}`, validation, "future"},
 		{"Nothing", `{}`, "UnknownOperationException", "Nothing"},
 	} {
-		body := strings.NewReplacer("{id}", id, "{arn}", arn).Replace(test.body)
+		body := strings.NewReplacer("{out}", `"JobOutputDataConfig":{"S3Configuration":{"S3Uri":"s3://bucket"}}`, "{id}", id, "{arn}", arn).Replace(test.body)
 		a := admin.do(test.operation, body)
 		if a.code != test.code || !strings.Contains(a.message, test.text) {
 			t.Errorf("%s %.150s\n\t%d %s: %.300s\n\twant %s: %s", test.operation, body, a.status, a.code, a.message, test.code, test.text)

@@ -25,7 +25,8 @@ func (c *call) describe() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return described{c.h.properties(r)}, nil
+	p, err := c.told(r)
+	return described{p}, err
 }
 
 // storeID reads a request that has DatastoreId only, and asks whether the
@@ -64,7 +65,7 @@ func (c *call) list() (any, error) {
 		f.after = in.time("CreatedAfter")
 	}
 	most := c.in.number("MaxResults", maxResults)
-	from := c.in.position(f)
+	from := c.in.position(f.key())
 	if err := c.in.finish(); err != nil {
 		return nil, err
 	}
@@ -76,17 +77,23 @@ func (c *call) list() (any, error) {
 		return nil, err
 	}
 	slices.SortStableFunc(all, compare)
+	causes, err := c.settle(all)
+	if err != nil {
+		return nil, err
+	}
 	result := listed{DatastorePropertiesList: []properties{}}
 	var last datastore.Record
 	for _, r := range all {
-		if !c.key.For(r.ID) || !f.matches(r) || !from.before(r) {
+		if !c.key.For(r.ID) || !f.matches(r) || !from.before(r.Created, r.ID) {
 			continue
 		}
 		if len(result.DatastorePropertiesList) == most {
 			result.NextToken = positionOf(last, f).token()
 			break
 		}
-		result.DatastorePropertiesList = append(result.DatastorePropertiesList, c.h.properties(r))
+		p := c.h.properties(r)
+		p.ErrorCause = causes[r.ID]
+		result.DatastorePropertiesList = append(result.DatastorePropertiesList, p)
 		last = r
 	}
 	return result, nil
@@ -126,19 +133,21 @@ func (p position) token() string {
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-func (p position) before(r datastore.Record) bool {
-	return slices.Compare([]string{p.Created, p.ID}, []string{sortable(r.Created), r.ID}) < 0
+// before reports whether what was made at a time, under an id, is on a later
+// page.
+func (p position) before(created time.Time, id string) bool {
+	return slices.Compare([]string{p.Created, p.ID}, []string{sortable(created), id}) < 0
 }
 
-// position reads NextToken.
-func (in *input) position(f filter) position {
+// position reads NextToken, of a list that key tells from others.
+func (in *input) position(key string) position {
 	var p position
 	text := in.text("NextToken", constraint{max: 8192})
 	if text == "" {
 		return p
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || json.Unmarshal(raw, &p) != nil || p.Created == "" || p.ID == "" || p.Filter != f.key() {
+	if err != nil || json.Unmarshal(raw, &p) != nil || p.Created == "" || p.ID == "" || p.Filter != key {
 		in.breaks("NextToken", text, "Member must be the NextToken of the page before, with the same filter")
 	}
 	return p

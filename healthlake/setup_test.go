@@ -21,9 +21,13 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/healthlake"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/blob"
+	"github.com/tarnhealth/tarn/bulk"
 	"github.com/tarnhealth/tarn/crypt"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/healthlake"
+	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/sigv4"
 )
@@ -33,7 +37,10 @@ var ctx = context.Background()
 // A server is the control API over HTTP, with signed requests.
 type server struct {
 	*testing.T
-	url    string
+	url string
+	// files is a folder that jobs may use, s3 opens buckets.
+	files  string
+	s3     func(context.Context, string) (blob.Bucket, error)
 	stores *datastore.Catalog
 	keys   *sigv4.Keys
 
@@ -71,8 +78,9 @@ func start(t *testing.T, with func(*healthlake.Config)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.files, s.s3 = t.TempDir(), nil
 	cfg := healthlake.Config{
-		Stores: s.stores, Authenticate: verifier.Verify, BaseURL: "https://fhir.example.org", Account: "123456789012",
+		Stores: s.stores, Bulk: newJobs(t, s.stores, folder.Records(), s), PreloadPatients: 5, Authenticate: verifier.Verify, BaseURL: "https://fhir.example.org", Account: "123456789012",
 		Logger: slog.New(slog.DiscardHandler), Now: s.now,
 		Record: func(_ context.Context, e healthlake.Event) error {
 			s.mu.Lock()
@@ -92,6 +100,34 @@ func start(t *testing.T, with func(*healthlake.Config)) *server {
 	t.Cleanup(web.Close)
 	s.url = web.URL
 	return s
+}
+
+// newJobs makes jobs that run; s, where not nil, says which places there are.
+func newJobs(t testing.TB, stores *datastore.Catalog, records kv.DB, s *server) *bulk.Service {
+	t.Helper()
+	files, err := blob.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := bulk.Options{
+		Stores: stores, Records: records, Files: files, Logger: slog.New(slog.DiscardHandler),
+		Keep: func(*http.Request, *datastore.Store) (string, []byte, error) { return "", nil, nil },
+		Restore: func(context.Context, *datastore.Store, []byte) (authz.Access, error) {
+			return authz.Unrestricted(), nil
+		},
+	}
+	if s != nil {
+		opt.Places = blob.Places{Roots: []string{s.files}, Buckets: []string{"*"}, S3: func(ctx context.Context, name string) (blob.Bucket, error) { return s.s3(ctx, name) }}
+	}
+	service, err := bulk.New(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	work, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); service.Run(work) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	return service
 }
 
 // client is AWS's own, with a new access key; only its endpoint is set.

@@ -26,6 +26,13 @@ func (c *call) update() (any, error) {
 	if !in.has("DatastoreName") && identity == nil {
 		return nil, failed(codeValidation, "The request changes nothing: give DatastoreName or IdentityProviderConfiguration.")
 	}
+	now, err := c.h.cfg.Stores.Describe(c.ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.idle(now, false); err != nil {
+		return nil, err
+	}
 	r, err := c.change(id, func(r *datastore.Record) error {
 		if in.has("DatastoreName") {
 			r.Name = name
@@ -39,7 +46,8 @@ func (c *call) update() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return described{c.h.properties(r)}, nil
+	p, err := c.told(r)
+	return described{p}, err
 }
 
 // change rewrites the record of a data store, with a Control that may be
@@ -68,6 +76,9 @@ func (c *call) remove() (any, error) {
 	}
 	if before.Status == datastore.StatusDeleted {
 		return nil, failed(codeNotFound, "The data store %q is deleted.", id)
+	}
+	if err := c.idle(before, true); err != nil {
+		return nil, err
 	}
 	r, err := c.h.cfg.Stores.Delete(context.WithoutCancel(c.ctx), id)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/server/bulkjobs"
 	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/smart"
 	"github.com/tarnhealth/tarn/throttle"
@@ -68,6 +69,8 @@ type Config struct {
 	AccessConfig
 	// Encryption is about encryption at rest.
 	Encryption EncryptionConfig
+	// Bulk is about import and export jobs.
+	Bulk bulkjobs.Config
 	// Control is about the control API.
 	Control ControlConfig
 	// Lambda is where token-check functions are called that have an ARN.

@@ -101,7 +101,7 @@ func (f *folder) Close() error {
 		errs = append(errs, f.admin.Close())
 	}
 	if f.jobs != nil {
-		f.jobs.close()
+		errs = append(errs, f.jobs.close())
 	}
 	for _, end := range f.untend {
 		end()

@@ -189,6 +189,9 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	if err != nil {
 		return f, err
 	}
+	if err := s.openBulk(f, guard, recorded); err != nil {
+		return f, err
+	}
 	handler := s.api(f, guard, recorded.rest(&s.cfg))
 	control, err := s.controlAPI(f, recorded)
 	if err != nil {
@@ -216,7 +219,8 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 
 func (s *Server) api(f *folder, guard *guard, recorded *rest.Audit) http.Handler {
 	return rest.New(rest.Options{
-		Stores:     f.catalog,
+		Stores:     openStores{f.catalog, f.jobs.bulk.Service},
+		Bulk:       f.jobs.bulk.Service,
 		Authorize:  guard.authorize,
 		Origin:     guard.origin,
 		Security:   guard.security,

@@ -105,16 +105,17 @@ var imports = map[string][]string{
 	"smart/words":  {"authz", "page", "search"},
 
 	"bulk":       {"fhir", "kv", "blob", "job", "validate", "search", "store", "authz", "datastore", "synth"},
-	"healthlake": {"fhir", "datastore", "sigv4", "bulk", "validate"},
+	"healthlake": {"fhir", "datastore", "sigv4", "authz", "bulk", "validate"},
 
 	"bearer": {"recall", "fhir", "search", "authz", "token", "apikey", "sigv4", "audit", "datastore"},
 
-	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake", "throttle", "apikey", "identity", "recall", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "crypt/awskms", "crypt/keyring"},
+	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake", "throttle", "apikey", "identity", "recall", "bulk", "server/bulkjobs", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "crypt/awskms", "crypt/keyring"},
 	"server/issuers":   {"identity", "token", "server/lambda"},
 	"server/lambda":    {},
 	"server/listen":    {},
 	"server/settings":  {},
 	"server/vault":     {"fhir", "crypt", "crypt/awskms", "crypt/keyring", "crypt/seal", "crypt/sealfs", "datastore"},
+	"server/bulkjobs":  {"blob", "blob/s3blob", "bulk", "token", "server/settings"},
 	"server/timelimit": {},
 	"server/wire":      {},
 

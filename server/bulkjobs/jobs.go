@@ -1,0 +1,81 @@
+package bulkjobs
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/tarnhealth/tarn/blob"
+	"github.com/tarnhealth/tarn/blob/s3blob"
+	"github.com/tarnhealth/tarn/bulk"
+	"github.com/tarnhealth/tarn/token"
+)
+
+// filesName is the folder of the server's own files in a data folder.
+const filesName = "bulk"
+
+// Jobs are the bulk jobs of a data folder.
+type Jobs struct {
+	*bulk.Service
+	files *blob.Dir
+	stop  context.CancelFunc
+	ended chan struct{}
+}
+
+// Open opens the jobs of a data folder. Of opt, what is Config's is filled in.
+func Open(cfg Config, data string, opt bulk.Options) (*Jobs, error) {
+	dir := filepath.Join(data, filesName)
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	files, err := blob.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	opt.Files = files
+	opt.Places = blob.Places{Roots: cfg.Folders, Buckets: cfg.Buckets}
+	if cfg.Endpoint != "" {
+		opt.Places.S3 = cfg.openBucket
+	}
+	if cfg.Fetch != FetchNone {
+		opt.Fetch = token.Guarded(cfg.Fetch == FetchPrivate, cfg.Fetch == FetchPrivate)
+	}
+	opt.Limits = bulk.Limits{Imports: cfg.Imports, Exports: cfg.Exports, Waiting: cfg.Waiting, KeepFiles: cfg.Keep}
+	service, err := bulk.New(opt)
+	if err == nil {
+		err = files.Sweep()
+	}
+	if err != nil {
+		return nil, errors.Join(err, files.Close())
+	}
+	return &Jobs{Service: service, files: files, stop: func() {}}, nil
+}
+
+func (c *Config) openBucket(ctx context.Context, name string) (blob.Bucket, error) {
+	o := s3blob.Options{Endpoint: c.Endpoint, Region: c.Region, KMSKey: c.KMSKey}
+	if o.Endpoint == "aws" {
+		o.Endpoint = ""
+	}
+	return s3blob.Open(ctx, name, o)
+}
+
+// Start runs jobs until Close.
+func (j *Jobs) Start() {
+	ctx, stop := context.WithCancel(context.Background())
+	j.stop, j.ended = stop, make(chan struct{})
+	go func() {
+		defer close(j.ended)
+		j.Run(ctx)
+	}()
+}
+
+// Close gives back what is not done, for the next start.
+func (j *Jobs) Close() error {
+	j.stop()
+	if j.ended != nil {
+		<-j.ended
+	}
+	return j.files.Close()
+}
