@@ -41,7 +41,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	s.pins = pin.Pins{Clock: opt.Now, Retention: opt.Retention, Before: s.docsBefore,
 		Now: func() doc { return doc(s.now.Load()) }}
 	s.columns.Limit = int(opt.CacheBytes / 2)
-	s.hot.limit(int(opt.CacheBytes / 2))
+	s.hot.limit(int(opt.CacheBytes / 4 * 3))
 	if err := s.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("pebble: %s: %w", dir, engine.Damaged(err)), db.Close())
 	}

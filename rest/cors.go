@@ -24,7 +24,11 @@ func (h *handler) allowOrigin(header http.Header, req *http.Request) {
 	} else {
 		header["Access-Control-Allow-Origin"] = anyOrigin
 	}
-	header["Access-Control-Expose-Headers"] = exposed
+	// Only scripts need to know, and they say where they are from. The list is
+	// as long as all other headers together.
+	if req.Header["Origin"] != nil {
+		header["Access-Control-Expose-Headers"] = exposed
+	}
 }
 
 // options answers OPTIONS: what is allowed at a URL, and CORS preflights.

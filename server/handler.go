@@ -11,6 +11,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/rest"
 	"github.com/tarnhealth/tarn/server/timelimit"
+	"github.com/tarnhealth/tarn/server/wire"
 )
 
 // ServeHTTP sends a request where its path belongs. It is no ServeMux, for that
@@ -72,9 +73,15 @@ func (s *Server) serveFHIR(w http.ResponseWriter, r *http.Request) {
 	defer s.running.Done()
 	now := time.Now()
 	timelimit.Limit(w, r, now, s.cfg.RequestTimeout)
-	ctx := timelimit.With(r.Context(), now.Add(s.cfg.RequestTimeout))
-	defer ctx.End()
-	(*handler).ServeHTTP(w, r.WithContext(&visit{Context: ctx}))
+	if deadline := now.Add(s.cfg.RequestTimeout); !wire.SetDeadline(r, deadline) {
+		ctx := timelimit.With(r.Context(), deadline)
+		defer ctx.End()
+		r = r.WithContext(ctx)
+	}
+	if s.cfg.Auth != AuthNone {
+		r = r.WithContext(&visit{Context: r.Context()})
+	}
+	(*handler).ServeHTTP(w, r)
 }
 
 // servePages answers what belongs to the authorization server, and reports

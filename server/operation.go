@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -8,7 +9,6 @@ import (
 	"github.com/tarnhealth/tarn/bearer"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/rest"
-	"github.com/tarnhealth/tarn/server/timelimit"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -41,7 +41,7 @@ func (a *authority) keep(r *http.Request, store *datastore.Store) (string, []byt
 // A visit is a request to a data store while it is served: its time limit, and
 // the access that it was given there.
 type visit struct {
-	*timelimit.Context
+	context.Context
 	store  *datastore.Store
 	access authz.Access
 }

@@ -119,7 +119,7 @@ func appendFields(b []byte, h http.Header, without func(name string) bool) []byt
 // field: it becomes a space.
 func appendField(b []byte, name, value string) []byte {
 	b = append(append(b, name...), ": "...)
-	if strings.ContainsAny(value, "\r\n") {
+	if strings.IndexByte(value, '\n') >= 0 || strings.IndexByte(value, '\r') >= 0 {
 		value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
 	}
 	return append(append(b, textproto.TrimString(value)...), "\r\n"...)
