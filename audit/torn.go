@@ -60,7 +60,7 @@ func hasBlock(text []byte) bool {
 		if at < 0 || at+len(magic) >= len(text) {
 			return false
 		}
-		if kind := blockKind(text[at+len(magic)]); kind >= kindRecords && kind <= kindSegment {
+		if kind := blockKind(text[at+len(magic)]); kind >= kindRecords && kind <= kindSealed {
 			return true
 		}
 		text = text[at+1:]

@@ -23,6 +23,14 @@ type DB interface {
 	Close() error
 }
 
+// A Counter is a DB that alone has its records, and counts its changes.
+type Counter interface {
+	DB
+	// Changes is how many updates have changed something. What a view found that
+	// began when it was n still holds while it is n.
+	Changes() uint64
+}
+
 // A Tx is valid until the function that it was given to returns.
 type Tx interface {
 	// Get returns a value, or ErrNotFound. The value is the caller's to keep.

@@ -116,7 +116,10 @@ func (s *Service) Verify(ctx context.Context, raw, audience string) (*token.Clai
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.grantOf(ctx, claims)
+	err = s.verified.check(claims, func() error {
+		_, err := s.grantOf(ctx, claims)
+		return err
+	})
 	if errors.Is(err, errRevoked) {
 		return nil, &token.Error{Code: token.InvalidToken, Description: "the token was revoked"}
 	}

@@ -163,6 +163,7 @@ type Service struct {
 	mux      *http.ServeMux
 	issuer   string
 	base     *url.URL
+	verified *verified
 }
 
 // New makes the service. It fails where the configuration is not complete.
@@ -181,7 +182,7 @@ func New(cfg Config) (*Service, error) {
 	cfg.Lifetimes.fill()
 	s := &Service{
 		cfg: cfg, db: cfg.DB, keys: cfg.Keys, login: cfg.Login, now: cfg.Now, log: cfg.Log,
-		limits: limit.New(cfg.Now), issuer: cfg.BaseURL + "/auth",
+		limits: limit.New(cfg.Now), issuer: cfg.BaseURL + "/auth", verified: newVerified(cfg.DB),
 	}
 	if s.keys.Issuer() != s.issuer {
 		return nil, fmt.Errorf("smart: the issuer of the keys is %q, and must be %q", s.keys.Issuer(), s.issuer)

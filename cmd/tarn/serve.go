@@ -40,6 +40,7 @@ The data store "default" is there from the first start.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			server.TuneCollector()
+			server.TuneProcs()
 			cfg, warnings, err := server.Load(sources(cmd, config, demo))
 			for _, w := range warnings {
 				fmt.Fprintln(cmd.ErrOrStderr(), "tarn: warning:", w)

@@ -97,7 +97,7 @@ var imports = map[string][]string{
 	"login":    {"kv", "crypt", "page"},
 	"sigv4":    {"kv", "crypt"},
 	"apikey":   {"fhir", "kv"},
-	"smart":    {"fhir", "kv", "definition", "search", "store", "authz", "crypt", "token", "login", "page", "datastore", "smart/client", "smart/limit", "smart/opaque", "smart/words"},
+	"smart":    {"fhir", "kv", "recall", "definition", "search", "store", "authz", "crypt", "token", "login", "page", "datastore", "smart/client", "smart/limit", "smart/opaque", "smart/words"},
 
 	"smart/client": {"fhir", "kv", "token", "smart/opaque"},
 	"smart/limit":  {},

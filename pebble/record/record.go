@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lsm "github.com/cockroachdb/pebble/v2"
@@ -58,6 +59,8 @@ type DB struct {
 	now func() time.Time
 	// writer is held by the Update that is running.
 	writer chan struct{}
+	// changes counts the batches that can be seen.
+	changes atomic.Uint64
 
 	mu     sync.Mutex
 	closed bool
@@ -66,7 +69,7 @@ type DB struct {
 	open sync.WaitGroup
 }
 
-var _ kv.DB = (*DB)(nil)
+var _ kv.Counter = (*DB)(nil)
 
 // Open opens the records in dir, making it where it is not there. It fails
 // with pebble.ErrLocked, ErrNewer or ErrDamaged where the folder is not to be
@@ -144,6 +147,9 @@ func (d *DB) checkFormat(dir string) error {
 	return nil
 }
 
+// Changes implements kv.Counter.
+func (d *DB) Changes() uint64 { return d.changes.Load() }
+
 // View implements kv.DB on a snapshot.
 func (d *DB) View(ctx context.Context, fn func(kv.Tx) error) error {
 	if err := d.enter(ctx); err != nil {
@@ -209,6 +215,7 @@ func (d *DB) write(batch *lsm.Batch) (err error) {
 			err = d.fail(fmt.Errorf("%v", p))
 		}
 	}()
+	defer d.changes.Add(1) // whatever came of it
 	if err := d.db.ApplyNoSyncWait(batch, lsm.Sync); err != nil {
 		return d.fail(err)
 	}
