@@ -44,7 +44,8 @@ const (
 //	2  bodies may be S2 with a dictionary
 //	3  versions may be erased
 //	4  versions may have facts
-const storeFormat = 4
+//	5  the last versions may be there without what leads to them, after a crash
+const storeFormat = 5
 
 // segmentBits is the size of a segment, maxDoc the last doc.
 const (
