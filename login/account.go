@@ -115,7 +115,7 @@ func (r *record) shown() string {
 
 func (s *Service) showChangePassword(w http.ResponseWriter, r *http.Request) {
 	if session, user := s.needOwn(w, r); session != nil {
-		s.pages.Render(w, r, http.StatusOK, "password", newPasswordPage{Name: user.Username, Current: true}, page.Person(user.shown()))
+		s.pages.Render(w, r, http.StatusOK, "password", newPasswordPage{Name: user.Username, Current: true, Least: s.directory.least}, page.Person(user.shown()))
 	}
 }
 
@@ -130,7 +130,7 @@ func (s *Service) changePassword(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		if status, option := s.passwordTrouble(w, r, err); status != 0 {
-			s.pages.Render(w, r, status, "password", newPasswordPage{Name: user.Username, Current: true}, option, page.Person(user.shown()))
+			s.pages.Render(w, r, status, "password", newPasswordPage{Name: user.Username, Current: true, Least: s.directory.least}, option, page.Person(user.shown()))
 		}
 		return
 	}

@@ -203,11 +203,12 @@ type newPasswordPage struct {
 	Flow    string
 	Name    string
 	Current bool // ask for the current one
+	Least   int  // how many characters it must have
 }
 
 func (s *Service) showNewPassword(w http.ResponseWriter, r *http.Request) {
 	if f, user := s.step(w, r, "password"); f != nil {
-		s.pages.Render(w, r, http.StatusOK, "password", newPasswordPage{Flow: r.URL.Query().Get("flow"), Name: user.Username}, page.FormAction(f.FormAction...))
+		s.pages.Render(w, r, http.StatusOK, "password", newPasswordPage{Flow: r.URL.Query().Get("flow"), Name: user.Username, Least: s.directory.least}, page.FormAction(f.FormAction...))
 	}
 }
 
@@ -223,7 +224,7 @@ func (s *Service) newPassword(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		if status, option := s.passwordTrouble(w, r, err); status != 0 {
-			p := newPasswordPage{Flow: r.URL.Query().Get("flow"), Name: user.Username}
+			p := newPasswordPage{Flow: r.URL.Query().Get("flow"), Name: user.Username, Least: s.directory.least}
 			s.pages.Render(w, r, status, "password", p, option, page.FormAction(f.FormAction...))
 		}
 		return

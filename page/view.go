@@ -142,7 +142,8 @@ type field struct {
 
 // field describes an input: its label is the message field.NAME, its hint
 // field.NAME.hint where there is one. Other attributes come as pairs: type,
-// value, autocomplete, inputmode, maxlength, optional, focus, label.
+// value, autocomplete, inputmode, maxlength, optional, focus, label, about (what
+// the hint tells).
 func (s *Set) field(lang string, v *view, name string, args []any) (field, error) {
 	more, err := pairs(args...)
 	if err != nil {
@@ -164,7 +165,13 @@ func (s *Set) field(lang string, v *view, name string, args []any) (field, error
 		return f, err
 	}
 	if s.texts.by[lang][key+".hint"] != "" {
-		f.Hint = s.texts.by[lang][key+".hint"]
+		var about []any
+		if value, ok := more["about"]; ok {
+			about = []any{value}
+		}
+		if f.Hint, err = s.texts.say(lang, key+".hint", about); err != nil {
+			return f, err
+		}
 	}
 	for i, p := range v.Problems {
 		if p.Field == name && f.Error == "" {

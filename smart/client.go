@@ -11,6 +11,9 @@ import (
 // A Client is one registered app or service.
 type Client = client.Client
 
+// A Certificate says which certificate of an authority is a client's.
+type Certificate = client.Certificate
+
 // A ClientType says how an app proves that it is itself.
 type ClientType = client.Type
 
@@ -19,6 +22,8 @@ const (
 	Public     = client.Public
 	Symmetric  = client.Symmetric
 	Asymmetric = client.Asymmetric
+	TLSClient  = client.TLS
+	SelfSigned = client.SelfSigned
 	AllStores  = client.AllStores
 
 	grantCode    = client.GrantCode
@@ -38,7 +43,7 @@ func (s *Service) Clients() Clients { return Clients{s.clients, s} }
 
 func (s *Service) newClients() *client.Registry {
 	return &client.Registry{
-		DB: s.db, Now: s.now, CheckScopes: s.checkScopes,
+		DB: s.db, Now: s.now, CheckScopes: s.checkScopes, CheckTLS: s.cfg.Certificates.Check,
 		Removed: func(tx kv.Tx, id string) error { return s.revokeAll(tx, "client:"+id) },
 	}
 }

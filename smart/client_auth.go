@@ -26,7 +26,7 @@ func errClient() *oauthError {
 
 // authenticate finds the client of a request to an endpoint for apps, by the
 // one method that its type has: none, client_secret_basic, client_secret_post,
-// private_key_jwt. RFC 6749 section 2.3
+// private_key_jwt, or a certificate of the connection. RFC 6749 section 2.3
 func (s *Service) authenticate(r *http.Request, p params) (*Client, error) {
 	id, secret, err := credentials(r, p)
 	if err != nil {
@@ -95,6 +95,10 @@ func (s *Service) bySecret(r *http.Request, id, secret string) (client.Record, e
 		return record, nil
 	case record.Type == Symmetric && secret != "" && opaque.Same(secret, record.Secret):
 		return record, nil
+	case record.Type != Public && secret == "" && r.Header.Get("Authorization") == "":
+		if proven, err := s.cfg.Certificates.Prove(r, &record.Client, s.now()); proven || err != nil {
+			return record, err
+		}
 	}
 	return record, errClient()
 }
@@ -139,6 +143,9 @@ func (s *Service) bearer(r *http.Request) (*token.Claims, error) {
 	}
 	if err != nil {
 		return nil, refused.because(err)
+	}
+	if claims.Certificate != "" && !s.cfg.Certificates.Holds(r, claims.Certificate) {
+		return nil, refused
 	}
 	if !bound && claims.Thumbprint == "" {
 		return claims, nil

@@ -120,7 +120,7 @@ func (s *Service) renderConsent(w http.ResponseWriter, f *flow, problems ...page
 	data := &consentPage{
 		Request: f.a.ID, App: f.client.Name, Publisher: f.client.Publisher,
 		PolicyURL: f.client.PolicyURL, TermsURL: f.client.TermsURL,
-		Groups: words.Groups(f.scopes), Offline: f.scopes.Offline, Online: f.scopes.Online,
+		Groups: groupsOf(f), Offline: f.scopes.Offline, Online: f.scopes.Online,
 		Remember: f.client.MayRemember(f.a.RedirectURI),
 	}
 	if f.client.ShowsLogo() {
@@ -170,11 +170,25 @@ func (s *Service) decideConsent(w http.ResponseWriter, r *http.Request) {
 	s.pages.Redirect(w, stepURL("/auth/continue", f.a))
 }
 
+// groupsOf are the scopes in words. A data store that knows scopes of version 1
+// knows no parts of them.
+func groupsOf(f *flow) []words.Group {
+	groups := words.Groups(f.scopes)
+	if f.store.Identity().Version1() {
+		for _, group := range groups {
+			for i := range group.Items {
+				group.Items[i].Parts = nil
+			}
+		}
+	}
+	return groups
+}
+
 // ticked are the scopes that the user left ticked, and of those with parts the
 // parts, where some were ticked.
 func ticked(f *flow, scopes, chosen []string) authz.Scopes {
 	var kept []string
-	for _, group := range words.Groups(f.scopes) {
+	for _, group := range groupsOf(f) {
 		for _, item := range group.Items {
 			if !slices.Contains(scopes, item.Scope) {
 				continue

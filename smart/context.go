@@ -1,96 +1,58 @@
 package smart
 
 import (
+	"context"
 	"encoding/json"
-	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/login"
-	"github.com/tarnhealth/tarn/smart/client"
+	"github.com/tarnhealth/tarn/smart/about"
 )
 
-// A Context is the launch context of a token: what the app is about.
-// http://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html
-type Context struct {
-	// Patient and Encounter are ids.
-	Patient   string `json:"patient,omitempty"`
-	Encounter string `json:"encounter,omitempty"`
-	// FHIRContext are further resources.
-	FHIRContext []ContextItem `json:"fhirContext,omitempty"`
-	// Intent says why the app was launched: "reconcile-medications".
-	Intent string `json:"intent,omitempty"`
-	// NeedPatientBanner asks the app to show whose data it shows; nil for true.
-	NeedPatientBanner *bool `json:"need_patient_banner,omitempty"`
-	// StyleURL has the look of the EHR that launched the app.
-	StyleURL string `json:"smart_style_url,omitempty"`
-	// Tenant is the organization within the EHR.
-	Tenant string `json:"tenant,omitempty"`
-}
-
-// A ContextItem is one object of fhirContext.
-type ContextItem struct {
-	Reference  string          `json:"reference,omitempty"` // "ImagingStudy/123"
-	Canonical  string          `json:"canonical,omitempty"`
-	Identifier json.RawMessage `json:"identifier,omitempty"` // a FHIR Identifier
-	Type       string          `json:"type,omitempty"`
-	Role       *string         `json:"role,omitempty"` // absent means "launch"
-}
-
-const maxContextItems = 100
-
-var (
-	validID        = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
-	validReference = regexp.MustCompile(`^([A-Z][A-Za-z]{1,63})/[A-Za-z0-9.-]{1,64}$`)
+// A Context is the launch context of a token, a ContextItem one object of its
+// fhirContext.
+type (
+	Context     = about.Context
+	ContextItem = about.Item
 )
 
-// check says what is wrong with a context.
-func (c *Context) check() *oauthError {
-	for name, id := range map[string]string{"patient": c.Patient, "encounter": c.Encounter} {
-		if id != "" && !validID.MatchString(id) {
-			return refuse(codeInvalidRequest, "%s must be a resource id", name)
-		}
+// actsFor is patientsOf with the patient that a user's own RelatedPerson is of,
+// as package authz has it: while that is active.
+// http://hl7.org/fhir/R4/relatedperson.html
+func (s *Service) actsFor(ctx context.Context, store *datastore.Store, p login.Profile) (ids []string, all bool, err error) {
+	ids, all = patientsOf(p)
+	kind, id, _ := strings.Cut(p.FHIRUser, "/")
+	if kind != "RelatedPerson" {
+		return ids, all, nil
 	}
-	for name, text := range map[string]string{"intent": c.Intent, "tenant": c.Tenant, "smart_style_url": c.StyleURL} {
-		if hasControl(text) || len(text) > 1000 {
-			return refuse(codeInvalidRequest, "%s must be a text of at most 1000 bytes", name)
-		}
+	v, err := store.View(ctx, authz.Unrestricted(), 0)
+	if err != nil {
+		return nil, false, err
 	}
-	if c.StyleURL != "" && client.CheckWebURL("style URL", c.StyleURL) != nil {
-		return refuse(codeInvalidRequest, "smart_style_url must be an https URL")
+	defer v.Close()
+	version, err := v.Read(ctx, kind, id)
+	if gone := fhir.KindOf(err); err != nil && (gone == fhir.KindNotFound || gone == fhir.KindGone) {
+		return ids, all, nil
 	}
-	if len(c.FHIRContext) > maxContextItems {
-		return refuse(codeInvalidRequest, "fhirContext has more than %d items", maxContextItems)
+	if err != nil {
+		return nil, false, err
 	}
-	for i := range c.FHIRContext {
-		if err := c.FHIRContext[i].check(); err != nil {
-			return refuse(codeInvalidRequest, "fhirContext[%d]: %s", i, err.description)
-		}
+	var related struct {
+		Active  *bool
+		Patient struct{ Reference string }
 	}
-	return nil
-}
-
-func (c *ContextItem) check() *oauthError {
-	kind, _, _ := strings.Cut(c.Reference, "/")
-	role := "launch"
-	if c.Role != nil {
-		role = *c.Role
+	if err := json.Unmarshal(version.Body.JSON, &related); err != nil {
+		return nil, false, err
 	}
-	var identifier map[string]any
-	switch {
-	case c.Reference == "" && c.Canonical == "" && len(c.Identifier) == 0:
-		return refuse(codeInvalidRequest, "it needs a reference, a canonical or an identifier")
-	case c.Reference != "" && !validReference.MatchString(c.Reference):
-		return refuse(codeInvalidRequest, "reference must be relative, as in ImagingStudy/123")
-	case len(c.Identifier) > 0 && (json.Unmarshal(c.Identifier, &identifier) != nil || len(c.Identifier) > maxParam):
-		return refuse(codeInvalidRequest, "identifier must be a FHIR Identifier")
-	case role == "" || hasControl(role) || len(role) > 300:
-		return refuse(codeInvalidRequest, "role must be a text; leave it out for launch")
-	case (kind == "Patient" || kind == "Encounter") && role == "launch":
-		return refuse(codeInvalidRequest, "a %s needs a role; the one in context is given as %s", kind, strings.ToLower(kind))
-	case hasControl(c.Canonical) || hasControl(c.Type) || len(c.Canonical) > 1000 || len(c.Type) > 64:
-		return refuse(codeInvalidRequest, "canonical and type must be texts")
+	of, ok := strings.CutPrefix(strings.TrimPrefix(related.Patient.Reference, store.Base()+"/"), "Patient/")
+	if active := related.Active == nil || *related.Active; ok && active && about.ValidID(of) && !slices.Contains(ids, of) {
+		ids = append(ids, of)
 	}
-	return nil
+	return ids, all, nil
 }
 
 // patientsOf returns the ids of the patients that a user may have in context,

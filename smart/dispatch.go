@@ -86,7 +86,7 @@ func (s *Service) openFlow(w http.ResponseWriter, r *http.Request, id string) *f
 	record, err := s.clientRecord(r.Context(), a.ClientID)
 	if err == nil {
 		f.client = &record.Client
-		f.store, err = s.cfg.Stores.Store(a.DataStore)
+		f.store, err = s.store(a.DataStore)
 	}
 	if err != nil || !f.client.MayRedirect(a.RedirectURI) {
 		s.refusePage(w, r, http.StatusBadRequest, "error.client", refuse(codeInvalidRequest, "the client or data store is gone").because(err))

@@ -5,38 +5,9 @@ import (
 
 	"github.com/tarnhealth/tarn/page"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/smart/about"
 	"github.com/tarnhealth/tarn/smart/client"
 )
-
-// An encounterRow is an encounter as the page shows one.
-type encounterRow struct {
-	ID     string `json:"id"`
-	Status string `json:"status"`
-	Class  struct{ Code, Display string }
-	Type   []struct {
-		Text   string
-		Coding []struct{ Display string }
-	}
-	Period struct{ Start, End string }
-}
-
-// Display says what kind of encounter it is.
-func (e encounterRow) Display() string {
-	for _, t := range e.Type {
-		if t.Text != "" {
-			return t.Text
-		}
-		for _, c := range t.Coding {
-			if c.Display != "" {
-				return c.Display
-			}
-		}
-	}
-	if e.Class.Display != "" {
-		return e.Class.Display
-	}
-	return e.Class.Code
-}
 
 // stepEncounter wants an encounter of the patient in context where
 // launch/encounter asks for one and there is one.
@@ -71,7 +42,7 @@ func (s *Service) checkEncounter(f *flow) error {
 		pairs = append(pairs, search.Pair{Name: "patient", Value: "Patient/" + f.a.Context.Patient})
 	}
 	found := 0
-	err := s.search(f, "Encounter", pairs, 1, func() any { found++; return &encounterRow{} })
+	err := s.search(f, "Encounter", pairs, 1, func() any { found++; return &about.Encounter{} })
 	if err == nil && found == 0 {
 		return refuse(codeAccessDenied, "the encounter in context is none of the patient that the user may see")
 	}
@@ -79,13 +50,13 @@ func (s *Service) checkEncounter(f *flow) error {
 }
 
 // encounters are the newest encounters of the patient in context.
-func (s *Service) encounters(f *flow, limit int) (rows []encounterRow, err error) {
+func (s *Service) encounters(f *flow, limit int) (rows []about.Encounter, err error) {
 	if f.a.Context.Patient == "" {
 		return nil, nil
 	}
 	pairs := []search.Pair{{Name: "patient", Value: "Patient/" + f.a.Context.Patient}, {Name: "_sort", Value: "-date"}}
 	err = s.search(f, "Encounter", pairs, limit, func() any {
-		rows = append(rows, encounterRow{})
+		rows = append(rows, about.Encounter{})
 		return &rows[len(rows)-1]
 	})
 	return rows, err
@@ -93,7 +64,7 @@ func (s *Service) encounters(f *flow, limit int) (rows []encounterRow, err error
 
 type encountersPage struct {
 	Request, App string
-	Rows         []encounterRow
+	Rows         []about.Encounter
 }
 
 // showEncounters is the page on which a user chooses the encounter in context.
@@ -121,7 +92,7 @@ func (s *Service) chooseEncounter(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if f.a.Context.Encounter == "" {
-		if id := r.PostForm.Get("encounter"); validID.MatchString(id) {
+		if id := r.PostForm.Get("encounter"); about.ValidID(id) {
 			f.a.Context.Encounter = id
 		}
 		f.a.EncounterDone = true

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/smart/opaque"
@@ -23,12 +22,10 @@ func (s *Service) grantClient(q *tokenRequest) (tokenResponse, error) {
 	if q.p["scope"] == "" {
 		return nil, refuse(codeInvalidScope, "scope is missing")
 	}
-	asked, dropped := authz.ParseScopes(q.p["scope"], store.Registry())
-	if len(dropped) > 0 {
-		return nil, refuse(codeInvalidScope, "%s: %s", printable(dropped[0].Scope), dropped[0].Reason)
+	granted, err := narrowed(q.p["scope"], q.client, store)
+	if err != nil {
+		return nil, err
 	}
-	allowed, _ := authz.ParseScopes(q.client.Scopes, store.Registry())
-	granted := asked.Narrow(allowed)
 	granted = only(granted, store.Registry(), func(scope string) bool { return strings.HasPrefix(scope, "system/") })
 	if len(granted.Resources) == 0 {
 		return nil, refuse(codeInvalidScope, "none of the scopes is a system scope that is registered for this client")
@@ -67,7 +64,7 @@ func (s *Service) storeFor(q *tokenRequest) (*datastore.Store, error) {
 	if len(ids) != 1 {
 		return nil, refuse(codeInvalidTarget, "this client may use %d data stores; name one by its FHIR base URL in the parameter resource", len(ids))
 	}
-	store, err := s.cfg.Stores.Store(ids[0])
+	store, err := s.store(ids[0])
 	if fhir.KindOf(err) == fhir.KindNotFound {
 		return nil, refuse(codeInvalidTarget, "the data store of this client is gone")
 	}
@@ -82,7 +79,7 @@ func (s *Service) storesOf(ctx context.Context, c *Client) ([]string, error) {
 	records, err := s.cfg.Stores.List(ctx)
 	var ids []string
 	for _, r := range records {
-		if r.Status == datastore.StatusActive {
+		if r.Status == datastore.StatusActive && r.Identity.Own() {
 			ids = append(ids, r.ID)
 		}
 	}

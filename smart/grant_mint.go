@@ -7,6 +7,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/smart/about"
 	"github.com/tarnhealth/tarn/smart/opaque"
 	"github.com/tarnhealth/tarn/token"
 )
@@ -42,7 +43,7 @@ func (s *Service) Mint(ctx context.Context, m MintRequest) (raw string, expires 
 	if err != nil {
 		return "", expires, err
 	}
-	claims.ClientID = m.ClientID
+	claims.ClientID, claims.Tenant = m.ClientID, s.tenantOf(claims)
 	claims.IssuedAt = s.now().UTC().Truncate(time.Second)
 	claims.NotBefore, claims.Expires = claims.IssuedAt, claims.IssuedAt.Add(s.accessLifetime(&record.Client))
 	s.log.InfoContext(ctx, "token minted", "client", m.ClientID, "user", claims.Subject, "dataStore", m.DataStore, "scope", printable(claims.Scope))
@@ -80,16 +81,14 @@ func (s *Service) mintClaims(ctx context.Context, c *Client, m MintRequest) (tok
 	if !c.MayMint {
 		return claims, refuse(codeUnauthorizedClient, "this client may not mint tokens")
 	}
-	store, err := s.cfg.Stores.Store(m.DataStore)
+	store, err := s.store(m.DataStore)
 	if err != nil || !c.MayUse(m.DataStore) {
 		return claims, refuse(codeInvalidTarget, "the client may not use that data store")
 	}
-	asked, dropped := authz.ParseScopes(m.Scope, store.Registry())
-	if len(dropped) > 0 {
-		return claims, refuse(codeInvalidScope, "%s: %s", printable(dropped[0].Scope), dropped[0].Reason)
+	granted, err := narrowed(m.Scope, c, store)
+	if err != nil {
+		return claims, err
 	}
-	allowed, _ := authz.ParseScopes(c.Scopes, store.Registry())
-	granted := asked.Narrow(allowed)
 	if len(granted.Resources) == 0 {
 		return claims, refuse(codeInvalidScope, "none of the scopes is registered for this client")
 	}
@@ -144,7 +143,7 @@ func (s *Service) mintContext(ctx context.Context, store *datastore.Store, grant
 	if claims.Patient == "" {
 		return nil
 	}
-	if !validID.MatchString(claims.Patient) || claims.Encounter != "" && !validID.MatchString(claims.Encounter) {
+	if !about.ValidID(claims.Patient) || claims.Encounter != "" && !about.ValidID(claims.Encounter) {
 		return refuse(codeInvalidRequest, "patient and encounter must be resource ids")
 	}
 	v, err := store.View(ctx, authz.Unrestricted(), 0)

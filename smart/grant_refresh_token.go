@@ -124,7 +124,7 @@ func (s *Service) checkSession(q *tokenRequest, g *Grant) error {
 // refreshScope is the scope of the new access token: what was granted and the
 // client may still have, or the part of it that is asked for.
 func (s *Service) refreshScope(q *tokenRequest, g *Grant, h *holder) (string, error) {
-	granted, _ := s.grantable(g.Scope, q.client, h.store.Registry())
+	granted, _ := s.grantable(g.Scope, q.client, h.store)
 	if !givesData(granted) {
 		return "", refuse(codeInvalidGrant, "the client may no longer have what was granted")
 	}

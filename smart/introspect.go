@@ -87,7 +87,9 @@ func (s *Service) about(ctx context.Context, raw string) (tokenResponse, error) 
 	}
 	if claims.Thumbprint != "" {
 		kind = "DPoP"
-		about["cnf"] = map[string]string{"jkt": claims.Thumbprint}
+	}
+	if cnf := claims.Map()["cnf"]; cnf != nil {
+		about["cnf"] = cnf
 	}
 	about["token_type"] = kind
 	if g != nil {
@@ -102,7 +104,7 @@ func (s *Service) about(ctx context.Context, raw string) (tokenResponse, error) 
 func (s *Service) aboutGrant(about tokenResponse, g *Grant) {
 	about.add(&g.Context)
 	scopes, _ := s.parseScopes(g.Scope)
-	store, err := s.cfg.Stores.Store(g.DataStore)
+	store, err := s.store(g.DataStore)
 	if scopes.OpenID && scopes.FHIRUser && g.FHIRUser != "" && err == nil {
 		about["fhirUser"] = store.Base() + "/" + g.FHIRUser
 	}

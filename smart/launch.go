@@ -121,8 +121,8 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 // IssueLaunch makes a launch token: opaque, good once and for a few minutes.
 // For the console, and for EHR clients by POST /auth/launch.
 func (s *Service) IssueLaunch(ctx context.Context, launch Launch) (string, error) {
-	if err := launch.check(); err != nil {
-		return "", err
+	if err := launch.Check(); err != nil {
+		return "", refuse(codeInvalidRequest, "%s", err)
 	}
 	c, err := s.clientRecord(ctx, launch.ClientID)
 	if fhir.KindOf(err) == fhir.KindNotFound {
@@ -131,7 +131,7 @@ func (s *Service) IssueLaunch(ctx context.Context, launch Launch) (string, error
 	if err != nil {
 		return "", err
 	}
-	if _, err := s.cfg.Stores.Store(launch.DataStore); err != nil || !c.MayUse(launch.DataStore) {
+	if _, err := s.store(launch.DataStore); err != nil || !c.MayUse(launch.DataStore) {
 		return "", refuse(codeInvalidRequest, "data_store is not one that the app may use")
 	}
 	if hasControl(launch.User) || len(launch.User) > 300 {
@@ -148,7 +148,7 @@ func (s *Service) IssueLaunch(ctx context.Context, launch Launch) (string, error
 // none.
 func (s *Service) launchURI(ctx context.Context, l *Launch, token string) string {
 	c, err := s.clientRecord(ctx, l.ClientID)
-	store, missing := s.cfg.Stores.Store(l.DataStore)
+	store, missing := s.store(l.DataStore)
 	if err != nil || missing != nil || c.LaunchURL == "" {
 		return ""
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/page"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/smart/about"
 	"github.com/tarnhealth/tarn/smart/client"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -28,51 +29,13 @@ const (
 // data store.
 var recentTable = kv.NewTable[[]string]("smart-recent")
 
-// A patientRow is a patient as the page shows one.
-type patientRow struct {
-	ID   string `json:"id"`
-	Name []struct {
-		Use, Text, Family string
-		Given, Prefix     []string
-	} `json:"name"`
-	BirthDate  string `json:"birthDate"`
-	Gender     string `json:"gender"`
-	Identifier []struct{ Value string }
-}
-
-// Display is the official or first name.
-func (p patientRow) Display() string {
-	if len(p.Name) == 0 {
-		return ""
-	}
-	n := p.Name[0]
-	for _, other := range p.Name {
-		if other.Use == "official" {
-			n = other
-			break
-		}
-	}
-	if n.Text != "" {
-		return n.Text
-	}
-	return strings.Join(slices.Concat(n.Prefix, n.Given, []string{n.Family}), " ")
-}
-
-// Identifiers are the first identifiers, to tell namesakes apart.
-func (p patientRow) Identifiers() string {
-	var values []string
-	for _, i := range p.Identifier {
-		if i.Value != "" && len(values) < 2 {
-			values = append(values, i.Value)
-		}
-	}
-	return strings.Join(values, ", ")
-}
-
 // stepPatient wants a patient in context where the scopes need one, and one
 // that the user may see.
 func (s *Service) stepPatient(f *flow) (answer, error) {
-	ids, all := patientsOf(f.profile)
+	ids, all, err := s.actsFor(f.r.Context(), f.store, f.profile)
+	if err != nil {
+		return nil, err
+	}
 	if f.a.Context.Patient == "" && wantsPatient(f.scopes) {
 		switch {
 		case !all && len(ids) == 0:
@@ -119,13 +82,13 @@ func (s *Service) view(f *flow) (*datastore.View, error) {
 
 // readPatients reads those of the patients that are there and that the user may
 // see.
-func (s *Service) readPatients(f *flow, ids []string) ([]patientRow, error) {
+func (s *Service) readPatients(f *flow, ids []string) ([]about.Patient, error) {
 	v, err := s.view(f)
 	if err != nil {
 		return nil, err
 	}
 	defer v.Close()
-	var rows []patientRow
+	var rows []about.Patient
 	for _, id := range ids[:min(len(ids), maxListed)] {
 		version, err := v.Read(f.r.Context(), "Patient", id)
 		switch fhir.KindOf(err) {
@@ -135,7 +98,7 @@ func (s *Service) readPatients(f *flow, ids []string) ([]patientRow, error) {
 		if err != nil {
 			return nil, err
 		}
-		var row patientRow
+		var row about.Patient
 		if err := json.Unmarshal(version.Body.JSON, &row); err != nil {
 			return nil, err
 		}
@@ -180,7 +143,7 @@ type patientsPage struct {
 	Search                      bool // whether the user may search
 	Name, BirthDate, Identifier string
 	Asked                       bool // whether they did
-	Rows                        []patientRow
+	Rows                        []about.Patient
 	More                        bool
 }
 
@@ -195,12 +158,16 @@ func (s *Service) showPatients(w http.ResponseWriter, r *http.Request) {
 // posted to keep names and dates of birth out of URLs.
 func (s *Service) renderPatients(w http.ResponseWriter, f *flow) {
 	r := f.r
-	ids, all := patientsOf(f.profile)
+	ids, all, err := s.actsFor(r.Context(), f.store, f.profile)
+	if err != nil {
+		s.finishWith(w, r, f.a, err)
+		return
+	}
 	data := &patientsPage{
 		Request: f.a.ID, App: f.client.Name, Search: all,
 		Name: r.PostForm.Get("name"), BirthDate: r.PostForm.Get("birthdate"), Identifier: r.PostForm.Get("identifier"),
 	}
-	err := s.fillPatients(f, data, ids)
+	err = s.fillPatients(f, data, ids)
 	options := []page.Option{page.Person(nameOf(f.user)), page.FormAction(client.FormTarget(f.a.RedirectURI))}
 	var refused *oauthError
 	var invalid *fhir.Error
@@ -241,7 +208,7 @@ func (s *Service) fillPatients(f *flow, data *patientsPage, ids []string) (err e
 		return err
 	}
 	err = s.search(f, "Patient", pairs, maxFound+1, func() any {
-		data.Rows = append(data.Rows, patientRow{})
+		data.Rows = append(data.Rows, about.Patient{})
 		return &data.Rows[len(data.Rows)-1]
 	})
 	if len(data.Rows) > maxFound {
@@ -275,7 +242,7 @@ func (s *Service) choosePatient(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := r.PostForm.Get("patient")
-	if f.a.Context.Patient == "" && validID.MatchString(id) {
+	if f.a.Context.Patient == "" && about.ValidID(id) {
 		f.a.Context.Patient, f.a.PatientDone = id, true
 		if err := s.putRequest(r.Context(), f.a); err != nil {
 			s.finishWith(w, r, f.a, err)

@@ -218,6 +218,10 @@ func (s *Service) apply(m *client.Metadata, c *Client) error {
 		c.Type = Symmetric
 	case "private_key_jwt":
 		c.Type = Asymmetric
+	case "tls_client_auth":
+		c.Type = client.TLS
+	case "self_signed_tls_client_auth":
+		c.Type = client.SelfSigned
 	default:
 		return refuse(codeInvalidMetadata, "token_endpoint_auth_method %s is not supported", printable(m.AuthMethod))
 	}
@@ -232,6 +236,7 @@ func (s *Service) apply(m *client.Metadata, c *Client) error {
 	c.Name, c.LogoURL, c.PolicyURL, c.TermsURL, c.LaunchURL = m.Name, m.LogoURI, m.PolicyURI, m.TermsURI, m.InitiateLogin
 	c.Contacts, c.RedirectURIs, c.LogoutURIs = m.Contacts, m.RedirectURIs, m.LogoutURIs
 	c.JWKS, c.JWKSURL, c.RequireDPoP, c.RequirePAR = m.JWKS, m.JWKSURI, m.DPoPBound, m.RequirePAR
+	c.Certificate, c.BindTokens = m.Certificate(), m.BindTokens
 	if c.Grants = m.GrantTypes; len(c.Grants) == 0 {
 		c.Grants = []string{grantCode}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/smart/opaque"
@@ -129,16 +130,19 @@ func (s *Service) readScope(ctx context.Context, a *AuthRequest, c *Client, p pa
 	if p["scope"] == "" {
 		return refuse(codeInvalidScope, "scope is missing")
 	}
-	store, err := s.cfg.Stores.Store(a.DataStore)
+	store, err := s.store(a.DataStore)
 	if err != nil {
 		return err
 	}
-	scopes, dropped := s.grantable(p["scope"], c, store.Registry())
+	scopes, dropped := s.grantable(p["scope"], c, store)
 	if p["launch"] == "" {
 		scopes = only(scopes, store.Registry(), func(scope string) bool { return scope != "launch" })
 	}
 	if len(dropped) > 0 {
 		s.log.InfoContext(ctx, "scopes left out", "client", c.ID, "count", len(dropped), "first", printable(dropped[0].Scope), "reason", printable(dropped[0].Reason))
+	}
+	if err := refuseContexts(dropped); err != nil && p["launch"] == "" {
+		return err
 	}
 	if !givesData(scopes) {
 		if len(dropped) > 0 {
@@ -147,6 +151,18 @@ func (s *Service) readScope(ctx context.Context, a *AuthRequest, c *Client, p pa
 		return refuse(codeInvalidScope, "no scope can be granted: none of those asked for is registered for this client")
 	}
 	a.Scope = scopes.String()
+	return nil
+}
+
+// refuseContexts refuses a request for a launch context that is not offered,
+// launch/imagingstudy: the app would wait for it in vain. An EHR may give it, in
+// fhirContext.
+func refuseContexts(dropped []authz.Dropped) error {
+	for _, d := range dropped {
+		if strings.HasPrefix(d.Scope, "launch/") {
+			return refuse(codeInvalidScope, "%s: %s", printable(d.Scope), d.Reason)
+		}
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/search"
 )
 
@@ -14,16 +15,47 @@ func (s *Service) parseScopes(text string) (authz.Scopes, []authz.Dropped) {
 }
 
 // grantable is what of the asked scopes a client may have in a user's flow:
-// what it registered, without system scopes, which no user can give away, and
-// without refresh tokens where it may not refresh.
-func (s *Service) grantable(text string, c *Client, registry *search.Registry) (authz.Scopes, []authz.Dropped) {
-	asked, dropped := authz.ParseScopes(text, registry)
+// what it registered and the data store knows, without system scopes, which no
+// user can give away, and without refresh tokens where it may not refresh.
+func (s *Service) grantable(text string, c *Client, store *datastore.Store) (authz.Scopes, []authz.Dropped) {
+	registry := store.Registry()
+	asked, dropped := parseFor(store, text)
 	allowed, _ := authz.ParseScopes(c.Scopes, registry)
 	granted := asked.Narrow(allowed).Without(func(scope authz.Scope) bool { return scope.Level == authz.LevelSystem })
+	granted, _ = parseFor(store, granted.String())
 	if !c.Uses(grantRefresh) {
 		granted = only(granted, registry, func(scope string) bool { return scope != "offline_access" && scope != "online_access" })
 	}
 	return granted, dropped
+}
+
+// parseFor reads scopes as a data store knows them, and tells those that it does
+// not.
+func parseFor(store *datastore.Store, text string) (authz.Scopes, []authz.Dropped) {
+	known := store.Identity().Scopes(text)
+	scopes, dropped := authz.ParseScopes(known, store.Registry())
+	if !store.Identity().Version1() {
+		return scopes, dropped
+	}
+	kept := strings.Fields(known)
+	for scope := range strings.FieldsSeq(text) {
+		if !slices.Contains(kept, scope) {
+			dropped = append(dropped, authz.Dropped{Scope: scope, Reason: "this data store knows scopes of version 1, as in patient/Observation.read"})
+		}
+	}
+	return scopes, dropped
+}
+
+// narrowed is what of the asked scopes a client registered. One that cannot be
+// understood is refused.
+func narrowed(text string, c *Client, store *datastore.Store) (authz.Scopes, error) {
+	asked, dropped := parseFor(store, text)
+	if len(dropped) > 0 {
+		return asked, refuse(codeInvalidScope, "%s: %s", printable(dropped[0].Scope), dropped[0].Reason)
+	}
+	allowed, _ := authz.ParseScopes(c.Scopes, store.Registry())
+	granted, _ := parseFor(store, asked.Narrow(allowed).String())
+	return granted, nil
 }
 
 // only keeps the scopes for which keep holds.

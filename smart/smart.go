@@ -16,6 +16,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/page"
@@ -77,6 +78,8 @@ type Config struct {
 	Lifetimes Lifetimes
 	// Registration says whether apps may register themselves.
 	Registration Registration
+	// Certificates are those of clients; the zero value takes none.
+	Certificates client.Certificates
 	// Brands has the URL of the user-access brand bundle and the identifier of
 	// this server's brand in it, for discovery; empty leaves them out.
 	Brands Brands
@@ -258,18 +261,30 @@ func (s *Service) event(r *http.Request, e Event) {
 	}
 }
 
-// storeOf finds the data store whose base URL is an audience; a final slash
-// makes no difference.
+// storeOf finds the data store whose base URL is an audience, or its URL below
+// its tenant; a final slash makes no difference.
 func (s *Service) storeOf(audience string) (*datastore.Store, bool) {
-	audience = strings.TrimSuffix(audience, "/")
-	id, ok := strings.CutPrefix(audience, s.cfg.BaseURL+"/datastore/")
-	if !ok {
+	path, ok := strings.CutPrefix(strings.TrimSuffix(audience, "/"), s.cfg.BaseURL+"/")
+	below, byTenant := strings.CutPrefix(path, "tenant/")
+	tenant := ""
+	if byTenant {
+		tenant, path, _ = strings.Cut(below, "/")
+	}
+	id, named := strings.CutPrefix(path, "datastore/")
+	id, complete := strings.CutSuffix(id, "/r4")
+	if !ok || !named || !complete {
 		return nil, false
 	}
-	id, ok = strings.CutSuffix(id, "/r4")
-	if !ok {
-		return nil, false
-	}
+	store, err := s.store(id)
+	return store, err == nil && (!byTenant || tenant != "" && store.Identity().TenantID() == tenant)
+}
+
+// store finds a data store by its id. One whose tokens others issue is as one
+// that is not there: nobody would take this server's.
+func (s *Service) store(id string) (*datastore.Store, error) {
 	store, err := s.cfg.Stores.Store(id)
-	return store, err == nil && store.Base() == audience
+	if err == nil && !store.Identity().Own() {
+		return nil, fhir.Errorf(fhir.KindNotFound, "the tokens of the data store %q are issued by others", id)
+	}
+	return store, err
 }

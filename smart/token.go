@@ -23,8 +23,9 @@ type tokenRequest struct {
 	r      *http.Request
 	p      params
 	client *Client
-	// thumbprint is the key of the DPoP proof; "" for none.
-	thumbprint string
+	// thumbprint is the key of the DPoP proof, certificate the one of the
+	// connection that tokens are bound to; "" for none.
+	thumbprint, certificate string
 }
 
 // A tokenResponse is what a grant answers. RFC 6749 section 5.1
@@ -80,6 +81,11 @@ func (s *Service) answerToken(w http.ResponseWriter, r *http.Request) (tokenResp
 	if q.client.RequireDPoP && q.thumbprint == "" {
 		return nil, refuse(codeInvalidDPoPProof, "this client must send a DPoP proof")
 	}
+	if q.client.BindsCertificate() {
+		if q.certificate = s.cfg.Certificates.Thumbprint(r); q.certificate == "" {
+			return nil, refuse(codeInvalidRequest, "the tokens of this client are bound to its certificate; connect with it")
+		}
+	}
 	response, err := grant(s, q)
 	if err != nil && asOAuth(err).code == codeInvalidGrant {
 		s.failed(r, q.client.ID)
@@ -93,7 +99,8 @@ func (s *Service) respond(q *tokenRequest, claims token.Claims, lifetime time.Du
 	claims.IssuedAt = s.now().UTC().Truncate(time.Second)
 	claims.NotBefore = claims.IssuedAt
 	claims.Expires = claims.IssuedAt.Add(lifetime)
-	claims.Thumbprint = q.thumbprint
+	claims.Thumbprint, claims.Certificate = q.thumbprint, q.certificate
+	claims.Tenant = s.tenantOf(claims)
 	raw, err := s.keys.Mint(q.r.Context(), claims)
 	if err != nil {
 		return nil, "", err
@@ -109,6 +116,17 @@ func (s *Service) respond(q *tokenRequest, claims token.Claims, lifetime time.Du
 	return tokenResponse{
 		"access_token": raw, "token_type": kind, "expires_in": int(lifetime.Seconds()), "scope": claims.Scope,
 	}, raw, nil
+}
+
+// tenantOf is the tenant of a token: that of its data store, or else the one of
+// the launch.
+func (s *Service) tenantOf(claims token.Claims) string {
+	for _, one := range claims.Audience {
+		if store, ok := s.storeOf(one); ok && store.Identity().TenantID() != "" {
+			return store.Identity().TenantID()
+		}
+	}
+	return claims.Tenant
 }
 
 // storeIDs are the ids of the data stores of an audience.
@@ -159,12 +177,15 @@ func (s *Service) holderOf(ctx context.Context, g *Grant) (*holder, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := s.cfg.Stores.Store(g.DataStore)
+	store, err := s.store(g.DataStore)
 	profile, ok := user.Profile(g.DataStore)
 	if err != nil || !ok || user.Disabled {
 		return nil, gone
 	}
-	ids, all := patientsOf(profile)
+	ids, all, err := s.actsFor(ctx, store, profile)
+	if err != nil {
+		return nil, err
+	}
 	if !all && g.Context.Patient != "" && !slices.Contains(ids, g.Context.Patient) {
 		return nil, gone
 	}

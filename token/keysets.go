@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -106,6 +107,27 @@ func (s *KeySets) key(ctx context.Context, uri string, header jose.Header) (*jos
 		return nil, errorf(Unavailable, "the key set that the token is checked with cannot be fetched").because(cause)
 	}
 	return pick(current.keys, header)
+}
+
+// HasCertificate reports whether the set of a URL has a certificate, as the
+// first of x5c. https://www.rfc-editor.org/rfc/rfc8705#section-2.2
+func (s *KeySets) HasCertificate(ctx context.Context, uri string, certificate *x509.Certificate) (bool, error) {
+	set := s.of(uri)
+	has := func(current *fetchedKeys) bool {
+		return current != nil && slices.ContainsFunc(current.keys, func(key jose.JSONWebKey) bool {
+			return len(key.Certificates) > 0 && key.Certificates[0].Equal(certificate)
+		})
+	}
+	current := set.current.Load()
+	if current != nil && s.cfg.Now().Before(current.until) && has(current) {
+		return true, nil
+	}
+	cause := s.refresh(ctx, uri, set, current)
+	current = set.current.Load()
+	if current == nil || s.cfg.Now().Sub(current.at) > outage {
+		return false, errorf(Unavailable, "the key set of the client cannot be fetched").because(cause)
+	}
+	return has(current), nil
 }
 
 func (s *KeySets) of(uri string) *keySet {

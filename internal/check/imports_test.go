@@ -97,19 +97,21 @@ var imports = map[string][]string{
 	"login":    {"kv", "crypt", "page"},
 	"sigv4":    {"kv", "crypt"},
 	"apikey":   {"fhir", "kv"},
-	"smart":    {"fhir", "kv", "recall", "definition", "search", "store", "authz", "crypt", "token", "login", "page", "datastore", "smart/client", "smart/limit", "smart/opaque", "smart/words"},
+	"smart":    {"fhir", "kv", "recall", "definition", "search", "store", "authz", "crypt", "token", "login", "page", "datastore", "smart/about", "smart/client", "smart/limit", "smart/metadata", "smart/opaque", "smart/words"},
 
-	"smart/client": {"fhir", "kv", "token", "smart/opaque"},
-	"smart/limit":  {},
-	"smart/opaque": {},
-	"smart/words":  {"authz", "page", "search"},
+	"smart/about":    {"smart/client"},
+	"smart/client":   {"fhir", "kv", "token", "smart/opaque"},
+	"smart/limit":    {},
+	"smart/metadata": {},
+	"smart/opaque":   {},
+	"smart/words":    {"authz", "page", "search"},
 
 	"bulk":       {"fhir", "kv", "blob", "job", "validate", "search", "store", "authz", "datastore", "synth"},
 	"healthlake": {"fhir", "datastore", "sigv4", "authz", "bulk", "validate"},
 
 	"bearer": {"recall", "fhir", "search", "authz", "token", "apikey", "sigv4", "audit", "datastore"},
 
-	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "page", "profile", "audit", "sigv4", "healthlake", "throttle", "apikey", "identity", "recall", "bulk", "server/bulkjobs", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "crypt/awskms", "crypt/keyring"},
+	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "page", "profile", "audit", "sigv4", "healthlake", "throttle", "apikey", "identity", "recall", "bulk", "server/bulkjobs", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "crypt/awskms", "crypt/keyring"},
 	"server/issuers":   {"identity", "token", "server/lambda"},
 	"server/lambda":    {},
 	"server/listen":    {},
@@ -119,7 +121,7 @@ var imports = map[string][]string{
 	"server/timelimit": {},
 	"server/wire":      {},
 
-	"cmd/tarn": {"fhir", "definition", "fhirpath", "server", "server/vault", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4"},
+	"cmd/tarn": {"fhir", "definition", "fhirpath", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "server/vault"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate"},
 
 	"bench/compare": {},

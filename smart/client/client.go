@@ -26,9 +26,13 @@ type Type string
 
 // The client types. http://hl7.org/fhir/smart-app-launch/STU2.2/app-launch.html#register-app-with-ehr
 const (
-	Public       Type = "public"
-	Symmetric    Type = "confidential-symmetric"
-	Asymmetric   Type = "confidential-asymmetric"
+	Public     Type = "public"
+	Symmetric  Type = "confidential-symmetric"
+	Asymmetric Type = "confidential-asymmetric"
+	// TLS is for clients with a certificate that an authority of the server's
+	// signed, SelfSigned for those with one of their own.
+	TLS          Type = "confidential-tls"
+	SelfSigned   Type = "confidential-self-signed-tls"
 	AllStores         = "*"
 	GrantCode         = "authorization_code"
 	GrantRefresh      = "refresh_token"
@@ -59,7 +63,14 @@ type Client struct {
 	// Origins may call from browsers, "https://app.example.com".
 	Origins []string `json:"origins,omitempty"`
 
-	// JWKS or JWKSURL has the public keys of an asymmetric client.
+	// Certificate says which certificate is that of a TLS client.
+	Certificate *Certificate `json:"certificate,omitempty"`
+	// BindTokens binds tokens to the certificate of the connection for other
+	// confidential clients too: those with certificates always have such.
+	BindTokens bool `json:"bindTokens,omitempty"`
+
+	// JWKS or JWKSURL has the public keys of an asymmetric client, and the
+	// certificates (x5c) of a self-signed one.
 	JWKS    json.RawMessage `json:"jwks,omitempty"`
 	JWKSURL string          `json:"jwksUrl,omitempty"`
 
@@ -117,8 +128,10 @@ var (
 type Registry struct {
 	DB  kv.DB
 	Now func() time.Time
-	// CheckScopes says what is wrong with a client's scopes, nil if nothing.
+	// CheckScopes says what is wrong with a client's scopes, CheckTLS with how
+	// it proves who it is by a certificate; nil if nothing.
 	CheckScopes func(scopes string) error
+	CheckTLS    func(*Client) error
 	// Removed ends the tokens of a client that is being removed.
 	Removed func(tx kv.Tx, id string) error
 }
@@ -320,6 +333,12 @@ func (c *Client) MayUse(dataStore string) bool {
 	return slices.Contains(c.DataStores, dataStore) || slices.Contains(c.DataStores, AllStores)
 }
 
+// BindsCertificate reports whether the client's tokens are bound to the
+// certificate of the connection that it asks for them on.
+func (c *Client) BindsCertificate() bool {
+	return c.Type == TLS || c.Type == SelfSigned || c.BindTokens
+}
+
 // Uses reports whether the client may use a grant type.
 func (c *Client) Uses(grant string) bool { return slices.Contains(c.Grants, grant) }
 
@@ -337,6 +356,9 @@ func (r *Registry) check(c *Client) error {
 			return err
 		}
 	}
+	if err := r.CheckTLS(c); err != nil {
+		return err
+	}
 	return r.CheckScopes(c.Scopes)
 }
 
@@ -353,16 +375,23 @@ func checkTexts(c *Client) error {
 func checkKind(c *Client) error {
 	keys := len(c.JWKS) > 0 || c.JWKSURL != ""
 	switch {
-	case c.Type != Public && c.Type != Symmetric && c.Type != Asymmetric:
-		return fhir.Errorf(fhir.KindInvalid, "the client type %q is none of %s, %s and %s", c.Type, Public, Symmetric, Asymmetric)
-	case c.Type == Asymmetric && !keys:
-		return fhir.Errorf(fhir.KindInvalid, "an asymmetric client needs its public keys: give a JWKS URL or a JWKS")
-	case c.Type != Asymmetric && keys:
+	case !slices.Contains([]Type{Public, Symmetric, Asymmetric, TLS, SelfSigned}, c.Type):
+		return fhir.Errorf(fhir.KindInvalid, "the client type %q is none of %s, %s, %s, %s and %s", c.Type, Public, Symmetric, Asymmetric, TLS, SelfSigned)
+	case (c.Type == Asymmetric || c.Type == SelfSigned) && !keys:
+		return fhir.Errorf(fhir.KindInvalid, "a %s client needs its public keys: give a JWKS URL or a JWKS", c.Type)
+	case (c.Type == TLS) != (c.Certificate != nil):
+		return fhir.Errorf(fhir.KindInvalid, "a name in a certificate goes with a client of type %s, which needs one", TLS)
+	case c.Type == Public && c.BindTokens:
+		return fhir.Errorf(fhir.KindInvalid, "a public client has no certificate that its tokens could be bound to")
+	case c.Type != Asymmetric && c.Type != SelfSigned && keys:
 		return fhir.Errorf(fhir.KindInvalid, "a %s client has no public keys", c.Type)
 	case len(c.JWKS) > 0 && c.JWKSURL != "":
 		return fhir.Errorf(fhir.KindInvalid, "give a JWKS URL or a JWKS, not both")
 	case c.Type == Public && (c.MayLaunch || c.MayIntrospect || c.MayMint || c.Uses(GrantClient)):
 		return fhir.Errorf(fhir.KindInvalid, "a public client cannot prove who it is: it may not use client_credentials, issue launches, introspect or mint")
+	}
+	if c.Certificate != nil {
+		return c.Certificate.check()
 	}
 	if len(c.JWKS) > 0 {
 		return CheckJWKS(c.JWKS)

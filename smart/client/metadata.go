@@ -29,13 +29,38 @@ type Metadata struct {
 	LogoutURIs    []string        `json:"post_logout_redirect_uris,omitempty"`
 	DPoPBound     bool            `json:"dpop_bound_access_tokens,omitempty"`
 	RequirePAR    bool            `json:"require_pushed_authorization_requests,omitempty"`
+	// RFC 8705 section 2.1.2 and 3.4
+	BindTokens bool   `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	SubjectDN  string `json:"tls_client_auth_subject_dn,omitempty"`
+	SANDNS     string `json:"tls_client_auth_san_dns,omitempty"`
+	SANURI     string `json:"tls_client_auth_san_uri,omitempty"`
+	SANIP      string `json:"tls_client_auth_san_ip,omitempty"`
+	SANEmail   string `json:"tls_client_auth_san_email,omitempty"`
+}
+
+// Certificate is which certificate is the client's; nil where nothing is said.
+func (m *Metadata) Certificate() *Certificate {
+	c := Certificate{SubjectDN: m.SubjectDN, DNS: m.SANDNS, URI: m.SANURI, IP: m.SANIP, Email: m.SANEmail}
+	if c == (Certificate{}) {
+		return nil
+	}
+	return &c
+}
+
+// methods are the ways to prove who a client is, by its type.
+var methods = map[Type]string{
+	Public: "none", Symmetric: "client_secret_basic", Asymmetric: "private_key_jwt", TLS: "tls_client_auth", SelfSigned: "self_signed_tls_client_auth",
 }
 
 // Describe is a client in the words of RFC 7591.
 func Describe(c *Client, statement string) map[string]any {
-	method := map[Type]string{Public: "none", Symmetric: "client_secret_basic", Asymmetric: "private_key_jwt"}[c.Type]
+	var named Certificate
+	if c.Certificate != nil {
+		named = *c.Certificate
+	}
 	raw, _ := json.Marshal(Metadata{
-		RedirectURIs: c.RedirectURIs, AuthMethod: method, GrantTypes: c.Grants, Name: c.Name, LogoURI: c.LogoURL,
+		BindTokens: c.BindsCertificate(), SubjectDN: named.SubjectDN, SANDNS: named.DNS, SANURI: named.URI, SANIP: named.IP, SANEmail: named.Email,
+		RedirectURIs: c.RedirectURIs, AuthMethod: methods[c.Type], GrantTypes: c.Grants, Name: c.Name, LogoURI: c.LogoURL,
 		Scope: c.Scopes, Contacts: c.Contacts, TermsURI: c.TermsURL, PolicyURI: c.PolicyURL, JWKSURI: c.JWKSURL,
 		JWKS: c.JWKS, Statement: statement, InitiateLogin: c.LaunchURL, LogoutURIs: c.LogoutURIs,
 		DPoPBound: c.RequireDPoP, RequirePAR: c.RequirePAR,
