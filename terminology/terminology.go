@@ -16,6 +16,7 @@ package terminology
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/terminology/release"
@@ -25,18 +26,16 @@ import (
 // with or without a |version; nil where it has none.
 type Library func(resourceType, canonical string) (*fhir.Tree, error)
 
-// A Service answers from one library, as it is at one moment. It is not safe
-// for concurrent use: it remembers what it has read.
+// A Service answers from one library, as it is at one moment: it remembers what
+// it has read. It is safe for concurrent use where the library is.
 type Service struct {
 	library Library
-	systems map[string]*CodeSystem
-	sets    map[string]*ValueSet
+	systems sync.Map // string to *CodeSystem
+	sets    sync.Map // string to *ValueSet
 }
 
 // New makes a service. A nil library has nothing.
-func New(library Library) *Service {
-	return &Service{library: library, systems: map[string]*CodeSystem{}, sets: map[string]*ValueSet{}}
-}
+func New(library Library) *Service { return &Service{library: library} }
 
 // find looks among the release's own resources and then in the library. A
 // release's code system of which the release has not all concepts (LOINC,
@@ -74,8 +73,8 @@ func Canonical(url, version string) string {
 // System finds a code system by its canonical URL. It is an error of
 // KindNotFound where there is none.
 func (s *Service) System(canonical string) (*CodeSystem, error) {
-	if known := s.systems[canonical]; known != nil {
-		return known, nil
+	if known, ok := s.systems.Load(canonical); ok {
+		return known.(*CodeSystem), nil
 	}
 	tree, err := s.find("CodeSystem", canonical)
 	if err != nil {
@@ -85,15 +84,15 @@ func (s *Service) System(canonical string) (*CodeSystem, error) {
 		return nil, fhir.Errorf(fhir.KindNotFound, "the code system %s is not known; a CodeSystem resource with that url would make it known", canonical)
 	}
 	system := ReadSystem(tree.Root())
-	s.systems[canonical] = system
+	s.systems.Store(canonical, system)
 	return system, nil
 }
 
 // ValueSet finds a value set by its canonical URL. It is an error of
 // KindNotFound where there is none.
 func (s *Service) ValueSet(canonical string) (*ValueSet, error) {
-	if known := s.sets[canonical]; known != nil {
-		return known, nil
+	if known, ok := s.sets.Load(canonical); ok {
+		return known.(*ValueSet), nil
 	}
 	tree, err := s.find("ValueSet", canonical)
 	if err != nil {
@@ -104,7 +103,7 @@ func (s *Service) ValueSet(canonical string) (*ValueSet, error) {
 	}
 	set, err := s.ReadValueSet(tree.Root())
 	if err == nil {
-		s.sets[canonical] = set
+		s.sets.Store(canonical, set)
 	}
 	return set, err
 }

@@ -322,6 +322,54 @@ func (v *ValueSet) has(in scope, c Coding) (Entry, bool, error) {
 	return Entry{}, false, failed
 }
 
+// Has reports whether a code is in the value set.
+func (v *ValueSet) Has(c Coding) (bool, error) {
+	_, ok, err := v.has(scope{}, c)
+	return ok, err
+}
+
+// HasCode reports whether a code that came without its system is in the value
+// set: then it is of any of the systems that the set names.
+func (v *ValueSet) HasCode(code string) (bool, error) {
+	systems, failed := v.systems(0)
+	for _, system := range systems {
+		ok, err := v.Has(Coding{System: system, Code: code})
+		if ok {
+			return true, nil
+		}
+		if err != nil {
+			failed = err
+		}
+	}
+	return false, failed
+}
+
+// systems are the code systems that the set names, directly and by others. The
+// error is about those that are not known.
+func (v *ValueSet) systems(depth int) (all []string, failed error) {
+	for _, e := range v.listed {
+		all = append(all, e.System)
+	}
+	for _, c := range v.include {
+		if c.system != "" {
+			all = append(all, c.system)
+		}
+		for _, url := range c.sets {
+			other, err := v.service.ValueSet(url)
+			if err == nil && depth < maxNesting {
+				var more []string
+				more, err = other.systems(depth + 1)
+				all = append(all, more...)
+			}
+			if err != nil {
+				failed = err
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all), failed
+}
+
 func (v *ValueSet) inClause(c *clause, in scope, coding Coding) (Entry, bool, error) {
 	entry := Entry{Coding: coding}
 	if c.system != "" {

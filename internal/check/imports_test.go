@@ -32,6 +32,8 @@ var imports = map[string][]string{
 
 	"validate":           {"fhir", "definition", "fhirpath"},
 	"validate/invariant": {"fhir", "definition", "fhirpath", "fhirpath/xhtml"},
+	"validate/profile":   {"fhir", "definition", "fhirpath", "terminology", "validate/invariant"},
+	"guide":              {"fhir", "definition"},
 	"search":             {"fhir", "definition", "fhirpath", "search/chars", "search/compare", "search/decimal", "search/define", "search/filter", "search/fulltext", "search/geo", "search/literal", "search/need", "ucum"},
 
 	"search/chars":    {},
@@ -121,7 +123,7 @@ var imports = map[string][]string{
 	"server/timelimit": {},
 	"server/wire":      {},
 
-	"cmd/tarn": {"fhir", "definition", "fhirpath", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "server/vault"},
+	"cmd/tarn": {"fhir", "definition", "fhirpath", "guide", "validate", "validate/invariant", "validate/profile", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "server/vault"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate"},
 
 	"bench/compare": {},

@@ -152,6 +152,7 @@ func (k *Invariant) Check(n fhir.Node, env fhirpath.Env, report func(fhir.Issue)
 	}
 	if err != nil {
 		issue.Diagnostics = fmt.Sprintf("the rule %s cannot be evaluated: %v", k.Key, err)
+		issue.Severity = fhir.SeverityWarning // it says nothing about the value
 	}
 	if k.Warning {
 		issue.Severity = fhir.SeverityWarning

@@ -1,0 +1,203 @@
+// Package guide owns implementation guides: packages of profiles, extensions,
+// value sets and other definitions in the layout of the FHIR package
+// specification (.tgz, as NPM has it), read with limits and put together by
+// their dependencies.
+//
+// It leaves to others: what the definitions mean (validate/profile,
+// terminology, search/define).
+//
+// https://confluence.hl7.org/display/FHIR/NPM+Package+Specification
+package guide
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/s2"
+
+	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/fhir"
+)
+
+// Limits keep a package from outside from exhausting memory and time.
+type Limits struct {
+	// Files is how many an archive may have, File how many bytes one of them,
+	// Total how many all of them.
+	Files       int
+	File, Total int64
+}
+
+// DefaultLimits suit all guides that are published.
+var DefaultLimits = Limits{Files: 50_000, File: 64 << 20, Total: 1 << 30}
+
+// A Package is one guide in one version. It is immutable.
+type Package struct {
+	Name, Version, Canonical, Title string
+	FHIRVersions                    []string
+	// Dependencies are versions, or patterns of them (1.2.x), by name.
+	Dependencies map[string]string
+	// Skipped are the files that could not be used, and why.
+	Skipped []Skipped
+
+	found map[string]packed // by type and URL
+	order []string
+}
+
+// A Skipped file is one whose resource is not of R4.
+type Skipped struct{ File, Reason string }
+
+// packed is a resource, compressed: guides hold much text.
+type packed struct {
+	version string
+	body    []byte
+}
+
+// kept are the types of resources that a guide is read for.
+var kept = []string{
+	"StructureDefinition", "ValueSet", "CodeSystem", "ConceptMap", "SearchParameter", "OperationDefinition",
+	"CapabilityStatement", "ImplementationGuide", "NamingSystem", "Questionnaire",
+}
+
+// Read reads a package. An archive that is not one, is too large, or has names
+// that lead out of it, is an error.
+func Read(r io.Reader, limits Limits) (*Package, error) {
+	unzip, err := gzip.NewReader(r)
+	if err != nil {
+		return nil, refuse("it is not a gzip archive: %v", err)
+	}
+	limited := &io.LimitedReader{R: unzip, N: limits.Total + 1}
+	files := tar.NewReader(limited)
+	p := &Package{found: map[string]packed{}}
+	for n := 0; ; n++ {
+		header, err := files.Next()
+		if errors.Is(err, io.EOF) && limited.N > 0 {
+			break
+		}
+		switch {
+		case limited.N <= 0:
+			return nil, refuse("it unpacks to more than %d MB", limits.Total>>20)
+		case err != nil:
+			return nil, refuse("it is not a tar archive: %v", err)
+		case n >= limits.Files:
+			return nil, refuse("it has more than %d files", limits.Files)
+		}
+		if err := p.file(header, files, limits); err != nil {
+			return nil, err
+		}
+	}
+	if p.Name == "" {
+		return nil, refuse("it has no package/package.json, which every FHIR package has")
+	}
+	return p, nil
+}
+
+func refuse(format string, args ...any) error {
+	e := fhir.Errorf(fhir.KindUnprocessable, format, args...)
+	e.Issues[0].Diagnostics = "the package cannot be used: " + e.Issues[0].Diagnostics
+	return e
+}
+
+func (p *Package) file(header *tar.Header, r io.Reader, limits Limits) error {
+	name := header.Name
+	clean := path.Clean(strings.ReplaceAll(name, `\`, "/"))
+	switch {
+	case path.IsAbs(clean) || clean == ".." || strings.HasPrefix(clean, "../") || strings.Contains(name, "\x00"):
+		return refuse("the name %q leads out of it", name)
+	case header.Typeflag == tar.TypeSymlink || header.Typeflag == tar.TypeLink:
+		return refuse("%s is a link", name)
+	case header.Typeflag != tar.TypeReg || path.Dir(clean) != "package" || path.Ext(clean) != ".json" || strings.HasPrefix(path.Base(clean), "."):
+		return nil
+	case header.Size > limits.File:
+		return refuse("%s has more than %d MB", name, limits.File>>20)
+	}
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return refuse("%s: %v", name, err)
+	}
+	if clean == "package/package.json" {
+		return p.manifest(data)
+	}
+	return p.resource(clean, data)
+}
+
+func (p *Package) manifest(data []byte) error {
+	var m struct {
+		Name, Version, Canonical, Title string
+		FHIRVersions                    []string          `json:"fhirVersions"`
+		FHIRVersionList                 []string          `json:"fhir-version-list"`
+		Dependencies                    map[string]string `json:"dependencies"`
+	}
+	if err := json.Unmarshal(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), &m); err != nil {
+		return refuse("package/package.json: %v", err)
+	}
+	if m.Name == "" || m.Version == "" {
+		return refuse("package/package.json has no name or no version")
+	}
+	p.Name, p.Version, p.Canonical, p.Title, p.Dependencies = m.Name, m.Version, m.Canonical, m.Title, m.Dependencies
+	p.FHIRVersions = slices.Concat(m.FHIRVersions, m.FHIRVersionList)
+	if len(p.FHIRVersions) > 0 && !slices.ContainsFunc(p.FHIRVersions, func(v string) bool { return v == "4.0" || strings.HasPrefix(v, "4.0.") }) {
+		return refuse("%s#%s is for FHIR %s, not for R4 (4.0.1)", p.Name, p.Version, strings.Join(p.FHIRVersions, ", "))
+	}
+	return nil
+}
+
+func (p *Package) resource(file string, data []byte) error {
+	if of, _, _ := strings.Cut(path.Base(file), "-"); !slices.Contains(kept, of) {
+		return nil
+	}
+	tree, err := fhir.Parse(definition.R4().Schema, data, fhir.DefaultLimits)
+	if err != nil {
+		p.Skipped = append(p.Skipped, Skipped{path.Base(file), err.Error()})
+		return nil
+	}
+	root := tree.Root()
+	url := root.TextOf("url")
+	if url == "" || !slices.Contains(kept, root.Type().Name) {
+		return nil
+	}
+	key := root.Type().Name + " " + url
+	if _, twice := p.found[key]; twice {
+		p.Skipped = append(p.Skipped, Skipped{path.Base(file), "another file has the same url " + url})
+		return nil
+	}
+	p.found[key] = packed{root.TextOf("version"), s2.Encode(nil, data)}
+	p.order = append(p.order, key)
+	return nil
+}
+
+// String is the name and version, as packages are referred to.
+func (p *Package) String() string { return p.Name + "#" + p.Version }
+
+// URLs are the canonical URLs of its resources of a type.
+func (p *Package) URLs(resourceType string) []string {
+	var urls []string
+	for _, key := range p.order {
+		if of, url, _ := strings.Cut(key, " "); of == resourceType {
+			urls = append(urls, url)
+		}
+	}
+	slices.Sort(urls)
+	return urls
+}
+
+// Find finds a resource by its canonical URL, with or without a |version; nil
+// where there is none.
+func (p *Package) Find(resourceType, canonical string) (*fhir.Tree, error) {
+	url, version, _ := strings.Cut(canonical, "|")
+	found, ok := p.found[resourceType+" "+url]
+	if !ok || version != "" && version != found.version && version != p.Version {
+		return nil, nil
+	}
+	body, err := s2.Decode(nil, found.body)
+	if err != nil {
+		return nil, err
+	}
+	return fhir.Parse(definition.R4().Schema, body, fhir.DefaultLimits)
+}

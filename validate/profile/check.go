@@ -1,0 +1,234 @@
+package profile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tarnhealth/tarn/fhir"
+)
+
+// clock is the time of invariants that ask for it.
+var clock = time.Now
+
+// maxDepth bounds how deep profiles of types lead into each other.
+const maxDepth = 64
+
+func (c *checker) fail(n fhir.Node, code, format string, args ...any) {
+	c.issue(fhir.SeverityError, n, n.Path(), code, format, args...)
+}
+
+func (c *checker) failAt(n fhir.Node, expression, code, format string, args ...any) {
+	c.issue(fhir.SeverityError, n, expression, code, format, args...)
+}
+
+func (c *checker) warn(n fhir.Node, code, format string, args ...any) {
+	c.issue(fhir.SeverityWarning, n, n.Path(), code, format, args...)
+}
+
+func (c *checker) issue(severity fhir.Severity, n fhir.Node, expression, code, format string, args ...any) {
+	c.failed = c.failed || severity == fhir.SeverityError
+	if c.quiet {
+		return
+	}
+	text := fmt.Sprintf(format, args...)
+	key := expression + "\x00" + text
+	if c.seen[key] {
+		return
+	}
+	c.seen[key] = true
+	line, column := n.Position()
+	c.report(fhir.Issue{Severity: severity, Code: code, Diagnostics: text, Expression: expression, Line: line, Column: column})
+}
+
+// element checks a value against what a profile says of its element, and all
+// that is inside.
+func (c *checker) element(n fhir.Node, e *element) {
+	if c.depth >= maxDepth || c.quiet && c.failed {
+		return
+	}
+	c.depth++
+	defer func() { c.depth-- }()
+	c.value(n, e)
+	for i := range e.rules {
+		e.rules[i].Check(n, c.env(), func(issue fhir.Issue) {
+			issue.Diagnostics += c.by(e)
+			if issue.Severity == fhir.SeverityError {
+				c.failed = true
+			}
+			if key := issue.Expression + "\x00" + issue.Diagnostics; !c.quiet && !c.seen[key] {
+				c.seen[key] = true
+				c.report(issue)
+			}
+		})
+	}
+	for _, child := range e.children {
+		c.children(n, child)
+	}
+	if len(e.children) == 0 && !c.isRoot(e) {
+		c.ofType(n, e)
+	}
+}
+
+func (c *checker) isRoot(e *element) bool { return e == e.profile.root }
+
+// by says whose rule it is.
+func (c *checker) by(e *element) string { return " (" + e.profile.Name + ")" }
+
+func (c *checker) value(n fhir.Node, e *element) {
+	if e.fixed.Exists() && !equal(e.fixed, n) {
+		c.fail(n, "value", "the value must be %s%s", shown(e.fixed), c.by(e))
+	}
+	if e.pattern.Exists() && !matches(e.pattern, n) {
+		c.fail(n, "value", "the value must have %s%s", shown(e.pattern), c.by(e))
+	}
+	if e.maxLength > 0 && n.HasValue() && len([]rune(n.Text())) > e.maxLength {
+		c.fail(n, "too-long", "the value may have %d characters at most%s", e.maxLength, c.by(e))
+	}
+	if e.choice && !e.allows(n.Type()) {
+		c.fail(n, "structure", "the value may not be of type %s; allowed: %s%s", n.Type().Name, e.typeNames(), c.by(e))
+	}
+	c.binding(n, e)
+}
+
+func shown(n fhir.Node) string {
+	if n.HasValue() {
+		return fmt.Sprintf("%q", n.Text())
+	}
+	return strings.Join(strings.Fields(string(n.Raw())), " ")
+}
+
+func (e *element) typeNames() string {
+	var names []string
+	for _, t := range e.types {
+		names = append(names, t.code)
+	}
+	return strings.Join(names, ", ")
+}
+
+// ofType checks a value against the profiles of its type: any of them will do.
+func (c *checker) ofType(n fhir.Node, e *element) {
+	var all []string
+	for _, t := range e.types {
+		if isA(n.Type(), t.code) {
+			all = append(all, t.profiles...)
+			if t.code == "Reference" {
+				c.target(n, t, e)
+			}
+		}
+	}
+	all = slices.DeleteFunc(slices.Clone(all), c.rules.isBase)
+	if len(all) == 0 {
+		return
+	}
+	var unknown error
+	for _, canonical := range all {
+		p, err := c.rules.Profile(canonical)
+		if err != nil {
+			unknown = err
+			continue
+		}
+		if len(all) == 1 {
+			c.element(n, p.root)
+			return
+		}
+		if c.conforms(n, p.root) {
+			return
+		}
+	}
+	if unknown != nil {
+		if n.Type().Name != "Extension" || n.TextOf("url") != "" && slices.Contains(all, n.TextOf("url")) {
+			c.warn(n, "not-found", "%v%s", unknown, c.by(e))
+		}
+		return
+	}
+	c.fail(n, "structure", "the value conforms to none of %s%s", strings.Join(all, ", "), c.by(e))
+}
+
+// target checks the type that a reference names against what the target
+// profiles are for.
+func (c *checker) target(n fhir.Node, t typeRef, e *element) {
+	ref := fhir.ParseReference(n.TextOf("reference"), "")
+	if len(t.targets) == 0 || ref.Type == "" {
+		return
+	}
+	var names []string
+	for _, canonical := range t.targets {
+		name := strings.TrimPrefix(canonical, base)
+		if !c.rules.isBase(canonical) {
+			p, err := c.rules.Profile(canonical)
+			if err != nil {
+				return // whatever it is for may be meant
+			}
+			name = p.Type
+		}
+		if name == "Resource" || name == ref.Type {
+			return
+		}
+		names = append(names, name)
+	}
+	c.fail(n, "structure", "%q is of type %s, which may not be referred to here; allowed: %s%s", n.TextOf("reference"), ref.Type, strings.Join(slices.Compact(names), ", "), c.by(e))
+}
+
+// children checks the values of one element of n.
+func (c *checker) children(n fhir.Node, e *element) {
+	var values []fhir.Node
+	for child := n.First(); child.Exists(); child = child.Next() {
+		if child.Name() == e.name {
+			values = append(values, child)
+		}
+	}
+	c.count(n, e, len(values))
+	if len(e.slices) > 0 {
+		c.sliced(n, e, values)
+		return
+	}
+	for _, v := range values {
+		c.element(v, e)
+	}
+}
+
+// count checks how often an element, or a slice of it, is there. What R4 itself
+// demands is not said again.
+func (c *checker) count(n fhir.Node, e *element, found int) {
+	name := e.name
+	if e.slice != "" {
+		name += " of the slice " + e.slice
+	}
+	of := n.Type().Element(e.name)
+	if found < e.min && (e.slice != "" || of == nil || found >= of.Min) {
+		c.failAt(n, n.Path()+"."+e.name, "required", "%s must be there%s%s", name, times(e.min), c.by(e))
+	}
+	if found > e.max && (e.slice != "" || of == nil || of.Max < 0 || found <= of.Max || of.Max > e.max) {
+		if e.max == 0 {
+			c.failAt(n, n.Path()+"."+e.name, "structure", "%s may not be there%s", name, c.by(e))
+			return
+		}
+		c.failAt(n, n.Path()+"."+e.name, "structure", "%s may be there %d times at most, not %d times%s", name, e.max, found, c.by(e))
+	}
+}
+
+func times(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return fmt.Sprintf(" %d times", n)
+}
+
+// extension checks an extension against its definition, where that is known.
+func (c *checker) extension(n fhir.Node) {
+	url := n.TextOf("url")
+	if !strings.Contains(url, ":") { // part of another extension
+		return
+	}
+	p, err := c.rules.Profile(url)
+	switch {
+	case err == nil && p.Type == "Extension":
+		c.element(n, p.root)
+	case err == nil:
+		c.fail(n, "extension", "%s is the definition of a profile for %s, not of an extension", url, p.Type)
+	case n.Name() == "modifierExtension":
+		c.warn(n, "extension", "the modifier extension %s is not known; it may change what the resource means", url)
+	}
+}
