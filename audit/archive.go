@@ -8,22 +8,25 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
 )
 
-// An Archive keeps the segments of a log that are full in a folder of its own,
-// each as two files:
+// An Archive keeps the segments of a log that are full elsewhere, each as two
+// files:
 //
 //	00000001.log.gz     the segment as it is: Verify and Each read it, and
 //	                    `gunzip` makes it what it was
 //	00000001.ndjson.gz  its records as AuditEvent resources, one in a line
 type Archive struct {
 	Log *Log
-	// Dir is made where it is not there.
+	// Dir is the folder of the archive, made where it is not there; To is where
+	// it is otherwise.
 	Dir string
+	To  Vault
 	// Keep is how long the log itself keeps a segment after its last record;
 	// 0 is for good. It is removed only when it is archived, and the log
 	// records that.
@@ -42,10 +45,11 @@ const actionRemoved = "segments-removed"
 // Run archives what is full and not archived yet, and removes what is to be
 // kept no longer. It returns how many segments it archived and removed.
 func (a *Archive) Run(ctx context.Context) (archived, removed int, err error) {
-	if err := os.MkdirAll(a.Dir, 0o700); err != nil {
+	segments, err := segmentsIn(a.Log.opt.Dir)
+	if err != nil {
 		return 0, 0, err
 	}
-	segments, err := segmentsIn(a.Log.opt.Dir)
+	there, err := a.vault().Names(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -56,7 +60,7 @@ func (a *Archive) Run(ctx context.Context) (archived, removed int, err error) {
 		if n >= current || ctx.Err() != nil {
 			break
 		}
-		made, err := a.keep(n)
+		made, err := a.keep(ctx, n, there)
 		if err != nil {
 			return archived, 0, fmt.Errorf("audit: segment %d cannot be archived: %w", n, err)
 		}
@@ -71,21 +75,28 @@ func (a *Archive) Run(ctx context.Context) (archived, removed int, err error) {
 	return archived, removed, err
 }
 
-// keep archives one segment where it is not.
-func (a *Archive) keep(n uint64) (made bool, err error) {
-	base := filepath.Join(a.Dir, fmt.Sprintf("%08d", n))
-	if exists(base+".log.gz") && exists(base+".ndjson.gz") {
+func (a *Archive) vault() Vault {
+	if a.To == nil {
+		return FolderVault(a.Dir)
+	}
+	return a.To
+}
+
+// keep archives one segment where it is not there yet.
+func (a *Archive) keep(ctx context.Context, n uint64, there []string) (made bool, err error) {
+	base := fmt.Sprintf("%08d", n)
+	if slices.Contains(there, base+".log.gz") && slices.Contains(there, base+".ndjson.gz") {
 		return false, nil
 	}
 	source := a.Log.segment(n)
-	err = compressed(base+".ndjson.gz", func(w io.Writer) error {
-		return walkFile(source, a.Log.opt.Keys, false, func(_ *segmentReader, b *block) error { return writeEvents(w, b) },
+	err = a.vault().Put(ctx, base+".ndjson.gz", compressed(func(w io.Writer) error {
+		return walkFile(segmentFile{name: source}, a.Log.opt.Keys, false, func(_ *segmentReader, b *block) error { return writeEvents(w, b) },
 			func(s *segmentReader, err error, _ *remainder) error { return s.damage(err) })
-	})
+	}))
 	if err != nil {
 		return false, err
 	}
-	return true, compressed(base+".log.gz", func(w io.Writer) error {
+	return true, a.vault().Put(ctx, base+".log.gz", compressed(func(w io.Writer) error {
 		f, err := os.Open(source)
 		if err != nil {
 			return err
@@ -93,7 +104,17 @@ func (a *Archive) keep(n uint64) (made bool, err error) {
 		defer f.Close()
 		_, err = io.Copy(w, f)
 		return err
-	})
+	}))
+}
+
+// compressed is what fill writes, gzipped.
+func compressed(fill func(io.Writer) error) func(io.Writer) error {
+	return func(to io.Writer) error {
+		z := gzip.NewWriter(to)
+		w := bufio.NewWriterSize(z, 64<<10)
+		err := fill(w)
+		return errors.Join(err, w.Flush(), z.Close())
+	}
 }
 
 // writeEvents writes the records of a block as AuditEvents.
@@ -115,29 +136,6 @@ func writeEvents(w io.Writer, b *block) error {
 		}
 		return NDJSON{w}.Write(context.Background(), events)
 	})
-}
-
-// compressed makes a file whole and durable, or not at all.
-func compressed(name string, fill func(io.Writer) error) error {
-	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	z := gzip.NewWriter(f)
-	w := bufio.NewWriterSize(z, 64<<10)
-	err = fill(w)
-	if err = errors.Join(err, w.Flush(), z.Close(), f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(name+".new"))
-	}
-	if err := os.Rename(name+".new", name); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(name))
-}
-
-func exists(name string) bool {
-	_, err := os.Stat(name)
-	return err == nil
 }
 
 // remove removes the oldest segments that are to be kept no longer.

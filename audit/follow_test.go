@@ -8,12 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -364,5 +367,79 @@ func TestFollowerSkipsWhatIsArchived(t *testing.T) {
 	oldest, _ := l.Oldest()
 	if got := strings.Join(c.ids, " "); got != ids(int(oldest), 21) {
 		t.Errorf("from %d: %s", oldest, got)
+	}
+}
+
+// memoryVault is a Vault like a bucket: no folder, and only whole files.
+type memoryVault map[string][]byte
+
+func (v memoryVault) Put(_ context.Context, name string, fill func(io.Writer) error) error {
+	var b bytes.Buffer
+	err := fill(&b)
+	if err == nil {
+		v[name] = b.Bytes()
+	}
+	return err
+}
+
+func (v memoryVault) Open(_ context.Context, name string) (io.ReadCloser, error) {
+	b, ok := v[name]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return io.NopCloser(bytes.NewReader(b)), nil
+}
+
+func (v memoryVault) Names(context.Context) ([]string, error) {
+	return slices.Sorted(maps.Keys(v)), nil
+}
+
+// TestArchiveElsewhere archives to a vault, removes, searches and verifies what
+// is there, and brings it back.
+func TestArchiveElsewhere(t *testing.T) {
+	dir, vault, ctx := t.TempDir(), memoryVault{}, context.Background()
+	l := openLog(t, dir, small)
+	appendAll(t, l, 1, 20)
+	a := &Archive{Log: l, To: vault, Keep: time.Nanosecond}
+	archived, removed, err := a.Run(ctx)
+	if err != nil || archived < 3 || removed != archived || len(vault) != 2*archived {
+		t.Fatal(archived, removed, len(vault), err)
+	}
+	files := Folder{Dir: dir, Vault: vault}
+	keys := []ed25519.PublicKey{publicKey(testKey)}
+	if v, err := files.Verify(keys); err != nil || v.First != 1 || v.Last != 21 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	report := func(f Folder) (found []uint64) {
+		t.Helper()
+		err := f.Report(Selection{Since: record(2).Time, Until: record(4).Time}, func(s Stored) error {
+			found = append(found, s.Number)
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		return found
+	}
+	if got := report(files); !slices.Equal(got, []uint64{2, 3}) {
+		t.Errorf("found in the archive: %v", got)
+	}
+	n, err := files.Restore(ctx)
+	if err != nil || n != removed {
+		t.Fatalf("%d segments restored, want %d: %v", n, removed, err)
+	}
+	if n, err := files.Restore(ctx); n != 0 || err != nil {
+		t.Errorf("once more: %d, %v", n, err)
+	}
+	if v, err := verify(dir); err != nil || v.First != 1 || v.Last != 21 {
+		t.Errorf("restored: %+v, %v", v, err)
+	}
+	if got := report(Folder{Dir: dir}); !slices.Equal(got, []uint64{2, 3}) {
+		t.Errorf("found in what was restored: %v", got)
+	}
+	vault["00000001.log.gz"] = vault["00000002.log.gz"]
+	os.Remove(filepath.Join(dir, "00000001.log"))
+	if n, err := files.Restore(ctx); err == nil {
+		t.Errorf("another segment is restored as the first: %d", n)
 	}
 }

@@ -127,14 +127,20 @@ func segmentsIn(dir string) ([]uint64, error) {
 	}
 	var all []uint64
 	for _, e := range entries {
-		if digits, ok := strings.CutSuffix(e.Name(), ".log"); ok && len(digits) == 8 {
-			if n, err := strconv.ParseUint(digits, 10, 64); err == nil {
-				all = append(all, n)
-			}
+		if isSegment(e.Name()) {
+			n, _ := strconv.ParseUint(e.Name()[:8], 10, 64) // it is one
+			all = append(all, n)
 		}
 	}
 	slices.Sort(all)
 	return all, nil
+}
+
+// isSegment reports whether a name is that of a segment.
+func isSegment(name string) bool {
+	digits, ok := strings.CutSuffix(name, ".log")
+	_, err := strconv.ParseUint(digits, 10, 64)
+	return ok && len(digits) == 8 && err == nil
 }
 
 // resume goes to the end of the newest segment and cuts off what a crash left

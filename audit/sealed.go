@@ -91,9 +91,18 @@ func (c *cabinet) open(segment uint64, b *block) error {
 // the records where they are sealed.
 type Folder struct {
 	// Dir is the folder of the log, Archive that of archived segments; "" for
-	// none.
+	// none. Vault is where they are otherwise.
 	Dir, Archive string
+	Vault        Vault
 	// Keys open sealed records; nil for none. Verify does without, and then
 	// checks all but whether the records can be read.
 	Keys seal.Keys
+}
+
+// vault is the archive, nil for none.
+func (f *Folder) vault() Vault {
+	if f.Vault == nil && f.Archive != "" {
+		return FolderVault(f.Archive)
+	}
+	return f.Vault
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/hex"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -190,7 +192,7 @@ func (v *verifier) finish() error {
 // flaw is asked about a block that cannot be read; rest is what the newest
 // segment has from there on, and nil in others.
 func (f Folder) walk(each func(*segmentReader, *block) error, flaw func(s *segmentReader, err error, rest *remainder) error) error {
-	files, err := segmentFiles(f.Dir, f.Archive)
+	files, err := segmentFiles(f.Dir, f.vault())
 	if err != nil {
 		return err
 	}
@@ -202,47 +204,63 @@ func (f Folder) walk(each func(*segmentReader, *block) error, flaw func(s *segme
 	return nil
 }
 
-// segmentFiles are the paths of the segments, each once, the oldest first.
-func segmentFiles(dir, archive string) ([]string, error) {
+// A segmentFile is a segment: a path, or in a vault, where that is not nil, a
+// name there.
+type segmentFile struct {
+	name  string
+	vault Vault
+}
+
+// segmentFiles are the segments, each once, the oldest first.
+func segmentFiles(dir string, archive Vault) ([]segmentFile, error) {
 	own, err := segmentsIn(dir)
 	if err != nil {
 		return nil, err
 	}
-	var files []string
-	if archive != "" {
-		archived, err := filepath.Glob(filepath.Join(archive, "????????.log.gz"))
+	var files []segmentFile
+	if archive != nil {
+		names, err := archive.Names(context.Background())
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range archived {
-			base := filepath.Base(name)
-			if len(own) == 0 || base < segmentName(own[0]) {
-				files = append(files, name)
+		for _, name := range names {
+			if segment, ok := strings.CutSuffix(name, ".gz"); ok && isSegment(segment) && (len(own) == 0 || segment < segmentName(own[0])) {
+				files = append(files, segmentFile{name, archive})
 			}
 		}
 	}
 	for _, n := range own {
-		files = append(files, filepath.Join(dir, segmentName(n)))
+		files = append(files, segmentFile{name: filepath.Join(dir, segmentName(n))})
 	}
 	return files, nil
 }
 
-func walkFile(name string, keys seal.Keys, last bool, each func(*segmentReader, *block) error, flaw func(*segmentReader, error, *remainder) error) error {
-	f, err := os.Open(name)
+func walkFile(file segmentFile, keys seal.Keys, last bool, each func(*segmentReader, *block) error, flaw func(*segmentReader, error, *remainder) error) error {
+	if file.vault != nil {
+		return walkArchived(file, keys, each, flaw)
+	}
+	f, err := os.Open(file.name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	s := newSegmentReader(f, filepath.Base(name), keys)
-	if filepath.Ext(name) == ".gz" {
-		z, err := gzip.NewReader(f)
-		if err != nil {
-			return &Damage{File: filepath.Base(name), Text: err.Error()}
-		}
-		defer z.Close()
-		s.r.r, s.file, s.name = z, nil, s.name[:len(s.name)-len(".gz")]
+	return newSegmentReader(f, filepath.Base(file.name), keys).walk(last, each, flaw)
+}
+
+func walkArchived(file segmentFile, keys seal.Keys, each func(*segmentReader, *block) error, flaw func(*segmentReader, error, *remainder) error) error {
+	f, err := file.vault.Open(context.Background(), file.name)
+	if err != nil {
+		return err
 	}
-	return s.walk(last, each, flaw)
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return &Damage{File: file.name, Text: err.Error()}
+	}
+	defer z.Close()
+	s := newSegmentReader(nil, strings.TrimSuffix(file.name, ".gz"), keys)
+	s.r.r = z
+	return s.walk(false, each, flaw)
 }
 
 // walk reads the blocks. One of the newest segment that cannot be read may be
