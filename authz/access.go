@@ -120,9 +120,16 @@ func (a Access) All(i Interaction) bool {
 	return true
 }
 
-// ChoosesIDs reports whether the caller may make a resource under an id of its
-// choice where it may not write every resource of the type.
-func (a Access) ChoosesIDs() bool { return a.all || a.rights != nil && a.rights.policy.ChooseIDs }
+// ChoosesIDs reports whether the caller may make resources of a type under ids of
+// its choice, by an update: by the policy, or where nothing but labels and
+// Consents keeps it from writing every resource of the type.
+func (a Access) ChoosesIDs(resourceType string) bool {
+	if a.all || a.rights == nil {
+		return a.all
+	}
+	granted := a.rights.granted(Update, resourceType)
+	return granted.ok && (granted.where == nil || a.rights.policy.ChooseIDs) || a.rights.policy.ChooseIDs && a.BySecurityContext(Update, resourceType)
+}
 
 // Caller is who the access was decided for: the zero Caller for Unrestricted.
 func (a Access) Caller() Caller {

@@ -48,6 +48,9 @@ type LabelPolicy struct {
 	// Patients is Clearance for users who are patients, and for those related to
 	// them; "" is Clearance.
 	Patients string
+	// Clients are applications, by their ids, that are cleared for more than the
+	// policy says, and for every sensitive label: services that load data.
+	Clients map[string]string
 	// Unlabelled is how confidential a resource without such a label is; "" is N.
 	Unlabelled string
 	// Sensitive are labels that a caller must be cleared for one by one, each
@@ -107,6 +110,10 @@ func (r *rights) cleared() *clearance {
 		role := r.policy.role(name)
 		say(role.Clearance, "the role "+name)
 		held = append(held, role.Labels...)
+	}
+	if code := policy.Clients[r.caller.Client]; code != "" {
+		say(code, "the policy for the application")
+		held = append(held, policy.Sensitive...)
 	}
 	unlabelled := "N"
 	if policy.Unlabelled != "" {

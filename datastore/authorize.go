@@ -64,7 +64,7 @@ func (x *expansion) mayWriteNamed(ctx context.Context, i int) (bool, error) {
 		return false, storeError(err)
 	case seen:
 		return true, nil
-	case op.Interaction == authz.Update && errors.Is(err, store.ErrNotFound) && x.commit.access.ChoosesIDs():
+	case op.Interaction == authz.Update && errors.Is(err, store.ErrNotFound) && x.commit.access.ChoosesIDs(op.Type):
 		st.op.IfAbsent = true
 		return true, nil
 	case op.Interaction == authz.Update:

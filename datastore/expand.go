@@ -206,10 +206,13 @@ func (x *expansion) conditionalUpdate(i int, matches []store.Version) error {
 // body: that resource is made, unless it exists.
 func (x *expansion) createNamed(i int, id string) error {
 	op, st := &x.commit.ops[i], &x.steps[i]
-	if !x.open(op) && !x.commit.access.ChoosesIDs() {
+	if !x.open(op) && !x.commit.access.ChoosesIDs(op.Type) {
 		return fhir.Errorf(fhir.KindForbidden, "the criteria match nothing, and this caller does not choose the ids of resources; leave the id out").At(op.Type + ".id")
 	}
 	current, err := x.view.Read(context.Background(), op.Type, id)
+	if err == nil && !x.open(op) {
+		return notToUpdate(&Op{Type: op.Type, ID: id})
+	}
 	if err == nil && !current.Deleted() {
 		return fhir.Errorf(fhir.KindConflict, "the criteria match nothing, but %s/%s, the body's id, exists", op.Type, id).At(op.Type + ".id")
 	}

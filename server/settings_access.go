@@ -75,6 +75,15 @@ var accessSettings = []setting{
 	flat("access.labels.unlabelled", "how confidential a resource without such a label is",
 		func(c *Config, s string) error { return oneOf(&c.Labels.Unlabelled, s, "U", "L", "M", "N", "R", "V") },
 		func(c *Config) string { return c.Labels.Unlabelled }),
+	list("access.labels.clients", "the same for applications, each id=R or another code; they are cleared for every sensitive label",
+		func(c *Config, list []string) error { return clientLabels(&c.Labels.Clients, list) },
+		func(c *Config) []string {
+			var texts []string
+			for _, id := range slices.Sorted(maps.Keys(c.Labels.Clients)) {
+				texts = append(texts, id+"="+c.Labels.Clients[id])
+			}
+			return texts
+		}),
 	list("access.labels.sensitive", "labels, each system|code, that callers must be cleared for one by one",
 		func(c *Config, list []string) error { return labels(&c.Labels.Sensitive, list) },
 		func(c *Config) []string { return c.Labels.Sensitive }),
@@ -135,6 +144,20 @@ func confidentiality(to *string, s string) error {
 		return err
 	}
 	*to = strings.TrimPrefix(text, off)
+	return nil
+}
+
+func clientLabels(to *map[string]string, list []string) error {
+	of := map[string]string{}
+	for _, one := range list {
+		id, text, ok := strings.Cut(one, "=")
+		var code string
+		if err := oneOf(&code, text, "U", "L", "M", "N", "R", "V"); err != nil || !ok || id == "" {
+			return fmt.Errorf("%q is not an application and its clearance; write id=R or another code", one)
+		}
+		of[id] = code
+	}
+	*to = of
 	return nil
 }
 

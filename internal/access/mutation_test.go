@@ -85,7 +85,7 @@ var mutations = []mutation{
 	{"datastore/after.go", "return g.allows(ctx, i, c)", "return true, nil"},
 	{"datastore/expand.go", "_, err := x.mayWriteNamed(ctx, i)\n\t\treturn err", "return nil"},
 	{"datastore/expand.go", "if err := x.mayWriteMatch(ctx, i, &matches[0]); err != nil {", "if false {\nvar err error"},
-	{"datastore/expand.go", "if !x.open(op) && !x.commit.access.ChoosesIDs() {", "if false {"},
+	{"datastore/expand.go", "if !x.open(op) && !x.commit.access.ChoosesIDs(op.Type) {", "if false {"},
 	{"datastore/expand.go", "plan, err := g.confine(search.Plan{Parts: []search.Part{part}})", "plan, err := confined{plan: search.Plan{Parts: []search.Part{part}}}, error(nil)"},
 	{"datastore/patch.go", "seen, err = x.mayWrite(ctx, i, &current)", "seen = true"},
 	{"datastore/replay.go", "if !allowed {", "if false && !allowed {"},
