@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"time"
 )
@@ -68,6 +69,9 @@ func play(ctx context.Context, role string, opt *options, args []string, out io.
 		evictUntil(ctx, opt.temp)
 		return nil
 	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(roleMemory)
+	}
 	ended, err := profileSelf(opt.profile, role)
 	if err != nil {
 		return err
@@ -107,6 +111,10 @@ func profileSelf(dir, role string) (end func() error, err error) {
 		}, pprof.StartCPUProfile(cpu)
 	}
 }
+
+// roleMemory is what a process of bench's own may take, as GOMEMLIMIT says it
+// for a server. GOMEMLIMIT, where it is set, decides instead.
+const roleMemory = 352 << 20
 
 // deedOf does a role's work on the data folder args[0]: it loads the NDJSON
 // files of the folder args[1], or exports to it.

@@ -118,6 +118,7 @@ func (s *Store) start() (err error) {
 	s.recent.Reset(s.last)
 	s.known.Reset(s.last)
 	s.applied.Store(uint32(s.last))
+	s.synced.Store(uint32(s.last))
 	if err := s.scrubbing(); err != nil {
 		s.seals.wait()
 		return err

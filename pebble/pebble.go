@@ -106,8 +106,10 @@ type Store struct {
 	now atomic.Uint32
 	// applied is the newest T that the engine has, durable or not.
 	applied atomic.Uint32
-	live    live
-	pins    pin.Pins
+	// synced is the newest T that is known to be durable.
+	synced atomic.Uint32
+	live   live
+	pins   pin.Pins
 
 	queue    chan *request
 	finish   chan *group

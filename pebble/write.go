@@ -157,8 +157,7 @@ func (s *Store) apply(g *group) {
 // (mendTail).
 func (s *Store) hand(g *group) error {
 	if g.bulk != nil {
-		// What came before is durable first, or a crash would leave a gap.
-		if err := s.db.LogData([]byte{tagVersion}, lsm.Sync); err != nil {
+		if err := s.syncLog(); err != nil {
 			return err
 		}
 		if err := g.bulk.Take(s.ingestion(), tagVersion, tagBody); err != nil {
@@ -166,6 +165,15 @@ func (s *Store) hand(g *group) error {
 		}
 	}
 	return s.db.ApplyNoSyncWait(g.batch, lsm.Sync)
+}
+
+// syncLog makes durable what was applied: without what came before, files that
+// survive a crash would leave a gap behind them.
+func (s *Store) syncLog() error {
+	if s.synced.Load() == s.applied.Load() {
+		return nil
+	}
+	return s.db.LogData([]byte{tagVersion}, lsm.Sync)
 }
 
 // fail gives every commit of the group that was still good an error.
@@ -280,7 +288,7 @@ func (s *Store) place(g *group, op *store.Op, p *packedBody, c *current) (err er
 	if op.Kind != store.OpDelete {
 		s.recent.Add(c.doc, op, c.number, c.updated())
 	} else {
-		s.recent.Skip(c.doc)
+		s.recent.Skip(c.doc, op.Type)
 	}
 	return nil
 }
@@ -390,6 +398,7 @@ func (s *Store) sync(g *group) error {
 	if err := s.failure.Get(); err != nil {
 		return err
 	}
+	s.synced.Store(uint32(g.written[len(g.written)-1].doc))
 	return g.batch.Close()
 }
 
