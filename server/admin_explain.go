@@ -3,77 +3,23 @@ package server
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/bearer"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/server/explain"
 	"github.com/tarnhealth/tarn/token"
 )
-
-// An AccessQuestion asks why a request would be allowed or denied. It is decided
-// as for an access token with these claims.
-type AccessQuestion struct {
-	// User is a user of the server, by name, e-mail address or id: who it is in
-	// the data store, its patients and its roles are taken from there.
-	User string `json:"user,omitempty"`
-	// Client is the application; without Scope it has what the client may be
-	// granted.
-	Client string `json:"client,omitempty"`
-	Scope  string `json:"scope,omitempty"`
-	// Patient is the patient in context.
-	Patient string `json:"patient,omitempty"`
-	// FHIRUser, Patients and Roles replace those of User.
-	FHIRUser string   `json:"fhirUser,omitempty"`
-	Patients []string `json:"patients,omitempty"`
-	Roles    []string `json:"roles,omitempty"`
-	// Purpose is the purpose of use; Clearance and Labels are claims.
-	Purpose   string   `json:"purpose,omitempty"`
-	Clearance string   `json:"clearance,omitempty"`
-	Labels    []string `json:"labels,omitempty"`
-	// Method and URL are the request's; the URL is absolute, or relative to the
-	// data store's base URL.
-	Method string `json:"method"`
-	URL    string `json:"url"`
-	// Body is the resource of a create or update, nil for none.
-	Body json.RawMessage `json:"body,omitempty"`
-}
-
-// An AccessAnswer is why.
-type AccessAnswer struct {
-	// Interactions are what the request comes down to: each must be allowed.
-	Interactions []InteractionAnswer `json:"interactions"`
-	// Allowed is set where all are.
-	Allowed bool `json:"allowed"`
-	// Status is what a caller gets where it is not: 403, or 404 where the
-	// resource is hidden; 0 where it is allowed.
-	Status int `json:"status,omitempty"`
-}
-
-// An InteractionAnswer is why one interaction is allowed or denied.
-type InteractionAnswer struct {
-	Interaction string `json:"interaction"`
-	// Type and ID are what it is about; ID is "" for a type as a whole.
-	Type string `json:"type"`
-	ID   string `json:"id,omitempty"`
-	// Of says which state of the resource: "stored" or "submitted".
-	Of string `json:"of,omitempty"`
-	// Exists is set where the resource exists, or is submitted.
-	Exists  bool         `json:"exists"`
-	Allowed bool         `json:"allowed"`
-	Steps   []authz.Step `json:"steps"`
-}
 
 // explainRoutes explain decisions.
 var explainRoutes = []adminRequest{{"POST /datastores/{id}/explain", explainAccess}}
 
 func explainAccess(f *folder, r *http.Request) (any, error) {
-	var q AccessQuestion
+	var q explain.Question
 	if err := readAdmin(r, &q); err != nil {
 		return nil, err
 	}
@@ -85,7 +31,7 @@ func explainAccess(f *folder, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	asked, err := readAsked(store, &q)
+	asked, err := explain.Read(store, &q)
 	if err != nil {
 		return nil, err
 	}
@@ -95,40 +41,13 @@ func explainAccess(f *folder, r *http.Request) (any, error) {
 	}
 	access, err := authz.Decide(store.Registry(), caller, *a.policies.of(store))
 	if err != nil {
-		return AccessAnswer{Status: http.StatusForbidden, Interactions: []InteractionAnswer{{
-			Interaction: string(asked[0].Interaction), Type: asked[0].Type, Steps: []authz.Step{{By: "credential", Why: err.Error()}},
-		}}}, nil
+		return explain.Refused(asked, err), nil
 	}
-	return explainAll(r.Context(), store, access, asked)
-}
-
-func explainAll(ctx context.Context, store *datastore.Store, access authz.Access, asked []datastore.Asked) (any, error) {
-	answer := AccessAnswer{Allowed: true}
-	for _, one := range asked {
-		steps, exists, err := store.ExplainAccess(ctx, access, one)
-		if err != nil {
-			return nil, err
-		}
-		part := InteractionAnswer{Interaction: string(one.Interaction), Type: one.Type, ID: one.ID, Exists: exists, Steps: steps, Allowed: steps[len(steps)-1].Allows}
-		if len(asked) > 1 {
-			part.Of = "stored"
-		}
-		if one.Resource != nil {
-			part.Of = "submitted"
-		}
-		if !part.Allowed && answer.Allowed {
-			answer.Allowed, answer.Status = false, http.StatusForbidden
-			if one.ID != "" && one.Resource == nil && access.Check(one.Interaction, one.Type) == nil && one.Interaction != authz.Update {
-				answer.Status = http.StatusNotFound
-			}
-		}
-		answer.Interactions = append(answer.Interactions, part)
-	}
-	return answer, nil
+	return explain.All(r.Context(), store, access, asked)
 }
 
 // explained is the caller that a question is about.
-func (a *authority) explained(ctx context.Context, store *datastore.Store, q *AccessQuestion) (authz.Caller, error) {
+func (a *authority) explained(ctx context.Context, store *datastore.Store, q *explain.Question) (authz.Caller, error) {
 	claims := &token.Claims{
 		Subject: q.User, ClientID: q.Client, Scope: q.Scope, Patient: q.Patient, FHIRUser: q.FHIRUser, Patients: q.Patients, Roles: q.Roles,
 		Tenant: store.Identity().TenantID(),
@@ -163,94 +82,9 @@ func (a *authority) explained(ctx context.Context, store *datastore.Store, q *Ac
 	return caller, nil
 }
 
-// readAsked is what a request comes down to.
-func readAsked(store *datastore.Store, q *AccessQuestion) ([]datastore.Asked, error) {
-	u, err := url.Parse(strings.TrimPrefix(q.URL, store.Base()))
-	if err != nil {
-		return nil, fhir.Errorf(fhir.KindInvalid, "%q is not a URL", q.URL)
-	}
-	parts := strings.FieldsFunc(u.Path, func(r rune) bool { return r == '/' })
-	one := datastore.Asked{}
-	if len(parts) > 0 {
-		one.Type = parts[0]
-	}
-	if store.Definitions().Schema.Resource(one.Type) == nil {
-		return nil, fhir.Errorf(fhir.KindInvalid, "%q names no resource type; write a path such as Patient/123, Observation?code=x or Patient/123/_history", q.URL)
-	}
-	if len(parts) > 1 && fhir.ValidID(parts[1]) && parts[1][0] != '_' {
-		one.ID = parts[1]
-	}
-	rest := strings.Join(parts[1:], "/")
-	if one.ID != "" {
-		rest = strings.Join(parts[2:], "/")
-	}
-	if one.Interaction, err = interactionOf(strings.ToUpper(q.Method), one.ID, rest); err != nil {
-		return nil, err
-	}
-	return withBody(store, q, one, u.RawQuery != "")
-}
-
-// interactionOf is what a method does at a place in a type, or in a resource.
-func interactionOf(method, id, rest string) (authz.Interaction, error) {
-	history := rest == "_history" || strings.HasPrefix(rest, "_history/")
-	switch {
-	case method == http.MethodGet && id != "" && rest == "", strings.HasPrefix(rest, "$") && id != "":
-		return authz.Read, nil
-	case method == http.MethodGet && id != "" && rest == "_history":
-		return authz.HistoryOfOne, nil
-	case method == http.MethodGet && id != "" && history:
-		return authz.VRead, nil
-	case method == http.MethodGet && history:
-		return authz.HistoryOfType, nil
-	case method == http.MethodGet && rest == "", method == http.MethodPost && rest == "_search", strings.HasPrefix(rest, "$"):
-		return authz.SearchType, nil
-	case rest != "":
-	case method == http.MethodPost && id == "":
-		return authz.Create, nil
-	case method == http.MethodPut:
-		return authz.Update, nil
-	case method == http.MethodPatch:
-		return authz.Patch, nil
-	case method == http.MethodDelete:
-		return authz.Delete, nil
-	}
-	return "", fhir.Errorf(fhir.KindInvalid, "%s at this place is not explained; ask about single interactions on a type or a resource", method)
-}
-
-// withBody adds what else an interaction takes: reading what is patched, finding
-// what criteria find, and the resource that is submitted.
-func withBody(store *datastore.Store, q *AccessQuestion, one datastore.Asked, query bool) ([]datastore.Asked, error) {
-	all := []datastore.Asked{one}
-	writes := slices.Contains([]authz.Interaction{authz.Create, authz.Update, authz.Patch, authz.Delete}, one.Interaction)
-	if writes && query {
-		all = append([]datastore.Asked{{Interaction: authz.SearchType, Type: one.Type}}, all...)
-	}
-	if one.Interaction == authz.Patch {
-		all = append(all, datastore.Asked{Interaction: authz.Read, Type: one.Type, ID: one.ID})
-	}
-	if len(q.Body) == 0 {
-		return all, nil
-	}
-	if one.Interaction != authz.Create && one.Interaction != authz.Update {
-		return nil, fhir.Errorf(fhir.KindInvalid, "a body goes with a create or an update; what a patch makes of a resource is not explained")
-	}
-	tree, err := store.Parse(q.Body)
-	if err != nil {
-		return nil, err
-	}
-	if got := tree.Root().Type().Name; got != one.Type {
-		return nil, fhir.Errorf(fhir.KindInvalid, "the body is a %s where the URL asks for a %s", got, one.Type)
-	}
-	one.Resource = tree
-	if one.Interaction == authz.Create {
-		return append(all[:len(all)-1], one), nil
-	}
-	return append(all, one), nil
-}
-
 // ExplainAccess tells why a request would be allowed or denied in a data store,
 // by the configuration of the server that runs.
-func (a *Admin) ExplainAccess(ctx context.Context, store string, q AccessQuestion) (answer AccessAnswer, err error) {
+func (a *Admin) ExplainAccess(ctx context.Context, store string, q explain.Question) (answer explain.Answer, err error) {
 	if !a.remote {
 		return answer, fhir.Errorf(fhir.KindUnavailable, "no server runs on the data folder, and its configuration decides; start it first")
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/explain"
 )
 
 func accessCommand() *cobra.Command {
@@ -27,7 +28,7 @@ scopes, would be allowed or denied.`,
 }
 
 func explainCommand(flags *folderFlags) *cobra.Command {
-	var q server.AccessQuestion
+	var q explain.Question
 	var store, body string
 	cmd := &cobra.Command{
 		Use:   "explain METHOD URL",
@@ -88,7 +89,7 @@ request is allowed, and 1 where it is not.`,
 // errDenied ends the command where the request is denied.
 var errDenied = fmt.Errorf("the request would be denied")
 
-func printAnswer(out io.Writer, answer *server.AccessAnswer) error {
+func printAnswer(out io.Writer, answer *explain.Answer) error {
 	for _, one := range answer.Interactions {
 		what := strings.TrimSuffix(one.Type+"/"+one.ID, "/")
 		if one.Of != "" {
