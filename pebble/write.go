@@ -44,9 +44,11 @@ type written struct {
 
 type resource struct{ resourceType, id string }
 
-// A group ends when it has this many ops, or bytes of bodies.
+// A group ends when it has this many ops, or bytes of bodies. Only a single
+// request may have more ops: Store.known must have all of a group's resources,
+// which the engine does not know yet.
 const (
-	maxGroupOps   = 4096
+	maxGroupOps   = posting.NewestKeys
 	maxGroupBytes = 8 << 20
 )
 
@@ -69,14 +71,14 @@ func (s *Store) write() {
 }
 
 // gather makes a group of the commits that wait. The request that ended it
-// because it runs alone, or is written in another way, comes next.
+// because it runs alone, is written in another way, or is too much comes next.
 func (s *Store) gather(first *request) (g *group, next *request) {
 	g = s.newGroup(first)
 	ops, bytes := s.take(g, first)
 	for ops < maxGroupOps && bytes < maxGroupBytes {
 		select {
 		case r, ok := <-s.queue:
-			if !ok || r.alone != nil || s.isBulk(r) != (g.bulk != nil) {
+			if !ok || r.alone != nil || s.isBulk(r) != (g.bulk != nil) || ops+len(r.ops) > maxGroupOps {
 				return g, r
 			}
 			n, b := s.take(g, r)

@@ -9,8 +9,9 @@ type Newest[K comparable, V any] struct {
 	floor, next Doc
 }
 
-// newestKeys is how many keys a generation has.
-const newestKeys = 8192
+// NewestKeys is how many keys a generation has: as many that were written last
+// are here at least.
+const NewestKeys = 8192
 
 // Reset forgets everything: only what is written behind last is here then.
 func (n *Newest[K, V]) Reset(last Doc) {
@@ -20,8 +21,8 @@ func (n *Newest[K, V]) Reset(last Doc) {
 
 // Add notes that d wrote a key.
 func (n *Newest[K, V]) Add(key K, value V, d Doc) {
-	if len(n.young) >= newestKeys {
-		n.old, n.young = n.young, make(map[K]V, newestKeys)
+	if len(n.young) >= NewestKeys {
+		n.old, n.young = n.young, make(map[K]V, NewestKeys)
 		n.floor, n.next = n.next, d
 	}
 	n.young[key] = value

@@ -5,7 +5,7 @@ import "testing"
 // TestNewest writes more keys than are kept: what is not here was written no
 // later than any doc that is covered.
 func TestNewest(t *testing.T) {
-	const last, end = 100, 100 + 6*newestKeys
+	const last, end = 100, 100 + 6*NewestKeys
 	var n Newest[int, Doc]
 	n.Reset(last)
 	if !n.Covers(last) || n.Covers(last-1) {
@@ -18,7 +18,7 @@ func TestNewest(t *testing.T) {
 	for !n.Covers(covered) {
 		covered++
 	}
-	if covered == last || end-covered < newestKeys {
+	if covered == last || end-covered < NewestKeys {
 		t.Errorf("docs behind %d of %d are covered", covered, end)
 	}
 	for d := covered + 1; d <= end; d++ {
