@@ -130,7 +130,10 @@ type Op struct {
 // IfVersion.)
 type Condition struct {
 	Part search.Part
-	T    T
+	// Types are those whose resources Part was made from: no resource of them
+	// may have been written after T either.
+	Types []string
+	T     T
 }
 
 // An Erasure names what Erase removes. A missing resource or version is

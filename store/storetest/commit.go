@@ -198,6 +198,20 @@ func testConditions(t *testing.T, disk Disk) {
 	}
 	o.Unchanged[0].T = viewAt(t, s, 0).T()
 	commit(t, s, o)
+	// A part that was made from all resources of a type depends on each of
+	// them, on deletions too, and on no other type.
+	o.ID, o.Body = "y3", patient("y3", "y").body()
+	o.Unchanged[0].Types = []string{"Observation"}
+	for _, write := range []store.Op{create(&resource{ResourceType: "Observation", ID: "z"}), remove("Observation", "z")} {
+		o.Unchanged[0].T = viewAt(t, s, 0).T()
+		commit(t, s, write)
+		if _, err := s.Commit(ctx, []store.Op{o}); !errors.Is(err, store.ErrChanged) {
+			t.Errorf("Commit after a write of the type: %v", err)
+		}
+	}
+	o.Unchanged[0].T = viewAt(t, s, 0).T()
+	commit(t, s, create(patient("z", "z")))
+	commit(t, s, o)
 }
 
 // testConditionsTooOld asks for a condition from before the store was opened:

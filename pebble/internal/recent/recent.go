@@ -6,6 +6,7 @@
 package recent
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tarnhealth/tarn/fhir"
@@ -29,6 +30,8 @@ type Ring struct {
 }
 
 type version struct {
+	// gone is the type of a deletion.
+	gone string
 	// candidate is empty for a deletion, which no condition asks about.
 	candidate search.Candidate
 	number    uint64
@@ -51,8 +54,9 @@ func (r *Ring) next(d posting.Doc) *version {
 	return &r.ring[d%Docs]
 }
 
-// Skip notes a version that no condition asks about.
-func (r *Ring) Skip(d posting.Doc) { *r.next(d) = version{} }
+// Skip notes a deletion, which no condition asks about but one that depends on
+// all resources of the type.
+func (r *Ring) Skip(d posting.Doc, resourceType string) { *r.next(d) = version{gone: resourceType} }
 
 // Add notes the version that an op makes.
 func (r *Ring) Add(d posting.Doc, op *store.Op, number uint64, updated time.Time) {
@@ -90,7 +94,7 @@ func (r *Ring) Changed(c store.Condition, read Reader) (bool, error) {
 	for d := posting.Doc(c.T) + 1; d <= r.last; d++ {
 		candidate := &r.ring[d%Docs].candidate
 		switch {
-		case needs.Joins[candidate.Type]:
+		case needs.Joins[candidate.Type], slices.Contains(c.Types, candidate.Type), slices.Contains(c.Types, r.ring[d%Docs].gone):
 			return true, nil
 		case candidate.Type != c.Part.Type:
 			continue
