@@ -13,6 +13,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/search/lookup"
 	"github.com/tarnhealth/tarn/store"
 	"github.com/tarnhealth/tarn/validate"
 )
@@ -117,7 +118,7 @@ func (x *expansion) expandConditional(ctx context.Context, i int) error {
 	if op.Interaction == authz.Update && x.twin(i) >= 0 {
 		return fhir.Errorf(fhir.KindInvalid, "another entry of the transaction updates by the same criteria %s; a transaction may write a resource only once", criteriaText(op.Criteria))
 	}
-	part, err := x.criteria(ctx, op.Type, op.Criteria)
+	part, others, err := x.criteria(ctx, op.Type, op.Criteria)
 	if err != nil {
 		return err
 	}
@@ -130,7 +131,7 @@ func (x *expansion) expandConditional(ctx context.Context, i int) error {
 	}
 	// Resources that the caller may not see count here too: another attempt
 	// does no harm.
-	st.op.Unchanged = []store.Condition{{Part: part, T: x.view.T()}}
+	st.op.Unchanged = []store.Condition{{Part: part, Types: others, T: x.view.T()}}
 	if len(matches) == 1 && op.Interaction != authz.Create {
 		if err := x.mayWriteMatch(ctx, i, &matches[0]); err != nil {
 			return storeError(err)
@@ -234,16 +235,27 @@ func (x *expansion) conditionalDelete(i int, matches []store.Version) {
 }
 
 // criteria parses the search of a condition. Result parameters (_count,
-// _sort, _include …) have no place in it.
-func (x *expansion) criteria(ctx context.Context, resourceType string, pairs []search.Pair) (search.Part, error) {
-	q, err := x.commit.store.query(ctx, x.params, x.commit.access, []string{resourceType}, pairs, search.Options{Criteria: true})
+// _sort, _include …) have no place in it. Hierarchies are what they are in the
+// attempt's view; others are the types that they are made of.
+func (x *expansion) criteria(ctx context.Context, resourceType string, pairs []search.Pair) (part search.Part, others []string, err error) {
+	q, err := x.commit.store.query(ctx, x.params, x.commit.access, []string{resourceType}, pairs, search.Options{Criteria: true, Expand: true})
 	if err != nil {
-		return search.Part{}, err
+		return search.Part{}, nil, err
 	}
 	if q.Plan.Parts[0].Where == nil {
-		return search.Part{}, fhir.Errorf(fhir.KindPrecondition, "the condition %s has no search criteria", criteriaText(pairs))
+		return search.Part{}, nil, fhir.Errorf(fhir.KindPrecondition, "the condition %s has no search criteria", criteriaText(pairs))
 	}
-	return q.Plan.Parts[0], nil
+	if others = lookup.Hierarchies(q.Plan.Parts[0].Where); len(others) > 0 {
+		g, err := x.guard(ctx)
+		if err != nil {
+			return search.Part{}, nil, err
+		}
+		walk := &View{guard: *g, registry: x.commit.store.Registry()}
+		if q.Plan, err = lookup.Expand(q.Plan, walk.Finder(ctx)); err != nil {
+			return search.Part{}, nil, err
+		}
+	}
+	return q.Plan.Parts[0], others, nil
 }
 
 // find returns up to two matches of a condition that the caller may see, as of

@@ -197,7 +197,7 @@ func (r *resolver) conditional(ctx context.Context, text string, at int) (string
 	if err != nil {
 		return "", err
 	}
-	part, err := r.x.criteria(ctx, text[:at], pairs)
+	part, _, err := r.x.criteria(ctx, text[:at], pairs)
 	if err != nil {
 		return "", err
 	}

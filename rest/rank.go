@@ -10,10 +10,6 @@ import (
 	"github.com/tarnhealth/tarn/store"
 )
 
-// afterRanked is the cursor of every page of a search by relevance: the
-// ranking is made anew for each, and the pages before are full.
-var afterRanked = []byte{}
-
 // find is one page of the matches.
 func (p *searchPage) find(view *datastore.View, page store.Page) (store.Result, error) {
 	if len(p.query.Relevance) == 0 {
@@ -25,19 +21,17 @@ func (p *searchPage) find(view *datastore.View, page store.Page) (store.Result, 
 // findRanked is one page of the matches, the most relevant first, and sets
 // p.scores. http://hl7.org/fhir/R4/search.html#score
 func (p *searchPage) findRanked(view *datastore.View, page store.Page) (store.Result, error) {
-	all, err := lookup.Rank(p.r.store.Registry(), p.query, p.query.Plan, view.Finder(p.r.ctx))
+	ranking, err := lookup.Rank(p.r.store.Registry(), p.query, p.query.Plan, view.Finder(p.r.ctx), page.After, page.Limit)
 	if err != nil {
 		return store.Result{}, err
 	}
-	from := min(p.place.number*p.query.Count, len(all))
-	to := min(from+page.Limit, len(all))
-	versions, err := p.readRanked(view, all[from:to])
+	versions, err := p.readRanked(view, ranking.Matches)
 	if err != nil {
 		return store.Result{}, err
 	}
-	result := store.Result{Len: len(versions), Total: len(all)}
-	if to < len(all) {
-		result.Next = afterRanked
+	result := store.Result{Len: len(versions), Total: ranking.Total}
+	if ranking.More {
+		result.Next = ranking.Matches[len(ranking.Matches)-1].After()
 	}
 	result.Matches = func(yield func(store.Version, error) bool) {
 		for _, v := range versions {

@@ -78,7 +78,7 @@ func (p *parser) hierarchical(param *Param, value string, above bool) (Node, *fh
 		return Terms{Param: param, Spans: mergeSpans(versions(text, above))}, nil
 	}
 	if !p.opt.Expand {
-		return nil, fhir.Errorf(fhir.KindNotSupported, "the modifiers :above and :below of references to resources are not supported here: they are for searches; the criteria of a write do not take them, for the hierarchy may change before it")
+		return nil, fhir.Errorf(fhir.KindNotSupported, "the modifiers :above and :below of references to resources are not supported here")
 	}
 	targets, id := p.registry.targets(param), text
 	if len(q.ID) > 0 {

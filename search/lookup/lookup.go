@@ -44,6 +44,24 @@ func Expand(plan search.Plan, f Finder) (search.Plan, error) {
 	return plan, nil
 }
 
+// Hierarchies are the types of the resources whose hierarchies a condition goes
+// by: what Expand makes of it depends on all resources of these types.
+func Hierarchies(n search.Node) (types []string) {
+	_, _ = expand(n, noted{&types})
+	slices.Sort(types)
+	return slices.Compact(types)
+}
+
+// noted finds nothing, and notes what types it was asked for.
+type noted struct{ types *[]string }
+
+func (f noted) Count(search.Plan) (int, error) { return 0, nil }
+
+func (f noted) Find(plan search.Plan) iter.Seq2[*search.Candidate, error] {
+	*f.types = append(*f.types, plan.Parts[0].Type)
+	return func(func(*search.Candidate, error) bool) {}
+}
+
 func expand(n search.Node, f Finder) (out search.Node, err error) {
 	switch n := n.(type) {
 	case search.And:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,25 +99,48 @@ func TestHierarchyIsBounded(t *testing.T) {
 	}
 }
 
-// More matches than can be ordered by relevance are refused, not cut.
-func TestRankIsBounded(t *testing.T) {
+// Pages of a ranking are parts of one order, however many matches there are.
+func TestRankByPages(t *testing.T) {
 	r := registry(t)
-	one := candidate(t, r, `{"resourceType":"Patient","id":"x","text":{"status":"generated","div":"<div>heart</div>"}}`)
 	var all []*search.Candidate
-	for i := range lookup.MaxRanked {
-		c := *one
+	for i := range 700 {
+		words := strings.Repeat("heart ", 1+i*7%5) + strings.Repeat("other ", i*11%7)
+		c := *candidate(t, r, `{"resourceType":"Patient","id":"x","text":{"status":"generated","div":"<div>`+words+`</div>"}}`)
 		c.ID = fmt.Sprintf("p%d", i)
 		all = append(all, &c)
 	}
 	q := parse(t, r, "Patient", "_text=heart")
-	ranked, err := lookup.Rank(r, q, q.Plan, memory{all: all})
-	if err != nil || len(ranked) != lookup.MaxRanked || ranked[0].ID != "p0" {
-		t.Errorf("%d ranked: %v", len(ranked), err)
+	rank := func(after []byte, n int) lookup.Ranking {
+		t.Helper()
+		ranking, err := lookup.Rank(r, q, q.Plan, memory{all: all}, after, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ranking.Total != len(all) {
+			t.Fatalf("%d in all, want %d", ranking.Total, len(all))
+		}
+		return ranking
 	}
-	c := *one
-	_, err = lookup.Rank(r, q, q.Plan, memory{all: append(all, &c)})
-	if fhir.KindOf(err) != fhir.KindTooCostly {
-		t.Errorf("too many to rank: %v", err)
+	whole := rank(nil, len(all))
+	if whole.More || len(whole.Matches) != len(all) {
+		t.Fatalf("%d matches of %d, more: %v", len(whole.Matches), len(all), whole.More)
+	}
+	for i := 1; i < len(all); i++ {
+		if whole.Matches[i-1].Score < whole.Matches[i].Score {
+			t.Fatalf("match %d has a score of %v, the next one %v", i-1, whole.Matches[i-1].Score, whole.Matches[i].Score)
+		}
+	}
+	var paged []lookup.Match
+	for after, more := []byte(nil), true; more; {
+		page := rank(after, 33)
+		paged, more = append(paged, page.Matches...), page.More
+		after = page.Matches[len(page.Matches)-1].After()
+	}
+	if !slices.Equal(paged, whole.Matches) {
+		t.Error("the pages are not parts of one order")
+	}
+	if _, err := lookup.Rank(r, q, q.Plan, memory{all: all}, []byte("x"), 1); fhir.KindOf(err) != fhir.KindInvalid {
+		t.Errorf("a damaged place: %v", err)
 	}
 }
 
@@ -129,7 +153,7 @@ func TestErrorsOfTheStoreAreKept(t *testing.T) {
 		}
 	}
 	q := parse(t, r, "Patient", "_text=heart")
-	if _, err := lookup.Rank(r, q, q.Plan, broken); !errors.Is(err, broken.err) {
+	if _, err := lookup.Rank(r, q, q.Plan, broken, nil, 1); !errors.Is(err, broken.err) {
 		t.Errorf("rank: %v", err)
 	}
 }

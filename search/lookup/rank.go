@@ -2,6 +2,8 @@ package lookup
 
 import (
 	"cmp"
+	"encoding/binary"
+	"math"
 	"slices"
 
 	"github.com/tarnhealth/tarn/fhir"
@@ -9,42 +11,106 @@ import (
 	"github.com/tarnhealth/tarn/search/fulltext"
 )
 
-// MaxRanked is how many matches a search may have that is ordered by
-// relevance: all of them are read for each page.
-const MaxRanked = 5000
-
 // A Match is one match of a search that is ordered by relevance.
 type Match struct {
 	search.Reference
 	// Score is from 0 to 1, for Bundle.entry.search.score.
 	Score float64
+	// at is the match's place in the plan's order.
+	at uint64
 }
 
-// Rank returns all matches of a query that has a Relevance, the most relevant
-// first; equals stay in the plan's order. plan is what Expand made of the
-// query's. The same query at the same moment of f gives the same answer, so
-// that a page is a part of it. More than MaxRanked matches are an error of
-// KindTooCostly.
+// A Ranking is a part of the matches of a search, the most relevant first.
+type Ranking struct {
+	Matches []Match
+	// Total is the number of all matches.
+	Total int
+	// More is set where others follow.
+	More bool
+}
+
+// Rank returns the first n matches of a query that has a Relevance, the most
+// relevant first, or those behind one that After describes; equals stay in the
+// plan's order. plan is what Expand made of the query's. The same query at the
+// same moment of f gives the same answer, so that pages are parts of one. It
+// reads all matches, each page anew, and keeps no more than it returns, twice.
 //
 // The score is BM25 over the words of _text and _content, as a share of the
 // most that the query allows (fulltext.Document.Score).
-func Rank(r *search.Registry, q *search.Query, plan search.Plan, f Finder) ([]Match, error) {
+func Rank(r *search.Registry, q *search.Query, plan search.Plan, f Finder, after []byte, n int) (Ranking, error) {
+	behind, err := readPlace(after)
+	if err != nil {
+		return Ranking{}, err
+	}
 	narrative, content, err := wanted(q, f)
 	if err != nil {
-		return nil, err
+		return Ranking{}, err
 	}
-	var all []Match
+	top := best{n: n + 1}
+	total := 0
 	for c, err := range f.Find(plan) {
 		if err != nil {
-			return nil, err
+			return Ranking{}, err
 		}
-		if len(all) == MaxRanked {
-			return nil, fhir.Errorf(fhir.KindTooCostly, "more than %d resources match, too many to order by relevance: add conditions, or ask for another order with _sort", MaxRanked)
+		m := Match{search.Reference{Type: c.Type, ID: c.ID}, score(r, c, narrative, content), uint64(total)}
+		total++
+		if behind == nil || compareMatches(m, *behind) > 0 {
+			top.add(m)
 		}
-		all = append(all, Match{search.Reference{Type: c.Type, ID: c.ID}, score(r, c, narrative, content)})
 	}
-	slices.SortStableFunc(all, func(a, b Match) int { return cmp.Compare(b.Score, a.Score) })
-	return all, nil
+	top.cut()
+	ranking := Ranking{Matches: top.list, Total: total}
+	if len(top.list) > n {
+		ranking.Matches, ranking.More = top.list[:n], true
+	}
+	return ranking, nil
+}
+
+// compareMatches puts the most relevant first.
+func compareMatches(a, b Match) int {
+	return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.at, b.at))
+}
+
+// best keeps the first n matches of many.
+type best struct {
+	n    int
+	list []Match
+	full bool
+}
+
+func (b *best) add(m Match) {
+	if b.full && compareMatches(m, b.list[b.n-1]) > 0 {
+		return
+	}
+	b.list = append(b.list, m)
+	if len(b.list) >= 2*b.n+64 {
+		b.cut()
+	}
+}
+
+func (b *best) cut() {
+	slices.SortFunc(b.list, compareMatches)
+	if len(b.list) >= b.n {
+		b.list, b.full = b.list[:b.n], true
+	}
+}
+
+// After describes the place of a match, for Rank to go on behind it.
+func (m Match) After() []byte {
+	return binary.AppendUvarint(binary.BigEndian.AppendUint64(nil, math.Float64bits(m.Score)), m.at)
+}
+
+// readPlace reads what After wrote; nil where there is nothing.
+func readPlace(b []byte) (*Match, error) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	if len(b) > 8 {
+		if at, size := binary.Uvarint(b[8:]); size == len(b)-8 {
+			return &Match{Score: math.Float64frombits(binary.BigEndian.Uint64(b)), at: at}, nil
+		}
+	}
+	return nil, fhir.Errorf(fhir.KindInvalid, "the page link is damaged: its place in the order of relevance cannot be read")
 }
 
 // score joins the scores of the narrative and of the whole, each by the number

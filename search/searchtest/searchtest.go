@@ -46,6 +46,7 @@ import (
 	"io/fs"
 	"iter"
 	"maps"
+	"math"
 	"net/url"
 	"path"
 	"slices"
@@ -330,9 +331,9 @@ func (r *runner) find(q *search.Query, plan search.Plan) ([]search.Reference, er
 	var found []search.Reference
 	var err error
 	if len(q.Relevance) > 0 {
-		var ranked []lookup.Match
-		ranked, err = lookup.Rank(r.registry, q, plan, finder{r})
-		for _, m := range ranked {
+		var ranked lookup.Ranking
+		ranked, err = lookup.Rank(r.registry, q, plan, finder{r}, nil, math.MaxInt32)
+		for _, m := range ranked.Matches {
 			if m.Score <= 0 || m.Score >= 1 {
 				return nil, fmt.Errorf("the score of %s is %v", m.ID, m.Score)
 			}
