@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -165,7 +166,14 @@ func (t *Reader) gather(into posting.Into, q *Query, span search.Span, only *Seg
 		if test != nil {
 			return t.gatherSpan(into, q.Param, part, test, only)
 		}
-		for _, p := range q.Grouping.pieces(part) {
+		if q.Grouping == Ungrouped {
+			return t.gatherSpan(into, q.Param, part, nil, only)
+		}
+		rest, err := t.gatherSome(into, q.Param, part, only)
+		if err != nil || rest.From == nil {
+			return err
+		}
+		for _, p := range q.Grouping.pieces(rest) {
 			if err := t.gatherPiece(into, q.Param, p, only); err != nil {
 				return err
 			}
@@ -288,32 +296,54 @@ func (t *Reader) each(param uint16, key []byte, fn func(segment uint16, containe
 
 // gatherSpan adds the docs of the keys in a span, from files.
 func (t *Reader) gatherSpan(into posting.Into, param uint16, span search.Span, test func([]byte) bool, only *Segments) error {
+	_, err := t.gatherUpTo(into, param, span, test, only, math.MaxInt)
+	return err
+}
+
+// someLists is how many lists of a range are read before its groups are looked
+// for: most ranges are shorter, and groups take some seeks.
+const someLists = 256
+
+// gatherSome is gatherSpan of the beginning of a span. It returns what is left,
+// without From where that is nothing.
+func (t *Reader) gatherSome(into posting.Into, param uint16, span search.Span, only *Segments) (rest search.Span, err error) {
+	from, err := t.gatherUpTo(into, param, span, nil, only, someLists)
+	return search.Span{From: from, To: span.To}, err
+}
+
+// gatherUpTo adds the docs of the first keys in a span, until it has read most
+// lists. It returns the key that comes next, nil where there is none.
+func (t *Reader) gatherUpTo(into posting.Into, param uint16, span search.Span, test func([]byte) bool, only *Segments, most int) (next []byte, err error) {
 	it, err := t.iterator(Tag)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	lower, upper := Bounds(param)
 	var last []byte
-	passed := false
+	passed, lists := false, 0
 	for ok := it.SeekGE(append(lower, span.From...)); ok && bytes.Compare(it.Key(), upper) < 0; ok = it.Next() {
 		key, segment := Split(it.Key())
+		lists++
 		if last == nil || !bytes.Equal(key, last) {
 			if span.To != nil && bytes.Compare(key, span.To) >= 0 {
 				break
 			}
+			if lists > most {
+				return bytes.Clone(key), nil
+			}
 			if err := t.pass(); err != nil {
-				return err
+				return nil, err
 			}
 			last = append(last[:0], key...)
 			passed = bytes.Compare(key, span.From) >= 0 && (test == nil || test(key))
 		}
 		if passed && only.has(segment) {
 			if err := into.Add(segment, it.Value()); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	return it.Error()
+	return nil, it.Error()
 }
 
 // Iterator walks all terms of a param. The caller closes it.
@@ -454,17 +484,9 @@ func (t *Reader) costSpan(q *Query, span search.Span) (int, error) {
 		if p == nil {
 			continue
 		}
-		keys, docs := 0, 0
-		err := p.Scan(span, func(found posting.Posting) error {
-			if keys++; keys > probeKeys {
-				docs = h.Docs() / 4
-				return ErrTooLong
-			}
-			docs += len(found.Docs())
-			return nil
-		})
-		if err != nil && !errors.Is(err, ErrTooLong) {
-			return 0, err
+		docs := 0
+		if p.Peek(span, probeKeys, func(found posting.Posting) { docs += len(found.Docs()) }) {
+			docs = max(docs, h.Docs()/4)
 		}
 		n += docs
 	}

@@ -180,7 +180,7 @@ func (g *Gather) Bitmap() *roaring.Bitmap {
 	}
 	for _, at := range g.order() {
 		s, base := g.segments[at], uint32(at)<<SegmentBits
-		if s.words != nil && s.words.count() > maxList {
+		if s.words != nil {
 			flush()
 			dense := roaring.FromDense(s.words[:], false)
 			result.Or(roaring.AddOffset64(dense, int64(base)))

@@ -245,6 +245,27 @@ func (p *HeadParam) Snapshot() *btree.BTreeG[Posting] {
 	return p.tree.IsoCopy()
 }
 
+// Peek calls fn for the first postings with keys in span, at most n of them, and
+// reports whether there are more. It holds the tree meanwhile, and copies
+// nothing.
+func (p *HeadParam) Peek(span search.Span, n int, fn func(Posting)) (more bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	p.tree.Ascend(Posting{Key: span.From}, func(found Posting) bool {
+		if span.To != nil && bytes.Compare(found.Key, span.To) >= 0 {
+			return false
+		}
+		if n == 0 {
+			more = true
+			return false
+		}
+		n--
+		fn(found)
+		return true
+	})
+	return more
+}
+
 // Scan calls fn for the postings with keys in span, in order, until it fails.
 func (p *HeadParam) Scan(span search.Span, fn func(Posting) error) (err error) {
 	p.Snapshot().Ascend(Posting{Key: span.From}, func(found Posting) bool {
