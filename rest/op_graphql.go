@@ -36,7 +36,7 @@ func serveGraphQL(w http.ResponseWriter, r *request, in *arguments) error {
 		}
 		query.Focus = &v
 	}
-	query.Now = r.h.Now()
+	query.Now, query.Limits = r.h.Now(), r.h.GraphQL
 	response := graphql.Execute(r.ctx, view, r.store, query)
 	if err := response.Internal(); err != nil {
 		if r.ctx.Err() != nil {

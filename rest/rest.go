@@ -28,6 +28,7 @@ import (
 	"github.com/tarnhealth/tarn/bulk"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/graphql"
 )
 
 // Prefix is the path that every data store lies below.
@@ -70,10 +71,30 @@ type Options struct {
 	// Limit, if not nil, lets a request in and returns what is to be called when
 	// it has ended, or an error of KindThrottled.
 	Limit func(*http.Request, authz.Caller) (leave func(), err error)
+	// GraphQL bounds what a GraphQL query may cost; the zero value stands for
+	// graphql.DefaultLimits.
+	GraphQL graphql.Limits
 	// Audit, if not nil, records what is done.
 	Audit *Audit
+	// Tenants also serves data stores below TenantPrefix and the tenant that
+	// they are bound to.
+	Tenants bool
 	// Bulk, if not nil, carries out $export and $import.
 	Bulk *bulk.Service
+}
+
+// TenantPrefix is the path that the data stores of tenants lie below too:
+// /tenant/{tenant}/datastore/{id}/r4.
+const TenantPrefix = "/tenant/"
+
+// CutTenant takes the tenant from the beginning of a path; it is "" where the
+// path names none.
+func CutTenant(path string) (tenant, rest string) {
+	below, ok := strings.CutPrefix(path, TenantPrefix)
+	if tenant, rest, found := strings.Cut(below, "/"); ok && found {
+		return tenant, "/" + rest
+	}
+	return "", path
 }
 
 // New returns the handler of the FHIR API.
@@ -141,7 +162,7 @@ func (h *handler) serve(res *response, r *request) error {
 		return refused
 	}
 	res.accept(r)
-	segments, err := pathSegments(r.http)
+	segments, err := h.pathSegments(r.http)
 	if err != nil {
 		return err
 	}
@@ -150,6 +171,9 @@ func (h *handler) serve(res *response, r *request) error {
 	}
 	if r.store, err = h.Stores.Store(segments.store); err != nil {
 		return err
+	}
+	if segments.tenant != "" && segments.tenant != r.store.Identity().TenantID() {
+		return fhir.Errorf(fhir.KindForbidden, "the data store %q is not of the tenant %q", segments.store, segments.tenant)
 	}
 	res.schema = r.store.Definitions().Schema
 	if err := r.locate(segments.rest); err != nil {
@@ -239,14 +263,15 @@ func (h *handler) logFailure(r *request, err error) {
 
 // storePath is a request path, taken apart.
 type storePath struct {
-	store string
-	rest  []string // below …/r4, unescaped
+	// tenant is that of a path below TenantPrefix.
+	tenant, store string
+	rest          []string // below …/r4, unescaped
 }
 
 // maxURL bounds a request's URL; longer searches go by POST.
 const maxURL = 32 << 10
 
-func pathSegments(req *http.Request) (storePath, error) {
+func (h *handler) pathSegments(req *http.Request) (storePath, error) {
 	if len(req.RequestURI) > maxURL {
 		return storePath{}, fhir.Errorf(fhir.KindURITooLong, "the URL has %d bytes, and at most %d are read; send a long search as POST [type]/_search with a form body", len(req.RequestURI), maxURL)
 	}
@@ -254,8 +279,12 @@ func pathSegments(req *http.Request) (storePath, error) {
 	if err != nil {
 		return storePath{}, err
 	}
+	tenant := ""
+	if h.Tenants && len(parts) > 1 && "/"+parts[0]+"/" == TenantPrefix {
+		tenant, parts = parts[1], parts[2:]
+	}
 	if len(parts) < 3 || "/"+parts[0]+"/" != Prefix || !strings.EqualFold(parts[2], "r4") {
 		return storePath{}, fhir.Errorf(fhir.KindNotFound, "nothing is at this path; FHIR data stores are at %s{id}/r4", Prefix)
 	}
-	return storePath{store: parts[1], rest: parts[3:]}, nil
+	return storePath{tenant: tenant, store: parts[1], rest: parts[3:]}, nil
 }

@@ -75,8 +75,10 @@ func (a *authority) openTokens(ctx context.Context, db kv.DB) (err error) {
 
 func (a *authority) openSMART(f *folder, db kv.DB, log *slog.Logger) (err error) {
 	sets := token.NewKeySets(token.KeySetsConfig{AllowLoopback: a.cfg.local()})
+	a.issuers.KeySets = sets
 	a.smart, err = smart.New(smart.Config{
-		DB: db, BaseURL: a.cfg.BaseURL, Keys: a.keys, Proofs: a.proofs, KeySets: sets,
+		Certificates: f.certificates(a),
+		DB:           db, BaseURL: a.cfg.BaseURL, Keys: a.keys, Proofs: a.proofs, KeySets: sets,
 		Assertions: token.NewAssertions(token.AssertionsConfig{DB: db, KeySets: sets}),
 		Login:      a.login, Stores: f.catalog, Access: a.pickerAccess, Log: log, Address: a.cfg.address, Event: f.noteGrant(log),
 		Lifetimes: a.cfg.Tokens, Registration: a.cfg.Registration,
@@ -84,7 +86,7 @@ func (a *authority) openSMART(f *folder, db kv.DB, log *slog.Logger) (err error)
 	if err != nil {
 		return err
 	}
-	a.issuers.Own, a.issuers.OwnIssuer, a.issuers.KeySets, a.issuers.Lambda = a.smart, a.smart.Issuer(), sets, a.cfg.Lambda.endpoint()
+	a.issuers.Own, a.issuers.OwnIssuer, a.issuers.Lambda = a.smart, a.smart.Issuer(), a.cfg.Lambda.endpoint()
 	signatures, err := f.signatures(a)
 	if err != nil {
 		return err
@@ -145,6 +147,7 @@ func (a *authority) routes(stores *datastore.Catalog) *http.ServeMux {
 	mux.Handle(smart.Prefix, a.smart)
 	mux.Handle(smart.MetadataPath, a.smart)
 	mux.Handle(rest.Prefix, a.discovery(stores))
+	mux.Handle(rest.TenantPrefix, a.discovery(stores))
 	if a.cfg.Demo {
 		mountDemo(mux, a.cfg.BaseURL)
 	}

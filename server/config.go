@@ -11,9 +11,11 @@ import (
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/graphql"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/server/bulkjobs"
+	"github.com/tarnhealth/tarn/server/listen"
 	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/smart"
 	"github.com/tarnhealth/tarn/throttle"
@@ -73,14 +75,25 @@ type Config struct {
 	Bulk bulkjobs.Config
 	// Control is about the control API.
 	Control ControlConfig
+	// TenantURLs serves the data stores of a tenant below /tenant/ID too.
+	TenantURLs bool
+	// TLS says how TLS ends at the server.
+	TLS listen.Config
 	// Lambda is where token-check functions are called that have an ARN.
 	Lambda LambdaConfig
 	// APIKeysRequired wants an API key with every request to a data store, and
 	// not only where the data store does.
 	APIKeysRequired bool
 
-	// Rates are how many requests each user and client may send.
-	Rates throttle.Rates
+	// Rates are how many requests each user and client may send, ClientRates
+	// how many each client may for all its users, and Served how many are served
+	// at a time, whoever sends them; 0 is no limit.
+	Rates, ClientRates throttle.Rates
+	Served             int
+	// MaxIncludes is how many resources includes may add to a page; 0 for what is
+	// usual. GraphQL bounds what a query may cost.
+	MaxIncludes int
+	GraphQL     graphql.Limits
 
 	// MaxBody is the greatest request body in bytes.
 	MaxBody int64
@@ -125,6 +138,10 @@ func Default() Config {
 		Audit:           AuditConfig{Mode: AuditAuto},
 		Encryption:      EncryptionConfig{Mode: EncryptionAuto, Check: time.Minute},
 		Rates:           throttle.Rates{Burst: 100},
+		ClientRates:     throttle.Rates{Burst: 1000},
+		MaxIncludes:     defaultIncludes,
+		GraphQL:         defaultGraphQL(),
+		TenantURLs:      true,
 		Control:         ControlConfig{Region: "us-east-1", Account: "000000000000"},
 		Practitioners:   authz.Relations{GeneralPractitioner: true, CareTeam: true, Encounter: true},
 		AccessConfig:    AccessConfig{Consent: authz.ConsentPolicy{Exempt: []string{authz.RoleAdmin}}, Labels: authz.LabelPolicy{Unlabelled: "N"}},
@@ -178,7 +195,7 @@ var checks = []func(*Config) string{
 		if c.Auth != AuthSMART || c.BaseURL == "" || err != nil || u.Scheme == "https" || loopback(u.Hostname()) {
 			return ""
 		}
-		return "base_url is " + c.BaseURL + ", where passwords and tokens would travel in the clear; use https:// with a TLS proxy in front, or a loopback address"
+		return "base_url is " + c.BaseURL + ", where passwords and tokens would travel in the clear; use https:// with a certificate (tls.cert_file) or a TLS proxy in front, or a loopback address"
 	},
 	func(c *Config) string {
 		if c.SessionIdle <= c.SessionAbsolute {
@@ -192,7 +209,7 @@ var checks = []func(*Config) string{
 		}
 		return ""
 	},
-	checkRoles, checkAccess,
+	checkRoles, checkAccess, checkTLS,
 }
 
 // checkRoles reads the rules of roles against the definitions.

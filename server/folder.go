@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,6 +39,8 @@ type folder struct {
 	apiKeys *apikey.Keys
 	// untend end the work on it beside the requests.
 	untend []func()
+	// clientRoots are the authorities of clients' certificates; nil without.
+	clientRoots func() *x509.CertPool
 	// temporary folders are removed when they are closed.
 	temporary bool
 }
@@ -46,7 +49,7 @@ type folder struct {
 // store "default" in it and the admin socket beside it. The caller closes what
 // is returned, also after an error.
 func (s *Server) openFolder(ctx context.Context) (*folder, error) {
-	f := &folder{dir: s.cfg.Data}
+	f := &folder{dir: s.cfg.Data, clientRoots: s.clientRoots}
 	if f.dir == "" {
 		dir, err := os.MkdirTemp("", "tarn-demo-")
 		if err != nil {
@@ -75,7 +78,7 @@ func (f *folder) open(ctx context.Context, cfg *Config) (err error) {
 		return refusal(f.dir, keyRefusal(cfg, f.dir, err))
 	}
 	f.apiKeys = apikey.NewKeys(f.storage.Records(), nil)
-	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, BaseURL: cfg.BaseURL})
+	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, BaseURL: cfg.BaseURL, MaxIncludes: cfg.MaxIncludes})
 	return refusal(f.dir, keyRefusal(cfg, f.dir, err))
 }
 

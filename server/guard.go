@@ -79,6 +79,7 @@ func isPage(path string) bool {
 
 // discovered is the data store whose smart-configuration is at a path.
 func discovered(path string) (id string, ok bool) {
+	_, path = rest.CutTenant(path)
 	rest, ok := strings.CutPrefix(path, rest.Prefix)
 	if !ok {
 		return "", false
@@ -95,6 +96,10 @@ func (a *authority) discovery(stores *datastore.Catalog) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, _ := discovered(r.URL.Path)
 		store, err := stores.Store(id)
+		if tenant, _ := rest.CutTenant(r.URL.Path); tenant != "" && err == nil && (!a.cfg.TenantURLs || tenant != store.Identity().TenantID()) {
+			outcome(w, fhir.Errorf(fhir.KindForbidden, "the data store %q is not of the tenant %q", id, tenant))
+			return
+		}
 		if err != nil || len(store.Identity().MetadataText()) == 0 && store.Identity().Tokens() {
 			a.smart.ServeDiscovery(w, r, id)
 			return

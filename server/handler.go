@@ -35,7 +35,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if s.servePages(w, r) {
 			return
 		}
-		if strings.HasPrefix("/"+strings.TrimLeft(r.URL.Path, "/"), rest.Prefix) {
+		if path := "/" + strings.TrimLeft(r.URL.Path, "/"); strings.HasPrefix(path, rest.Prefix) || s.cfg.TenantURLs && strings.HasPrefix(path, rest.TenantPrefix) {
 			s.serveFHIR(w, r)
 			return
 		}

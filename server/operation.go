@@ -59,6 +59,7 @@ func (v *visit) Value(key any) any {
 // operationName names a FHIR request in HealthLake's words. Operations that it
 // has no word for are their FHIR name, such as $lastn.
 func operationName(method, path string) string {
+	_, path = rest.CutTenant(path)
 	parts := strings.FieldsFunc(strings.TrimPrefix(path, rest.Prefix), func(r rune) bool { return r == '/' })
 	parts = parts[min(2, len(parts)):] // the data store's id, and r4
 	last := ""

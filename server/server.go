@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/rest"
+	"github.com/tarnhealth/tarn/server/listen"
 	"github.com/tarnhealth/tarn/server/timelimit"
 	"github.com/tarnhealth/tarn/server/wire"
 )
@@ -53,6 +55,10 @@ type Server struct {
 	// control answers requests to the control API; nil while starting.
 	control  atomic.Pointer[http.Handler]
 	stopping atomic.Bool
+	// vault keeps what ACME gives, and clientRoots are the authorities of
+	// clients' certificates; nil without them.
+	vault       *listen.Vault
+	clientRoots func() *x509.CertPool
 	// demo is there in a demo with authorization.
 	demo *demonstration
 	// running counts the requests inside fhir.
@@ -96,7 +102,7 @@ func (s *Server) Ready() <-chan struct{} { return s.ready }
 func (s *Server) Run(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	listener, err := s.listen()
+	listener, err := s.listen(ctx)
 	if err != nil {
 		return err
 	}
@@ -129,7 +135,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-func (s *Server) listen() (net.Listener, error) {
+func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 	listener, err := net.Listen("tcp", s.cfg.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("the address %s is in use; stop what listens there, or choose another with --listen", s.cfg.Listen)
@@ -142,9 +148,16 @@ func (s *Server) listen() (net.Listener, error) {
 	s.addr = net.JoinHostPort(host, port)
 	if s.cfg.BaseURL == "" {
 		s.cfg.BaseURL = "http://" + s.addr
+		if s.cfg.TLS.On() {
+			s.cfg.BaseURL = "https://" + s.addr
+		}
+	}
+	secured, err := s.secure(ctx, listener)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
 	}
 	close(s.listening)
-	return listener, nil
+	return secured, nil
 }
 
 // webServer answers plain requests itself, and leaves others to net/http.
@@ -177,6 +190,9 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	begin := time.Now()
 	f, err := s.openFolder(ctx)
 	if err != nil {
+		return f, err
+	}
+	if err := s.keepACME(f); err != nil {
 		return f, err
 	}
 	s.metrics.registry.MustRegister(f.storage)
@@ -232,6 +248,8 @@ func (s *Server) api(f *folder, guard *guard, recorded *rest.Audit) http.Handler
 		Async:      f.jobs.async(guard),
 		Audit:      recorded,
 		Limit:      s.cfg.limiter(),
+		Tenants:    s.cfg.TenantURLs,
+		GraphQL:    s.cfg.GraphQL,
 	})
 }
 

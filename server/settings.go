@@ -67,5 +67,5 @@ var allSettings = slices.Concat([]setting{
 	flat("log.format", "text or json",
 		func(c *Config, s string) error { return oneOf(&c.LogFormat, s, "text", "json") },
 		func(c *Config) string { return c.LogFormat }),
-}, authSettings, encryptionSettings, accessSettings, auditSettings, limitSettings, controlSettings,
+}, tlsSettings, authSettings, encryptionSettings, accessSettings, auditSettings, limitSettings, controlSettings,
 	bulkjobs.Settings(func(c *Config) *bulkjobs.Config { return &c.Bulk }))

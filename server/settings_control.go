@@ -126,6 +126,9 @@ var controlSettings = []setting{
 	flat("api_keys.required", "every data store wants an API key (X-Api-Key) with each request; false leaves it to the data store",
 		func(c *Config, s string) error { return boolean(&c.APIKeysRequired, s) },
 		func(c *Config) string { return strconv.FormatBool(c.APIKeysRequired) }),
+	flat("tenants.urls", "data stores of a tenant are served below /tenant/ID too",
+		func(c *Config, s string) error { return boolean(&c.TenantURLs, s) },
+		func(c *Config) string { return strconv.FormatBool(c.TenantURLs) }),
 	list("control.functions", "the URLs of token-check functions that the control API names by their ARNs: arn:aws:lambda:…=https://…",
 		func(c *Config, list []string) error {
 			return matchingAll(&c.Control.Functions, list, functionText, "arn:aws:lambda:…=https://…")

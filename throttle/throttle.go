@@ -6,6 +6,7 @@ package throttle
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -103,3 +104,23 @@ func (l *Limiter) forget(now time.Time) {
 		}
 	}
 }
+
+// A Gate lets so many in at a time, whoever they are. The zero Gate lets
+// everybody in. Safe for concurrent use.
+type Gate struct {
+	// Most is how many may be inside; 0 is any number.
+	Most   int64
+	inside atomic.Int64
+}
+
+// Enter reports whether there is room. Who is let in calls Leave.
+func (g *Gate) Enter() bool {
+	if g.inside.Add(1) <= g.Most || g.Most == 0 {
+		return true
+	}
+	g.inside.Add(-1)
+	return false
+}
+
+// Leave makes room.
+func (g *Gate) Leave() { g.inside.Add(-1) }

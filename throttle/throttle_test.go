@@ -67,3 +67,20 @@ func TestManyKeys(t *testing.T) {
 		t.Error("a request that is being served was forgotten")
 	}
 }
+
+func TestGate(t *testing.T) {
+	g := throttle.Gate{Most: 2}
+	if !g.Enter() || !g.Enter() || g.Enter() || g.Enter() {
+		t.Error("not two are inside")
+	}
+	g.Leave()
+	if !g.Enter() || g.Enter() {
+		t.Error("there is no room for who follows one who left")
+	}
+	var open throttle.Gate
+	for range 100 {
+		if !open.Enter() {
+			t.Fatal("a gate without a limit is shut")
+		}
+	}
+}

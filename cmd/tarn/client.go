@@ -43,9 +43,13 @@ func clientCommand() *cobra.Command {
 // A clientAsk is what the flags of client add say.
 type clientAsk struct {
 	smart.Client
-	public  bool
-	jwks    string // a file
-	profile string // URL of the server
+	public bool
+	jwks   string // a file
+	// certificateDN is the subject of its certificate; selfSigned is for one of
+	// its own.
+	certificateDN string
+	selfSigned    bool
+	profile       string // URL of the server
 }
 
 func clientAddCommand(flags *folderFlags) *cobra.Command {
@@ -83,7 +87,8 @@ With redirect URIs it is an app that people use; without, a service
 	}
 	ask.flags(cmd.Flags())
 	_ = cmd.MarkFlagRequired("scope") // the flag is there
-	cmd.MarkFlagsMutuallyExclusive("public", "jwks-url", "jwks", "profile")
+	cmd.MarkFlagsMutuallyExclusive("public", "jwks-url", "jwks", "profile", "certificate-dn")
+	cmd.MarkFlagsMutuallyExclusive("public", "self-signed", "profile", "certificate-dn")
 	return cmd
 }
 
@@ -97,6 +102,9 @@ func (ask *clientAsk) flags(f *pflag.FlagSet) {
 	f.BoolVar(&ask.public, "public", false, "it keeps no secret: an app in the browser or on a phone")
 	f.StringVar(&ask.JWKSURL, "jwks-url", "", "where its public keys are")
 	f.StringVar(&ask.jwks, "jwks", "", "file with its public keys (JWKS)")
+	f.StringVar(&ask.certificateDN, "certificate-dn", "", "the subject of its certificate, of an authority of tls.client_ca_file, such as CN=lab,O=Example (RFC 8705)")
+	f.BoolVar(&ask.selfSigned, "self-signed", false, "it has a certificate of its own, in x5c of --jwks or --jwks-url (RFC 8705)")
+	f.BoolVar(&ask.BindTokens, "bind-tokens", false, "its tokens are bound to the certificate of its connection (RFC 8705)")
 	f.StringArrayVar(&ask.RedirectURIs, "redirect-uri", nil, "where answers go; may be repeated")
 	f.StringArrayVar(&ask.LogoutURIs, "logout-uri", nil, "where the browser may go after a sign-out; may be repeated")
 	f.StringVar(&ask.LaunchURL, "launch-url", "", "where an EHR starts it")
@@ -121,6 +129,10 @@ func (ask *clientAsk) complete() error {
 	switch {
 	case ask.public:
 		ask.Type = smart.Public
+	case ask.certificateDN != "":
+		ask.Type, ask.Certificate = smart.TLSClient, &smart.Certificate{SubjectDN: ask.certificateDN}
+	case ask.selfSigned:
+		ask.Type = smart.SelfSigned
 	case ask.JWKSURL != "" || ask.jwks != "":
 		ask.Type = smart.Asymmetric
 	}

@@ -11,7 +11,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -84,6 +83,8 @@ type TLS struct {
 	current atomic.Pointer[tls.Config]
 	roots   atomic.Pointer[x509.CertPool]
 	hash    [sha256.Size]byte
+	// failed is why the files were not read the last time.
+	failed error
 }
 
 // Open reads the files of a configuration. vault keeps what ACME gives; it may
@@ -136,27 +137,28 @@ func (t *TLS) reload() error {
 	if err := t.askClients(c, texts[2]); err != nil {
 		return err
 	}
-	t.roots.Store(c.ClientCAs)
 	t.current.Store(c)
 	t.hash = hash
 	return nil
 }
 
 func (t *TLS) askClients(c *tls.Config, roots []byte) error {
+	var pool *x509.CertPool
 	if t.cfg.ClientCAFile != "" {
-		c.ClientCAs = x509.NewCertPool()
-		if !c.ClientCAs.AppendCertsFromPEM(roots) {
+		if pool = x509.NewCertPool(); !pool.AppendCertsFromPEM(roots) {
 			return fmt.Errorf("the file %s holds no certificates in PEM", t.cfg.ClientCAFile)
 		}
 	}
 	switch t.cfg.Clients {
 	case ClientsRequest:
-		// Not verified here: a certificate may be good for a client whose own it
-		// is, without any authority.
+		// Not verified here, and the authorities are not told: a certificate may
+		// be good for a client whose own it is, and clients do not send one of an
+		// authority that is not named.
 		c.ClientAuth = tls.RequestClientCert
 	case ClientsRequire:
-		c.ClientAuth = tls.RequireAndVerifyClientCert
+		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, pool
 	}
+	t.roots.Store(pool)
 	return nil
 }
 
@@ -191,41 +193,34 @@ func (t *TLS) Watch(ctx context.Context) {
 }
 
 func (t *TLS) watch(ctx context.Context, tick <-chan time.Time, told <-chan os.Signal) {
-	var last error
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick:
-			if _, hash, err := t.read(); err == nil && hash == t.hash {
-				continue
-			}
+			t.look()
 		case <-told:
-			last = nil
+			t.failed = nil
+			t.again()
 		}
-		err := t.reload()
-		switch {
-		case err == nil:
-			t.log.Info("the TLS certificates were read again")
-		case last == nil || err.Error() != last.Error():
-			t.log.Error("the TLS certificates were not read again; those of before still serve", "error", err)
-		}
-		last = err
 	}
 }
 
-// Verify wants a client's certificate, with those between it and its root, to be
-// of one of some authorities, and made for clients.
-func Verify(chain []*x509.Certificate, roots *x509.CertPool, now time.Time) error {
-	if len(chain) == 0 || roots == nil {
-		return errors.New("there is no certificate, or no authority")
+// look reads the files again where they changed.
+func (t *TLS) look() {
+	if _, hash, err := t.read(); err != nil || hash != t.hash {
+		t.again()
 	}
-	between := x509.NewCertPool()
-	for _, c := range chain[1:] {
-		between.AddCert(c)
+}
+
+// again reads the files again, and tells how that went: a failure once.
+func (t *TLS) again() {
+	err := t.reload()
+	switch {
+	case err == nil:
+		t.log.Info("the TLS certificates were read again")
+	case t.failed == nil || err.Error() != t.failed.Error():
+		t.log.Error("the TLS certificates were not read again; those of before still serve", "error", err)
 	}
-	_, err := chain[0].Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	return err
+	t.failed = err
 }

@@ -101,7 +101,8 @@ func WithConnection(ctx context.Context, _ net.Conn) context.Context {
 // limit is left of it, for moving one costs more than parsing the request.
 func Limit(w http.ResponseWriter, r *http.Request, now time.Time, timeout time.Duration) {
 	c, _ := r.Context().Value(connectionKey{}).(*connection)
-	unset := c == nil || c.writeUntil.Load()-now.UnixNano() < int64(timeout)
+	// Of HTTP/2, each request has deadlines of its own.
+	unset := c == nil || r.ProtoMajor > 1 || c.writeUntil.Load()-now.UnixNano() < int64(timeout)
 	if !unset && r.Body == http.NoBody {
 		return
 	}
@@ -111,7 +112,7 @@ func Limit(w http.ResponseWriter, r *http.Request, now time.Time, timeout time.D
 	}
 	if unset {
 		_ = control.SetWriteDeadline(now.Add(2 * timeout))
-		if c != nil {
+		if c != nil && r.ProtoMajor == 1 {
 			c.writeUntil.Store(now.Add(2 * timeout).UnixNano())
 		}
 	}
