@@ -102,7 +102,11 @@ func (a *auditLog) follow(cfg *Config, f *folder, stdout io.Writer, log *slog.Lo
 		a.running.Go(func() { follower.Run(ctx) })
 	}
 	if cfg.Audit.Archive != "" {
-		archive := &audit.Archive{Log: a.log, Dir: cfg.Audit.Archive, Keep: time.Duration(cfg.Audit.KeepDays) * 24 * time.Hour, Needed: a.needed}
+		vault, err := AuditVault(ctx, cfg.Audit.Archive, S3Service{cfg.Bulk.Endpoint, cfg.Bulk.Region, cfg.Bulk.KMSKey})
+		if err != nil {
+			return err
+		}
+		archive := &audit.Archive{Log: a.log, To: vault, Keep: time.Duration(cfg.Audit.KeepDays) * 24 * time.Hour, Needed: a.needed}
 		a.running.Go(func() { keepArchive(ctx, archive, log) })
 	}
 	return nil
@@ -224,7 +228,7 @@ func (f *folder) noteGrant(log *slog.Logger) func(context.Context, smart.Event) 
 		r := audit.Record{
 			Time: e.Time, Class: audit.ClassGrant, Action: e.Kind, Store: e.DataStore,
 			Refused: e.Kind == "denied" || e.Kind == "token-refused" || e.Kind == "replay",
-			Agent:   audit.Agent{User: e.UserID, Client: e.ClientID, Address: e.Address}, Detail: e.Scope,
+			Agent:   audit.Agent{User: e.UserID, Client: e.ClientID, Address: e.Address}, Detail: cmp.Or(e.Scope, e.Reason),
 		}
 		if e.Patient != "" {
 			r.Patients = []string{strings.TrimPrefix(e.Patient, "Patient/")}

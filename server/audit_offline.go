@@ -20,8 +20,8 @@ type AuditCheck struct {
 	// PublicKey, in base64, is what checkpoints are to be signed with; "" for
 	// what the master key gives.
 	PublicKey string
-	// Archive is the folder of the archive; "" for none.
-	Archive string
+	// Archive is the archive; nil for none. See AuditVault.
+	Archive audit.Vault
 	// Checkpoints are files with checkpoints that were kept elsewhere: copies
 	// of HEAD.
 	Checkpoints []string
@@ -56,10 +56,10 @@ func (c AuditCheck) Verify() (audit.Verification, error) {
 }
 
 // AuditFolder is the audit log of a data folder, and its archive where that is
-// not "", with the keys of its records where they are sealed. With an error it
+// not nil, with the keys of its records where they are sealed. With an error it
 // lacks them. masterKey is as in Config.
-func AuditFolder(data, masterKey, archive string) (audit.Folder, error) {
-	files := audit.Folder{Dir: AuditDir(data), Archive: archive}
+func AuditFolder(data, masterKey string, archive audit.Vault) (audit.Folder, error) {
+	files := audit.Folder{Dir: AuditDir(data), Vault: archive}
 	v, err := vault.Open(context.Background(), vault.Config{Dir: data, MasterKey: masterKey})
 	if err == nil {
 		files.Keys, err = v.AuditKeys(context.Background())

@@ -268,7 +268,7 @@ func TestVerifyMakesNoKey(t *testing.T) {
 
 func auditFolder(t *testing.T, dir string) audit.Folder {
 	t.Helper()
-	files, err := AuditFolder(dir, "", "")
+	files, err := AuditFolder(dir, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,8 @@ import (
 type AuditConfig struct {
 	// Mode is AuditOn, AuditOff or AuditAuto.
 	Mode string
-	// Archive is the folder for full segments; "" for none.
+	// Archive is where full segments go: a folder, or s3://BUCKET/PREFIX of the
+	// service that Bulk names; "" for nowhere.
 	Archive string
 	// KeepDays is how many days the log itself keeps what is archived; 0 is for
 	// good.
@@ -38,8 +39,12 @@ var auditSettings = []setting{
 	flat("audit.log", "whether every access is recorded: on, off, or auto, which is on unless auth is none",
 		func(c *Config, s string) error { return oneOf(&c.Audit.Mode, s, AuditAuto, AuditOn, AuditOff) },
 		func(c *Config) string { return c.Audit.Mode }),
-	flat("audit.archive", "the folder that full segments of the audit log are archived to; none where empty",
-		func(c *Config, s string) error { c.Audit.Archive = strings.TrimSpace(s); return nil },
+	flat("audit.archive", "where full segments of the audit log are archived to: a folder, or s3://BUCKET/PREFIX of the service that bulk.s3_endpoint names; nowhere if empty",
+		func(c *Config, s string) error {
+			c.Audit.Archive = strings.TrimSpace(s)
+			_, _, err := auditBucket(c.Audit.Archive)
+			return err
+		},
 		func(c *Config) string { return c.Audit.Archive }),
 	flat("audit.keep_days", "how many days the audit log keeps what is archived; 0 for good",
 		func(c *Config, s string) error { return number(&c.Audit.KeepDays, s, 0, 36_600) },

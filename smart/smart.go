@@ -146,7 +146,9 @@ type Event struct {
 	Scope     string
 	Patient   string
 	Address   string
-	Time      time.Time
+	// Reason is the OAuth error of a refusal.
+	Reason string
+	Time   time.Time
 }
 
 // A Service is the authorization server of a Tarn server. It serves /auth/… and

@@ -50,11 +50,12 @@ func (s *Service) token(w http.ResponseWriter, r *http.Request) {
 	answerJSON(w, http.StatusOK, response)
 }
 
-func (s *Service) answerToken(w http.ResponseWriter, r *http.Request) (tokenResponse, error) {
+func (s *Service) answerToken(w http.ResponseWriter, r *http.Request) (response tokenResponse, err error) {
 	p, err := readForm(w, r)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { s.tellRefusal(r, p, err) }()
 	name := p["grant_type"]
 	grant, ok := grants[name]
 	switch {
@@ -86,11 +87,28 @@ func (s *Service) answerToken(w http.ResponseWriter, r *http.Request) (tokenResp
 			return nil, refuse(codeInvalidRequest, "the tokens of this client are bound to its certificate; connect with it")
 		}
 	}
-	response, err := grant(s, q)
+	response, err = grant(s, q)
 	if err != nil && asOAuth(err).code == codeInvalidGrant {
 		s.failed(r, q.client.ID)
 	}
 	return response, err
+}
+
+// tellRefusal tells of a token that was refused, by whatever name the client
+// called itself. Who asks too often is not told of each time.
+func (s *Service) tellRefusal(r *http.Request, p params, err error) {
+	if err == nil {
+		return
+	}
+	e := asOAuth(err)
+	if e.retry > 0 {
+		return
+	}
+	client := p["client_id"]
+	if name, _, ok := r.BasicAuth(); ok && client == "" {
+		client = name
+	}
+	s.event(r, Event{Kind: "token-refused", ClientID: printable(client), Reason: e.code})
 }
 
 // respond mints the access token for claims and begins the response.

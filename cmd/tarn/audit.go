@@ -23,16 +23,18 @@ func auditCommand() *cobra.Command {
 		Short: "Verify the audit log, and report who saw what",
 		Long: `Verify the audit log of a data folder, and report from it.
 
-The commands only read, whether or not a server runs on the folder.`,
+The commands work whether or not a server runs on the folder; verify and report
+only read.`,
 		Example: `  tarn audit verify --data ./tarn-data
   tarn audit report --data ./tarn-data --patient 123 --format csv`,
 	}
-	cmd.AddCommand(auditVerifyCommand(), auditReportCommand())
+	cmd.AddCommand(auditVerifyCommand(), auditReportCommand(), auditRestoreCommand())
 	return cmd
 }
 
 func auditVerifyCommand() *cobra.Command {
 	var check server.AuditCheck
+	var archive archiveFlags
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove that no record was altered, removed or moved",
@@ -47,6 +49,10 @@ shows that the log is still the one that it was then.`,
   tarn audit verify --data ./tarn-data --archive /mnt/archive --checkpoint HEAD.2026-01-31`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if check.Archive, err = archive.open(cmd); err != nil {
+				return err
+			}
 			v, err := check.Verify()
 			if err != nil {
 				return failed(err)
@@ -59,20 +65,70 @@ shows that the log is still the one that it was then.`,
 			return nil
 		},
 	}
-	auditFlags(cmd, &check.Data, &check.Archive)
+	auditFlags(cmd, &check.Data, &archive)
 	cmd.Flags().StringVar(&check.MasterKey, "master-key-file", "", "file with the master key (default master.key in the data folder)")
 	cmd.Flags().StringVar(&check.PublicKey, "key", "", "public key of the checkpoints in base64, instead of the master key")
 	cmd.Flags().StringArrayVar(&check.Checkpoints, "checkpoint", nil, "copy of HEAD that was kept elsewhere; may repeat")
 	return cmd
 }
 
-func auditFlags(cmd *cobra.Command, data, archive *string) {
-	cmd.Flags().StringVar(data, "data", server.Default().Data, "data folder")
-	cmd.Flags().StringVar(archive, "archive", "", "folder of the archive, to read that too")
+// archiveFlags say where the archive is.
+type archiveFlags struct {
+	place   string
+	service server.S3Service
+}
+
+// open is the archive, nil for none.
+func (a *archiveFlags) open(cmd *cobra.Command) (audit.Vault, error) {
+	return server.AuditVault(cmd.Context(), a.place, a.service)
+}
+
+func auditFlags(cmd *cobra.Command, data *string, archive *archiveFlags) {
+	flags := cmd.Flags()
+	flags.StringVar(data, "data", server.Default().Data, "data folder")
+	flags.StringVar(&archive.place, "archive", "", "the archive, to read that too: a folder, or s3://BUCKET/PREFIX")
+	flags.StringVar(&archive.service.Endpoint, "s3-endpoint", "aws", "URL of the S3-compatible service of the archive")
+	flags.StringVar(&archive.service.Region, "s3-region", "", "region of that service")
+}
+
+func auditRestoreCommand() *cobra.Command {
+	var data string
+	var archive archiveFlags
+	cmd := &cobra.Command{
+		Use:   "restore",
+		Short: "Bring archived segments back into the log",
+		Long: `Copy the segments that are in the archive and not in the log back into the data
+folder, each after its hashes were checked. What is archived can also be read
+where it is: verify and report take --archive.
+
+A server that runs on the folder with audit.keep_days removes what is older
+again, within an hour.`,
+		Example: `  tarn audit restore --data ./tarn-data --archive /mnt/archive
+  tarn audit restore --data ./tarn-data --archive s3://records/audit --s3-region eu-central-1`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if archive.place == "" {
+				return errors.New("name the archive with --archive")
+			}
+			vault, err := archive.open(cmd)
+			if err != nil {
+				return err
+			}
+			n, err := audit.Folder{Dir: server.AuditDir(data), Vault: vault}.Restore(cmd.Context())
+			if err != nil {
+				return failed(err)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "restored: %d segments\n", n)
+			return nil
+		},
+	}
+	auditFlags(cmd, &data, &archive)
+	return cmd
 }
 
 func auditReportCommand() *cobra.Command {
-	var data, archive, masterKey, format, since, until string
+	var data, masterKey, format, since, until string
+	var archive archiveFlags
 	var sel audit.Selection
 	cmd := &cobra.Command{
 		Use:   "report",
@@ -93,7 +149,11 @@ func auditReportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			files, err := server.AuditFolder(data, masterKey, archive)
+			vault, err := archive.open(cmd)
+			if err != nil {
+				return err
+			}
+			files, err := server.AuditFolder(data, masterKey, vault)
 			if err != nil {
 				return failed(err)
 			}
