@@ -39,7 +39,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	s := &Store{opt: opt, dir: dir, db: db,
 		queue: make(chan *request, 256), finish: make(chan *group), finished: make(chan struct{})}
 	s.pins = pin.Pins{Clock: opt.Now, Retention: opt.Retention, Before: s.docsBefore,
-		Now: func() doc { return doc(s.now.Load()) }}
+		Now: func() doc { return doc(s.now.Load()) }, Reach: s.reachLives}
 	s.columns.Limit = int(opt.CacheBytes / 2)
 	s.hot.limit(int(opt.CacheBytes / 4 * 3))
 	if err := s.start(); err != nil {

@@ -198,6 +198,7 @@ func (s *Store) Close() error {
 	var err error
 	if s.failure.Get() == nil {
 		err = s.sealAll()
+		engine.Flush(s.db)
 	}
 	if s.failure.Fatal() {
 		// The engine stopped in the middle of something and holds its locks.

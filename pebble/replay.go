@@ -12,13 +12,8 @@ import (
 	"github.com/tarnhealth/tarn/search"
 )
 
-const (
-	// replayDocs is how many versions are read back at a time.
-	replayDocs = 4096
-	// maxReplayLives bounds how many sealed versions Open looks at again to
-	// make views of before possible.
-	maxReplayLives = 200_000
-)
+// replayDocs is how many versions are read back at a time.
+const replayDocs = 4096
 
 // A replayed is a version that is not sealed, as its body tells.
 type replayed struct {
@@ -30,8 +25,8 @@ type replayed struct {
 	err     error
 }
 
-// replay makes in memory what is not sealed, and the lifetimes that recent
-// views need.
+// replay makes in memory what is not sealed. What views of times before need
+// is read when there is one (reachLives).
 func (s *Store) replay(sealed doc) error {
 	for first := sealed + 1; first <= s.last; first += replayDocs {
 		chunk := make([]replayed, min(replayDocs, s.last-first+1))
@@ -40,9 +35,17 @@ func (s *Store) replay(sealed doc) error {
 			return err
 		}
 	}
+	if s.last == sealed && sealed > 0 {
+		h, _, _, err := s.header(sealed)
+		if err != nil {
+			return err
+		}
+		s.lastMicros = h.micros
+	}
 	s.now.Store(uint32(s.last))
 	s.live.at = s.last
-	return s.replayLives(sealed)
+	s.pins.Reset(sealed)
+	return nil
 }
 
 // replayChunk shows versions. The numbers of their params are durable before:
@@ -122,33 +125,27 @@ func (s *Store) replayDoc(d doc, r *replayed, terms []posting.Term) {
 	s.live.publish([]written{w}, d)
 }
 
-// replayLives reads, newest first, the sealed versions that a view within the
-// retention may look behind.
-func (s *Store) replayLives(sealed doc) error {
-	oldest := s.opt.Now().Add(-s.opt.Retention).UnixMicro()
-	it, err := s.db.NewIter(&lsm.IterOptions{LowerBound: docKey(tagVersion, 1), UpperBound: docKey(tagVersion, sealed+1)})
+// reachLives reads the sealed versions behind to, up to floor, for views at a
+// time before the store was opened: when each took the place of another.
+func (s *Store) reachLives(to, floor doc) error {
+	it, err := s.db.NewIter(&lsm.IterOptions{LowerBound: docKey(tagVersion, to+1), UpperBound: docKey(tagVersion, floor+1)})
 	if err != nil {
 		return err
 	}
-	floor := sealed
-	for ok := it.Last(); ok && sealed-floor < maxReplayLives; ok = it.Prev() {
-		h, _, _, err := readVersion(it.Value())
-		if err != nil {
-			return errors.Join(err, it.Close())
-		}
-		s.lastMicros = max(s.lastMicros, h.micros)
-		if h.micros < oldest {
-			break
-		}
-		prev, err := s.superseded(&h)
-		if err != nil {
-			return errors.Join(err, it.Close())
-		}
-		if prev != 0 {
-			s.lives.Supersede(prev, docOf(it.Key()))
-		}
-		floor = docOf(it.Key()) - 1
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		err = s.reachLife(docOf(it.Key()), it.Value())
 	}
-	s.pins.Reset(floor)
-	return errors.Join(it.Error(), it.Close())
+	return errors.Join(err, it.Error(), it.Close())
+}
+
+func (s *Store) reachLife(d doc, record []byte) error {
+	h, _, _, err := readVersion(record)
+	if err != nil || h.prev == 0 {
+		return err
+	}
+	prev, err := s.superseded(&h)
+	if err == nil && prev != 0 {
+		s.lives.Recall(prev, d)
+	}
+	return err
 }

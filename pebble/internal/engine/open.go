@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
+	"time"
 
 	lsm "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -57,6 +58,23 @@ func CheckFormat(db *lsm.DB, key []byte, format int) error {
 		return markFormat(db, key, format)
 	}
 	return nil
+}
+
+// flushTime is how long Flush waits.
+const flushTime = 10 * time.Second
+
+// Flush writes what is in the engine's memory to a table, for an engine that is
+// to be closed: opened again, it would read it back from its log, up to 64 MB.
+// Where that fails or takes long, the log is there.
+func Flush(db *lsm.DB) {
+	flushed, err := db.AsyncFlush()
+	if err != nil {
+		return
+	}
+	select {
+	case <-flushed:
+	case <-time.After(flushTime):
+	}
 }
 
 func markFormat(db *lsm.DB, key []byte, format int) error {

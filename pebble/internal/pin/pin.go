@@ -31,15 +31,25 @@ type Pins struct {
 	// Before is the newest doc up to last that was written before a time, in
 	// microseconds since 1970.
 	Before func(micros int64, last posting.Doc) (posting.Doc, error)
+	// Reach makes it possible to show times from to on, where those from floor
+	// on can be shown.
+	Reach func(to, floor posting.Doc) error
 
 	shards [shards]Shard
-	// floor is the oldest time that can be shown exactly. It is raised while
+	// floor is the oldest time that can be shown exactly. It is changed while
 	// all shards are locked.
 	floor atomic.Uint32
-	// checked is when the floor was computed last.
+	// limit is the time that was current one retention ago: how far back the
+	// floor may be taken. checked is when it was computed last.
+	limit   atomic.Uint32
 	checked atomic.Int64
+	// raising is held while floor or limit change.
 	raising sync.Mutex
 }
+
+// maxReach bounds how many versions Reach looks at. It takes about a
+// microsecond for each.
+const maxReach = 200_000
 
 // shards is enough for any number of processors.
 const shards = 16
@@ -51,7 +61,7 @@ type Shard struct {
 	_    [64]byte // a cache line of its own
 }
 
-// Reset says that times before floor cannot be shown.
+// Reset says that times before floor cannot be shown yet.
 func (p *Pins) Reset(floor posting.Doc) { p.floor.Store(uint32(floor)) }
 
 // Pin resolves a view's time, 0 for now, and keeps what it needs until Unpin
@@ -62,7 +72,7 @@ func (p *Pins) Pin(t store.T) (at posting.Doc, shard *Shard, err error) {
 		if t > now {
 			return 0, nil, store.ErrExpired
 		}
-		if err := p.raise(); err != nil {
+		if err := p.lower(posting.Doc(t)); err != nil {
 			return 0, nil, err
 		}
 	}
@@ -93,11 +103,30 @@ func (s *Shard) Unpin(at posting.Doc) {
 	}
 }
 
-// raise moves the floor to the time that was current one retention ago, about
-// every second.
-func (p *Pins) raise() error {
+// lower takes the floor back to a time within the retention, where it is above
+// it since the store was opened.
+func (p *Pins) lower(t posting.Doc) error {
 	p.raising.Lock()
 	defer p.raising.Unlock()
+	if err := p.raise(); err != nil {
+		return err
+	}
+	floor := posting.Doc(p.floor.Load())
+	if t >= floor || t < posting.Doc(p.limit.Load()) || floor-t > maxReach {
+		return nil
+	}
+	if err := p.Reach(t, floor); err != nil {
+		return err
+	}
+	p.lock()
+	p.floor.Store(uint32(t))
+	p.unlock()
+	return nil
+}
+
+// raise moves limit and floor to the time that was current one retention ago,
+// about every second. The caller holds raising.
+func (p *Pins) raise() error {
 	clock := p.Clock()
 	since := clock.Sub(time.Unix(0, p.checked.Load()))
 	if p.checked.Load() != 0 && since >= 0 && since < min(time.Second, p.Retention/8) {
@@ -108,6 +137,7 @@ func (p *Pins) raise() error {
 		return err
 	}
 	p.lock()
+	p.limit.Store(max(p.limit.Load(), uint32(floor)))
 	p.floor.Store(max(p.floor.Load(), uint32(floor)))
 	p.unlock()
 	p.checked.Store(clock.UnixNano())
@@ -117,6 +147,8 @@ func (p *Pins) raise() error {
 // Forget calls drop with the oldest time that a view is at or may be opened at.
 // No view is opened meanwhile.
 func (p *Pins) Forget(drop func(oldest posting.Doc)) error {
+	p.raising.Lock()
+	defer p.raising.Unlock()
 	if err := p.raise(); err != nil {
 		return err
 	}
@@ -128,6 +160,8 @@ func (p *Pins) Forget(drop func(oldest posting.Doc)) error {
 
 // Oldest is the oldest time that a view is at or may be opened at.
 func (p *Pins) Oldest() (posting.Doc, error) {
+	p.raising.Lock()
+	defer p.raising.Unlock()
 	err := p.raise()
 	p.lock()
 	defer p.unlock()
@@ -135,7 +169,7 @@ func (p *Pins) Oldest() (posting.Doc, error) {
 }
 
 func (p *Pins) oldest() posting.Doc {
-	oldest := posting.Doc(p.floor.Load())
+	oldest := posting.Doc(p.limit.Load())
 	for i := range p.shards {
 		for at := range p.shards[i].open {
 			oldest = min(oldest, at)

@@ -46,7 +46,9 @@ func (l *Lifetimes) grow(segment uint16) *segmentLife {
 	s := l.segments[segment].Load()
 	if s == nil {
 		s = &segmentLife{}
-		l.segments[segment].Store(s)
+		if !l.segments[segment].CompareAndSwap(nil, s) {
+			s = l.segments[segment].Load()
+		}
 	}
 	return s
 }
@@ -55,17 +57,33 @@ func (l *Lifetimes) grow(segment uint16) *segmentLife {
 func (l *Lifetimes) Supersede(d, by Doc) {
 	s := l.grow(d.Segment())
 	low := uint16(d)
+	s.end(low, by)
+	// The bit comes last: who sees it finds the end.
+	s.dead[low/64].Or(1 << (low % 64))
+	l.Soil([]uint16{d.Segment()})
+}
+
+// Recall says again what Supersede said before the store was opened: d was
+// loaded as superseded. Another goroutine may mark meanwhile.
+func (l *Lifetimes) Recall(d, by Doc) { l.grow(d.Segment()).end(uint16(d), by) }
+
+// end notes when a doc was superseded.
+func (s *segmentLife) end(low uint16, by Doc) {
 	slot := &s.chunks[low>>ChunkBits]
 	chunk := slot.Load()
 	if chunk == nil {
 		chunk = &lifeChunk{}
-		slot.Store(chunk)
+		if !slot.CompareAndSwap(nil, chunk) {
+			chunk = slot.Load()
+		}
 	}
 	chunk.ends[low%ChunkDocs].Store(uint32(by))
-	chunk.newest.Store(max(chunk.newest.Load(), uint32(by)))
-	// The bit comes last: who sees it finds the end.
-	s.dead[low/64].Or(1 << (low % 64))
-	l.Soil([]uint16{d.Segment()})
+	for {
+		newest := chunk.newest.Load()
+		if newest >= uint32(by) || chunk.newest.CompareAndSwap(newest, uint32(by)) {
+			return
+		}
+	}
 }
 
 // Erase takes docs out of every view for good. The caller is the goroutine that
