@@ -158,11 +158,15 @@ func outcomeOf(r *Record) (code, text string) {
 const notAuthenticated = "not authenticated"
 
 // agentsOf are the client, this server, and the user where one is known. The
-// server is the source of what is read, and the destination of the rest.
+// server is the source of what is read, the custodian of what is deleted, and
+// the destination of the rest.
 func agentsOf(r *Record) []agent {
 	clientRole, serverRole := coding{systemDICOM, "110153", "Source Role ID"}, coding{systemDICOM, "110152", "Destination Role ID"}
-	if actionCode(r) == "R" {
+	switch actionCode(r) {
+	case "R":
 		clientRole, serverRole = serverRole, clientRole
+	case "D":
+		clientRole, serverRole = coding{systemDICOM, "110150", "Application"}, coding{systemParticipant, "custodian", "Custodian"}
 	}
 	hasUser := r.Agent.User != "" || r.Agent.FHIRUser != ""
 	client := agent{Type: &concept{Coding: []coding{clientRole}}, Requestor: !hasUser, Who: &reference{Display: notAuthenticated}, Name: notAuthenticated}

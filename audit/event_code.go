@@ -11,6 +11,7 @@ const (
 	systemEntity        = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 	systemRole          = "http://terminology.hl7.org/CodeSystem/object-role"
 	systemParticipation = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+	systemParticipant   = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 	systemPurpose       = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 	systemLifecycle     = "http://terminology.hl7.org/CodeSystem/dicom-audit-lifecycle"
 	systemISO21089      = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
