@@ -82,6 +82,9 @@ func without(pairs []search.Pair, names ...string) []search.Pair {
 // resource reads the submitted resource, which must be of the URL's type.
 func (r *request) resource() (*fhir.Tree, error) {
 	tree := r.tree
+	if r.sendsContent() {
+		return r.content()
+	}
 	if tree == nil {
 		src, err := r.readFHIR()
 		if err != nil {

@@ -158,15 +158,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // serve routes a request and calls its handler.
 func (h *handler) serve(res *response, r *request) error {
 	refused := r.negotiate()
-	if refused != nil && h.Bulk == nil {
-		return refused
-	}
 	res.accept(r)
 	segments, err := h.pathSegments(r.http)
 	if err != nil {
 		return err
 	}
-	if refused != nil && !servesFile(segments.rest) {
+	if refused != nil && !(h.Bulk != nil && servesFile(segments.rest)) && !servesBinary(r.method, segments.rest) {
 		return refused
 	}
 	if r.store, err = h.Stores.Store(segments.store); err != nil {

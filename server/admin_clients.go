@@ -26,6 +26,17 @@ var clientRoutes = []adminRequest{
 		client, err := c.Show(ctx, id)
 		return ClientInfo{Client: client}, err
 	})},
+	{"PUT /clients/{id}", func(f *folder, r *http.Request) (any, error) {
+		var asked smart.Client
+		if err := readAdmin(r, &asked); err != nil {
+			return nil, err
+		}
+		return onClients(func(ctx context.Context, c smart.Clients, id string) (any, error) {
+			asked.ID = id
+			client, err := c.Update(ctx, asked)
+			return ClientInfo{Client: client}, err
+		})(f, r)
+	}},
 	{"POST /clients/{id}/rotate", onClients(func(ctx context.Context, c smart.Clients, id string) (any, error) {
 		secret, err := c.RotateSecret(ctx, id)
 		if err != nil {
@@ -99,6 +110,13 @@ func (a *Admin) Clients(ctx context.Context) (list []smart.Client, err error) {
 // AddClient registers a client.
 func (a *Admin) AddClient(ctx context.Context, c smart.Client) (info ClientInfo, err error) {
 	err = a.call(ctx, http.MethodPost, "/clients", c, &info)
+	return info, err
+}
+
+// ChangeClient replaces what is registered of a client; its type and its secret
+// stay.
+func (a *Admin) ChangeClient(ctx context.Context, c smart.Client) (info ClientInfo, err error) {
+	err = a.call(ctx, http.MethodPut, "/clients/"+url.PathEscape(c.ID), c, &info)
 	return info, err
 }
 

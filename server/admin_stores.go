@@ -18,6 +18,16 @@ var storeRoutes = []adminRequest{
 	{"DELETE /datastores/{id}", func(f *folder, r *http.Request) (any, error) {
 		return f.catalog.Delete(r.Context(), r.PathValue("id"))
 	}},
+	{"PUT /datastores/{id}/name", func(f *folder, r *http.Request) (any, error) {
+		var name string
+		if err := readAdmin(r, &name); err != nil {
+			return nil, err
+		}
+		return f.catalog.Change(r.Context(), r.PathValue("id"), func(record *datastore.Record) error {
+			record.Name = name
+			return nil
+		})
+	}},
 	{"PUT /datastores/{id}/identity", func(f *folder, r *http.Request) (any, error) {
 		var p *datastore.IdentityProvider
 		if err := readAdmin(r, &p); err != nil {
@@ -27,28 +37,27 @@ var storeRoutes = []adminRequest{
 	}},
 }
 
-// newStore is the body of POST /datastores.
-type newStore struct {
-	ID       string                      `json:"id"`
-	Name     string                      `json:"name"`
+// A NewStore asks for a data store; an empty ID is filled in.
+type NewStore struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// KMSKey is a customer's key that it is encrypted with; "" for the server's
+	// own.
+	KMSKey   string                      `json:"kmsKey,omitempty"`
 	Identity *datastore.IdentityProvider `json:"identity,omitempty"`
 }
 
 func createStore(f *folder, r *http.Request) (any, error) {
-	var asked newStore
+	var asked NewStore
 	if err := readAdmin(r, &asked); err != nil {
 		return nil, err
 	}
-	if asked.Identity != nil {
-		if err := asked.Identity.Check(); err != nil {
-			return nil, err
-		}
+	draft := datastore.Draft{ID: asked.ID, Name: asked.Name, Identity: asked.Identity}
+	if asked.KMSKey != "" {
+		draft.Control = &datastore.Control{KeyType: "CUSTOMER_MANAGED_KMS_KEY", KeyID: asked.KMSKey}
 	}
-	s, err := f.catalog.Create(r.Context(), asked.ID, asked.Name)
-	if err != nil || asked.Identity == nil {
-		return recordOf(s), err
-	}
-	return f.catalog.SetIdentity(r.Context(), s.Record().ID, asked.Identity)
+	s, err := f.catalog.CreateFrom(r.Context(), draft)
+	return recordOf(s), err
 }
 
 func recordOf(s *datastore.Store) datastore.Record {
@@ -67,7 +76,19 @@ func (a *Admin) List(ctx context.Context) (list []datastore.Record, err error) {
 // Create makes a data store; an empty id is filled in. identity is nil for the
 // server's own authorization server.
 func (a *Admin) Create(ctx context.Context, id, name string, identity *datastore.IdentityProvider) (r datastore.Record, err error) {
-	err = a.call(ctx, http.MethodPost, "/datastores", newStore{id, name, identity}, &r)
+	err = a.call(ctx, http.MethodPost, "/datastores", NewStore{ID: id, Name: name, Identity: identity}, &r)
+	return r, err
+}
+
+// CreateStore makes a data store.
+func (a *Admin) CreateStore(ctx context.Context, s NewStore) (r datastore.Record, err error) {
+	err = a.call(ctx, http.MethodPost, "/datastores", s, &r)
+	return r, err
+}
+
+// Rename changes what a data store is called, not its id.
+func (a *Admin) Rename(ctx context.Context, id, name string) (r datastore.Record, err error) {
+	err = a.call(ctx, http.MethodPut, "/datastores/"+url.PathEscape(id)+"/name", name, &r)
 	return r, err
 }
 

@@ -45,6 +45,7 @@ var userRoutes = []adminRequest{
 	{"GET /users", listUsers},
 	{"POST /users", addUser},
 	{"GET /users/{id}", onUser(func(context.Context, *authority, *login.User) (string, error) { return "", nil })},
+	{"PUT /users/{id}", changeUser},
 	{"POST /users/{id}/disable", onUser(func(ctx context.Context, a *authority, u *login.User) (string, error) {
 		// What the user gave to apps ends with the sessions.
 		return "", errors.Join(a.login.Directory().Disable(ctx, u.ID, true), a.smart.RevokeUser(ctx, u.ID))
@@ -54,6 +55,28 @@ var userRoutes = []adminRequest{
 	})},
 	{"POST /users/{id}/reset", resetUser},
 	{"DELETE /users/{id}", deleteUser},
+}
+
+// A UserChange is what may be changed of a user, whole.
+type UserChange struct {
+	Name     string          `json:"name"`
+	Email    string          `json:"email,omitempty"`
+	Roles    []string        `json:"roles,omitempty"`
+	Profiles []login.Profile `json:"profiles,omitempty"`
+}
+
+func changeUser(f *folder, r *http.Request) (any, error) {
+	var asked UserChange
+	if err := readAdmin(r, &asked); err != nil {
+		return nil, err
+	}
+	return onUser(func(ctx context.Context, a *authority, u *login.User) (string, error) {
+		_, err := a.login.Directory().Update(ctx, u.ID, func(u *login.User) error {
+			u.Name, u.Email, u.Roles, u.Profiles = asked.Name, asked.Email, asked.Roles, asked.Profiles
+			return nil
+		})
+		return "", err
+	})(f, r)
 }
 
 // findUser finds a user by name, e-mail address or id.
@@ -228,6 +251,12 @@ func (a *Admin) AddUser(ctx context.Context, u NewUser) (info UserInfo, err erro
 // User returns one user, by name, e-mail address or id.
 func (a *Admin) User(ctx context.Context, name string) (info UserInfo, err error) {
 	err = a.call(ctx, http.MethodGet, "/users/"+url.PathEscape(name), nil, &info)
+	return info, err
+}
+
+// ChangeUser changes a user.
+func (a *Admin) ChangeUser(ctx context.Context, name string, to UserChange) (info UserInfo, err error) {
+	err = a.call(ctx, http.MethodPut, "/users/"+url.PathEscape(name), to, &info)
 	return info, err
 }
 

@@ -162,14 +162,21 @@ func (r *Reader) whole() error {
 	if n, err := r.from.ReadAt(sealed, HeaderSize+r.last*SealedPage); n < len(sealed) {
 		return err
 	}
-	_, err := r.open(nil, sealed, r.last)
+	_, err := r.open(nil, sealed, r.last, new([nonceSize]byte))
 	return err
 }
 
 // Size is the size of the content in bytes.
 func (r *Reader) Size() int64 { return r.size }
 
-var pagePool = sync.Pool{New: func() any { b := make([]byte, batch*SealedPage+PageSize); return &b }}
+// scratch is what one ReadAt works in.
+type scratch struct {
+	sealed [batch * SealedPage]byte
+	plain  [PageSize]byte
+	nonce  [nonceSize]byte
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // ReadAt implements io.ReaderAt. ErrAltered is the error for a page that was
 // altered, and for one that is not there.
@@ -178,11 +185,11 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	want := min(int64(len(p)), r.size-off)
-	buf := pagePool.Get().(*[]byte)
-	defer pagePool.Put(buf)
+	buf := scratches.Get().(*scratch)
+	defer scratches.Put(buf)
 	done := int64(0)
 	for done < want {
-		n, err := r.read(p[done:want], off+done, *buf)
+		n, err := r.read(p[done:want], off+done, buf)
 		done += int64(n)
 		if err != nil {
 			return int(done), err
@@ -195,10 +202,10 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // read reads a batch of pages, and opens those that p has room for right there.
-func (r *Reader) read(p []byte, off int64, buf []byte) (int, error) {
+func (r *Reader) read(p []byte, off int64, buf *scratch) (int, error) {
 	first := off / PageSize
 	last := min((off+int64(len(p))-1)/PageSize, first+batch-1)
-	sealed, spare := buf[:(last-first+1)*SealedPage], buf[batch*SealedPage:]
+	sealed := buf.sealed[:(last-first+1)*SealedPage]
 	if last == r.last {
 		sealed = sealed[:(last-first)*SealedPage+r.size-last*PageSize+tagSize]
 	}
@@ -213,12 +220,12 @@ func (r *Reader) read(p []byte, off int64, buf []byte) (int, error) {
 		one := sealed[:min(SealedPage, len(sealed))]
 		sealed = sealed[len(one):]
 		size := len(one) - tagSize
-		to := spare[:0]
+		to := buf.plain[:0]
 		direct := skip == 0 && len(p)-done >= size
 		if direct {
 			to = p[done : done : done+size]
 		}
-		plain, err := r.open(to, one, page)
+		plain, err := r.open(to, one, page, &buf.nonce)
 		if err != nil {
 			return done, err
 		}
@@ -232,12 +239,12 @@ func (r *Reader) read(p []byte, off int64, buf []byte) (int, error) {
 	return done, nil
 }
 
-func (r *Reader) open(to, sealed []byte, page int64) ([]byte, error) {
+func (r *Reader) open(to, sealed []byte, page int64, n *[nonceSize]byte) ([]byte, error) {
 	kind := byte(noncePage)
 	if page == r.last {
 		kind = nonceLast
 	}
-	n := nonce(kind, page)
+	*n = nonce(kind, page)
 	plain, err := r.h.aead.Open(to, n[:], sealed, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: page %d", ErrAltered, page)

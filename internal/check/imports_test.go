@@ -119,17 +119,19 @@ var imports = map[string][]string{
 	"server/lambda":    {},
 	"server/listen":    {},
 	"server/settings":  {},
-	"server/vault":     {"fhir", "crypt", "crypt/awskms", "crypt/keyring", "crypt/seal", "crypt/sealfs", "datastore"},
-	"server/bulkjobs":  {"blob", "blob/s3blob", "bulk", "token", "server/settings"},
+	"server/vault":     {"fhir", "crypt", "crypt/awskms", "crypt/keyring", "crypt/seal", "crypt/sealfs", "datastore", "server/settings"},
+	"server/bulkjobs":  {"blob", "blob/s3blob", "bulk", "token", "server/settings", "blob/sealedblob", "crypt/seal"},
+	"stack":            {"apikey", "datastore", "login", "server", "sigv4", "smart"},
 	"server/timelimit": {},
 	"server/wire":      {},
 
-	"cmd/tarn": {"fhir", "definition", "fhirpath", "guide", "validate", "validate/invariant", "validate/profile", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "server/explain", "server/vault"},
+	"cmd/tarn": {"fhir", "definition", "fhirpath", "guide", "validate", "validate/invariant", "validate/profile", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "server/explain", "server/vault", "stack"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate"},
 
 	"bench/compare": {},
 
-	"blob/s3blob": {"blob"},
+	"blob/s3blob":     {"blob"},
+	"blob/sealedblob": {"blob", "crypt/seal"},
 
 	// Test suites and tools that packages' tests use.
 	"blob/blobtest":        {"blob"},
