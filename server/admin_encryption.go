@@ -70,7 +70,7 @@ func sealOwner(f *folder, r *http.Request) (any, error) {
 // key, and lets the keys go that nothing needs. A manifest and logs that are
 // open keep theirs until the next start.
 func (f *folder) rewrite(ctx context.Context, id string) (any, error) {
-	if id == vault.Audit {
+	if id == vault.Audit || id == vault.Files {
 		return f.encryption()
 	}
 	var err error

@@ -62,7 +62,11 @@ func (s *Server) openBulk(f *folder, g *guard, recorded *auditLog) (err error) {
 	if recorded != nil {
 		opt.ReadOnly = []string{"AuditEvent"}
 	}
-	f.jobs.bulk, err = bulkjobs.Open(s.cfg.Bulk, f.dir, opt)
+	keys, err := f.vault.FileKeys(context.Background())
+	if err != nil {
+		return err
+	}
+	f.jobs.bulk, err = bulkjobs.Open(s.cfg.Bulk, f.dir, keys, opt)
 	return err
 }
 

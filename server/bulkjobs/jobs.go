@@ -9,7 +9,9 @@ import (
 
 	"github.com/tarnhealth/tarn/blob"
 	"github.com/tarnhealth/tarn/blob/s3blob"
+	"github.com/tarnhealth/tarn/blob/sealedblob"
 	"github.com/tarnhealth/tarn/bulk"
+	"github.com/tarnhealth/tarn/crypt/seal"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -25,7 +27,8 @@ type Jobs struct {
 }
 
 // Open opens the jobs of a data folder. Of opt, what is Config's is filled in.
-func Open(cfg Config, data string, opt bulk.Options) (*Jobs, error) {
+// keys seal the server's own files; nil leaves them as they are.
+func Open(cfg Config, data string, keys seal.Keys, opt bulk.Options) (*Jobs, error) {
 	dir := filepath.Join(data, filesName)
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
@@ -35,6 +38,9 @@ func Open(cfg Config, data string, opt bulk.Options) (*Jobs, error) {
 		return nil, err
 	}
 	opt.Files = files
+	if keys != nil {
+		opt.Files = sealedblob.New(files, keys)
+	}
 	opt.Places = blob.Places{Roots: cfg.Folders, Buckets: cfg.Buckets}
 	if cfg.Endpoint != "" {
 		opt.Places.S3 = cfg.openBucket

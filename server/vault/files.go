@@ -55,7 +55,7 @@ func (v *Vault) Status() ([]Status, error) {
 // are none.
 func (v *Vault) files(owner string) (sealed map[uint32]int, plain int, err error) {
 	sealed = map[uint32]int{}
-	if owner == Secrets || owner == Audit {
+	if owner == Secrets || owner == Audit || owner == Files {
 		return sealed, 0, nil
 	}
 	err = filepath.WalkDir(v.storage(owner), func(path string, d fs.DirEntry, err error) error {
@@ -111,8 +111,8 @@ func (v *Vault) open(ctx context.Context, owner string) (*keyring.Ring, error) {
 // has a key that was current when the owner's files were opened or later, so
 // only older keys go.
 func (v *Vault) Settle(ctx context.Context, owner string) ([]uint32, error) {
-	if owner == Audit || owner == Secrets || !v.rings.Has(owner) {
-		return nil, nil // archived segments need their keys
+	if owner == Audit || owner == Files || owner == Secrets || !v.rings.Has(owner) {
+		return nil, nil // archived segments and files of jobs need their keys
 	}
 	ring, err := v.open(ctx, owner)
 	if err != nil {
@@ -186,7 +186,7 @@ func (v *Vault) RotateMaster(ctx context.Context) error {
 
 // Describe names an owner for people.
 func Describe(owner string) string {
-	return cmp.Or(map[string]string{Records: "the server's records", Secrets: "the server's secrets", Audit: "the audit log"}[owner], fmt.Sprintf("data store %s", owner))
+	return cmp.Or(map[string]string{Records: "the server's records", Secrets: "the server's secrets", Audit: "the audit log", Files: "the files of bulk jobs"}[owner], fmt.Sprintf("data store %s", owner))
 }
 
 func startOf(path string) ([]byte, error) {

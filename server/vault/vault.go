@@ -7,6 +7,7 @@
 //	keys/_records.json   keys of the server's records
 //	keys/_secrets.json   the key that the server's own secrets are sealed with
 //	keys/_audit.json     keys of the audit log
+//	keys/_files.json     keys of the files of bulk jobs
 //	keys/ID.json         keys of a data store
 //
 // What has no file there is not sealed: it is from before, or encryption was
@@ -47,6 +48,7 @@ const (
 	Records = "_records"
 	Secrets = "_secrets"
 	Audit   = "_audit"
+	Files   = "_files"
 )
 
 // Config is what a Vault is told.
@@ -205,6 +207,18 @@ func (v *Vault) AuditKeys(ctx context.Context) (seal.Keys, error) {
 		return nil, nil
 	}
 	return v.rings.Open(ctx, Audit)
+}
+
+// FileKeys are the keys of the files of bulk jobs, nil where the records are not
+// sealed either.
+func (v *Vault) FileKeys(ctx context.Context) (seal.Keys, error) {
+	if !v.rings.Has(Records) {
+		return nil, nil
+	}
+	if !v.rings.Has(Files) {
+		return v.rings.Create(ctx, Files, keyring.Spec{Kind: keyring.Master})
+	}
+	return v.rings.Open(ctx, Files)
 }
 
 // FS is the file system of a data store, or of the records where id is "": one
