@@ -13,7 +13,7 @@ import (
 var encryptionRoutes = []adminRequest{
 	{"GET /encryption", func(f *folder, _ *http.Request) (any, error) { return f.encryption() }},
 	{"POST /encryption/check", func(f *folder, r *http.Request) (any, error) {
-		if err := f.checkKeys(r.Context()); err != nil {
+		if err := f.vault.CheckAll(r.Context(), f.catalog); err != nil {
 			return nil, err
 		}
 		return f.encryption()

@@ -17,6 +17,7 @@ import (
 	"github.com/tarnhealth/tarn/server/bulkjobs"
 	"github.com/tarnhealth/tarn/server/listen"
 	"github.com/tarnhealth/tarn/server/settings"
+	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/smart"
 	"github.com/tarnhealth/tarn/throttle"
 )
@@ -70,7 +71,7 @@ type Config struct {
 	// AccessConfig is about Consents and security labels.
 	AccessConfig
 	// Encryption is about encryption at rest.
-	Encryption EncryptionConfig
+	Encryption vault.Told
 	// Bulk is about import and export jobs.
 	Bulk bulkjobs.Config
 	// Control is about the control API.
@@ -136,7 +137,7 @@ func Default() Config {
 		Tokens:          smart.Lifetimes{Access: time.Hour, Service: 5 * time.Minute, Refresh: 180 * 24 * time.Hour},
 		RotateKeys:      90 * 24 * time.Hour,
 		Audit:           AuditConfig{Mode: AuditAuto},
-		Encryption:      EncryptionConfig{Mode: EncryptionAuto, Check: time.Minute},
+		Encryption:      vault.Told{AtRest: vault.AtRestAuto, Check: time.Minute},
 		Rates:           throttle.Rates{Burst: 100},
 		ClientRates:     throttle.Rates{Burst: 1000},
 		MaxIncludes:     defaultIncludes,

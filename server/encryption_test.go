@@ -75,14 +75,14 @@ func found(t *testing.T, dir string, words []string) map[string]string {
 // is known to find things.
 func TestNothingReadableInTheFolder(t *testing.T) {
 	c := testConfig(t.TempDir())
-	c.Audit.Mode, c.Encryption.Mode = AuditOn, EncryptionOff
+	c.Audit.Mode, c.Encryption.AtRest = AuditOn, vault.AtRestOff
 	fillSecrets(t, c)
 	words := append([]string{`"wolfe"`}, secretsOf...)
 	if in := found(t, c.Data, words); len(in) != len(words) {
 		t.Errorf("without encryption only these are found: %v", in)
 	}
 	c.Data = t.TempDir()
-	c.Encryption.Mode = EncryptionOn
+	c.Encryption.AtRest = vault.AtRestOn
 	fillSecrets(t, c)
 	if in := found(t, c.Data, words); len(in) != 0 {
 		t.Errorf("with encryption the folder shows %v", in)
@@ -95,11 +95,11 @@ func TestNothingReadableInTheFolder(t *testing.T) {
 // TestFolderFromBeforeEncryption opens as it is, and so does an encrypted one
 // where encryption is off.
 func TestFolderFromBeforeEncryption(t *testing.T) {
-	for _, mode := range []string{EncryptionOff, EncryptionOn} {
+	for _, mode := range []string{vault.AtRestOff, vault.AtRestOn} {
 		c := testConfig(t.TempDir())
-		c.Encryption.Mode = mode
+		c.Encryption.AtRest = mode
 		fillSecrets(t, c)
-		c.Encryption.Mode = map[string]string{EncryptionOff: EncryptionOn, EncryptionOn: EncryptionOff}[mode]
+		c.Encryption.AtRest = map[string]string{vault.AtRestOff: vault.AtRestOn, vault.AtRestOn: vault.AtRestOff}[mode]
 		r := start(t, c)
 		r.want("/datastore/default/r4/Patient/wolfe", 200, "Wolfeschlegelstein")
 	}
@@ -108,7 +108,7 @@ func TestFolderFromBeforeEncryption(t *testing.T) {
 // TestKeysLost says which of the keys is missing and changes nothing.
 func TestKeysLost(t *testing.T) {
 	c := testConfig(t.TempDir())
-	c.Encryption.Mode = EncryptionOn
+	c.Encryption.AtRest = vault.AtRestOn
 	fillSecrets(t, c)
 	master := filepath.Join(c.Data, "master.key")
 	keys := filepath.Join(c.Data, "keys", "default.json")
@@ -139,7 +139,7 @@ func TestKeysLost(t *testing.T) {
 // files: nothing in the folder opens them again.
 func TestCryptoShredding(t *testing.T) {
 	c := testConfig(t.TempDir())
-	c.Encryption.Mode = EncryptionOn
+	c.Encryption.AtRest = vault.AtRestOn
 	fillSecrets(t, c)
 	kept := filepath.Join(t.TempDir(), "kept")
 	if err := os.CopyFS(kept, os.DirFS(filepath.Join(c.Data, "stores", "default"))); err != nil {
@@ -168,7 +168,7 @@ func TestCustomerKey(t *testing.T) {
 	kms := kmstest.New(t)
 	kms.Make("1234abcd", "alias/clinic")
 	c := testConfig(t.TempDir())
-	c.Encryption.Mode, c.Encryption.Endpoint = EncryptionOff, kms.URL
+	c.Encryption.AtRest, c.Encryption.Endpoint = vault.AtRestOff, kms.URL
 	r := start(t, c)
 	create := func(key string) (int, string) {
 		req, err := http.NewRequest(http.MethodPost, "http://"+r.Addr()+"/", strings.NewReader(fmt.Sprintf(
@@ -241,9 +241,9 @@ func TestCustomerKey(t *testing.T) {
 func TestKeysChange(t *testing.T) {
 	ctx := context.Background()
 	c := testConfig(t.TempDir())
-	c.Encryption.Mode = EncryptionOff
+	c.Encryption.AtRest = vault.AtRestOff
 	fillSecrets(t, c)
-	c.Encryption.Mode = EncryptionOn
+	c.Encryption.AtRest = vault.AtRestOn
 	r := start(t, c)
 	a := openTestAdmin(t, c.Data)
 	if _, err := a.RotateMasterKey(ctx); err == nil || !strings.Contains(err.Error(), "cannot be replaced") {
@@ -304,7 +304,7 @@ func TestKeysChange(t *testing.T) {
 func TestMasterKeyRotates(t *testing.T) {
 	ctx := context.Background()
 	c := testConfig(t.TempDir())
-	c.Encryption.Mode = EncryptionOn
+	c.Encryption.AtRest = vault.AtRestOn
 	fillSecrets(t, c)
 	name := filepath.Join(c.Data, "master.key")
 	old, err := os.ReadFile(name)

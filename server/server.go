@@ -226,7 +226,9 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	}
 	f.jobs.start()
 	f.tend(guard.tend, s.log)
-	f.tend(f.watchKeys(s.cfg.Encryption.Check), s.log)
+	f.tend(func(ctx context.Context, log *slog.Logger) {
+		f.vault.Watch(ctx, f.catalog, s.cfg.Encryption.Check, log)
+	}, s.log)
 	pages := guard.pages
 	s.pages.Store(&pages)
 	s.control.Store(&control)

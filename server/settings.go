@@ -8,6 +8,7 @@ import (
 
 	"github.com/tarnhealth/tarn/server/bulkjobs"
 	"github.com/tarnhealth/tarn/server/settings"
+	"github.com/tarnhealth/tarn/server/vault"
 )
 
 // A setting is one line of tarn.yaml, or a list there.
@@ -67,5 +68,5 @@ var allSettings = slices.Concat([]setting{
 	flat("log.format", "text or json",
 		func(c *Config, s string) error { return oneOf(&c.LogFormat, s, "text", "json") },
 		func(c *Config) string { return c.LogFormat }),
-}, tlsSettings, authSettings, encryptionSettings, accessSettings, auditSettings, limitSettings, controlSettings,
+}, tlsSettings, authSettings, vault.Settings(func(c *Config) *vault.Told { return &c.Encryption }), accessSettings, auditSettings, limitSettings, controlSettings,
 	bulkjobs.Settings(func(c *Config) *bulkjobs.Config { return &c.Bulk }))
