@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/tarnhealth/tarn/crypt/sealfs"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/kv/kvtest"
 	"github.com/tarnhealth/tarn/pebble/internal/engine"
@@ -214,4 +215,32 @@ func TestFailedSync(t *testing.T) {
 	if err != nil {
 		t.Errorf("what was acknowledged: %v", err)
 	}
+}
+
+// oneKey is a data key for tests.
+type oneKey struct{}
+
+func (oneKey) Current() (uint32, []byte) { return 1, make([]byte, 32) }
+
+func (oneKey) Key(number uint32) ([]byte, bool) { return make([]byte, 32), number == 1 }
+
+// A sealedDisk is a memDisk whose files are sealed.
+type sealedDisk struct{ memDisk }
+
+func (d sealedDisk) Open(t *testing.T, now func() time.Time) kv.DB {
+	t.Helper()
+	db, err := Open("kv", Options{FS: sealfs.New(d.fs, sealfs.Options{Keys: oneKey{}}), Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func (d sealedDisk) Crash(t *testing.T) kvtest.Disk {
+	return sealedDisk{d.memDisk.Crash(t).(memDisk)}
+}
+
+// TestSealedDB runs the suite on a disk that is sealed, with its power failures.
+func TestSealedDB(t *testing.T) {
+	kvtest.Test(t, func(t *testing.T) kvtest.Disk { return sealedDisk{memDisk{vfs.NewCrashableMem()}} })
 }
