@@ -242,6 +242,8 @@ func (w *world) fill(t testing.TB, store *datastore.Store) {
 		`{"resourceType":"Patient","id":"bob","name":[{"family":"Lee","given":["Bob"]}],"birthDate":"2012-05-02"}`,
 		`{"resourceType":"Patient","id":"cy","name":[{"family":"<b>Ng</b>","given":["Cy"]}],"birthDate":"1971-01-09"}`,
 		`{"resourceType":"Practitioner","id":"doc","name":[{"family":"Roe"}]}`,
+		`{"resourceType":"RelatedPerson","id":"aunt","active":true,"patient":{"reference":"Patient/bob"}}`,
+		`{"resourceType":"RelatedPerson","id":"former","active":false,"patient":{"reference":"Patient/bob"}}`,
 		`{"resourceType":"Encounter","id":"ann-1","status":"finished","class":{"code":"AMB","display":"ambulatory"},"subject":{"reference":"Patient/ann"},"period":{"start":"2026-01-05"}}`,
 		`{"resourceType":"Encounter","id":"ann-2","status":"in-progress","class":{"code":"IMP","display":"inpatient"},"subject":{"reference":"Patient/ann"},"period":{"start":"2026-02-05"}}`,
 		`{"resourceType":"Encounter","id":"bob-1","status":"finished","class":{"code":"AMB","display":"ambulatory"},"subject":{"reference":"Patient/bob"},"period":{"start":"2026-01-06"}}`,
@@ -266,6 +268,8 @@ func (w *world) addUsers(t testing.TB) {
 		{Name: "Ann Lee", Username: "ann", Email: "ann@example.org", Profiles: []login.Profile{{DataStore: "default", FHIRUser: "Patient/ann"}}},
 		{Name: "Pat Lee", Username: "parent", Profiles: []login.Profile{{DataStore: "default", FHIRUser: "Patient/ann", Patients: []string{"bob"}}}},
 		{Name: "Dr. Roe", Username: "doc", Roles: []string{"practitioner"}, Profiles: []login.Profile{{DataStore: "default", FHIRUser: "Practitioner/doc"}}},
+		{Name: "Aunt Jo", Username: "aunt", Profiles: []login.Profile{{DataStore: "default", FHIRUser: "RelatedPerson/aunt"}}},
+		{Name: "Uncle Al", Username: "former", Profiles: []login.Profile{{DataStore: "default", FHIRUser: "RelatedPerson/former"}}},
 		{Name: "Nobody", Username: "nobody"},
 		{Name: "Lost", Username: "lost", Profiles: []login.Profile{{DataStore: "default", FHIRUser: "Person/x"}}},
 	} {

@@ -129,5 +129,8 @@ func authorizationOf(p *datastore.IdentityProvider) string {
 	case p.Function != "":
 		return "function, " + string(p.Strategy)
 	}
+	if !p.Tokens() {
+		return string(p.Strategy)
+	}
 	return "external, " + string(p.Strategy)
 }

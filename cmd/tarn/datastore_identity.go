@@ -20,22 +20,28 @@ func identityCommand(flags *folderFlags) *cobra.Command {
 		Use:   "identity ID (--file FILE | --own)",
 		Short: "Say how a data store knows its callers",
 		Long: `Say how a data store knows its callers: by the server's own authorization
-server, or by another one. The file is JSON:
+server, by others, by signed requests. The file is JSON:
 
   {
-    "authorizationStrategy": "SMART_ON_FHIR",       or SMART_ON_FHIR_V1
-    "fineGrainedAuthorizationEnabled": true,         false: the scopes alone decide
+    "authorizationStrategy": "SMART_ON_FHIR",   or SMART_ON_FHIR_V1 (scopes of version 1 alone), AWS_AUTH
+    "fineGrainedAuthorizationEnabled": true,     false: the scopes alone decide
     "external": {"issuer": "https://idp.example.org"},
-    "metadata": {"token_endpoint": "https://idp.example.org/token", …}
+    "issuers": [{"issuer": "https://login.microsoftonline.com/{tenantid}/v2.0", "tenants": ["…"]}],
+    "metadata": {"token_endpoint": "https://idp.example.org/token", …},
+    "builtIn": true,                             the server's own tokens count too
+    "signedRequests": true,                      and requests signed with access keys
+    "apiKeyRequired": true,                      beside an API key
+    "tenant": "north"                            callers of other tenants are refused
   }
 
-external has issuer (and jwksUri, where the issuer's metadata does not say it)
-for JWTs, or introspectionUrl with clientId and clientSecretFile; audiences that
-are accepted beside the data store's base URL; and claims, the names of claims
-that differ from scope, clientId, fhirUser, patient, encounter, patients, tenant,
-roles and sessionId. In its place "function" is the URL of a token-check function.
-metadata is served as the data store's smart-configuration. The file is taken
-whole; it holds from the next request on.`,
+external, and each of issuers, has issuer (and jwksUri, where the issuer's
+metadata does not say it, and algorithms) for JWTs, or introspectionUrl with
+clientId, clientSecretFile and cacheSeconds; audiences that are accepted beside
+the data store's base URL; requiredClaims; and claims, the names of claims that
+differ from scope, clientId, fhirUser, patient, encounter, patients, tenant, roles
+and sessionId. "function" is the URL, or the ARN in AWS Lambda, of a token-check
+function. metadata is served as the data store's smart-configuration. The file is
+taken whole; it holds from the next request on.`,
 		Example: `  tarn datastore identity partner --file okta.json --data ./tarn-data
   tarn datastore identity partner --own --data ./tarn-data`,
 		Args: cobra.ExactArgs(1),
