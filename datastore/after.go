@@ -85,7 +85,7 @@ func (g *guard) stored(ctx context.Context, resourceType string, where search.No
 func (g *guard) allowsWritten(ctx context.Context, i authz.Interaction, c *search.Candidate, free bool) (bool, error) {
 	switch {
 	case c == nil:
-		return free, nil
+		return false, nil
 	case free:
 		hidden, err := g.access.Hides(i, c, g.exists(ctx))
 		return !hidden && err == nil, err

@@ -111,7 +111,7 @@ func (g *guard) allowsContext(ctx context.Context, i authz.Interaction, binary *
 	v, err := g.view.Read(ctx, ref.Type, ref.ID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return free, nil
+		return free && g.seesAbsent(i, ref), nil
 	case err != nil:
 		return false, err
 	case free:
@@ -123,11 +123,18 @@ func (g *guard) allowsContext(ctx context.Context, i authz.Interaction, binary *
 	return g.shows(ctx, i, &v)
 }
 
-// hides reports whether a Consent hides a stored version.
+// seesAbsent reports whether no Consent hides what is about a resource that is not
+// there: of a Patient that can be told by its id.
+func (g *guard) seesAbsent(i authz.Interaction, ref fhir.Ref) bool {
+	hidden, err := g.access.Hides(i, &search.Candidate{Type: ref.Type, ID: ref.ID}, nil)
+	return ref.Type == "Patient" && !hidden && err == nil
+}
+
+// hides reports whether a Consent hides a stored version, or may have.
 func (g *guard) hides(ctx context.Context, i authz.Interaction, v *store.Version) (bool, error) {
 	c, err := g.candidate(ctx, v)
 	if c == nil || err != nil {
-		return false, err
+		return true, err
 	}
 	return g.access.Hides(i, c, g.exists(ctx))
 }

@@ -23,6 +23,7 @@ var mutations = []mutation{
 	{"datastore/guard.go", "return ok && where == nil && !g.access.BySecurityContext(i, resourceType)", "return ok && where == nil"},
 	{"datastore/guard.go", "free, ok := g.access.ByItself(i, binary)\n\tif !ok {", "free, ok := g.access.ByItself(i, binary)\n\tif false && !ok {"},
 	{"datastore/guard.go", "return !hidden && err == nil, err", "_ = hidden\nreturn true, err"},
+	{"datastore/guard.go", "return free && g.seesAbsent(i, ref), nil", "return free, nil"},
 	{"datastore/view.go", "access, err := s.bound(ctx, access)", "err := error(nil)"},
 	{"datastore/commit.go", "access, err := s.bound(ctx, access)", "err := error(nil)"},
 	{"datastore/consented/consented.go", "defer w.consents.noticeOps(ops)\n\treturn w.Store.Commit", "return w.Store.Commit"},

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/tarnhealth/tarn/authz"
 )
 
 // retold is the story with other hidden facts: what is about p2 alone is told
@@ -43,12 +45,51 @@ func retold() []string {
 // no text, no count, and not whether they are there.
 func TestNothingOfAnotherPatientComesBack(t *testing.T) {
 	one, other := tellWorld(t, story()), tellWorld(t, retold())
+	alike(t, one, other, confinedTo(one), confinedTo(other))
+}
+
+// TestNothingThatAConsentHidesComesBack is the same where scopes and roles reach
+// everybody, and it is a Consent, or the want of one, or a label, that hides p2.
+func TestNothingThatAConsentHidesComesBack(t *testing.T) {
+	for _, c := range []struct {
+		mode    authz.Decision
+		consent string
+	}{
+		{authz.Permit, consentOf("all", "p2", denyAll)},
+		{authz.Permit, consentOf("all", "p2", optedOut+`,"provision":{`+actor("Practitioner/d3")+`}`)},
+		{authz.Deny, consentOf("all", "p1", optedIn)},
+	} {
+		worlds, callers := [2]*world{}, [2][]*caller{}
+		for n, lines := range [][]string{story(), retold()} {
+			// The patients that only retold has deny as well, before they are there.
+			// A Group names its members to those who may read Groups.
+			lines = slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, `"resourceType":"Group"`) })
+			lines = append(lines, c.consent)
+			for q := range 9 {
+				if c.mode == authz.Permit {
+					lines = append(lines, consentOf(fmt.Sprint("q", q), fmt.Sprint("q", q), denyAll))
+				}
+			}
+			w := tellWorld(t, lines)
+			who := []*caller{{scopes: "user/*.rs", user: "Practitioner/d1"}, {scopes: "user/*.crus", user: "Practitioner/d1"}, {scopes: "user/Observation.rs user/Patient.r", user: "Practitioner/d2"}}
+			w.decide(t, who, authz.Policy{Base: base, Practitioners: authz.Relations{All: true}, Consent: authz.ConsentPolicy{Default: c.mode}})
+			w.callers = append(w.callers, who...)
+			worlds[n], callers[n] = w, who
+		}
+		alike(t, worlds[0], worlds[1], callers[0], callers[1])
+	}
+}
+
+// alike sends the same random requests to two worlds, whose answers must be the
+// same and hold nothing of p2.
+func alike(t *testing.T, one, other *world, ofOne, ofOther []*caller) {
+	t.Helper()
 	requests, seed := 4000, uint64(1)
 	if n, err := strconv.Atoi(os.Getenv("TARN_RANDOM")); err == nil {
 		requests, seed = n, rand.Uint64()
 	}
 	g := &generator{rand.New(rand.NewPCG(seed, 2))}
-	callers := [][]*caller{confinedTo(one), confinedTo(other)}
+	callers := [][]*caller{ofOne, ofOther}
 	statuses := map[int]int{}
 	for n := range requests {
 		who := g.IntN(len(callers[0]))
