@@ -54,8 +54,8 @@ func TestExplain(t *testing.T) {
 0 Patient | conditions, then visibility | 0 1
 1 and | 3 conditions, the cheapest first | 0 1
 2 Patient._id | 1 looked up by id | 0 1
-2 Patient.birthdate | 1 span, range, keys tested, skipped: nothing was left to narrow down | 0 0
 2 Patient.gender | 1 span, range, skipped: nothing was left to narrow down | 0 0
+2 Patient.birthdate | 1 span, range, keys tested, skipped: nothing was left to narrow down | 0 0
 1 visible | without deletions and what was superseded by then | 0 0
 0 sort | by time | 0 0
 0 page | first page of up to 2, the last | 0 0`},

@@ -154,13 +154,14 @@ func (e *evaluation) has(resourceType string, n search.Has, within *roaring.Bitm
 		return roaring.New(), err
 	}
 	set := roaring.New()
+	kind := scanResources
 	add := func(key []byte) error {
 		target, id, ok := search.ParseReferenceKey(key)
 		if !ok || target != resourceType {
 			return nil
 		}
 		e.terms.Keys++
-		c, err := e.scan.currentAt(target, id, e.at)
+		c, err := e.scan.currentBy(kind, target, id, e.at)
 		if err == nil && c.doc != 0 && !c.deleted() {
 			set.Add(uint32(c.doc))
 		}
@@ -172,6 +173,7 @@ func (e *evaluation) has(resourceType string, n search.Has, within *roaring.Bitm
 		return set, e.eachKey(inner, n.Param, add)
 	}
 	e.trace.Note("walk of the keys")
+	kind = scanInOrder
 	err = e.terms.KeysOf(e.ctx, number, search.Prefix([]byte(resourceType+"/")), inner, add)
 	return set, err
 }

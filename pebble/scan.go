@@ -19,7 +19,7 @@ import (
 // read first, and is for one goroutine.
 type scan struct {
 	store *Store
-	kinds [3]*lsm.Iterator
+	kinds [4]*lsm.Iterator
 	key   []byte
 	// at is the doc that the iterator of versions stands on, 0 for none.
 	at doc
@@ -30,9 +30,12 @@ const (
 	scanVersions = iota
 	scanBodies
 	scanResources
+	// scanInOrder reads resources too, of ids that come in order and of which
+	// most are there.
+	scanInOrder
 )
 
-var scanTags = [...]byte{tagVersion, tagBody, tagResource}
+var scanTags = [...]byte{tagVersion, tagBody, tagResource, tagResource}
 
 // get returns the value of a key, which is valid until the next call.
 func (s *scan) get(kind int, key []byte) (value []byte, found bool, err error) {
@@ -47,9 +50,12 @@ func (s *scan) get(kind int, key []byte) (value []byte, found bool, err error) {
 	if kind == scanVersions {
 		s.at = 0
 	}
-	if kind == scanResources { // many are not there, which the files' filters tell
+	switch kind {
+	case scanResources: // many are not there, which the files' filters tell
 		found = it.SeekPrefixGE(key)
-	} else {
+	case scanInOrder:
+		found = seekNext(it, key)
+	default:
 		found = seekNear(it, key)
 	}
 	if !found || !bytes.Equal(it.Key(), key) {
@@ -78,6 +84,23 @@ func seekNear(it *lsm.Iterator, key []byte) bool {
 		}
 	}
 	return false
+}
+
+// seekNext is SeekGE for keys that come in order, of which the next is often one
+// of the next records.
+func seekNext(it *lsm.Iterator, key []byte) bool {
+	for range nearDocs {
+		if !it.Valid() {
+			break
+		}
+		if order := bytes.Compare(it.Key(), key); order == 0 {
+			return true
+		} else if order > 0 {
+			break
+		}
+		it.Next()
+	}
+	return it.SeekGE(key)
 }
 
 func (s *scan) close() (err error) {
@@ -139,8 +162,12 @@ func (s *scan) version(d doc) (store.Version, error) {
 
 // currentAt is Store.currentAt.
 func (s *scan) currentAt(resourceType, id string, at doc) (current, error) {
+	return s.currentBy(scanResources, resourceType, id, at)
+}
+
+func (s *scan) currentBy(kind int, resourceType, id string, at doc) (current, error) {
 	s.key = resourceKey(s.key[:0], resourceType, id)
-	value, found, err := s.get(scanResources, s.key)
+	value, found, err := s.get(kind, s.key)
 	if err != nil || !found {
 		return current{}, err
 	}
