@@ -54,7 +54,7 @@ func (b *bulk) close() error { return b.catalog.Close() }
 // prepared.
 const (
 	loadBlock   = 1 << 20
-	loadWriters = 8
+	loadWriters = 4
 )
 
 // load parses, validates, extracts and stores the NDJSON files below dir, on

@@ -57,7 +57,7 @@ const (
 // written again.
 //
 // It is safe for concurrent use, which is what makes it quick: the calls of
-// several goroutines, eight for each processor with about 1 MB of input each,
+// several goroutines, four for each processor with about 1 MB of input each,
 // come to groups that share one sorted write, and while some wait for the disk
 // others are prepared. What is on its way takes about four times the input's
 // bytes in memory. Calls with fewer than 128 resources go through the log, as
