@@ -13,6 +13,7 @@ import (
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/blob"
+	"github.com/tarnhealth/tarn/bulk/glance"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/job"
@@ -31,7 +32,7 @@ type exporter struct {
 	plan  *exportPlan
 	place blob.Place
 	state exportState
-	// total is how many resources there will be; 0 where that is not known.
+	// done counts the resources that are written.
 	done atomic.Int64
 	// refs are what was referred to, of plan.referred; written are resources of
 	// those types that are out already.
@@ -147,7 +148,7 @@ func (x *exporter) openPlace(ctx context.Context) error {
 // from the start again, for what it refers to is not noted.
 func (x *exporter) begin(ctx context.Context) error {
 	types := slices.Concat(x.plan.types, x.plan.referred)
-	if !slices.Equal(types, x.state.Types) || len(x.plan.referred) > 0 || x.spec.Associated != nil {
+	if !slices.Equal(types, x.state.Types) || len(x.plan.referred) > 0 || x.spec.Associated != nil || x.spec.OrganizeBy != "" {
 		x.state = exportState{T: x.state.T, Time: x.state.Time, Starts: x.state.Starts, Types: types}
 	}
 	if x.spec.Associated != nil {
@@ -167,13 +168,8 @@ func (x *exporter) close() {
 
 // work writes type after type.
 func (x *exporter) work(ctx context.Context) error {
-	for _, t := range x.plan.types {
-		if slices.Contains(x.state.Done, t) {
-			continue
-		}
-		if err := x.writeType(ctx, t); err != nil {
-			return err
-		}
+	if err := x.writeAll(ctx); err != nil {
+		return err
 	}
 	if err := x.writeReferred(ctx); err != nil {
 		return err
@@ -185,6 +181,22 @@ func (x *exporter) work(ctx context.Context) error {
 		return err
 	}
 	return x.writeNotes(ctx)
+}
+
+// writeAll writes what is read by scans.
+func (x *exporter) writeAll(ctx context.Context) error {
+	if x.spec.OrganizeBy != "" {
+		return x.writeOrganized(ctx)
+	}
+	for _, t := range x.plan.types {
+		if slices.Contains(x.state.Done, t) {
+			continue
+		}
+		if err := x.writeType(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeType writes the resources of one type.
@@ -261,21 +273,8 @@ func (x *exporter) note(v *store.Version, text []byte) {
 	if slices.Contains(supporting, v.Type) {
 		x.written[v.Type+"/"+v.ID] = true
 	}
-	for rest := text; ; {
-		at := bytes.Index(rest, []byte(`"reference"`))
-		if at < 0 {
-			return
-		}
-		rest = rest[at+len(`"reference"`):]
-		at = skipSpace(rest, 0)
-		if at >= len(rest) || rest[at] != ':' {
-			continue
-		}
-		value, _, ok := stringAt(rest, skipSpace(rest, at+1))
-		if !ok {
-			continue
-		}
-		ref := fhir.ParseReference(string(value), x.store.Base())
+	for value := range glance.References(text) {
+		ref := fhir.ParseReference(value, x.store.Base())
 		if ref.Kind == fhir.RefRelative && (slices.Contains(x.plan.referred, ref.Type) || slices.Contains(supporting, ref.Type) && slices.Contains(x.plan.types, ref.Type)) {
 			x.refs[ref.Type+"/"+ref.ID] = true
 		}

@@ -97,6 +97,9 @@ func (r *exportReader) read(all []parameter) error {
 			return err
 		}
 	}
+	if r.in.OrganizeBy != "" && r.in.Format != FormatNDJSON {
+		return fhir.Errorf(fhir.KindInvalid, "organizeOutputBy is for %s", FormatNDJSON).At("http.organizeOutputBy")
+	}
 	if !r.in.Since.IsZero() && !r.in.Until.IsZero() && !r.in.Since.Before(r.in.Until) {
 		return fhir.Errorf(fhir.KindInvalid, "_since is not before _until").At("http._since")
 	}

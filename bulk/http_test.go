@@ -206,6 +206,32 @@ func TestExportOverHTTPRefuses(t *testing.T) {
 	}
 }
 
+// TestOrganizedExport has a block for each patient.
+func TestOrganizedExport(t *testing.T) {
+	c := clinic(t).serve()
+	m, _ := c.exported("GET", "Group/g/$export?organizeOutputBy=Patient&_type=Patient,Observation,Practitioner", "")
+	if len(m.Output) != 2 || m.Output[0].Type != "" || m.Output[1].Type != "Practitioner" || m.Output[1].Count != 2 {
+		t.Fatalf("%+v", m.Output)
+	}
+	var got []string
+	for _, l := range c.fetch(m)[""] {
+		var r struct {
+			ResourceType, ID string
+			Parameter        []struct{ ValueReference struct{ Reference string } }
+		}
+		if err := json.Unmarshal([]byte(l), &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Parameter != nil {
+			r.ID = "of " + r.Parameter[0].ValueReference.Reference
+		}
+		got = append(got, r.ResourceType+" "+r.ID)
+	}
+	if text := strings.Join(got, ", "); text != "Parameters of Patient/1, Patient 1, Observation o1, Parameters of Patient/3, Patient 3, Observation o3" {
+		t.Error(text)
+	}
+}
+
 func TestExportFilesOverHTTP(t *testing.T) {
 	w := clinic(t)
 	c := w.serve()

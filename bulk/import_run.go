@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/bulk/glance"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/job"
@@ -157,16 +158,16 @@ type chunk struct {
 func (im *importer) work(ctx context.Context) error {
 	workers := 2 * runtime.GOMAXPROCS(0)
 	group, inner := errgroup.WithContext(ctx)
-	todo, inOrder := make(chan *chunk), make(chan *chunk, workers)
+	waiting, inOrder := make(chan *chunk), make(chan *chunk, workers)
 	busy := newInFlight()
 	group.Go(func() error {
-		defer close(todo)
+		defer close(waiting)
 		defer close(inOrder)
-		return im.read(inner, busy, todo, inOrder)
+		return im.read(inner, busy, waiting, inOrder)
 	})
 	for range workers {
 		group.Go(func() error {
-			for c := range todo {
+			for c := range waiting {
 				c.failed = im.write(inner, c)
 				close(c.done)
 				if c.failed != nil {
@@ -187,7 +188,7 @@ func (im *importer) work(ctx context.Context) error {
 }
 
 // read hands out the chunks of all files that are left.
-func (im *importer) read(ctx context.Context, busy *inFlight, todo, inOrder chan<- *chunk) error {
+func (im *importer) read(ctx context.Context, busy *inFlight, waiting, inOrder chan<- *chunk) error {
 	send := func(c *chunk) error {
 		c.done = make(chan struct{})
 		if err := im.name(ctx, busy, c); err != nil {
@@ -199,7 +200,7 @@ func (im *importer) read(ctx context.Context, busy *inFlight, todo, inOrder chan
 			return context.Cause(ctx)
 		}
 		select {
-		case todo <- c:
+		case waiting <- c:
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -250,7 +251,7 @@ func (im *importer) readFile(o opened, begins bool, send func(*chunk) error) err
 // one is stored later.
 func (im *importer) name(ctx context.Context, busy *inFlight, c *chunk) error {
 	for i, l := range c.lines {
-		resourceType, id := nameOf(l.text)
+		resourceType, id := glance.Name(l.text)
 		if slices.Contains(im.opt.ReadOnly, resourceType) {
 			c.readOnly = append(c.readOnly, i)
 		}

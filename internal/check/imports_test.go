@@ -108,7 +108,9 @@ var imports = map[string][]string{
 	"smart/opaque":   {},
 	"smart/words":    {"authz", "page", "search"},
 
-	"bulk":       {"fhir", "kv", "blob", "job", "validate", "search", "store", "authz", "datastore", "synth"},
+	"bulk/glance": {},
+
+	"bulk":       {"bulk/glance", "fhir", "kv", "blob", "job", "validate", "search", "store", "authz", "datastore", "synth"},
 	"healthlake": {"fhir", "datastore", "sigv4", "authz", "bulk", "validate"},
 
 	"bearer": {"recall", "fhir", "search", "authz", "token", "apikey", "sigv4", "audit", "datastore"},

@@ -1,12 +1,19 @@
-package bulk
+// Package glance owns what can be told of a resource in JSON at a glance, without
+// reading it all: which resource it is, and what it refers to.
+//
+// It leaves to others: whether it is a resource (fhir).
+package glance
 
-import "bytes"
+import (
+	"bytes"
+	"iter"
+)
 
-// nameOf finds the resourceType and the id of a resource in JSON, without
+// Name finds the resourceType and the id of a resource in JSON, without
 // reading it all: the first members of these names at its top level. What it
 // finds is good for telling which lines are about the same resource, no more:
 // of what is no JSON, or written with escapes, it may find nothing.
-func nameOf(src []byte) (resourceType, id string) {
+func Name(src []byte) (resourceType, id string) {
 	at := skipSpace(src, 0)
 	if at >= len(src) || src[at] != '{' {
 		return "", ""
@@ -102,4 +109,25 @@ func skipValue(src []byte, at int) int {
 		at++
 	}
 	return at
+}
+
+// References yields the values of all members named "reference", as they are
+// written.
+func References(src []byte) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for rest := src; ; {
+			at := bytes.Index(rest, []byte(`"reference"`))
+			if at < 0 {
+				return
+			}
+			rest = rest[at+len(`"reference"`):]
+			at = skipSpace(rest, 0)
+			if at >= len(rest) || rest[at] != ':' {
+				continue
+			}
+			if value, _, ok := stringAt(rest, skipSpace(rest, at+1)); ok && !yield(string(value)) {
+				return
+			}
+		}
+	}
 }
