@@ -63,13 +63,17 @@ func (c *Catalog) openOrSuspend(ctx context.Context, r Record) error {
 // Suspend closes a data store whose key may no longer be used. Requests that run
 // are waited for; new ones are refused with the reason until Resume.
 func (c *Catalog) Suspend(id string, why error) error {
+	c.opt.Logger.Error("a data store is unavailable: its key may no longer be used", "store", id, "error", why)
+	return c.suspend(id, why)
+}
+
+func (c *Catalog) suspend(id string, why error) error {
 	c.mu.Lock()
 	if c.suspended == nil {
 		c.suspended = map[string]error{}
 	}
 	c.suspended[id] = why
 	c.mu.Unlock()
-	c.opt.Logger.Error("a data store is unavailable: its key may no longer be used", "store", id, "error", why)
 	return c.closeStore(id)
 }
 
@@ -96,7 +100,7 @@ func (c *Catalog) Resume(ctx context.Context, id string) error {
 // backend does when it opens it has changed. Requests meanwhile are refused with
 // KindUnavailable.
 func (c *Catalog) Reopen(ctx context.Context, id string) error {
-	if err := c.Suspend(id, errReopening); err != nil {
+	if err := c.suspend(id, errReopening); err != nil {
 		return err
 	}
 	return c.Resume(ctx, id)
