@@ -28,7 +28,6 @@ const batch = 16
 type Writer struct {
 	to     io.Writer
 	h      *header
-	keys   Keys
 	page   int64
 	plain  []byte
 	out    []byte
