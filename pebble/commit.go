@@ -80,8 +80,14 @@ func (s *Store) submit(ctx context.Context, r *request) ([]store.Version, error)
 	}
 	select {
 	case s.queue <- r:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	default:
+		// A context that is waited for costs more than the room that there
+		// nearly always is: a timer, and a look-out for the client's end.
+		select {
+		case s.queue <- r:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	answer := <-r.answer
 	return answer.versions, answer.err

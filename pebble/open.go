@@ -37,7 +37,7 @@ func Open(dir string, opt Options) (*Store, error) {
 		return nil, engine.OpenError(dir, opt.FS, err)
 	}
 	s := &Store{opt: opt, dir: dir, db: db,
-		queue: make(chan *request, 256), finish: make(chan *group), finished: make(chan struct{})}
+		queue: make(chan *request, 256), finish: make(chan *group, 4), finished: make(chan struct{})}
 	s.pins = pin.Pins{Clock: opt.Now, Retention: opt.Retention, Before: s.docsBefore,
 		Now: func() doc { return doc(s.now.Load()) }, Reach: s.reachLives}
 	s.columns.Limit = int(opt.CacheBytes / 2)
