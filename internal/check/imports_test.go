@@ -30,11 +30,15 @@ var imports = map[string][]string{
 	"fhirpath/xhtml": {"fhir"},
 	"synth":          {"fhir"},
 
-	"validate":           {"fhir", "definition", "fhirpath"},
-	"validate/invariant": {"fhir", "definition", "fhirpath", "fhirpath/xhtml"},
-	"validate/profile":   {"fhir", "definition", "fhirpath", "terminology", "validate/invariant"},
-	"guide":              {"fhir", "definition"},
-	"search":             {"fhir", "definition", "fhirpath", "search/chars", "search/compare", "search/decimal", "search/define", "search/filter", "search/fulltext", "search/geo", "search/literal", "search/need", "ucum"},
+	"validate":                          {"fhir", "definition", "fhirpath"},
+	"validate/invariant":                {"fhir", "definition", "fhirpath", "fhirpath/xhtml"},
+	"terminology":                       {"fhir", "terminology/release"},
+	"terminology/release":               {"fhir", "definition"},
+	"terminology/release/internal/pack": {},
+
+	"validate/profile": {"fhir", "definition", "fhirpath", "terminology", "validate/invariant"},
+	"guide":            {"fhir", "definition"},
+	"search":           {"fhir", "definition", "fhirpath", "search/chars", "search/compare", "search/decimal", "search/define", "search/filter", "search/fulltext", "search/geo", "search/literal", "search/need", "ucum"},
 
 	"search/chars":    {},
 	"search/compare":  {"fhir"},
