@@ -1,5 +1,5 @@
 // An authorization server of another maker, for the tests of data stores that
-// have one: services get tokens by their secret, as JWTs for audiences that end
+// have one: services get tokens by their secret, as JWTs for resources that end
 // in /r4 and opaque ones for others. It prints its issuer once it listens. A line
 // of its input is a command: rotate (sign with a new key), down, up.
 import { generateKeyPairSync } from "node:crypto";
@@ -20,8 +20,8 @@ function provide() {
   return new Provider(issuer, {
     jwks: { keys: [key] },
     clients: [
-      { client_id: "service", client_secret: "of the tests", grant_types: ["client_credentials"], redirect_uris: [], response_types: [], scope: "system/*.rs system/Patient.read" },
-      { client_id: "tarn", client_secret: "asks", grant_types: [], redirect_uris: [], response_types: [] },
+      { client_id: "service", client_secret: "of the tests", id_token_signed_response_alg: "ES256", grant_types: ["client_credentials"], redirect_uris: [], response_types: [], scope: "system/*.rs system/Patient.read" },
+      { client_id: "tarn", client_secret: "asks", id_token_signed_response_alg: "ES256", grant_types: [], redirect_uris: [], response_types: [] },
     ],
     scopes: ["system/*.rs", "system/Patient.read"],
     features: {
@@ -32,7 +32,7 @@ function provide() {
         enabled: true,
         getResourceServerInfo: (ctx, resource) => ({
           scope: "system/*.rs system/Patient.read",
-          audience: resource.replace(/#.*/, ""),
+          audience: resource.replace(/\/$/, ""),
           accessTokenTTL: 600,
           accessTokenFormat: resource.endsWith("/r4") ? "jwt" : "opaque",
           jwt: { sign: { alg: "ES256" } },

@@ -60,8 +60,7 @@ func (e *external) tell(command string) {
 	e.t.Helper()
 	_, err := fmt.Fprintln(e.in, command)
 	must(e.t, err)
-	if got := e.line(); got != command {
-		e.t.Fatalf("told %s, and it says %s", command, got)
+	for e.line() != command { // it says other things too
 	}
 }
 
@@ -144,7 +143,7 @@ func TestExternalIssuer(t *testing.T) {
 	want("beside the server's own", w.asks(t, base("all"), of["all"]), 200)
 	parts := strings.Split(of["keys"], ".")
 	want("with another signature", w.asks(t, base("keys"), parts[0]+"."+parts[1]+"."+strings.Repeat("A", len(parts[2]))), 401)
-	opaque := e.token("system/*.rs", base("asked")+"#opaque")
+	opaque := e.token("system/*.rs", base("asked")+"/")
 	want("by introspection", w.asks(t, base("asked"), opaque), 200)
 	want("introspected, of another audience", w.asks(t, base("all"), opaque), 401)
 	want("not issued", w.asks(t, base("asked"), "nonsense"), 401)
