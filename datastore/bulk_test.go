@@ -122,7 +122,7 @@ func TestBulkKeepsToTheAccess(t *testing.T) {
 {"resourceType":"Patient","id":"b","active":false}
 {"resourceType":"Organization","id":"g","name":"G"}
 `)
-	if got[0] != "Patient/a updated 2" || !strings.Contains(got[1], "does not exist") || !strings.Contains(got[2], "do not allow update") {
+	if got[0] != "Patient/a updated 2" || !strings.Contains(got[1], "is not among the resources that this caller may update") || !strings.Contains(got[2], "do not allow update") {
 		t.Errorf("writing as patient a: %q", got)
 	}
 	if got := exported(t, s, access, datastore.BulkQuery{}); !slices.Equal(got, []string{"Observation/o 1", "Patient/a 2"}) {

@@ -20,6 +20,7 @@ import (
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 	"github.com/tarnhealth/tarn/validate"
+	"github.com/tarnhealth/tarn/validate/invariant"
 )
 
 // A Record is what the catalog keeps of a data store, under
@@ -138,7 +139,7 @@ func Open(ctx context.Context, opt Options) (*Catalog, error) {
 		records:   kv.NewTable[Record]("datastore"),
 		secrets:   kv.NewTable[secret]("datastore-secret"),
 		registry:  registry,
-		validator: validate.New(registry.Definitions),
+		validator: validate.New(registry.Definitions, invariant.New(registry.Definitions)),
 		stores:    map[string]*Store{},
 	}
 	if err := c.openAll(ctx); err != nil {

@@ -32,8 +32,14 @@ func TestSetIdentity(t *testing.T) {
 	if _, err := c.SetIdentity(ctx, "none", nil); fhir.KindOf(err) != fhir.KindNotFound {
 		t.Errorf("of nothing: %v", err)
 	}
-	if _, err := c.SetIdentity(ctx, "trial", &datastore.IdentityProvider{Strategy: datastore.StrategyAWS}); fhir.KindOf(err) != fhir.KindNotSupported {
+	if _, err := c.SetIdentity(ctx, "trial", &datastore.IdentityProvider{Strategy: "TRUST_ALL"}); err == nil {
+		t.Error("an unknown strategy is taken")
+	}
+	if _, err := c.SetIdentity(ctx, "trial", &datastore.IdentityProvider{Strategy: datastore.StrategyAWS}); err != nil || s.Identity().Own() {
 		t.Errorf("AWS: %v", err)
+	}
+	if _, err := c.SetIdentity(ctx, "trial", p); err != nil {
+		t.Fatal(err)
 	}
 	if err := c.Close(); err != nil {
 		t.Fatal(err)

@@ -86,7 +86,7 @@ func ring(t *testing.T, s *datastore.Store, n int) {
 	t.Helper()
 	var ops []datastore.Op
 	for i := range n {
-		ops = append(ops, put(t, s, fmt.Sprintf(`{"resourceType":"Organization","id":"%d","partOf":{"reference":"Organization/%d"}}`, i, (i+1)%n)))
+		ops = append(ops, put(t, s, fmt.Sprintf(`{"resourceType":"Organization","id":"%d","name":"x","partOf":{"reference":"Organization/%d"}}`, i, (i+1)%n)))
 	}
 	if _, err := transact(s, ops...); err != nil {
 		t.Fatal(err)
@@ -121,8 +121,8 @@ func TestIncludeOfIncludes(t *testing.T) {
 func TestIncludeOfWhatIsGone(t *testing.T) {
 	s := limited(t, 1)
 	for _, text := range []string{
-		`{"resourceType":"Organization","id":"gone"}`,
-		`{"resourceType":"Organization","id":"here"}`,
+		`{"resourceType":"Organization","id":"gone","name":"x"}`,
+		`{"resourceType":"Organization","id":"here","name":"x"}`,
 		`{"resourceType":"Patient","id":"p","managingOrganization":{"reference":"Organization/here"},"generalPractitioner":[{"reference":"Organization/gone"},{"reference":"Practitioner/never"}]}`,
 	} {
 		if _, err := commit(s, put(t, s, text)); err != nil {

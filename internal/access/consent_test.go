@@ -234,7 +234,7 @@ func (w *world) is(c *caller, actor string) bool {
 
 // consentOf is a Consent of a patient.
 func consentOf(id, patient, rest string) string {
-	return `{"resourceType":"Consent","id":"` + id + `","status":"active","scope":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/consentscope","code":"patient-privacy"}]},"category":[{"text":"x"}],"patient":{"reference":"Patient/` + patient + `"},` + rest + `}`
+	return `{"resourceType":"Consent","id":"` + id + `","status":"active","scope":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/consentscope","code":"patient-privacy"}]},"category":[{"text":"x"}],"policy":[{"uri":"urn:x"}],"patient":{"reference":"Patient/` + patient + `"},` + rest + `}`
 }
 
 func actor(refs ...string) string {

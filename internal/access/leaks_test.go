@@ -373,7 +373,7 @@ func TestBinaryFollowsItsSecurityContext(t *testing.T) {
 		expect(t, id, w.ask(c, "GET", "Binary/"+id, ""), http.StatusNotFound, "")
 	}
 	expect(t, "search", w.ask(c, "GET", "Binary?_id=b-p1", ""), http.StatusForbidden, "securityContext")
-	expect(t, "take over", w.ask(c, "PUT", "Binary/b-p2", `{"resourceType":"Binary","id":"b-p2","contentType":"text/plain","securityContext":{"reference":"Patient/p1"}}`), http.StatusNotFound, "")
+	expect(t, "take over", w.ask(c, "PUT", "Binary/b-p2", `{"resourceType":"Binary","id":"b-p2","contentType":"text/plain","securityContext":{"reference":"Patient/p1"}}`), http.StatusForbidden, "choose the ids")
 	expect(t, "give away", w.ask(c, "PUT", "Binary/b-p1", `{"resourceType":"Binary","id":"b-p1","contentType":"text/plain","securityContext":{"reference":"Patient/p2"}}`), http.StatusForbidden, "")
 	auditor := w.as("user Practitioner/d1", "user/*.cruds", authz.RoleAuditor)
 	expect(t, "by a role without it", w.ask(auditor, "GET", "Binary/b-p1", ""), http.StatusForbidden, "")

@@ -76,7 +76,7 @@ var imports = map[string][]string{
 	"pebble/internal/recent":   {"fhir", "pebble/internal/posting", "search", "store"},
 
 	"identity":  {"fhir"},
-	"datastore": {"fhir", "identity", "kv", "definition", "fhirpath", "validate", "search", "search/lookup", "search/terminology", "store", "terminology", "authz", "audit", "datastore/consented"},
+	"datastore": {"fhir", "identity", "kv", "definition", "fhirpath", "validate", "validate/invariant", "search", "search/lookup", "search/terminology", "store", "terminology", "authz", "audit", "datastore/consented"},
 
 	"datastore/consented": {"fhir", "recall", "search", "store", "authz", "authz/consent"},
 
