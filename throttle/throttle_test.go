@@ -70,8 +70,10 @@ func TestManyKeys(t *testing.T) {
 
 func TestGate(t *testing.T) {
 	g := throttle.Gate{Most: 2}
-	if !g.Enter() || !g.Enter() || g.Enter() || g.Enter() {
-		t.Error("not two are inside")
+	for n, want := range []bool{true, true, false, false} {
+		if got := g.Enter(); got != want {
+			t.Errorf("request %d enters: %t", n+1, got)
+		}
 	}
 	g.Leave()
 	if !g.Enter() || g.Enter() {

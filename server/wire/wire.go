@@ -84,7 +84,8 @@ func (s *Server) Serve(listener net.Listener) error {
 			return http.ErrServerClosed
 		}
 		var temporary net.Error
-		if !errors.As(err, &temporary) || !temporary.Temporary() { //nolint:staticcheck // out of files, as net/http does
+		//lint:ignore SA1019 being out of files is temporary, and net/http asks in the same way
+		if !errors.As(err, &temporary) || !temporary.Temporary() {
 			return err
 		}
 		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
