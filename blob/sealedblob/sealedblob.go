@@ -50,8 +50,21 @@ func (p *piece) ReadAt(b []byte, off int64) (int, error) {
 	return n, err
 }
 
+// attempts is how often a blob is read that seems to be altered: one that is
+// replaced between two looks at it seems so too.
+const attempts = 5
+
 // open opens a blob; content is nil where it is not sealed.
 func (b *bucket) open(ctx context.Context, key string) (content *seal.Reader, info blob.Info, err error) {
+	for range attempts {
+		if content, info, err = b.openOnce(ctx, key); !errors.Is(err, seal.ErrAltered) {
+			break
+		}
+	}
+	return content, info, err
+}
+
+func (b *bucket) openOnce(ctx context.Context, key string) (content *seal.Reader, info blob.Info, err error) {
 	if info, err = b.in.Stat(ctx, key); err != nil {
 		return nil, info, err
 	}
@@ -66,8 +79,18 @@ func (b *bucket) open(ctx context.Context, key string) (content *seal.Reader, in
 	return content, info, nil
 }
 
-// Open implements blob.Bucket.
-func (b *bucket) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+// Open implements blob.Bucket. The first piece is read at once, so that a blob
+// that was replaced meanwhile is opened again.
+func (b *bucket) Open(ctx context.Context, key string, offset, length int64) (r io.ReadCloser, err error) {
+	for range attempts {
+		if r, err = b.openAt(ctx, key, offset, length); !errors.Is(err, seal.ErrAltered) {
+			break
+		}
+	}
+	return r, err
+}
+
+func (b *bucket) openAt(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	content, info, err := b.open(ctx, key)
 	if err != nil {
 		return nil, err
@@ -81,7 +104,11 @@ func (b *bucket) Open(ctx context.Context, key string, offset, length int64) (io
 	if length < 0 || length > info.Size-offset {
 		length = info.Size - offset
 	}
-	return io.NopCloser(&ahead{from: io.NewSectionReader(content, offset, length)}), nil
+	pieces := &ahead{from: io.NewSectionReader(content, offset, length)}
+	if err := pieces.fill(); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("blob %q: %w", key, err)
+	}
+	return io.NopCloser(pieces), nil
 }
 
 // ahead reads large pieces, whatever is asked of it: each opens the blob anew.
@@ -94,21 +121,26 @@ type ahead struct {
 // Read implements io.Reader.
 func (a *ahead) Read(p []byte) (int, error) {
 	if len(a.rest) == 0 {
-		if a.buf == nil {
-			a.buf = make([]byte, min(readAhead, max(a.from.Size(), 1)))
-		}
-		n, err := io.ReadFull(a.from, a.buf)
-		if n == 0 {
+		if err := a.fill(); err != nil {
 			return 0, err
 		}
-		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return 0, err
-		}
-		a.rest = a.buf[:n]
 	}
 	n := copy(p, a.rest)
 	a.rest = a.rest[n:]
 	return n, nil
+}
+
+// fill reads the next piece.
+func (a *ahead) fill() error {
+	if a.buf == nil {
+		a.buf = make([]byte, min(readAhead, max(a.from.Size(), 1)))
+	}
+	n, err := io.ReadFull(a.from, a.buf)
+	if n == 0 || err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	a.rest = a.buf[:n]
+	return nil
 }
 
 const readAhead = 16 * seal.PageSize
