@@ -252,14 +252,20 @@ func splitFilters(value string) []string {
 	return all
 }
 
+// ownedExport is the caller's export job that a request names, with what is
+// known of it.
+func (s *Service) ownedExport(c *Call) (j job.Job, status ExportStatus, err error) {
+	if j, _, err = s.owned(c, s.exports, kindExport); err != nil {
+		return j, status, err
+	}
+	status, err = s.exportStatus(&j)
+	return j, status, err
+}
+
 // exportStatusOver answers a poll.
 // https://hl7.org/fhir/uv/bulkdata/STU2/export.html#bulk-data-status-request
 func (s *Service) exportStatusOver(w http.ResponseWriter, c *Call) error {
-	j, _, err := s.owned(c, s.exports, kindExport)
-	if err != nil {
-		return err
-	}
-	status, err := s.exportStatus(&j)
+	j, status, err := s.ownedExport(c)
 	if err != nil {
 		return err
 	}
@@ -364,11 +370,7 @@ func (s *Service) plainProperties(c *Call, status *ExportStatus) map[string]any 
 // cancelExportOver ends an export and removes its files.
 // https://hl7.org/fhir/uv/bulkdata/STU2/export.html#bulk-data-delete-request
 func (s *Service) cancelExportOver(w http.ResponseWriter, c *Call) error {
-	j, _, err := s.owned(c, s.exports, kindExport)
-	if err != nil {
-		return err
-	}
-	status, err := s.exportStatus(&j)
+	j, status, err := s.ownedExport(c)
 	if err != nil {
 		return err
 	}
@@ -402,11 +404,7 @@ func (s *Service) cancelExportOver(w http.ResponseWriter, c *Call) error {
 // exportFileOver sends one file.
 // https://hl7.org/fhir/uv/bulkdata/STU2/export.html#bulk-data-output-file-request
 func (s *Service) exportFileOver(w http.ResponseWriter, c *Call) error {
-	j, _, err := s.owned(c, s.exports, kindExport)
-	if err != nil {
-		return err
-	}
-	status, err := s.exportStatus(&j)
+	j, status, err := s.ownedExport(c)
 	if err != nil {
 		return err
 	}

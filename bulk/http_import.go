@@ -166,14 +166,20 @@ func (s *Service) addManifest(c *Call, in *Import, url string) error {
 	return nil
 }
 
+// ownedImport is the caller's import job that a request names, with what is
+// known of it.
+func (s *Service) ownedImport(c *Call) (j job.Job, status ImportStatus, err error) {
+	if j, _, err = s.owned(c, s.imports, kindImport); err != nil {
+		return j, status, err
+	}
+	status, err = s.importStatus(&j)
+	return j, status, err
+}
+
 // importStatusOver answers a poll: 202 while the job waits or runs, and then a
 // manifest of what became of the lines.
 func (s *Service) importStatusOver(w http.ResponseWriter, c *Call) error {
-	j, _, err := s.owned(c, s.imports, kindImport)
-	if err != nil {
-		return err
-	}
-	status, err := s.importStatus(&j)
+	j, status, err := s.ownedImport(c)
 	if err != nil {
 		return err
 	}
@@ -244,11 +250,7 @@ func (s *Service) cancelImportOver(w http.ResponseWriter, c *Call) error {
 
 // importFileOver sends a file of an import job's report.
 func (s *Service) importFileOver(w http.ResponseWriter, c *Call) error {
-	j, _, err := s.owned(c, s.imports, kindImport)
-	if err != nil {
-		return err
-	}
-	status, err := s.importStatus(&j)
+	j, status, err := s.ownedImport(c)
 	if err != nil {
 		return err
 	}

@@ -32,24 +32,32 @@ type Profiles interface {
 // http://hl7.org/fhir/R4/fhirpath.html#functions
 func serviceFunctions() map[string]signature {
 	return map[string]signature{
-		"memberOf":       values(1, 1, memberOf),
+		"memberOf":       values(1, 1, aboutURL(memberOf)),
 		"subsumes":       values(1, 1, subsumption(false)),
 		"subsumedBy":     values(1, 1, subsumption(true)),
-		"conformsTo":     values(1, 1, conformsTo),
+		"conformsTo":     values(1, 1, aboutURL(conformsTo)),
 		"htmlChecks":     values(0, 0, htmlChecks),
 		"checkModifiers": sameTypes(0, maxArguments, checkModifiers),
 	}
 }
 
-func memberOf(m *machine, in []Item, args arguments) error {
-	item, ok, err := single(in)
-	if err != nil || !ok {
-		return err
+// aboutURL runs a function of one item and a canonical URL; where either is
+// empty, so is the result.
+func aboutURL(run func(m *machine, item Item, url string) error) runner {
+	return func(m *machine, in []Item, args arguments) error {
+		item, ok, err := single(in)
+		if err != nil || !ok {
+			return err
+		}
+		url, ok, err := stringArgument(args[0])
+		if err != nil || !ok {
+			return err
+		}
+		return run(m, item, url)
 	}
-	url, ok, err := stringArgument(args[0])
-	if err != nil || !ok {
-		return err
-	}
+}
+
+func memberOf(m *machine, item Item, url string) error {
 	codings, ok := codingsOf(item)
 	if !ok {
 		return evaluationError("memberOf() takes a code, Coding, CodeableConcept or string, not %s", item.TypeName())
@@ -136,15 +144,7 @@ func codingOf(n fhir.Node) Coding {
 	return Coding{System: n.TextOf("system"), Code: n.TextOf("code")}
 }
 
-func conformsTo(m *machine, in []Item, args arguments) error {
-	item, ok, err := single(in)
-	if err != nil || !ok {
-		return err
-	}
-	url, ok, err := stringArgument(args[0])
-	if err != nil || !ok {
-		return err
-	}
+func conformsTo(m *machine, item Item, url string) error {
 	if item.kind != KindNode {
 		return evaluationError("conformsTo() takes an element, not %s", item.TypeName())
 	}
