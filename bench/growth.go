@@ -9,7 +9,7 @@ import (
 
 // diskPerPatient is what a patient takes at most while a store is filled,
 // bytes.
-const diskPerPatient = 2 << 20
+const diskPerPatient = 640 << 10
 
 // runGrowth measures the same at several sizes. Each row's note compares it
 // with the smallest size.
