@@ -58,7 +58,7 @@ func sortedKeys[K string | uint16, V any](m map[K]V) []K {
 
 // counters are what Stats adds up.
 type counters struct {
-	commits, versions, groups, syncNanos, sealed atomic.Uint64
+	commits, versions, groups, syncNanos, sealed, erased atomic.Uint64
 }
 
 func (c *counters) group(g *group, sync time.Duration) {

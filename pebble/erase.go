@@ -343,6 +343,7 @@ func (e *eraser) eachLive(fn func(resourceType string)) {
 // publish makes memory follow what is durable.
 func (e *eraser) publish() error {
 	s := e.store
+	s.stats.erased.Add(1)
 	for _, d := range e.order {
 		s.lives.Erase(d)
 		s.recent.Forget(d)

@@ -244,3 +244,48 @@ func (d sealedDisk) Crash(t *testing.T) kvtest.Disk {
 func TestSealedDB(t *testing.T) {
 	kvtest.Test(t, func(t *testing.T) kvtest.Disk { return sealedDisk{memDisk{vfs.NewCrashableMem()}} })
 }
+
+// TestCheckpoint copies records while they are updated: a copy holds whole
+// updates alone, and all that were acknowledged before it was asked for.
+func TestCheckpoint(t *testing.T) {
+	disk := sealfs.New(vfs.NewMem(), sealfs.Options{Keys: oneKey{}})
+	k, err := Open("kv", Options{FS: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	ctx, table := context.Background(), kv.NewTable[int]("t")
+	put := func(n int) {
+		err := k.Update(ctx, func(tx kv.Tx) error {
+			return errors.Join(table.Put(tx, "a", n, time.Time{}), table.Put(tx, "b", n, time.Time{}))
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for i := range 5 {
+		put(10 * i)
+		updated := make(chan struct{})
+		go func() { defer close(updated); put(10*i + 1) }()
+		dir := fmt.Sprint("copy", i)
+		if err := k.Checkpoint(ctx, dir); err != nil {
+			t.Fatal(err)
+		}
+		<-updated
+		other, err := Open(dir, Options{FS: disk})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = other.View(ctx, func(tx kv.Tx) error {
+			a, errA := table.Get(tx, "a")
+			b, errB := table.Get(tx, "b")
+			if a != b || a/10 != i {
+				t.Errorf("copy %d holds %d and %d", i, a, b)
+			}
+			return errors.Join(errA, errB)
+		})
+		if err := errors.Join(err, other.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
