@@ -32,7 +32,10 @@ var imports = map[string][]string{
 
 	"validate":                          {"fhir", "definition", "fhirpath"},
 	"validate/invariant":                {"fhir", "definition", "fhirpath", "fhirpath/xhtml"},
-	"terminology":                       {"fhir", "terminology/release"},
+	"terminology":                       {"fhir", "terminology/codebook", "terminology/concept", "terminology/release"},
+	"terminology/codebook":              {"terminology/concept"},
+	"terminology/concept":               {},
+	"terminology/shelf":                 {"fhir", "terminology/codebook"},
 	"terminology/release":               {"fhir", "definition"},
 	"terminology/release/internal/pack": {},
 
@@ -76,9 +79,10 @@ var imports = map[string][]string{
 	"pebble/internal/recent":   {"fhir", "pebble/internal/posting", "search", "store"},
 
 	"identity":  {"fhir"},
-	"datastore": {"fhir", "identity", "kv", "definition", "fhirpath", "validate", "validate/invariant", "search", "search/lookup", "search/terminology", "store", "terminology", "authz", "audit", "datastore/consented"},
+	"datastore": {"fhir", "identity", "kv", "definition", "fhirpath", "validate", "validate/invariant", "search", "search/lookup", "search/terminology", "store", "terminology", "authz", "audit", "datastore/consented", "datastore/linked"},
 
 	"datastore/consented": {"fhir", "recall", "search", "store", "authz", "authz/consent"},
+	"datastore/linked":    {"fhir", "recall", "search", "store", "authz"},
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 

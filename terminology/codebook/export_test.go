@@ -1,0 +1,4 @@
+package codebook
+
+// Read opens the bytes of a file.
+var Read = read
