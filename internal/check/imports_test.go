@@ -152,6 +152,7 @@ var imports = map[string][]string{
 	"kv/kvtest":            {"kv"},
 	"pebble/internal/dict": {"fhir", "synth"},
 	"store/storetest":      {"fhir", "definition", "search", "store"},
+	"validate/mutation":    {"fhir", "definition"},
 	"search/searchtest":    {"fhir", "definition", "search", "search/lookup", "search/terminology"},
 }
 

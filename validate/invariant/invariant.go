@@ -45,9 +45,14 @@ var structural = map[string]bool{"ele-1": true, "ext-1": true, "dom-2": true, "t
 var advice = map[string]bool{"dom-6": true}
 
 // mended are the expressions of R4 that do not say what their text does: que-7
-// asks for a System.Boolean where the element is a FHIR boolean.
+// asks for a System.Boolean where the element is a FHIR boolean; the others are
+// empty, which breaks nothing, where what they compare is absent or no number.
 var mended = map[string]string{
-	"que-7": "operator = 'exists' implies (answer is boolean)",
+	"que-7":  "operator = 'exists' implies (answer is boolean)",
+	"que-13": "(repeats.exists() and repeats = true) or initial.count() <= 1",
+	"eld-3":  "empty() or $this = '*' or (toInteger().exists() and toInteger() >= 0)",
+	"md-1":   "max = '*' or (max.toInteger().exists() and max.toInteger() > 0)",
+	"vsd-9":  "code.exists() or (abstract.exists() and abstract = true)",
 }
 
 // broken are the invariants of R4 about an element that does not exist:
