@@ -102,6 +102,7 @@ var imports = map[string][]string{
 	"profile":  {},
 	"job":      {"kv"},
 	"token":    {"kv", "crypt", "recall"},
+	"backup":   {"blob", "crypt", "crypt/seal"},
 	"audit":    {"fhir", "kv", "crypt/seal"},
 	"throttle": {},
 	"login":    {"kv", "crypt", "page"},
