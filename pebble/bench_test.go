@@ -197,7 +197,7 @@ func BenchmarkEngine(b *testing.B) {
 		b.Run(fmt.Sprint(writers), func(b *testing.B) {
 			opt := Options{}
 			opt.setDefaults()
-			db, err := lsm.Open(b.TempDir(), engine.Options(opt.FS, opt.CacheBytes))
+			db, err := lsm.Open(b.TempDir(), engine.Options(opt.FS, newMemory(0).blocks))
 			if err != nil {
 				b.Fatal(err)
 			}

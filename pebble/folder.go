@@ -23,6 +23,7 @@ type Folder struct {
 	dir     string
 	opt     FolderOptions
 	records *record.DB
+	memory  *memory
 }
 
 // FolderOptions for OpenFolder. Every field has a default.
@@ -31,7 +32,8 @@ type FolderOptions struct {
 	FS vfs.FS
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// CacheBytes bounds each data store's cache; 0 is DefaultCacheBytes.
+	// CacheBytes bounds what all data stores together keep in memory of what
+	// they read; 0 is DefaultCacheBytes.
 	CacheBytes int64
 	// Retention is how long page links are good; 0 is DefaultRetention.
 	Retention time.Duration
@@ -70,7 +72,7 @@ func OpenFolder(dir string, opt FolderOptions) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Folder{dir: dir, opt: opt, records: records}, nil
+	return &Folder{dir: dir, opt: opt, records: records, memory: newMemory(opt.CacheBytes)}, nil
 }
 
 // Records holds the server's own records.
@@ -87,10 +89,10 @@ func (f *Folder) OpenStore(ctx context.Context, id string, registry *search.Regi
 		return nil, err
 	}
 	return Open(f.storeDir(id), Options{
-		FS:         disk,
-		Now:        f.opt.Now,
-		CacheBytes: f.opt.CacheBytes,
-		Retention:  f.opt.Retention,
+		FS:        disk,
+		Now:       f.opt.Now,
+		Retention: f.opt.Retention,
+		memory:    f.memory,
 
 		EntriesVersion: search.EntriesVersion,
 		Extract: func(v store.Version) ([]search.Entry, error) {
@@ -128,7 +130,10 @@ func (f *Folder) Stores(context.Context) ([]string, error) {
 	return ids, err
 }
 
-// Close closes the records. The data stores are closed by their owner.
-func (f *Folder) Close() error { return f.records.Close() }
+// Close closes the records. The data stores are closed by their owner, before.
+func (f *Folder) Close() error {
+	f.memory.blocks.Unref()
+	return f.records.Close()
+}
 
 func (f *Folder) storeDir(id string) string { return filepath.Join(f.dir, "stores", id) }

@@ -32,7 +32,11 @@ func Open(dir string, opt Options) (*Store, error) {
 		return nil, errors.New("pebble: Options.Extract is required")
 	}
 	opt.setDefaults()
-	db, err := lsm.Open(dir, engine.Options(opt.FS, opt.CacheBytes))
+	if opt.memory == nil {
+		opt.memory = newMemory(opt.CacheBytes)
+		defer opt.memory.blocks.Unref() // the engine has a reference of its own
+	}
+	db, err := lsm.Open(dir, engine.Options(opt.FS, opt.memory.blocks))
 	if err != nil {
 		return nil, engine.OpenError(dir, opt.FS, err)
 	}
@@ -40,9 +44,9 @@ func Open(dir string, opt Options) (*Store, error) {
 		queue: make(chan *request, 256), finish: make(chan *group, 4), finished: make(chan struct{})}
 	s.pins = pin.Pins{Clock: opt.Now, Retention: opt.Retention, Before: s.docsBefore,
 		Now: func() doc { return doc(s.now.Load()) }, Reach: s.reachLives}
-	s.columns.Limit = int(opt.CacheBytes / 2)
-	s.hot.limit(int(opt.CacheBytes / 4 * 3))
+	opt.memory.join(s)
 	if err := s.start(); err != nil {
+		opt.memory.leave(s)
 		return nil, errors.Join(fmt.Errorf("pebble: %s: %w", dir, engine.Damaged(err)), db.Close())
 	}
 	return s, nil
@@ -57,9 +61,6 @@ func (o *Options) setDefaults() {
 	}
 	if o.Retention == 0 {
 		o.Retention = DefaultRetention
-	}
-	if o.CacheBytes == 0 {
-		o.CacheBytes = DefaultCacheBytes
 	}
 	if o.SealDocs == 0 {
 		o.SealDocs = 1 << segmentBits

@@ -48,12 +48,16 @@ type Options struct {
 	// Retention is how long a T that was current can still be viewed; 0 is
 	// DefaultRetention. An open view is good until it is closed.
 	Retention time.Duration
-	// CacheBytes bounds the cache of file blocks; 0 is DefaultCacheBytes.
+	// CacheBytes bounds what is kept in memory of what was read; 0 is
+	// DefaultCacheBytes.
 	CacheBytes int64
 	// SealDocs is how many versions the index keeps in memory before it is
 	// written to a file; 0 is a segment, 65,536.
 	SealDocs int
 
+	// memory is what stores of a folder share; nil is CacheBytes for this one
+	// alone.
+	memory *memory
 	// byEntries is up to how many resources a reverse chain reads for their
 	// entries. For more, it walks the index. Tests change it.
 	byEntries int
@@ -191,6 +195,7 @@ func (s *Store) Close() error {
 	if !s.users.Close() {
 		return store.ErrClosed
 	}
+	s.opt.memory.leave(s)
 	close(s.queue)
 	<-s.finished
 	s.seals.wait()

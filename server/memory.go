@@ -13,9 +13,16 @@ import (
 // the CPU of writing.
 const memoryFloor = 64 << 20
 
-// TuneCollector lets the garbage collector of the process run once memoryFloor
-// bytes or as much as is live were allocated, whichever is more. GOGC, where it
-// is set, decides instead.
+// memoryAim is up to where the heap grows between two collections, as far as
+// memoryFloor lets it. With what storage has beside it, the process stays
+// within 512 MB. Most of what is live are bytes without pointers, which cost a
+// collection nothing, so that more of them are cheap.
+const memoryAim = 272 << 20
+
+// TuneCollector lets the garbage collector of the process run once as much was
+// allocated as is live, or memoryFloor where that is more; and less than that,
+// but not less than memoryFloor, where the heap would get larger than
+// memoryAim. GOGC, where it is set, decides instead.
 func TuneCollector() {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -54,7 +61,8 @@ func (t *tuner) adjust(live uint64) {
 // collectAt is how much garbage, as a percentage of what is live, is let be.
 func collectAt(live uint64) int {
 	const least = 1 << 20
-	return int(max(100, memoryFloor*100/max(live, least)))
+	garbage := max(min(live, memoryAim-min(live, memoryAim)), memoryFloor)
+	return int(garbage * 100 / max(live, least))
 }
 
 // liveHeap is how many bytes the last collection kept.

@@ -12,7 +12,10 @@ func TestCollectAt(t *testing.T) {
 		16 << 20:   400,
 		32 << 20:   200,
 		64 << 20:   100,
-		1000 << 20: 100,
+		136 << 20:  100,
+		170 << 20:  60,
+		256 << 20:  25,
+		1024 << 20: 6,
 	} {
 		if got := collectAt(live); got != want {
 			t.Errorf("with %d bytes live: %d, want %d", live, got, want)

@@ -8,15 +8,13 @@ import (
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 )
 
-// A Cache keeps the chunks that were asked for most, up to a number of bytes.
-// It is safe for concurrent use.
+// A Cache keeps the chunks that were asked for most, up to a number of bytes:
+// none before SetLimit. It is safe for concurrent use.
 type Cache struct {
-	// Limit is the number of bytes that chunks may take together.
-	Limit int
-
 	mu    sync.Mutex
 	slots map[uint32]*slot
 	bytes int
+	limit int
 	// epoch counts what makes chunks untrue that are being made.
 	epoch int
 	// queue are the chunks that are to be made, running is set while somebody
@@ -158,10 +156,21 @@ func (c *Cache) put(number uint32, chunk *Chunk, epoch int) {
 	c.shrink(number)
 }
 
+// SetLimit sets how many bytes chunks may take together.
+func (c *Cache) SetLimit(bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limit = bytes
+	c.shrink(nobody)
+}
+
+// nobody is the number of no chunk.
+const nobody = 1<<32 - 1
+
 // shrink lets go of chunks, any but one, until the others are within the limit.
 func (c *Cache) shrink(keep uint32) {
 	for number, s := range c.slots {
-		if c.bytes <= c.Limit {
+		if c.bytes <= c.limit {
 			return
 		}
 		if number != keep && s.chunk != nil {

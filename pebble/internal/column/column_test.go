@@ -42,7 +42,7 @@ func TestReaderFindsWhatWasAdded(t *testing.T) {
 			}
 			keys[d][param] = append(keys[d][param], rapid.StringN(0, 3, 8).Draw(t, "key"))
 		}
-		cache := &Cache{Limit: rapid.SampledFrom([]int{0, 2000, 1 << 20}).Draw(t, "limit")}
+		cache := &Cache{limit: rapid.SampledFrom([]int{0, 2000, 1 << 20}).Draw(t, "limit")}
 		all := roaring.New()
 		all.AddRange(0, docs)
 		for range 3 {
@@ -79,7 +79,7 @@ func warm(cache *Cache, set *roaring.Bitmap, read func(first posting.Doc) (*Chun
 
 // TestCacheStops ends the making of chunks, which can be asked for again.
 func TestCacheStops(t *testing.T) {
-	cache := &Cache{Limit: 1 << 20}
+	cache := &Cache{limit: 1 << 20}
 	all := roaring.New()
 	all.AddRange(0, 3*posting.ChunkDocs)
 	made := 0
@@ -108,7 +108,7 @@ func TestCacheStops(t *testing.T) {
 // TestCacheBuildsWhatIsWorthIt asks for a few docs until their chunk is made,
 // and forgets it, also while it is being made.
 func TestCacheBuildsWhatIsWorthIt(t *testing.T) {
-	cache := &Cache{Limit: 1 << 20}
+	cache := &Cache{limit: 1 << 20}
 	few := roaring.BitmapOf(1, 2, posting.ChunkDocs+1)
 	var made []posting.Doc
 	read := func(first posting.Doc) (*Chunk, error) {
@@ -142,7 +142,7 @@ func TestCacheBuildsWhatIsWorthIt(t *testing.T) {
 }
 
 func BenchmarkReader(b *testing.B) {
-	cache := &Cache{Limit: 1 << 20}
+	cache := &Cache{limit: 1 << 20}
 	all := roaring.New()
 	all.AddRange(0, posting.ChunkDocs)
 	_, _ = warm(cache, all, func(first posting.Doc) (*Chunk, error) {

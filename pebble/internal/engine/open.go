@@ -12,15 +12,15 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Options tunes the engine for a store of resources, with so many bytes for
-// blocks of files. Memtables are small because only versions pass through them;
+// Options tunes the engine for a store of resources, with a cache for blocks of
+// files. Memtables are small because only versions pass through them;
 // the format is the newest that is not experimental.
-func Options(disk vfs.FS, cacheBytes int64) *lsm.Options {
+func Options(disk vfs.FS, blocks *lsm.Cache) *lsm.Options {
 	o := &lsm.Options{
 		FS:                          disk,
 		Logger:                      Log{},
 		EventListener:               Events(),
-		CacheSize:                   cacheBytes,
+		Cache:                       blocks,
 		MemTableSize:                16 << 20,
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,

@@ -14,9 +14,11 @@ import (
 // generation fills is forgotten. It is spread over shards, each with a lock of
 // its own; a look-up takes some 60 ns. The zero value holds nothing: see Limit.
 type Cache[K comparable, V any] struct {
-	seed   maphash.Seed
 	shards [shards]shard[K, V]
 }
+
+// seed is that of all caches.
+var seed = maphash.MakeSeed()
 
 // shards is enough for any number of processors.
 const shards = 32
@@ -39,12 +41,18 @@ type item[V any] struct {
 // overhead is what an entry costs beside its value.
 const overhead = 64
 
-// Limit sets how many bytes are held at most, by the sizes given for values.
-// It is called before anything else.
+// Limit sets how many bytes are held at most, by the sizes given for values. It
+// may be changed at any time.
 func (c *Cache[K, V]) Limit(bytes int) {
-	c.seed = maphash.MakeSeed()
 	for i := range c.shards {
-		c.shards[i].limit = bytes / shards / 2
+		s := &c.shards[i]
+		s.mu.Lock()
+		if limit := bytes / shards / 2; limit < s.limit {
+			s.old, s.young, s.bytes, s.limit = nil, nil, 0, limit
+		} else {
+			s.limit = limit
+		}
+		s.mu.Unlock()
 	}
 }
 
@@ -52,7 +60,7 @@ func (c *Cache[K, V]) Limit(bytes int) {
 type Ticket uint64
 
 func (c *Cache[K, V]) shard(key K) *shard[K, V] {
-	return &c.shards[maphash.Comparable(c.seed, key)%shards]
+	return &c.shards[maphash.Comparable(seed, key)%shards]
 }
 
 // Get returns the value of a key. Where there is none, the ticket is for Put,

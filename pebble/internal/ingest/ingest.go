@@ -36,7 +36,7 @@ func (d Dir) Create(name string) (w *sstable.Writer, path string, err error) {
 	if err != nil {
 		return nil, path, err
 	}
-	options := engine.Options(d.FS, 1) // the cache is of no use to a writer
+	options := engine.Options(d.FS, nil) // a cache is of no use to a writer
 	options.EnsureDefaults()
 	return sstable.NewWriter(objstorageprovider.NewFileWritable(file),
 		options.MakeWriterOptions(len(options.Levels)-1, d.DB.TableFormat())), path, nil
