@@ -64,7 +64,7 @@ func (r *request) validateInSystem(s *terminology.Service, in *arguments) (none 
 			return none, err
 		}
 	}
-	return system.Validate(codings, terminology.Check{Language: in.text("displayLanguage")}), nil
+	return system.Validate(codings, terminology.Check{Language: in.text("displayLanguage")})
 }
 
 func (r *request) validateInSet(s *terminology.Service, in *arguments) (none terminology.Verdict, err error) {

@@ -3,9 +3,9 @@ package terminology
 import (
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/terminology/concept"
 )
 
 // MaxExpansion is how many codes an expansion has that is not asked for in
@@ -35,24 +35,26 @@ type Expansion struct {
 	// Systems are the canonical URLs, with versions, of the code systems that
 	// the entries are from.
 	Systems []string
+	last    *CodeSystem
 }
 
 // Expand lists the codes of the value set, in the order of its includes. More
 // than MaxExpansion codes without a Count are an error of KindTooCostly.
 func (v *ValueSet) Expand(x Expand) (*Expansion, error) {
 	out := &Expansion{Entries: []Entry{}}
-	words := wordsOf(x.Filter)
+	words := concept.Words(x.Filter)
+	found := finder{words: words}
 	tooMany := false
-	err := v.each(scope{versions: x.Versions}, func(e Entry) bool {
-		if x.ActiveOnly && e.Inactive || x.SelectableOnly && e.Abstract || slices.Contains(x.Exclude, e.System) || !e.matches(words) {
+	in := scope{versions: x.Versions, listing: &listing{tests: map[*clause][]test{}, filter: x.Filter}}
+	err := v.each(in, func(i *item) bool {
+		inactive, abstract := i.flags()
+		if x.ActiveOnly && inactive || x.SelectableOnly && abstract || slices.Contains(x.Exclude, i.system()) || !found.matches(i) {
 			return true
 		}
 		out.Total++
+		out.use(i)
 		if out.Total > x.Offset && (x.Count < 0 || len(out.Entries) < x.Count) {
-			out.Entries = append(out.Entries, e)
-		}
-		if used := Canonical(e.System, e.Version); !slices.Contains(out.Systems, used) {
-			out.Systems = append(out.Systems, used)
+			out.Entries = append(out.Entries, i.entry())
 		}
 		tooMany = len(out.Entries) > MaxExpansion
 		return !tooMany
@@ -63,14 +65,57 @@ func (v *ValueSet) Expand(x Expand) (*Expansion, error) {
 	return out, err
 }
 
+// use takes note of the code system of an item.
+func (x *Expansion) use(i *item) {
+	if i.lazy && x.last == i.m.system {
+		return
+	}
+	c := i.e.Coding
+	if i.lazy {
+		x.last = i.m.system
+		c = Coding{System: x.last.URL, Version: x.last.Version}
+	}
+	if used := Canonical(c.System, c.Version); !slices.Contains(x.Systems, used) {
+		x.Systems = append(x.Systems, used)
+	}
+}
+
+// A finder tells what a filter finds. Of systems that are found by words it
+// looks the words up once.
+type finder struct {
+	words  []string
+	system *CodeSystem
+	places concept.Bits
+}
+
+func (f *finder) matches(i *item) bool {
+	if len(f.words) == 0 || i.found {
+		return true
+	}
+	if !i.lazy {
+		return i.e.matches(f.words)
+	}
+	if f.system != i.m.system {
+		f.system, f.places = i.m.system, nil
+		if m, ok := f.system.concepts.(matching); ok {
+			f.places = m.Matching(f.words)
+		}
+	}
+	if f.places != nil {
+		return f.places.Has(i.m.at)
+	}
+	e := i.entry()
+	return e.matches(f.words)
+}
+
 // matches reports whether each word begins a word of the entry's texts.
 func (e *Entry) matches(words []string) bool {
 	if len(words) == 0 {
 		return true
 	}
-	own := append(wordsOf(e.Display), strings.ToLower(e.Code))
+	own := append(concept.Words(e.Display), strings.ToLower(e.Code))
 	for _, d := range e.Designations {
-		own = append(own, wordsOf(d.Value)...)
+		own = append(own, concept.Words(d.Value)...)
 	}
 	for _, word := range words {
 		if !slices.ContainsFunc(own, func(o string) bool { return strings.HasPrefix(o, word) }) {
@@ -78,12 +123,6 @@ func (e *Entry) matches(words []string) bool {
 		}
 	}
 	return true
-}
-
-func wordsOf(text string) []string {
-	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-'
-	})
 }
 
 // In is the display of an entry in a language: a designation in it, or in a

@@ -7,27 +7,34 @@ import (
 	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/recall"
 )
 
-// A filter is one filter of an include.
-type filter struct{ property, operator, value string }
+// A test says whether a filter lets a concept through.
+type test func(m member) bool
 
-// A test says whether a filter lets the concept at a place through.
-type test func(at int) bool
-
-func passes(tests []test, at int) bool {
+func passes(tests []test, m member) bool {
 	for _, t := range tests {
-		if !t(at) {
+		if !t(m) {
 			return false
 		}
 	}
 	return true
 }
 
-func (v *ValueSet) tests(s *CodeSystem, filters []filter) ([]test, error) {
+// A compiler makes tests of filters. Where all concepts of the system are going
+// to be tested, listing is set: then hierarchies are walked once, and not for
+// each concept.
+type compiler struct {
+	set     *ValueSet
+	system  *CodeSystem
+	listing bool
+}
+
+func (c compiler) tests(filters []Filter) ([]test, error) {
 	var all []test
 	for _, f := range filters {
-		t, err := v.test(s, f)
+		t, err := c.test(f)
 		if err != nil {
 			return nil, err
 		}
@@ -37,56 +44,144 @@ func (v *ValueSet) tests(s *CodeSystem, filters []filter) ([]test, error) {
 }
 
 // test compiles a filter. http://hl7.org/fhir/R4/valueset-filter-operator.html
-func (v *ValueSet) test(s *CodeSystem, f filter) (test, error) {
-	switch f.operator {
-	case "is-a", "descendent-of", "is-not-a", "generalizes":
-		return v.hierarchyTest(s, f)
+func (c compiler) test(f Filter) (test, error) {
+	list := splitList(f.Value)
+	switch {
+	case slices.Contains([]string{"is-a", "descendent-of", "is-not-a", "generalizes"}, f.Operator):
+		return c.hierarchy(f)
+	case f.Property == "constraint" && f.Operator == "=" && c.system.URL == snomedURL:
+		return c.expression(f.Value)
+	case f.Property == "expressions" && c.system.URL == snomedURL:
+		// Whether post-coordinated expressions are taken in: no list has any.
+		return func(member) bool { return true }, nil
+	case f.Property == "ancestor" && (f.Operator == "=" || f.Operator == "in"):
+		return c.descendants(list)
+	case f.Property == "concept" && f.Operator == "in" && c.bits(f.Value) != nil:
+		bits := c.bits(f.Value)
+		return func(m member) bool { return bits.Has(m.at) }, nil
 	}
+	return c.values(f, list)
+}
+
+// bits are the members of a set that the publisher defines, nil where there is
+// none of that name.
+func (c compiler) bits(name string) interface{ Has(at int) bool } {
+	if s, ok := c.system.concepts.(sets); ok {
+		if found := s.Set(name); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+func splitList(text string) []string {
+	list := strings.Split(text, ",")
+	for i := range list {
+		list[i] = strings.TrimSpace(list[i])
+	}
+	return list
+}
+
+// values compiles a filter on the values of a property.
+func (c compiler) values(f Filter, list []string) (test, error) {
 	any := func(wanted func(string) bool) test {
-		return func(at int) bool { return slices.ContainsFunc(s.values(at, f.property), wanted) }
+		return func(m member) bool { return slices.ContainsFunc(m.values(f.Property), wanted) }
 	}
-	switch f.operator {
+	switch f.Operator {
 	case "=":
-		return any(func(value string) bool { return value == f.value }), nil
+		return any(func(value string) bool { return value == f.Value }), nil
 	case "in", "not-in":
-		list := strings.Split(f.value, ",")
-		for i := range list {
-			list[i] = strings.TrimSpace(list[i])
-		}
 		in := any(func(value string) bool { return slices.Contains(list, value) })
-		return func(at int) bool { return in(at) == (f.operator == "in") }, nil
+		return func(m member) bool { return in(m) == (f.Operator == "in") }, nil
 	case "exists":
-		if f.value != "true" && f.value != "false" {
-			return nil, v.errorf("has the filter exists with the value %q; it is true or false", f.value)
+		if f.Value != "true" && f.Value != "false" {
+			return nil, c.set.errorf("has the filter exists with the value %q; it is true or false", f.Value)
 		}
-		return func(at int) bool { return (len(s.values(at, f.property)) > 0) == (f.value == "true") }, nil
+		return func(m member) bool { return (len(m.values(f.Property)) > 0) == (f.Value == "true") }, nil
 	case "regex":
-		form, err := regexp.Compile("^(?:" + f.value + ")$")
+		form, err := compiled(f.Value)
 		if err != nil {
-			return nil, v.errorf("has the filter %q, which is not a regular expression", f.value)
+			return nil, c.set.errorf("has the filter %q, which is not a regular expression", f.Value)
 		}
 		return any(form.MatchString), nil
 	}
-	return nil, v.errorf("has a filter with the operator %q, which is not known", f.operator)
+	return nil, c.set.errorf("has a filter with the operator %q, which is not known", f.Operator)
 }
 
-func (v *ValueSet) hierarchyTest(s *CodeSystem, f filter) (test, error) {
-	if f.property != "concept" && f.property != "code" {
-		return nil, v.errorf("has the filter %s on the property %s; it is about concept", f.operator, f.property)
+// maxForms bounds how many regular expressions are remembered.
+const maxForms = 1000
+
+var forms = recall.New[string, *regexp.Regexp](maxForms)
+
+// compiled is a regular expression that must match a whole value.
+func compiled(text string) (*regexp.Regexp, error) {
+	if known, ok := forms.Get(text); ok {
+		return known, nil
 	}
-	at := s.Find(f.value)
+	form, err := regexp.Compile("^(?:" + text + ")$")
+	if err == nil {
+		forms.Put(text, form)
+	}
+	return form, err
+}
+
+// hierarchy compiles a filter about what subsumes what.
+func (c compiler) hierarchy(f Filter) (test, error) {
+	if f.Property != "concept" && f.Property != "code" {
+		return nil, c.set.errorf("has the filter %s on the property %s; it is about concept", f.Operator, f.Property)
+	}
+	at := -1
+	if c.system.concepts != nil {
+		at = c.system.concepts.Find(f.Value)
+	}
 	if at < 0 {
-		return nil, v.errorf("filters by %q, which is not a code of %s", f.value, s.URL)
+		return nil, c.set.errorf("filters by %q, which is not a code of %s", f.Value, c.system.URL)
 	}
-	next := children
-	if f.operator == "generalizes" {
-		next = parents
+	switch f.Operator {
+	case "generalizes":
+		return c.above(at, true), nil
+	case "is-a":
+		return c.below(at, true), nil
+	case "descendent-of":
+		return c.below(at, false), nil
 	}
-	found := s.related(at, next)
-	if f.operator == "descendent-of" {
-		delete(found, at)
+	in := c.below(at, true)
+	return func(m member) bool { return !in(m) }, nil
+}
+
+// descendants lets the descendants of any of some concepts through.
+func (c compiler) descendants(codes []string) (test, error) {
+	var all []test
+	for _, code := range codes {
+		t, err := c.hierarchy(Filter{"concept", "descendent-of", code})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
 	}
-	return func(i int) bool { return found[i] != (f.operator == "is-not-a") }, nil
+	return func(m member) bool { return slices.ContainsFunc(all, func(t test) bool { return t(m) }) }, nil
+}
+
+// below lets the descendants of a concept through, and itself.
+func (c compiler) below(root int, self bool) test {
+	if c.listing {
+		bits := c.system.belowOf(root)
+		return func(m member) bool { return bits.Has(m.at) && (self || m.at != root) }
+	}
+	return func(m member) bool {
+		return m.at >= 0 && (m.at != root || self) && c.system.concepts.Subsumes(root, m.at)
+	}
+}
+
+// above lets the ancestors of a concept through, and itself.
+func (c compiler) above(of int, self bool) test {
+	if c.listing {
+		bits := c.system.aboveOf(of)
+		return func(m member) bool { return bits.Has(m.at) && (self || m.at != of) }
+	}
+	return func(m member) bool {
+		return m.at >= 0 && (m.at != of || self) && c.system.concepts.Subsumes(m.at, of)
+	}
 }
 
 func isNotFound(err error) bool {

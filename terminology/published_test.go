@@ -109,7 +109,11 @@ func deprecated(service *terminology.Service, e terminology.Entry) bool {
 	if err != nil {
 		return false
 	}
-	for _, p := range system.Concepts[system.Find(e.Code)].Properties {
+	found, err := system.Lookup(e.Code, nil)
+	if err != nil {
+		return false
+	}
+	for _, p := range found.Properties {
 		if p.Code == "status" && (p.Text == "deprecated" || p.Text == "retired") {
 			return true
 		}

@@ -1,244 +1,177 @@
 package terminology
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/terminology/codebook"
+	"github.com/tarnhealth/tarn/terminology/concept"
 )
 
-// A CodeSystem is a CodeSystem resource as answers need it. It is immutable.
+// The parts of what is known of concepts.
+type (
+	// A Coding is a code with where it is from.
+	Coding = concept.Coding
+	// A Concept is one concept of a code system.
+	Concept = concept.Concept
+	// A Property is a property of a concept.
+	Property = concept.Property
+	// A Designation is another text for a concept.
+	Designation = concept.Designation
+)
+
+// A CodeSystem is a code system as answers need it: of a CodeSystem resource, of
+// a loaded terminology, or one that another server has. It is immutable.
 // http://hl7.org/fhir/R4/codesystem.html
 type CodeSystem struct {
 	URL, Version, Name, Title string
-	// Content is "complete" where Concepts are all that the system has.
+	// Content is "complete" where all concepts that the system has are known,
+	// "grammar" where a rule makes its codes, "external" where another server
+	// is asked.
 	Content       string
 	CaseSensitive bool
-	Concepts      []Concept
-	places        map[string]int
+	// Supplements are the canonical URLs of what was merged into it.
+	Supplements []string
+
+	concepts concepts
+	// grammar tells of codes that concepts has not.
+	grammar func(code string) (Concept, bool)
+	remote  Remote
 }
 
-// A Concept is one concept of a code system.
-type Concept struct {
-	Code, Display, Definition string
-	// Parents and Children are places in Concepts: what subsumes it directly,
-	// and what it subsumes.
-	Parents, Children []int
-	Properties        []Property
-	Designations      []Designation
-	// Inactive is set for a concept that is not to be used any more, Abstract
-	// for one that only groups others.
-	Inactive, Abstract bool
+// concepts are those of a code system, at places from 0 to Len()-1.
+type concepts interface {
+	Len() int
+	// Find is the place of a code, -1 where there is none.
+	Find(code string) int
+	At(at int) Concept
+	Flags(at int) (inactive, abstract bool)
+	// Parents and Children are what subsumes a concept directly, and what it
+	// subsumes.
+	Parents(at int) []int
+	Children(at int) []int
+	// Subsumes reports whether one concept is the other or an ancestor of it.
+	Subsumes(ancestor, descendant int) bool
+	// Values are the values of one of a concept's own properties, as text.
+	Values(at int, property string) []string
 }
 
-// A Property is a property of a concept. Kind is the FHIR type of its value
-// ("code", "Coding", "boolean"); Text is a primitive value.
-type Property struct {
-	Code, Kind, Text string
-	Coding           Coding
+// below is implemented by concepts that list all descendants themselves.
+type below interface{ Below(at int) concept.Bits }
+
+// sets is implemented by concepts among which the publisher defines sets.
+type sets interface {
+	Set(name string) concept.Bits
 }
 
-// A Designation is another text for a concept.
-type Designation struct {
-	Language, Value string
-	Use             Coding
+// matching is implemented by concepts that are found by words.
+type matching interface {
+	Matching(words []string) concept.Bits
 }
 
-// standard is the base of the properties that have a meaning of their own.
-// http://hl7.org/fhir/R4/codesystem-concept-properties.html
-const standard = "http://hl7.org/fhir/concept-properties#"
-
-// ReadSystem reads a CodeSystem resource. One concept subsumes another by
-// nesting, unless hierarchyMeaning says otherwise, and by the properties
-// parent, subsumedBy and child.
-func ReadSystem(root fhir.Node) *CodeSystem {
+// OfBook is the code system of a loaded terminology.
+func OfBook(b *codebook.Book) *CodeSystem {
 	s := &CodeSystem{
-		URL: root.TextOf("url"), Version: root.TextOf("version"), Name: root.TextOf("name"), Title: root.TextOf("title"),
-		Content: root.TextOf("content"), CaseSensitive: root.TextOf("caseSensitive") != "false",
-		places: map[string]int{},
+		URL: b.URL, Version: b.Version, Name: b.Name, Title: b.Title,
+		Content: "complete", CaseSensitive: b.CaseSensitive, concepts: b,
 	}
-	r := systemReader{system: s, standard: map[string]string{}}
-	for p := range root.Each("property") {
-		if name, ok := strings.CutPrefix(p.TextOf("uri"), standard); ok {
-			r.standard[p.TextOf("code")] = name
-		}
-	}
-	meaning := root.TextOf("hierarchyMeaning")
-	r.nested = meaning == "" || meaning == "is-a"
-	r.concepts(root, -1)
-	for _, l := range r.links {
-		r.link(s.Find(l.parent), s.Find(l.child))
+	if s.URL == ucumURL {
+		s.grammar, s.Content = unitOfMeasure, contentGrammar
 	}
 	return s
 }
 
-type systemReader struct {
-	system *CodeSystem
-	nested bool
-	// standard are the standard names of properties by their codes.
-	standard map[string]string
-	links    []struct{ parent, child string }
-}
-
-func (r *systemReader) concepts(n fhir.Node, parent int) {
-	for c := range n.Each("concept") {
-		at := len(r.system.Concepts)
-		x := Concept{Code: c.TextOf("code"), Display: c.TextOf("display"), Definition: c.TextOf("definition")}
-		for p := range c.Each("property") {
-			r.property(&x, p)
-		}
-		for d := range c.Each("designation") {
-			x.Designations = append(x.Designations, readDesignation(d))
-		}
-		r.system.Concepts = append(r.system.Concepts, x)
-		r.system.places[r.system.key(x.Code)] = at
-		if r.nested && parent >= 0 {
-			r.link(parent, at)
-		}
-		r.concepts(c, at)
-	}
-}
-
-func (r *systemReader) link(parent, child int) {
-	if parent < 0 || child < 0 || slices.Contains(r.system.Concepts[child].Parents, parent) {
-		return
-	}
-	p, c := &r.system.Concepts[parent], &r.system.Concepts[child]
-	p.Children = append(p.Children, child)
-	c.Parents = append(c.Parents, parent)
-}
-
-func (r *systemReader) property(x *Concept, n fhir.Node) {
-	value := n.Child("value")
-	p := Property{Code: n.TextOf("code"), Kind: value.Type().Name, Text: value.Text()}
-	if p.Kind == "Coding" {
-		p.Coding = readCoding(value)
-		p.Text = p.Coding.Code
-	}
-	x.Properties = append(x.Properties, p)
-	name := r.standard[p.Code]
-	if name == "" {
-		name = p.Code
-	}
-	switch name {
-	case "parent", "subsumedBy":
-		r.links = append(r.links, struct{ parent, child string }{p.Text, x.Code})
-	case "child":
-		r.links = append(r.links, struct{ parent, child string }{x.Code, p.Text})
-	case "inactive":
-		x.Inactive = x.Inactive || p.Text == "true"
-	case "status":
-		x.Inactive = x.Inactive || p.Text == "retired" || p.Text == "inactive"
-	case "notSelectable", "abstract":
-		x.Abstract = x.Abstract || p.Text == "true"
-	}
-}
-
-func readDesignation(n fhir.Node) Designation {
-	return Designation{Language: n.TextOf("language"), Value: n.TextOf("value"), Use: readCoding(n.Child("use"))}
-}
-
-func readCoding(n fhir.Node) Coding {
-	return Coding{System: n.TextOf("system"), Version: n.TextOf("version"), Code: n.TextOf("code"), Display: n.TextOf("display")}
-}
-
-// key is how a code is found.
-func (s *CodeSystem) key(code string) string {
-	if s.CaseSensitive {
-		return code
-	}
-	return strings.ToLower(code)
-}
-
-// Find is the place of a code in Concepts, -1 where the system has it not.
-func (s *CodeSystem) Find(code string) int {
-	if at, ok := s.places[s.key(code)]; ok {
-		return at
-	}
-	return -1
-}
-
-// Complete reports whether the system's concepts are all known.
+// Complete reports whether the system's concepts are all known and can be listed.
 func (s *CodeSystem) Complete() bool { return s.Content == "complete" }
 
-// concept is the concept of a code. It is an error of KindNotFound where the
+// A member is one concept of a system.
+type member struct {
+	system *CodeSystem
+	// at is its place, -1 where it has none; then known is what is known of it.
+	at    int
+	known *Concept
+}
+
+// member finds the concept of a code. It is an error of KindNotFound where the
 // system has no such code.
-func (s *CodeSystem) concept(code string) (*Concept, error) {
-	if at := s.Find(code); at >= 0 {
-		return &s.Concepts[at], nil
+func (s *CodeSystem) member(code string) (member, error) {
+	if s.concepts != nil {
+		if at := s.concepts.Find(code); at >= 0 {
+			return member{system: s, at: at}, nil
+		}
+	}
+	if s.grammar != nil {
+		if c, ok := s.grammar(code); ok {
+			return member{s, -1, &c}, nil
+		}
+	}
+	if s.remote != nil {
+		c, err := s.remote.Lookup(Coding{System: s.URL, Version: s.Version, Code: code})
+		if err != nil {
+			return member{}, err
+		}
+		return member{s, -1, c}, nil
+	}
+	if s.grammar != nil {
+		return member{}, fhir.Errorf(fhir.KindUnprocessable, "%q is no code of %s that is known here", code, s.URL)
 	}
 	if !s.Complete() {
-		return nil, fhir.Errorf(fhir.KindNotFound, "the code %q is not among the concepts of %s that are known here; its content is %q", code, s.URL, s.Content)
+		return member{}, fhir.Errorf(fhir.KindNotFound, "the code %q is not among the concepts of %s that are known here; its content is %q", code, s.URL, s.Content)
 	}
-	return nil, fhir.Errorf(fhir.KindNotFound, "the code system %s has no code %q", s.URL, code)
+	return member{}, fhir.Errorf(fhir.KindNotFound, "the code system %s has no code %q", s.URL, code)
 }
 
-// Subsumes reports whether the concept at one place is that at the other or an
-// ancestor of it.
-func (s *CodeSystem) Subsumes(ancestor, descendant int) bool {
-	if ancestor == descendant {
-		return true
+// concept is what is known of it.
+func (m member) concept() Concept {
+	if m.known != nil {
+		return *m.known
 	}
-	seen := map[int]bool{descendant: true}
-	next := []int{descendant}
-	for len(next) > 0 {
-		at := next[len(next)-1]
-		next = next[:len(next)-1]
-		for _, parent := range s.Concepts[at].Parents {
-			if parent == ancestor {
-				return true
-			}
-			if !seen[parent] {
-				seen[parent] = true
-				next = append(next, parent)
-			}
-		}
-	}
-	return false
+	return m.system.concepts.At(m.at)
 }
 
-// related are the places reached from one over Children or Parents, itself
-// first.
-func (s *CodeSystem) related(at int, next func(*Concept) []int) map[int]bool {
-	seen := map[int]bool{at: true}
-	queue := []int{at}
-	for i := 0; i < len(queue); i++ {
-		for _, other := range next(&s.Concepts[queue[i]]) {
-			if !seen[other] {
-				seen[other] = true
-				queue = append(queue, other)
-			}
-		}
+func (m member) flags() (inactive, abstract bool) {
+	if m.known != nil {
+		return m.known.Inactive, m.known.Abstract
 	}
-	return seen
+	return m.system.concepts.Flags(m.at)
 }
 
-func children(c *Concept) []int { return c.Children }
-func parents(c *Concept) []int  { return c.Parents }
+func (m member) entry() Entry {
+	c := m.concept()
+	return Entry{
+		Coding:   Coding{System: m.system.URL, Version: m.system.Version, Code: c.Code, Display: c.Display},
+		Inactive: c.Inactive, Abstract: c.Abstract, Definition: c.Definition, Designations: c.Designations,
+	}
+}
 
 // values are the values of a concept's property, as text. The elements of a
 // concept are properties too.
 // http://hl7.org/fhir/R4/codesystem.html#defined-props
-func (s *CodeSystem) values(at int, property string) []string {
-	c := &s.Concepts[at]
+func (m member) values(property string) []string {
 	switch property {
 	case "concept", "code":
-		return []string{c.Code}
+		return []string{m.concept().Code}
 	case "display":
-		return []string{c.Display}
+		return []string{m.concept().Display}
 	case "definition":
-		return []string{c.Definition}
+		return []string{m.concept().Definition}
 	case "parent":
-		return s.codes(c.Parents)
+		return m.codes(concepts.Parents)
 	case "child":
-		return s.codes(c.Children)
+		return m.codes(concepts.Children)
 	case "inactive":
-		if c.Inactive {
+		if inactive, _ := m.flags(); inactive {
 			return []string{"true"}
 		}
 		return []string{"false"}
 	}
-	var all []string
+	if m.known == nil {
+		return m.system.concepts.Values(m.at, property)
+	}
+	return valuesOf(m.known, property)
+}
+
+func valuesOf(c *Concept, property string) (all []string) {
 	for _, p := range c.Properties {
 		if p.Code == property {
 			all = append(all, p.Text)
@@ -247,10 +180,52 @@ func (s *CodeSystem) values(at int, property string) []string {
 	return all
 }
 
-func (s *CodeSystem) codes(places []int) []string {
-	var all []string
-	for _, at := range places {
-		all = append(all, s.Concepts[at].Code)
+// codes are the codes beside a concept.
+func (m member) codes(which func(concepts, int) []int) (all []string) {
+	if m.at < 0 {
+		return nil
+	}
+	for _, at := range which(m.system.concepts, m.at) {
+		all = append(all, m.system.codeAt(at))
 	}
 	return all
+}
+
+func (s *CodeSystem) codeAt(at int) string {
+	if b, ok := s.concepts.(interface{ Code(at int) string }); ok {
+		return b.Code(at)
+	}
+	return s.concepts.At(at).Code
+}
+
+// same reports whether two texts are one code of the system.
+func (s *CodeSystem) same(a, b string) bool {
+	return a == b || s != nil && !s.CaseSensitive && strings.EqualFold(a, b)
+}
+
+// belowOf are a concept and all that it subsumes.
+func (s *CodeSystem) belowOf(at int) concept.Bits {
+	if b, ok := s.concepts.(below); ok {
+		return b.Below(at)
+	}
+	return s.reached(at, s.concepts.Children)
+}
+
+// aboveOf are a concept and all that subsume it.
+func (s *CodeSystem) aboveOf(at int) concept.Bits { return s.reached(at, s.concepts.Parents) }
+
+// reached are the places reached from one over and over, itself included.
+func (s *CodeSystem) reached(at int, next func(int) []int) concept.Bits {
+	seen := concept.NewBits(s.concepts.Len())
+	seen.Add(at)
+	for queue := []int{at}; len(queue) > 0; {
+		at, queue = queue[len(queue)-1], queue[:len(queue)-1]
+		for _, other := range next(at) {
+			if !seen.Has(other) {
+				seen.Add(other)
+				queue = append(queue, other)
+			}
+		}
+	}
+	return seen
 }

@@ -132,7 +132,7 @@ func (m *ConceptMap) inGroup(g *mapGroup, c Coding, x Translate, depth int) ([]T
 	var found []Translation
 	for _, t := range g.elements[at].targets {
 		if depends(t.dependsOn, x.Dependencies) {
-			found = append(found, Translation{t.equivalence, Coding{g.target, g.targetVersion, t.code, t.display}, t.product, m.URL})
+			found = append(found, Translation{t.equivalence, Coding{System: g.target, Version: g.targetVersion, Code: t.code, Display: t.display}, t.product, m.URL})
 		}
 	}
 	return found, nil
@@ -153,9 +153,9 @@ func depends(needed, known []Dependency) bool {
 func (m *ConceptMap) withoutElement(g *mapGroup, c Coding, x Translate, depth int) ([]Translation, error) {
 	switch g.unmapped.mode {
 	case "provided":
-		return []Translation{{"equal", Coding{g.target, g.targetVersion, c.Code, c.Display}, nil, m.URL}}, nil
+		return []Translation{{"equal", Coding{System: g.target, Version: g.targetVersion, Code: c.Code, Display: c.Display}, nil, m.URL}}, nil
 	case "fixed":
-		return []Translation{{"inexact", Coding{g.target, g.targetVersion, g.unmapped.code, g.unmapped.display}, nil, m.URL}}, nil
+		return []Translation{{"inexact", Coding{System: g.target, Version: g.targetVersion, Code: g.unmapped.code, Display: g.unmapped.display}, nil, m.URL}}, nil
 	case "other-map":
 		other, err := m.service.ConceptMap(g.unmapped.url)
 		if err != nil {
@@ -187,7 +187,7 @@ func (m *ConceptMap) reversed(g *mapGroup, c Coding, x Translate) []Translation 
 			if other := opposite[equivalence]; other != "" {
 				equivalence = other
 			}
-			found = append(found, Translation{equivalence, Coding{g.source, g.sourceVersion, e.code, e.display}, nil, m.URL})
+			found = append(found, Translation{equivalence, Coding{System: g.source, Version: g.sourceVersion, Code: e.code, Display: e.display}, nil, m.URL})
 		}
 	}
 	return found

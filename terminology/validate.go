@@ -45,33 +45,44 @@ func (v *ValueSet) Validate(codings []Coding, how Check) (Verdict, error) {
 			return verdict, nil
 		}
 	}
-	if failed != nil && verdict.Message == "" {
+	switch {
+	case failed != nil && verdict.Message == "":
 		return Verdict{}, failed
+	case failed != nil:
+		verdict.add("%v", failed)
 	}
 	return verdict, nil
 }
 
-// Validate checks whether any of the codings is a code of the system.
+// Validate checks whether any of the codings is a code of the system. The error
+// is about another server that had to be asked.
 // http://hl7.org/fhir/R4/codesystem-operation-validate-code.html
-func (s *CodeSystem) Validate(codings []Coding, how Check) Verdict {
+func (s *CodeSystem) Validate(codings []Coding, how Check) (Verdict, error) {
 	var verdict Verdict
+	var failed error
 	how.Abstract = true
 	for _, c := range codings {
 		if c.System != "" && c.System != s.URL {
 			verdict.add("the code %q is of the system %q, not of %s", c.Code, c.System, s.URL)
 			continue
 		}
-		at := s.Find(c.Code)
-		if at < 0 {
-			_, err := s.concept(c.Code)
+		m, err := s.member(c.Code)
+		if isNotFound(err) || s.grammar != nil && err != nil {
 			verdict.add("%v", err)
 			continue
 		}
-		if verdict.accept(s.entry(at), c, how) {
-			return verdict
+		if err != nil {
+			failed = err
+			continue
+		}
+		if verdict.accept(m.entry(), c, how) {
+			return verdict, nil
 		}
 	}
-	return verdict
+	if failed != nil {
+		return Verdict{}, failed
+	}
+	return verdict, nil
 }
 
 // accept decides about a code that is there.

@@ -32,7 +32,7 @@ var imports = map[string][]string{
 
 	"validate":                          {"fhir", "definition", "fhirpath"},
 	"validate/invariant":                {"fhir", "definition", "fhirpath", "fhirpath/xhtml"},
-	"terminology":                       {"fhir", "terminology/codebook", "terminology/concept", "terminology/release"},
+	"terminology":                       {"fhir", "recall", "terminology/codebook", "terminology/concept", "terminology/release", "ucum"},
 	"terminology/codebook":              {"terminology/concept"},
 	"terminology/concept":               {},
 	"terminology/shelf":                 {"fhir", "terminology/codebook"},
@@ -41,7 +41,13 @@ var imports = map[string][]string{
 
 	"validate/profile": {"fhir", "definition", "fhirpath", "terminology", "validate/invariant"},
 	"guide":            {"fhir", "definition"},
-	"search":           {"fhir", "definition", "fhirpath", "search/chars", "search/compare", "search/decimal", "search/define", "search/filter", "search/fulltext", "search/geo", "search/literal", "search/need", "ucum"},
+
+	"guide/conformance": {"fhir", "definition", "guide", "validate/profile"},
+	"guide/guidetest":   {},
+	"guide/registry":    {"fhir", "guide"},
+	"guide/shelf":       {"fhir", "guide", "guide/conformance", "kv"},
+
+	"search": {"fhir", "definition", "fhirpath", "search/chars", "search/compare", "search/decimal", "search/define", "search/filter", "search/fulltext", "search/geo", "search/literal", "search/need", "ucum"},
 
 	"search/chars":    {},
 	"search/compare":  {"fhir"},
@@ -79,7 +85,7 @@ var imports = map[string][]string{
 	"pebble/internal/recent":   {"fhir", "pebble/internal/posting", "search", "store"},
 
 	"identity":  {"fhir"},
-	"datastore": {"fhir", "identity", "kv", "definition", "fhirpath", "validate", "validate/invariant", "search", "search/lookup", "search/terminology", "store", "terminology", "authz", "audit", "datastore/consented", "datastore/linked"},
+	"datastore": {"fhir", "identity", "kv", "definition", "fhirpath", "validate", "validate/invariant", "search", "search/lookup", "search/terminology", "store", "terminology", "guide/conformance", "authz", "audit", "datastore/consented", "datastore/linked"},
 
 	"datastore/consented": {"fhir", "recall", "search", "store", "authz", "authz/consent"},
 	"datastore/linked":    {"fhir", "recall", "search", "store", "authz"},
@@ -97,12 +103,13 @@ var imports = map[string][]string{
 	"crypt/seal":           {},
 	"crypt/sealfs":         {"crypt/seal"},
 
+	"backup":   {"blob", "crypt", "crypt/seal"},
 	"recall":   {},
 	"page":     {},
 	"profile":  {},
 	"job":      {"kv"},
+	"event":    {"kv"},
 	"token":    {"kv", "crypt", "recall"},
-	"backup":   {"blob", "crypt", "crypt/seal"},
 	"audit":    {"fhir", "kv", "crypt/seal"},
 	"throttle": {},
 	"login":    {"kv", "crypt", "page"},
@@ -124,10 +131,12 @@ var imports = map[string][]string{
 
 	"bearer": {"recall", "fhir", "search", "authz", "token", "apikey", "sigv4", "audit", "datastore"},
 
-	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "page", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "server/bulkjobs", "server/explain", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "crypt/awskms", "crypt/keyring"},
+	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "page", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/conformance", "guide/shelf", "server/bulkjobs", "server/explain", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/awskms", "crypt/keyring"},
+	"server/guides":    {"fhir", "datastore", "guide/conformance", "guide/registry", "guide/shelf", "server/settings"},
 	"server/explain":   {"fhir", "authz", "datastore"},
 	"server/issuers":   {"identity", "token", "server/lambda"},
 	"server/lambda":    {},
+	"server/notify":    {"kv", "event", "datastore", "bulk", "server/settings"},
 	"server/listen":    {},
 	"server/settings":  {},
 	"server/vault":     {"fhir", "crypt", "crypt/awskms", "crypt/keyring", "crypt/seal", "crypt/sealfs", "datastore", "server/settings"},
@@ -136,7 +145,7 @@ var imports = map[string][]string{
 	"server/timelimit": {},
 	"server/wire":      {},
 
-	"cmd/tarn": {"fhir", "definition", "fhirpath", "guide", "validate", "validate/invariant", "validate/profile", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "server/explain", "server/vault", "stack"},
+	"cmd/tarn": {"fhir", "definition", "fhirpath", "guide", "guide/shelf", "server/guides", "validate", "validate/invariant", "validate/profile", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "server/explain", "server/vault", "stack"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate"},
 
 	"bench/compare": {},
