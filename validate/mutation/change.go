@@ -60,6 +60,12 @@ func (d *Doc) changes(set *definition.Set, n fhir.Node, pool Pool) []Change {
 		return all
 	}
 	has := map[*fhir.Element]bool{}
+	for _, p := range choices(n) {
+		if pool[p] != nil {
+			c := n.Child(p.Element.Name)
+			add(c, func() []byte { return d.As(c, p, pool[p]) }, "becomes the %s %.100s", p.JSON, pool[p])
+		}
+	}
 	for c := n.First(); c.Exists(); c = c.Next() {
 		has[c.Element()] = true
 		add(c, func() []byte { return d.Without(c) }, "is taken away")
@@ -87,6 +93,23 @@ func (d *Doc) changes(set *definition.Set, n fhir.Node, pool Pool) []Change {
 	return all
 }
 
+// choices are the properties for other types of the choice elements that a value
+// has.
+func choices(n fhir.Node) []*fhir.Property {
+	var all []*fhir.Property
+	for c := n.First(); c.Exists(); c = c.Next() {
+		if !c.Element().Choice {
+			continue
+		}
+		for _, p := range c.Element().Properties {
+			if p != c.Property() {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
 // others are other values for a primitive.
 func others(set *definition.Set, n fhir.Node) []any {
 	switch n.Type().Name {
@@ -106,7 +129,7 @@ func others(set *definition.Set, n fhir.Node) []any {
 		slices.SortFunc(all, func(a, b any) int { return slices.Compare([]byte(a.(string)), []byte(b.(string))) })
 		return all[:min(len(all), 30)]
 	case "date", "dateTime":
-		return []any{"1800-01-01", "2999-01-01"}
+		return []any{"1800-01-01", "2999-01-01", "2020"}
 	case "instant":
 		return []any{"1800-01-01T00:00:00Z", "2999-01-01T00:00:00Z"}
 	case "integer", "decimal":
@@ -116,7 +139,7 @@ func others(set *definition.Set, n fhir.Node) []any {
 	case "uri", "canonical", "url":
 		return []any{"urn:x", "#nowhere", "http://example.org/x|1"}
 	case "string":
-		return []any{"two  words", "#nowhere", "http://example.org/none"}
+		return []any{"two  words", "#nowhere", "http://example.org/none", "12345"}
 	}
 	return nil
 }
