@@ -195,8 +195,10 @@ type rights struct {
 	// roles are the caller's; restricted is set where it has any.
 	roles      []compiledRole
 	restricted bool
-	// user confines the scopes of LevelUser, patient those of LevelPatient.
-	user, patient confinement
+	// user confines the scopes of LevelUser, patient those of LevelPatient. alone
+	// is user without what Persons add, and linkedTo the patients that they do.
+	user, patient, alone confinement
+	linkedTo             []string
 	// labels are those that the caller may not see, nil where none are checked.
 	labels *clearance
 	// beyond hides more, nil where nothing does; see Within.
@@ -214,6 +216,14 @@ type memoKey struct {
 type memoized struct {
 	where search.Node
 	ok    bool
+}
+
+// again is a copy that has decided nothing yet.
+func (r *rights) again() *rights {
+	return &rights{
+		registry: r.registry, caller: r.caller, policy: r.policy, conditions: r.conditions, roles: r.roles, restricted: r.restricted,
+		user: r.user, patient: r.patient, alone: r.alone, linkedTo: r.linkedTo, labels: r.labels, beyond: r.beyond, memo: map[memoKey]memoized{},
+	}
 }
 
 // scoped reports whether some scope has the letter for a type ("": any).

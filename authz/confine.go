@@ -37,6 +37,8 @@ type patients struct {
 	own, ownID string
 	// writesShared lets shared types be written as well as read.
 	writesShared bool
+	// persons is set where Persons say whose data somebody may see.
+	persons bool
 }
 
 func (p *patients) of(i Interaction, resourceType string) condition {
@@ -45,6 +47,9 @@ func (p *patients) of(i Interaction, resourceType string) condition {
 			return none
 		}
 		return always
+	}
+	if resourceType == personType && i.writes() && p.persons {
+		return none
 	}
 	c := p.data(resourceType)
 	if resourceType == p.own && !i.writes() {

@@ -75,6 +75,10 @@ type Policy struct {
 	// Links lets a Patient or RelatedPerson also see the patients whose
 	// Patient.link refers to them, as HealthLake does.
 	Links bool
+	// Persons is how sure a link of an active Person has to be to count: the Person
+	// of a user, or one that links to a Patient or RelatedPerson who is the user,
+	// leads to the Patients and RelatedPersons that it links to. 0 is for none.
+	Persons Assurance
 	// ChooseIDs lets callers who may not write every resource of a type make one
 	// under an id of their choice, by an update. By trying, they learn which ids
 	// are taken.
@@ -142,6 +146,7 @@ func Decide(registry *search.Registry, caller Caller, policy Policy) (Access, er
 	if r.user, err = r.confineUser(levels[LevelUser]); err != nil {
 		return Access{}, err
 	}
+	r.alone = r.user
 	if levels[LevelPatient] {
 		if !fhir.ValidID(caller.Patient) {
 			return Access{}, fhir.Errorf(fhir.KindForbidden, "the token has patient scopes but names no patient in context")
@@ -183,7 +188,7 @@ func (r *rights) confineUser(needed bool) (confinement, error) {
 		return everything{}, nil
 	}
 	resourceType, id, ok := r.localUser()
-	p := &patients{registry: r.registry, ids: validIDs(r.caller.Patients)}
+	p := &patients{registry: r.registry, ids: validIDs(r.caller.Patients), persons: r.policy.Persons > 0}
 	switch {
 	case !ok:
 		if needed && !r.unconfined() {
@@ -220,7 +225,7 @@ func (r *rights) unconfined() bool {
 // confineContext is what scopes of LevelPatient reach: the patient in context,
 // and for a practitioner only while that is a patient of theirs.
 func (r *rights) confineContext() confinement {
-	context := &patients{registry: r.registry, ids: []string{r.caller.Patient}}
+	context := &patients{registry: r.registry, ids: []string{r.caller.Patient}, persons: r.policy.Persons > 0}
 	if p, ok := r.user.(*patients); ok && p.writesShared {
 		return both{context, p}
 	}

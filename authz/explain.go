@@ -141,6 +141,9 @@ func (x *explainer) whose() string {
 	if len(x.r.caller.Patients) > 0 {
 		also = " and of the patients they may act for"
 	}
+	if x.r.user != x.r.alone {
+		also += " and of those whom Persons link them to, by an assurance of " + x.r.policy.Persons.String() + " or more"
+	}
 	switch {
 	case x.r.policy.ScopesOnly:
 		return "this data store has no fine-grained authorization: user scopes reach everything"

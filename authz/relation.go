@@ -88,14 +88,6 @@ func (r *rights) organization(user string) condition {
 	})
 }
 
-// relatedTo holds for the patients that an active RelatedPerson is related to.
-func (r *rights) relatedTo(id string) condition {
-	return when(search.Has{
-		Param: r.registry.Param("RelatedPerson", "patient"),
-		Where: r.query("RelatedPerson", search.Pair{Name: "_id", Value: id}, activeRole),
-	})
-}
-
 // linked holds for the patients that link to somebody, where the policy counts
 // that.
 func (r *rights) linked(resourceType, id string) condition {

@@ -22,11 +22,9 @@ func (a Access) Within(beyond Restriction) Access {
 	if a.all || a.rights == nil || beyond == nil {
 		return a
 	}
-	r := a.rights
-	return Access{rights: &rights{
-		registry: r.registry, caller: r.caller, policy: r.policy, conditions: r.conditions, roles: r.roles, restricted: r.restricted,
-		user: r.user, patient: r.patient, labels: r.labels, beyond: beyond, memo: map[memoKey]memoized{},
-	}}
+	r := a.rights.again()
+	r.beyond = beyond
+	return Access{rights: r}
 }
 
 // A Decision is what is done where nobody says otherwise.

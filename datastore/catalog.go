@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/datastore/consented"
+	"github.com/tarnhealth/tarn/datastore/linked"
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/kv"
@@ -215,7 +216,8 @@ func (c *Catalog) open(ctx context.Context, r Record) error {
 		pageKey: keys.PageKey, base: base, newID: c.opt.NewID, now: c.opt.Now, maxIncludes: c.opt.MaxIncludes,
 	}
 	s.consents = consented.New(backend, consented.Options{Read: s.Read, Registry: s.Registry, Base: base, Now: c.opt.Now})
-	s.backend = s.consents.Store()
+	s.links = linked.New(s.consents.Store(), linked.Options{Read: s.Read, Registry: s.Registry, Base: base})
+	s.backend = s.links.Store()
 	s.identity.Store(r.Identity)
 	if err := s.startParams(ctx); err != nil {
 		return errors.Join(err, backend.Close())

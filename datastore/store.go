@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/datastore/consented"
+	"github.com/tarnhealth/tarn/datastore/linked"
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
@@ -21,9 +22,10 @@ type Store struct {
 	identity  atomic.Pointer[IdentityProvider]
 	params    *searchParams
 	validator *validate.Validator
-	// backend is the storage as consents watch it.
+	// backend is the storage as consents and links watch it.
 	backend  store.Store
 	consents *consented.Consents
+	links    *linked.Links
 	pageKey  []byte
 	base     string
 	newID    func() string

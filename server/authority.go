@@ -134,7 +134,7 @@ func (p *policies) of(store *datastore.Store) *authz.Policy {
 		}
 		p.known[key] = &authz.Policy{
 			Base: key.base, Tenant: key.tenant, ScopesOnly: key.scopesOnly,
-			Practitioners: p.cfg.Practitioners, Links: p.cfg.Links, Roles: p.cfg.Roles,
+			Practitioners: p.cfg.Practitioners, Links: p.cfg.Links, Persons: p.cfg.Persons, Roles: p.cfg.Roles,
 			Consent: p.cfg.consentOf(store.Record().ID), Labels: p.cfg.Labels, ChooseIDs: p.cfg.ChooseIDs,
 		}
 	}

@@ -57,9 +57,10 @@ type Config struct {
 	Providers []login.Provider
 	// Registration says whether apps may register themselves.
 	Registration smart.Registration
-	// Practitioners, Links and Roles are as in authz.Policy.
+	// Practitioners, Links, Persons and Roles are as in authz.Policy.
 	Practitioners authz.Relations
 	Links         bool
+	Persons       authz.Assurance
 	Roles         map[string]authz.Role
 	// Origins may use the FHIR API beside those of registered apps; "*" is all.
 	Origins []string
@@ -145,6 +146,7 @@ func Default() Config {
 		TenantURLs:      true,
 		Control:         ControlConfig{Region: "us-east-1", Account: "000000000000"},
 		Practitioners:   authz.Relations{GeneralPractitioner: true, CareTeam: true, Encounter: true},
+		Persons:         3,
 		AccessConfig:    AccessConfig{Consent: authz.ConsentPolicy{Exempt: []string{authz.RoleAdmin}}, Labels: authz.LabelPolicy{Unlabelled: "N"}},
 		MaxBody:         50 << 20,
 		MaxEntries:      100_000,

@@ -42,11 +42,7 @@ func (f *finder) who(ctx context.Context, access authz.Access, policy authz.Cons
 		return w, nil
 	}
 	w.References[ref.Type+"/"+ref.ID] = true
-	w.Own = slices.Clone(caller.Patients)
-	if ref.Type == "Patient" {
-		w.Own = append(w.Own, ref.ID)
-	}
-	slices.Sort(w.Own)
+	w.Own = access.Own()
 	return w, f.affiliations(ctx, w, ref.Type, ref.ID)
 }
 

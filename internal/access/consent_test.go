@@ -102,7 +102,7 @@ func (r *rules) denied(w *world, c *caller, interaction string, o object) bool {
 		action = "access"
 	}
 	return slices.ContainsFunc(patientsOf(o), func(patient string) bool {
-		if c.user == "Patient/"+patient {
+		if c.user == "Patient/"+patient || w.isSame(c.user, patient) {
 			return false
 		}
 		denies, permits := false, false

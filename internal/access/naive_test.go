@@ -90,7 +90,11 @@ func patientsOf(o object) []string {
 		return nil
 	}
 	var ids []string
-	for _, reference := range append(at(o["subject"], "reference"), at(o["patient"], "reference")...) {
+	references := append(at(o["subject"], "reference"), at(o["patient"], "reference")...)
+	if o["resourceType"] == "Person" {
+		references = at(o["link"], "target", "reference")
+	}
+	for _, reference := range references {
 		if id, ok := strings.CutPrefix(reference, "Patient/"); ok {
 			ids = append(ids, id)
 		}
@@ -166,6 +170,10 @@ func (w *world) scopeAllows(c *caller, scope, interaction string, o object) bool
 		return true
 	case slices.Contains(sharedTypes, text(o["resourceType"])):
 		return !write || level == "user" && strings.HasPrefix(c.user, "Practitioner/") && o["resourceType"] != "PractitionerRole"
+	case o["resourceType"] == "Person" && write && w.least != "":
+		return false
+	case level == "user" && !write && c.user != "" && c.user == nameOf(o):
+		return true // their own resource
 	case level == "patient" && !slices.Contains(patientsOf(o), c.patient):
 		return false
 	case level == "patient" && !strings.HasPrefix(c.user, "Practitioner/"):
@@ -173,7 +181,7 @@ func (w *world) scopeAllows(c *caller, scope, interaction string, o object) bool
 	}
 	return slices.ContainsFunc(patientsOf(o), func(patient string) bool {
 		if !strings.HasPrefix(c.user, "Practitioner/") {
-			return c.user == "Patient/"+patient
+			return c.user == "Patient/"+patient || w.relates(c.user, patient) || w.linksTo(c.user, patient)
 		}
 		if o["resourceType"] == "Patient" && slices.Contains(at(o["generalPractitioner"], "reference"), c.user) {
 			return true // as it is to be stored

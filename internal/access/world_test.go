@@ -50,6 +50,8 @@ type world struct {
 	ids      int // made
 	// rules are what counts beside scopes and roles, nil for nothing.
 	rules *rules
+	// least is how sure links of Persons have to be, "" where none counts.
+	least string
 	// ahead is how far the data store's clock is ahead.
 	ahead time.Duration
 }

@@ -1,0 +1,179 @@
+// Package linked owns to whom the Person resources of a data store link its users
+// now: it completes the access of a patient, of somebody related to one, or of a
+// Person by the patients whom these link to.
+//
+// What a Person says holds for every request that begins after the write of it
+// was answered. Links count where the Person is active and they are sure enough;
+// see authz.Policy.Persons. From a Person one step is taken, not to the Persons
+// that it links to.
+//
+// It leaves to others: what follows from a link (authz), and enforcing it
+// (datastore). http://hl7.org/fhir/R4/person.html
+package linked
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/recall"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/store"
+)
+
+// Options for New. All are required.
+type Options struct {
+	// Read parses a stored version.
+	Read func(store.Version) (*fhir.Tree, error)
+	// Registry is what the data store can be searched by.
+	Registry func() *search.Registry
+	// Base is the data store's base URL.
+	Base string
+}
+
+// Links are those of one data store. They are safe for concurrent use.
+type Links struct {
+	opt   Options
+	store store.Store
+	// writes counts the commits that may have changed a Person.
+	writes atomic.Uint64
+	bound  *recall.Cache[completed, authz.Access]
+}
+
+// completed is an access after a number of writes.
+type completed struct {
+	access authz.Access
+	writes uint64
+}
+
+// remembered is how many accesses are remembered.
+const remembered = 2000
+
+// New makes the Links of a data store.
+func New(backend store.Store, opt Options) *Links {
+	return &Links{opt: opt, store: backend, bound: recall.New[completed, authz.Access](remembered)}
+}
+
+// Store is the data store's storage, whose writes are noticed: it must be used in
+// the place of the one that New was given.
+func (l *Links) Store() store.Store { return watched{l.store, l} }
+
+type watched struct {
+	store.Store
+	links *Links
+}
+
+func (w watched) Commit(ctx context.Context, ops []store.Op) ([]store.Version, error) {
+	defer w.links.noticeOps(ops)
+	return w.Store.Commit(ctx, ops)
+}
+
+func (w watched) Load(ctx context.Context, ops []store.Op) ([]store.Version, error) {
+	defer w.links.noticeOps(ops)
+	return w.Store.Load(ctx, ops)
+}
+
+func (w watched) Erase(ctx context.Context, erasures []store.Erasure) (int, error) {
+	defer func() {
+		if slices.ContainsFunc(erasures, func(e store.Erasure) bool { return e.Type == personType }) {
+			w.links.writes.Add(1)
+		}
+	}()
+	return w.Store.Erase(ctx, erasures)
+}
+
+const personType = "Person"
+
+// noticeOps counts a write before it is answered, whatever came of it.
+func (l *Links) noticeOps(ops []store.Op) {
+	for i := range ops {
+		if ops[i].Type == personType {
+			l.writes.Add(1)
+			return
+		}
+	}
+}
+
+// Bind completes an access by the Persons that there are now.
+func (l *Links) Bind(ctx context.Context, access authz.Access) (authz.Access, error) {
+	user, least, ok := access.Persons()
+	if !ok {
+		return access, nil
+	}
+	key := completed{access, l.writes.Load()} // what is written from here on is another count
+	if known, ok := l.bound.Get(key); ok {
+		return known, nil
+	}
+	found := &targets{user: user, least: least, base: l.opt.Base}
+	if err := l.persons(ctx, user, found); err != nil {
+		return authz.Access{}, err
+	}
+	whole := access.Linked(found.patients, found.related)
+	l.bound.Put(key, whole)
+	return whole, nil
+}
+
+// persons adds what the Persons of a user link to.
+func (l *Links) persons(ctx context.Context, user string, to *targets) error {
+	view, err := l.store.View(ctx, 0)
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	resourceType, id, _ := strings.Cut(user, "/")
+	if resourceType == personType {
+		v, err := view.Read(ctx, personType, id)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return l.add(v, to)
+	}
+	q, err := l.opt.Registry().Parse([]string{personType}, []search.Pair{{Name: "link", Value: user}}, search.Options{Base: l.opt.Base})
+	if err != nil {
+		return err
+	}
+	return each(ctx, view, q.Plan, func(v store.Version) error { return l.add(v, to) })
+}
+
+func (l *Links) add(v store.Version, to *targets) error {
+	if v.Deleted() {
+		return nil
+	}
+	tree, err := l.opt.Read(v)
+	if err == nil {
+		to.add(tree.Root())
+	}
+	return err
+}
+
+// pageSize is how many resources are read at a time.
+const pageSize = 100
+
+// each calls fn with the matches of a plan.
+func each(ctx context.Context, view store.View, plan search.Plan, fn func(store.Version) error) error {
+	page := store.Page{Limit: pageSize}
+	for {
+		r, err := view.Search(ctx, plan, page)
+		if err != nil {
+			return err
+		}
+		for v, err := range r.Matches {
+			if err == nil {
+				err = fn(v)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if page.After = r.Next; page.After == nil {
+			return nil
+		}
+	}
+}
