@@ -286,7 +286,8 @@ var scenarios = []struct {
 		strings.Replace(consentOf("draft", "p2", denyAll), `"active"`, `"draft"`, 1),
 		strings.Replace(consentOf("research", "p2", denyAll), `patient-privacy`, `research`, 1),
 		consentOf("now", "p2", `"provision":{"type":"deny","period":{"start":"2001","end":"2099"},"purpose":[{"code":"HRESCH"}]}`)}},
-	{"silence denies", rules{mode: "deny"}, []string{consentOf("in", "p1", optedIn), consentOf("not-d1", "p1", `"provision":{"type":"deny","action":[{"coding":[{"code":"correct"}]}],`+actor("Practitioner/d1")+`}`)}},
+	{"not to one, whom an unknown user may be", rules{mode: "permit"}, []string{consentOf("not-d1", "p2", `"provision":{"type":"deny",`+actor("Practitioner/d1")+`}`)}},
+	{"silence denies", rules{mode: "deny"}, []string{consentOf("in", "p1", optedIn), consentOf("to-d2", "p2", `"provision":{"type":"permit",`+actor("Practitioner/d2")+`}`), consentOf("not-d1", "p1", `"provision":{"type":"deny","action":[{"coding":[{"code":"correct"}]}],`+actor("Practitioner/d1")+`}`)}},
 	{"labels", rules{clearance: "N"}, labelled()},
 	{"labels, cleared for little", rules{clearance: "L", mode: "permit"}, append(labelled(), consentOf("all", "p1", denyAll))},
 }

@@ -33,7 +33,7 @@ var mutations = []mutation{
 	{"authz/access.go", "c = c.and(r.labels.of(r.registry, resourceType))", "_ = c.and(r.labels.of(r.registry, resourceType))"},
 	{"authz/access.go", "c = c.and(when(search.Not{Node: hidden}))", "_ = c.and(when(search.Not{Node: hidden}))"},
 	{"authz/access.go", "return false, false\n\t\t}\n\t}\n\twhere, free :=", "return true, true\n\t\t}\n\t}\n\twhere, free :="},
-	{"authz/label.go", "hidden = append(hidden, ConfidentialitySystem+\"|\"+code)", ""},
+	{"authz/label.go", "hidden = append(hidden, ConfidentialitySystem+\"|\"+code)", "_ = code"},
 	{"authz/label.go", "hidden = append(hidden, c.lacking...); len(hidden) > 0", "len(hidden) > 0"},
 	{"authz/label.go", "if c.unlabelled {\n\t\treturn within", "if true {\n\t\treturn within"},
 	{"authz/restrict.go", "if r.caller.Purpose == PurposeBreakGlass &&", "if false && r.caller.Purpose == PurposeBreakGlass &&"},
