@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/tarnhealth/tarn/pebble/internal/codec"
 	"github.com/tarnhealth/tarn/pebble/internal/lists"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
+	"github.com/tarnhealth/tarn/pebble/internal/rank"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -119,4 +121,33 @@ func TestWalk(t *testing.T) {
 	})
 	// Let Close seal what fits the store's (empty) log.
 	s.index.Store(&index{heads: []*posting.Head{posting.NewHead(1)}})
+}
+
+// TestCursorErased: the last resource of a page is erased before the cursor
+// behind it is made.
+func TestCursorErased(t *testing.T) {
+	s := openTest(t, vfs.NewMem(), 0)
+	defer s.Close()
+	for i, name := range []string{"a", "b", "c"} {
+		if _, err := s.Commit(t.Context(), []store.Op{testOp(fmt.Sprint(i), name)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := []store.Erasure{{Type: "Patient", ID: "1"}, {Type: "Patient", ID: "2"}}
+	if n, err := s.Erase(t.Context(), gone); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	e := (&view{store: s, at: 3}).evaluation(t.Context())
+	defer e.close()
+	sort := []search.SortKey{{Params: []*search.Param{testName}}}
+	docs, next, err := e.cursorAt(sort, []doc{1, 2, 3})
+	if err != nil || !slices.Equal(docs, []doc{1}) {
+		t.Fatalf("%v, %v", docs, err)
+	}
+	if row, err := rank.ReadCursor(next, 1); err != nil || row.Doc != 1 {
+		t.Fatalf("the next page is behind %+v, %v", row, err)
+	}
+	if _, _, err := e.cursorAt(sort, []doc{2, 3}); !errors.Is(err, errErased) {
+		t.Fatalf("all of the page erased: %v", err)
+	}
 }

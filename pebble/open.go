@@ -68,6 +68,12 @@ func (o *Options) setDefaults() {
 	if o.byEntries == 0 {
 		o.byEntries = defaultByEntries
 	}
+	if o.windowCost == 0 {
+		o.windowCost = defaultWindowCost
+	}
+	if o.windowDocs == 0 {
+		o.windowDocs = 1 << segmentBits
+	}
 	if o.walkSteps == 0 {
 		o.walkSteps = defaultWalkSteps
 	}

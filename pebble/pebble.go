@@ -64,6 +64,10 @@ type Options struct {
 	// joinBack is set where chains begin at the docs that are asked about,
 	// whatever that costs. Tests set it.
 	joinBack bool
+	// windowCost is up to which cost conditions are evaluated at once where a
+	// page needs no total, windowDocs how many docs the first window has
+	// otherwise. Tests change them.
+	windowCost, windowDocs int
 	// walkSteps is how many keys a sort walks rather than read one resource.
 	// Tests change it.
 	walkSteps int
@@ -80,6 +84,7 @@ const (
 	DefaultRetention  = 15 * time.Minute
 	DefaultCacheBytes = 64 << 20
 	defaultByEntries  = 256
+	defaultWindowCost = 1 << 15
 	defaultWalkSteps  = 256
 	defaultFactSteps  = 12
 	defaultBulkOps    = 128

@@ -15,11 +15,20 @@ import (
 )
 
 // Search implements store.View.
-func (v *view) Search(ctx context.Context, plan search.Plan, page store.Page) (_ store.Result, err error) {
+func (v *view) Search(ctx context.Context, plan search.Plan, page store.Page) (store.Result, error) {
 	if err := v.store.users.Enter(); err != nil {
 		return store.Result{}, err
 	}
 	defer v.store.users.Leave()
+	for {
+		// Of a page all of which was erased meanwhile there is nothing left.
+		if r, err := v.search(ctx, plan, page); !errors.Is(err, errErased) {
+			return r, err
+		}
+	}
+}
+
+func (v *view) search(ctx context.Context, plan search.Plan, page store.Page) (_ store.Result, err error) {
 	e := v.evaluation(ctx)
 	defer func() { err = errors.Join(err, e.close()) }()
 	e.types = typesOf(plan)
@@ -161,6 +170,12 @@ func (e *evaluation) page(plan search.Plan, page store.Page) (docs []doc, r stor
 	if docs, r, ok, err := e.sortedAll(plan, page); ok {
 		return docs, r, err
 	}
+	if windowed, err := e.windowed(plan, page); windowed || err != nil {
+		if err != nil {
+			return nil, r, err
+		}
+		return e.windowPage(plan, page)
+	}
 	set, err := e.plan(plan)
 	if err != nil {
 		return nil, r, err
@@ -214,12 +229,21 @@ func (e *evaluation) sortedPage(sort []search.SortKey, page store.Page, ordered 
 	if err != nil || len(docs) <= page.Limit {
 		return docs, nil, err
 	}
+	return e.cursorAt(sort, docs[:page.Limit])
+}
+
+// cursorAt is where the page behind docs begins: at the last of them, without
+// those that were erased meanwhile, which have nothing to be found by.
+func (e *evaluation) cursorAt(sort []search.SortKey, docs []doc) (_ []doc, next []byte, err error) {
 	var last rank.Row
 	rows := rowReader{scan: &e.scan, sort: sort}
-	if err := rows.row(&last, docs[page.Limit-1]); err != nil {
-		return nil, nil, err
+	err = errErased
+	for errors.Is(err, errErased) && len(docs) > 0 {
+		if err = rows.row(&last, docs[len(docs)-1]); errors.Is(err, errErased) {
+			docs = docs[:len(docs)-1]
+		}
 	}
-	return docs[:page.Limit], rank.AppendCursor(nil, &last), nil
+	return docs, rank.AppendCursor(nil, &last), err
 }
 
 // byT reports whether an order is that of T, forward or backward.

@@ -19,11 +19,13 @@ type storeDisk struct {
 	seal, byEntries, walkSteps, factSteps int
 	joinBack                              bool
 	bulkOps                               int
+	windowCost, windowDocs                int
 }
 
 func (d storeDisk) Open(t *testing.T, opt storetest.Options) store.Store {
 	t.Helper()
-	s, err := Open(d.dir, Options{FS: d.fs, Extract: opt.Extract, Now: opt.Now, Retention: opt.Retention, SealDocs: d.seal, byEntries: d.byEntries, walkSteps: d.walkSteps, factSteps: d.factSteps, joinBack: d.joinBack, bulkOps: d.bulkOps})
+	s, err := Open(d.dir, Options{FS: d.fs, Extract: opt.Extract, Now: opt.Now, Retention: opt.Retention, SealDocs: d.seal, byEntries: d.byEntries, walkSteps: d.walkSteps, factSteps: d.factSteps, joinBack: d.joinBack, bulkOps: d.bulkOps,
+		windowCost: d.windowCost, windowDocs: d.windowDocs})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,10 +62,10 @@ func (fs *crashFS) crash() *crashFS {
 }
 
 // TestStore runs the suite in memory: sealing rarely, and all the time with
-// every sort and reverse chain by the index, and loads past the log; and with every sort and range of
-// dates by facts.
+// every sort and reverse chain by the index, loads past the log, and pages in
+// windows; and with every sort and range of dates by facts.
 func TestStore(t *testing.T) {
-	for name, disk := range map[string]storeDisk{"head": {walkSteps: 1}, "seals": {seal: 7, byEntries: 1, bulkOps: 1}, "facts": {seal: 7, factSteps: -1 << 40, joinBack: true}} {
+	for name, disk := range map[string]storeDisk{"head": {walkSteps: 1}, "seals": {seal: 7, byEntries: 1, bulkOps: 1, windowCost: -1, windowDocs: 8}, "facts": {seal: 7, factSteps: -1 << 40, joinBack: true}} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Test(t, func(*testing.T) storetest.Disk {
 				disk.fs, disk.dir = &crashFS{MemFS: vfs.NewCrashableMem()}, "store"
