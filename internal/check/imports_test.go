@@ -35,6 +35,7 @@ var imports = map[string][]string{
 	"terminology":                       {"fhir", "recall", "terminology/codebook", "terminology/concept", "terminology/release", "ucum"},
 	"terminology/codebook":              {"terminology/concept"},
 	"terminology/concept":               {},
+	"terminology/distribution":          {"fhir", "terminology/codebook", "terminology/concept"},
 	"terminology/shelf":                 {"fhir", "terminology/codebook"},
 	"terminology/release":               {"fhir", "definition"},
 	"terminology/release/internal/pack": {},

@@ -33,8 +33,15 @@ type entry struct {
 // NewBuilder begins a book of what meta says; how many concepts, properties and
 // sets there are, and whether there is a hierarchy, is found out.
 func NewBuilder(meta Meta) *Builder {
+	b := &Builder{sets: map[string][]string{}}
+	b.Describe(meta)
+	return b
+}
+
+// Describe says anew what the book is of.
+func (b *Builder) Describe(meta Meta) {
 	meta.Concepts, meta.Properties, meta.Sets, meta.Hierarchy = 0, nil, nil, false
-	return &Builder{meta: meta, sets: map[string][]string{}}
+	b.meta = meta
 }
 
 // Add adds a concept with the codes of those that subsume it directly.
