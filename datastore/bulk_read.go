@@ -67,7 +67,7 @@ func (v *View) Bulk(ctx context.Context, q BulkQuery) (iter.Seq2[store.Version, 
 	}
 	scan.Parts = plan.plan.Parts
 	return func(yield func(store.Version, error) bool) {
-		for version, err := range v.view.Scan(ctx, scan) {
+		for version, err := range v.store.whole(ctx, v.view.Scan(ctx, scan)) {
 			if !yield(version, storeError(err)) {
 				return
 			}

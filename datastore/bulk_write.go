@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/store"
 	"github.com/tarnhealth/tarn/validate"
@@ -115,6 +116,8 @@ type bulkBatch struct {
 	// ops are what is stored together, places where they stand in the input.
 	ops    []store.Op
 	places []int
+	// parts are the contents that are not in the resources any more.
+	parts []*binary.Parts
 	// alone are the places of what is committed one by one, behind ops.
 	alone []int
 }
@@ -129,7 +132,7 @@ func (b *bulkBatch) store(ctx context.Context, resources [][]byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := b.prepareSafely(params, i, resource); err != nil {
+		if err := b.prepareSafely(ctx, params, i, resource); err != nil {
 			b.refuse(i, err)
 		}
 	}
@@ -143,17 +146,17 @@ func (b *bulkBatch) refuse(i int, err error) {
 }
 
 // prepareSafely keeps a panic over one resource to that resource.
-func (b *bulkBatch) prepareSafely(params *registries, i int, resource []byte) (err error) {
+func (b *bulkBatch) prepareSafely(ctx context.Context, params *registries, i int, resource []byte) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("datastore: preparing a resource in bulk: panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return b.prepare(params, i, resource)
+	return b.prepare(ctx, params, i, resource)
 }
 
 // prepare makes the op of one resource.
-func (b *bulkBatch) prepare(params *registries, i int, resource []byte) error {
+func (b *bulkBatch) prepare(ctx context.Context, params *registries, i int, resource []byte) error {
 	s, o := b.BulkWriter.store, &b.outcomes[i]
 	tree, err := s.Parse(resource)
 	if err != nil {
@@ -181,11 +184,18 @@ func (b *bulkBatch) prepare(params *registries, i int, resource []byte) error {
 		return &fhir.Error{Kind: fhir.KindUnprocessable, Issues: issues}
 	}
 	o.Warnings = issues
-	op := store.Op{Kind: store.OpUpdate, Type: o.Type, ID: o.ID, Body: fhir.NewBody(root, o.ID)}
+	tree, parts, err := s.contents.Part(ctx, tree, o.ID, nil)
+	if err != nil {
+		return err
+	}
+	op := store.Op{Kind: store.OpUpdate, Type: o.Type, ID: o.ID, Body: fhir.NewBody(tree.Root(), o.ID)}
 	if op.Entries, err = params.extract(tree, o.ID, s.base); err != nil {
 		return err
 	}
 	b.ops, b.places = append(b.ops, op), append(b.places, i)
+	if parts != nil {
+		b.parts = append(b.parts, parts)
+	}
 	return nil
 }
 
@@ -236,7 +246,12 @@ func (b *bulkBatch) load(ctx context.Context) error {
 	}
 	before := view.T()
 	view.Close()
+	kept, err := b.keepContents(ctx)
+	if err != nil {
+		return err
+	}
 	versions, err := backend.Load(ctx, b.ops)
+	kept.Done(ctx, endingOf(err))
 	if err != nil {
 		return err
 	}

@@ -78,6 +78,9 @@ type Backend interface {
 // Options for Open.
 type Options struct {
 	Backend Backend
+	// Contents keeps large contents apart from their resources; nil leaves all
+	// in them.
+	Contents ContentKeeper
 	// BaseURL is the server's own, such as "http://127.0.0.1:8080", for the
 	// base URLs of data stores.
 	BaseURL string
@@ -166,7 +169,10 @@ func (c *Catalog) openAll(ctx context.Context) error {
 		case StatusCreating:
 			err = c.forget(ctx, r.ID)
 		case StatusDeleting:
-			_, err = c.finishDelete(ctx, r)
+			if _, err = c.finishDelete(ctx, r); errors.Is(err, errContents) {
+				c.opt.Logger.Error("a deleted data store has contents left; the next start removes them", "store", r.ID, "error", err)
+				err = nil
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("data store %s: %w", r.ID, err)
@@ -219,8 +225,13 @@ func (c *Catalog) open(ctx context.Context, r Record) error {
 	s.links = linked.New(s.consents.Store(), linked.Options{Read: s.Read, Registry: s.Registry, Base: base})
 	s.backend = s.links.Store()
 	s.identity.Store(r.Identity)
+	if c.opt.Contents != nil {
+		if s.contents, err = c.opt.Contents.OpenContents(ctx, r.ID, backend, keys.PageKey); err != nil {
+			return errors.Join(err, backend.Close())
+		}
+	}
 	if err := s.startParams(ctx); err != nil {
-		return errors.Join(err, backend.Close())
+		return errors.Join(err, s.contents.Close(), backend.Close())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -250,7 +261,7 @@ func (c *Catalog) put(ctx context.Context, r Record) error {
 
 // forget removes every trace of a data store.
 func (c *Catalog) forget(ctx context.Context, id string) error {
-	if err := c.opt.Backend.RemoveStore(ctx, id); err != nil {
+	if err := c.remove(ctx, id); err != nil {
 		return err
 	}
 	if err := newParamRecords(c.opt.Backend.Records(), id).remove(ctx); err != nil {
@@ -321,7 +332,7 @@ func (c *Catalog) finishDelete(ctx context.Context, r Record) (Record, error) {
 	c.mu.Lock()
 	delete(c.suspended, r.ID)
 	c.mu.Unlock()
-	if err := c.opt.Backend.RemoveStore(ctx, r.ID); err != nil {
+	if err := c.remove(ctx, r.ID); err != nil {
 		return r, err
 	}
 	if err := newParamRecords(c.opt.Backend.Records(), r.ID).remove(ctx); err != nil {
@@ -340,7 +351,7 @@ func (c *Catalog) closeStore(id string) error {
 		return nil
 	}
 	s.params.close()
-	return s.backend.Close()
+	return errors.Join(s.contents.Close(), s.backend.Close())
 }
 
 func (c *Catalog) closeStores() error {

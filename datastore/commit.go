@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -47,6 +48,10 @@ type Op struct {
 	// used. By it a caller can tell, after a crash too, whether the op was
 	// carried out.
 	NewID string
+	// Contents are what was uploaded for Resource, which has their Texts; they
+	// belong to the resource once it is committed, and the caller discards them in
+	// any case.
+	Contents []*binary.Upload
 	// FullURL is the Bundle entry's, "" outside a transaction.
 	FullURL string
 	// Level says how strictly Resource is validated.
@@ -86,6 +91,7 @@ func (s *Store) Commit(ctx context.Context, access authz.Access, ops []Op, entri
 		return nil, err
 	}
 	c := &commit{store: s, access: access, ops: ops, entries: entries, ids: make([]string, len(ops))}
+	defer func() { c.kept.Done(ctx, c.ending) }()
 	for i := range ops {
 		if err := c.check(i); err != nil {
 			return nil, c.locate(i, err)
@@ -100,8 +106,9 @@ func (s *Store) Commit(ctx context.Context, access authz.Access, ops []Op, entri
 			s.contended.Lock()
 			defer s.contended.Unlock()
 		}
-		outcomes, err := c.attempt(ctx)
+		outcomes, err := c.attempt(apart(ctx))
 		if err == nil || !errors.Is(err, errRetry) {
+			s.wholeOutcomes(ctx, outcomes)
 			return outcomes, err
 		}
 	}
@@ -119,6 +126,9 @@ type commit struct {
 	entries []int
 	// ids are the ids of created resources, the same in every attempt.
 	ids []string
+	// kept are the contents of what is committed; ending is what became of it.
+	kept   *binary.Kept
+	ending binary.Ending
 }
 
 // transaction reports whether references between entries are to be resolved.
@@ -240,7 +250,7 @@ func (x *expansion) make(ctx context.Context) ([]change, error) {
 	if err := x.resolve(ctx); err != nil {
 		return nil, err
 	}
-	if err := x.prepare(); err != nil {
+	if err := x.prepare(ctx); err != nil {
 		return nil, err
 	}
 	if err := x.mayStore(ctx); err != nil {
@@ -259,7 +269,11 @@ func (x *expansion) commitSteps(ctx context.Context) ([]Outcome, error) {
 			places = append(places, i)
 		}
 	}
+	if err := x.keepContents(ctx); err != nil {
+		return nil, err
+	}
 	versions, err := x.commit.store.backend.Commit(ctx, writes)
+	x.commit.ending = endingOf(err)
 	if err != nil {
 		return nil, x.refused(places, err)
 	}

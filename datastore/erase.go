@@ -100,6 +100,7 @@ func (x *eraser) finish(ctx context.Context, err error) (Erased, error) {
 // AuditEvent is committed before. KindNotFound where something is not there,
 // KindForbidden for AuditEvents, KindConflict for a current version.
 func (s *Store) Erase(ctx context.Context, access authz.Access, e Erasing, erasures []store.Erasure) (Erased, error) {
+	ctx = apart(ctx)
 	x, err := s.newEraser(ctx, access, e)
 	if err != nil {
 		return Erased{}, err
@@ -224,7 +225,7 @@ func (x *eraser) erase(ctx context.Context, batch []store.Erasure) error {
 func (s *Store) eraseThere(ctx context.Context, batch []store.Erasure) (left []store.Erasure, versions int, err error) {
 	left = slices.Clone(batch)
 	for len(left) > 0 {
-		versions, err = s.backend.Erase(ctx, left)
+		versions, err = s.contents.Erase(ctx, left, func() (int, error) { return s.backend.Erase(ctx, left) })
 		var failed *store.OpError
 		switch {
 		case err == nil:

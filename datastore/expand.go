@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/search/lookup"
@@ -37,6 +38,8 @@ type step struct {
 	tree  *fhir.Tree
 	// rewritten is set once tree no longer is what the client sent.
 	rewritten bool
+	// parts are the contents that are not in tree any more.
+	parts *binary.Parts
 }
 
 // expand decides for every op which resource it is about.
@@ -150,7 +153,7 @@ func (x *expansion) expandConditional(ctx context.Context, i int) error {
 			return fhir.Errorf(fhir.KindNotFound, "the criteria %s match no %s; a patch needs a resource that exists", criteriaText(op.Criteria), op.Type)
 		}
 		st.op.ID = matches[0].ID
-		return x.patchVersion(i, matches[0])
+		return x.patchVersion(ctx, i, matches[0])
 	case authz.Delete:
 		x.conditionalDelete(i, matches)
 	}
@@ -296,9 +299,9 @@ func criteriaText(pairs []search.Pair) string {
 
 // prepare validates every resource to be written and makes its body and
 // entries, several at a time.
-func (x *expansion) prepare() error {
+func (x *expansion) prepare(ctx context.Context) error {
 	if len(x.steps) == 1 {
-		return x.commit.locate(0, x.prepareStep(0))
+		return x.commit.locate(0, x.prepareStep(ctx, 0))
 	}
 	errs := make([]error, len(x.steps))
 	var group errgroup.Group
@@ -307,7 +310,7 @@ func (x *expansion) prepare() error {
 	for from := 0; from < len(x.steps); from += run {
 		group.Go(func() error {
 			for i := from; i < min(from+run, len(x.steps)); i++ {
-				errs[i] = x.prepareSafely(i)
+				errs[i] = x.prepareSafely(ctx, i)
 			}
 			return nil
 		})
@@ -323,16 +326,16 @@ func (x *expansion) prepare() error {
 
 // prepareSafely keeps a panic over one resource from ending the server: on a
 // goroutine of its own nobody else would catch it.
-func (x *expansion) prepareSafely(i int) (err error) {
+func (x *expansion) prepareSafely(ctx context.Context, i int) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("datastore: preparing %s: panic: %v\n%s", x.commit.ops[i].Type, p, debug.Stack())
 		}
 	}()
-	return x.prepareStep(i)
+	return x.prepareStep(ctx, i)
 }
 
-func (x *expansion) prepareStep(i int) error {
+func (x *expansion) prepareStep(ctx context.Context, i int) error {
 	st := &x.steps[i]
 	if !st.write || st.op.Kind == store.OpDelete {
 		return nil
@@ -351,9 +354,12 @@ func (x *expansion) prepareStep(i int) error {
 		return &fhir.Error{Kind: fhir.KindUnprocessable, Issues: issues}
 	}
 	st.outcome.Issues = issues
+	var err error
+	if st.tree, st.parts, err = s.contents.Part(ctx, st.tree, st.op.ID, x.commit.ops[i].Contents); err != nil {
+		return err
+	}
 	st.op.Body = fhir.NewBody(st.tree.Root(), st.op.ID)
-	entries, err := x.params.extract(st.tree, st.op.ID, s.base)
-	st.op.Entries = entries
+	st.op.Entries, err = x.params.extract(st.tree, st.op.ID, s.base)
 	return err
 }
 

@@ -40,6 +40,7 @@ func (sel *Selection) check() error {
 // Expunge erases by criteria, in batches each of which is recorded before. It
 // can be repeated after it was cut off.
 func (s *Store) Expunge(ctx context.Context, access authz.Access, e Erasing, sel Selection) (Erased, error) {
+	ctx = apart(ctx)
 	if err := sel.check(); err != nil {
 		return Erased{}, err
 	}

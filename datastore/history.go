@@ -69,7 +69,8 @@ func (v *View) shown(ctx context.Context, i authz.Interaction, versions iter.Seq
 				return
 			case shown:
 				hidden = 0
-				if !yield(version, nil) {
+				err := v.store.contents.Restore(ctx, &version)
+				if !yield(version, err) || err != nil {
 					return
 				}
 			default:

@@ -11,7 +11,7 @@ import (
 
 // Finder answers the searches that a search makes beside its own plan, as of
 // the view and for its caller.
-func (v *View) Finder(ctx context.Context) lookup.Finder { return planFinder{ctx, v} }
+func (v *View) Finder(ctx context.Context) lookup.Finder { return planFinder{apart(ctx), v} }
 
 type planFinder struct {
 	ctx  context.Context

@@ -31,19 +31,23 @@ func (x *expansion) patch(ctx context.Context, i int) error {
 	case current.Deleted():
 		return fhir.Errorf(fhir.KindGone, "%s/%s was deleted", op.Type, op.ID)
 	}
-	return x.patchVersion(i, current)
+	return x.patchVersion(ctx, i, current)
 }
 
 // patchVersion applies the patch to a version that the caller may read and
 // patch. That it still is the current
 // one when the result is stored is a precondition, so that no write is lost.
-func (x *expansion) patchVersion(i int, current store.Version) error {
+func (x *expansion) patchVersion(ctx context.Context, i int, current store.Version) error {
 	op, st := &x.commit.ops[i], &x.steps[i]
 	if st.op.IfVersion != 0 && st.op.IfVersion != current.Number {
 		return versionMismatch(&Op{Type: op.Type, ID: current.ID, IfMatch: op.IfMatch})
 	}
 	st.op.IfVersion = current.Number
-	before, err := x.commit.store.Read(current)
+	whole, err := x.commit.store.patchable(ctx, current)
+	if err != nil {
+		return err
+	}
+	before, err := x.commit.store.Read(whole)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ const maxPurges = 10
 // well stays, and is named. The patient goes last, so that a purge that was
 // cut off can be repeated. A Limit does not count.
 func (s *Store) Purge(ctx context.Context, access authz.Access, e Erasing, id string) (Erased, error) {
-	e.Limit = 0
+	ctx, e.Limit = apart(ctx), 0
 	x, err := s.newEraser(ctx, access, e)
 	if err != nil {
 		return Erased{}, err

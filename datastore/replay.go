@@ -47,7 +47,11 @@ func (x *expansion) replay(ctx context.Context, i int) (replayed bool, err error
 	case err != nil:
 		return false, storeError(err)
 	}
-	if !bytes.Equal(fhir.NewBody(op.Resource.Root(), st.op.ID).JSON, first.Body.JSON) {
+	again, _, err := x.commit.store.contents.Part(ctx, op.Resource, st.op.ID, op.Contents)
+	if err != nil {
+		return false, err
+	}
+	if !bytes.Equal(fhir.NewBody(again.Root(), st.op.ID).JSON, first.Body.JSON) {
 		return false, fhir.Errorf(fhir.KindUnprocessable, "the idempotency key was used before with another resource; use a new key for a new request")
 	}
 	allowed, err := g.shows(ctx, op.Interaction, &first)

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/datastore/consented"
 	"github.com/tarnhealth/tarn/datastore/linked"
 	"github.com/tarnhealth/tarn/definition"
@@ -30,6 +31,8 @@ type Store struct {
 	base     string
 	newID    func() string
 	now      func() time.Time
+	// contents are what is kept apart from the resources; nil where nothing is.
+	contents *binary.Contents
 	// changing is held while the record is rewritten.
 	changing sync.Mutex
 	// maxIncludes bounds what includes add to one page.

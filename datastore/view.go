@@ -97,7 +97,7 @@ func (v *View) present(ctx context.Context, i authz.Interaction, version store.V
 	case version.Deleted():
 		return version, fhir.Errorf(fhir.KindGone, "%s was deleted", name)
 	}
-	return version, nil
+	return version, v.store.contents.Restore(ctx, &version)
 }
 
 // Search returns one page of the matches of a query.
@@ -113,6 +113,7 @@ func (v *View) Search(ctx context.Context, q *search.Query, page store.Page) (st
 	if err != nil {
 		return r, storeError(err)
 	}
+	r.Matches = v.store.whole(ctx, r.Matches)
 	return r, nil
 }
 

@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -83,4 +84,25 @@ func (t Table[T]) decode(key string, value []byte) (T, error) {
 		return record, fmt.Errorf("kv: record %q of table %s cannot be read: %w", key, t.name, err)
 	}
 	return record, nil
+}
+
+// Below yields the records whose keys begin with prefix, in the order of their
+// keys. Do not write while walking them.
+func (t Table[T]) Below(tx Tx, prefix string) iter.Seq2[Keyed[T], error] {
+	return func(yield func(Keyed[T], error) bool) {
+		from := t.key(prefix)
+		for r, err := range tx.Scan(from, nil) {
+			if err == nil && !bytes.HasPrefix(r.Key, from) {
+				return
+			}
+			var k Keyed[T]
+			if err == nil {
+				k.Key = string(r.Key[len(t.name)+1:])
+				k.Value, err = t.decode(k.Key, r.Value)
+			}
+			if !yield(k, err) || err != nil {
+				return
+			}
+		}
+	}
 }

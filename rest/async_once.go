@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/store"
@@ -111,7 +112,7 @@ func (r *request) look(since store.T) (*looking, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &looking{ctx: r.ctx, store: r.store, view: view, since: since}, nil
+	return &looking{ctx: binary.Whole(r.ctx), store: r.store, view: view, since: since}, nil
 }
 
 // verdict finds out what became of an entry that writes. The version is the

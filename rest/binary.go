@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -38,19 +39,27 @@ func (r *request) writeContent(w http.ResponseWriter, v *store.Version) (done bo
 		}
 		return true, fhir.Errorf(fhir.KindNotAcceptable, "the Binary %s is %q, which the Accept header does not take; ask for that, or for application/fhir+json", v.ID, contentType)
 	}
-	content, err := decodeBase64(tree.Root().TextOf("data"))
+	data := tree.Root().TextOf("data")
+	if apart := r.fill.Content(r.ctx, data); apart != nil {
+		defer apart.Close()
+		if err := apart.Open(); err != nil {
+			return true, err
+		}
+		return true, r.serveContent(w, v, contentType, &paced{ReadSeeker: apart, r: r})
+	}
+	content, err := decodeBase64(data)
 	if err != nil {
 		return true, err
 	}
-	return true, r.serveContent(w, v, contentType, content)
+	return true, r.serveContent(w, v, contentType, bytes.NewReader(content))
 }
 
 // serveContent answers ranges and conditional requests too. The content is
 // somebody's upload: a browser is to save it and never to run it.
-func (r *request) serveContent(w http.ResponseWriter, v *store.Version, contentType string, content []byte) error {
+func (r *request) serveContent(w http.ResponseWriter, v *store.Version, contentType string, content io.ReadSeeker) error {
 	if res, ok := w.(*response); ok {
 		// The bytes are to arrive as they are, and ranges are counted in them.
-		res.acceptGzip, res.pretty, res.schema = false, false, nil
+		res.acceptGzip, res.pretty, res.schema, res.seen, res.fill = false, false, nil, nil, nil
 	}
 	header := w.Header()
 	setVersionHeaders(header, v)
@@ -59,7 +68,10 @@ func (r *request) serveContent(w http.ResponseWriter, v *store.Version, contentT
 	header.Set("Content-Disposition", "attachment")
 	header.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	r.touched(v.Body.JSON)
-	http.ServeContent(w, r.http, "", v.LastUpdated, bytes.NewReader(content))
+	http.ServeContent(w, r.http, "", v.LastUpdated, content)
+	if sent, ok := content.(*paced); ok {
+		return sent.err
+	}
 	return nil
 }
 
@@ -135,7 +147,7 @@ func (r *request) content() (*fhir.Tree, error) {
 	if base, _, err := mime.ParseMediaType(contentType); err != nil || !strings.Contains(base, "/") {
 		return nil, fhir.Errorf(fhir.KindUnsupportedMedia, "the Content-Type %q is no media type, and the Binary is to have it; write one such as application/pdf", contentType)
 	}
-	body, err := r.readBody()
+	data, err := r.contentData()
 	if err != nil {
 		return nil, err
 	}
@@ -147,8 +159,8 @@ func (r *request) content() (*fhir.Tree, error) {
 		ID              string     `json:"id,omitempty"`
 		ContentType     string     `json:"contentType"`
 		SecurityContext *reference `json:"securityContext,omitempty"`
-		Data            []byte     `json:"data"`
-	}{ResourceType: "Binary", ID: r.id, ContentType: contentType, Data: body}
+		Data            string     `json:"data"`
+	}{ResourceType: "Binary", ID: r.id, ContentType: contentType, Data: data}
 	if context := r.header.Get("X-Security-Context"); context != "" {
 		binary.SecurityContext = &reference{context}
 	}

@@ -149,7 +149,7 @@ func (b *bundleWriter) flush() {
 func (b *bundleWriter) close() error {
 	b.buf = append(b.buf, '}')
 	if !b.started {
-		b.w.Header().Set("Content-Length", strconv.Itoa(len(b.buf)))
+		b.w.Header().Set("Content-Length", b.r.lengthOf(b.buf))
 	}
 	b.flush()
 	return b.err

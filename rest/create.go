@@ -26,12 +26,13 @@ func createOp(r *request) (datastore.Op, error) {
 	}
 	tree, err := r.resource()
 	return datastore.Op{
-		Interaction: authz.Create, Type: r.resourceType, Criteria: criteria, Resource: tree, Level: level, Key: key,
+		Interaction: authz.Create, Type: r.resourceType, Criteria: criteria, Resource: tree, Level: level, Key: key, Contents: r.uploads,
 	}, err
 }
 
 // write carries out one write interaction.
 func (r *request) write(w http.ResponseWriter, makeOp func(*request) (datastore.Op, error)) error {
+	defer r.discardUploads()
 	op, err := makeOp(r)
 	if err != nil {
 		return err

@@ -32,9 +32,17 @@ func (r *request) setCommonHeaders(header http.Header) {
 }
 
 // setContent says what a body is.
-func (r *request) setContent(header http.Header, size int) {
+func (r *request) setContent(header http.Header, body []byte) {
 	r.setContentType(header)
-	header["Content-Length"] = []string{strconv.Itoa(size)}
+	header["Content-Length"] = []string{r.lengthOf(body)}
+}
+
+// lengthOf is the length of a body as it will be sent, with large contents in it.
+func (r *request) lengthOf(body []byte) string {
+	if r.fill.Armed() {
+		return strconv.FormatInt(r.fill.Size(body), 10)
+	}
+	return strconv.Itoa(len(body))
 }
 
 func (r *request) setContentType(header http.Header) {

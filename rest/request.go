@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
@@ -46,6 +47,12 @@ type request struct {
 	attempt *attempt
 	// trail is what is recorded of the request; nil where nothing is.
 	trail *trail
+	// fill puts large contents into the response; nil where it has none.
+	fill *binary.Filler
+	// control moves the deadlines of the connection; nil without fill.
+	control *http.ResponseController
+	// uploads are contents that were sent as they are.
+	uploads []*binary.Upload
 }
 
 // openView opens the data store as of t (0: now). done frees it.

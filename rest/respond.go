@@ -13,7 +13,7 @@ import (
 
 // writeJSON answers with a whole body.
 func (r *request) writeJSON(w http.ResponseWriter, status int, body []byte) error {
-	r.setContent(w.Header(), len(body))
+	r.setContent(w.Header(), body)
 	w.WriteHeader(status)
 	if _, err := w.Write(body); err != nil {
 		return fmt.Errorf("%w: %w", errClientGone, err)

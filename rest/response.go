@@ -2,7 +2,10 @@ package rest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"sync"
@@ -10,6 +13,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/tarnhealth/tarn/audit"
+	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/fhir"
 )
 
@@ -28,6 +32,9 @@ type response struct {
 	gzip *gzip.Writer         // nil where the response is not compressed
 	held *bytes.Buffer        // the whole body, where it is to be changed
 	seen *audit.PatientFinder // for the audit log; nil where there is none
+	fill *binary.Filler       // puts large contents in; nil where there are none
+	full io.WriteCloser       // of fill, once it has something to put in
+	ctx  context.Context      // that of the request, for fill
 }
 
 // accept settles what the response may do, from the request.
@@ -88,6 +95,22 @@ func (w *response) Write(b []byte) (int, error) {
 }
 
 func (w *response) send(b []byte) (int, error) {
+	if w.full == nil && w.fill.Armed() {
+		w.full = w.fill.Writer(w.ctx, sink{w}, w.xml)
+	}
+	if w.full != nil {
+		return w.full.Write(b)
+	}
+	return w.transmit(b)
+}
+
+// sink is a response behind its Filler.
+type sink struct{ of *response }
+
+// Write implements io.Writer.
+func (s sink) Write(b []byte) (int, error) { return s.of.transmit(b) }
+
+func (w *response) transmit(b []byte) (int, error) {
 	if w.gzip != nil {
 		return w.gzip.Write(b)
 	}
@@ -99,6 +122,9 @@ func (w *response) close() error {
 	var err error
 	if w.held != nil && !w.head {
 		err = w.sendHeld()
+	}
+	if w.full != nil {
+		err = errors.Join(err, w.full.Close())
 	}
 	if w.gzip != nil {
 		if closeErr := w.gzip.Close(); err == nil {

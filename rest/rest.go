@@ -173,6 +173,7 @@ func (h *handler) serve(res *response, r *request) error {
 		return fhir.Errorf(fhir.KindForbidden, "the data store %q is not of the tenant %q", segments.store, segments.tenant)
 	}
 	res.schema = r.store.Definitions().Schema
+	r.fillContents(res)
 	if err := r.locate(segments.rest); err != nil {
 		return err
 	}

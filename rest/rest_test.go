@@ -27,6 +27,7 @@ type server struct {
 	catalog *datastore.Catalog
 	clock   *clock
 	jobs    *job.Queue // run by runJobs
+	blobs   string     // the folder of large contents
 
 	mu       sync.Mutex
 	observed []string // interactions
@@ -60,12 +61,12 @@ func newServer(t testing.TB, changes ...func(*rest.Options)) *server {
 // openServer starts a server on what a file system holds.
 func openServer(t testing.TB, disk vfs.FS, c *clock, changes ...func(*rest.Options)) *server {
 	t.Helper()
-	s := &server{clock: c}
+	s := &server{clock: c, blobs: t.TempDir()}
 	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: disk, Now: s.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.catalog, err = datastore.Open(context.Background(), datastore.Options{Backend: folder, BaseURL: "http://example.org"})
+	s.catalog, err = datastore.Open(context.Background(), datastore.Options{Backend: folder, BaseURL: "http://example.org", Contents: &keeper{dir: s.blobs, records: folder.Records(), clock: c}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,5 +30,6 @@ func updateOp(r *request) (op datastore.Op, err error) {
 		return op, err
 	}
 	op.Resource, err = r.resource()
+	op.Contents = r.uploads
 	return op, err
 }

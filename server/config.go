@@ -15,6 +15,7 @@ import (
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/server/bulkjobs"
+	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/listen"
 	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/server/vault"
@@ -75,6 +76,8 @@ type Config struct {
 	Encryption vault.Told
 	// Bulk is about import and export jobs.
 	Bulk bulkjobs.Config
+	// Contents is about large contents of resources.
+	Contents contents.Config
 	// Control is about the control API.
 	Control ControlConfig
 	// TenantURLs serves the data stores of a tenant below /tenant/ID too.
@@ -199,6 +202,12 @@ var checks = []func(*Config) string{
 			return ""
 		}
 		return "base_url is " + c.BaseURL + ", where passwords and tokens would travel in the clear; use https:// with a certificate (tls.cert_file) or a TLS proxy in front, or a loopback address"
+	},
+	func(c *Config) string {
+		if c.Contents.Bucket == "" || c.Bulk.Endpoint != "" {
+			return ""
+		}
+		return "binary.bucket is " + c.Contents.Bucket + ", and bulk.s3_endpoint does not say of which service; set that to the URL of an S3-compatible service, or to aws"
 	},
 	func(c *Config) string {
 		if c.SessionIdle <= c.SessionAbsolute {

@@ -14,7 +14,9 @@ import (
 
 // vault is what a Vault is told of a data folder.
 func (c *Config) vault(dir string) vault.Config {
-	return c.Encryption.Config(dir, c.MasterKey, c.Auth != AuthNone)
+	v := c.Encryption.Config(dir, c.MasterKey, c.Auth != AuthNone)
+	v.Elsewhere = c.Contents.Bucket != ""
+	return v
 }
 
 func openVault(ctx context.Context, cfg *Config, dir string) (*vault.Vault, error) {

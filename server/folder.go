@@ -16,6 +16,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -78,8 +79,13 @@ func (f *folder) open(ctx context.Context, cfg *Config) (err error) {
 		return refusal(f.dir, keyRefusal(cfg, f.dir, err))
 	}
 	f.apiKeys = apikey.NewKeys(f.storage.Records(), nil)
-	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, BaseURL: cfg.BaseURL, MaxIncludes: cfg.MaxIncludes})
+	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, BaseURL: cfg.BaseURL, MaxIncludes: cfg.MaxIncludes, Contents: f.contents(cfg)})
 	return refusal(f.dir, keyRefusal(cfg, f.dir, err))
+}
+
+// contents keeps what is large of the data stores' resources.
+func (f *folder) contents(cfg *Config) datastore.ContentKeeper {
+	return &contents.Keeper{Config: cfg.Contents, Data: f.dir, Records: f.storage.Records(), Keys: f.vault.StoreKeys, S3: cfg.Bulk.OpenBucket}
 }
 
 func ensureDefault(ctx context.Context, catalog *datastore.Catalog) error {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/server/bulkjobs"
+	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/server/vault"
 )
@@ -69,4 +70,4 @@ var allSettings = slices.Concat([]setting{
 		func(c *Config, s string) error { return oneOf(&c.LogFormat, s, "text", "json") },
 		func(c *Config) string { return c.LogFormat }),
 }, tlsSettings, authSettings, vault.Settings(func(c *Config) *vault.Told { return &c.Encryption }), accessSettings, auditSettings, limitSettings, controlSettings,
-	bulkjobs.Settings(func(c *Config) *bulkjobs.Config { return &c.Bulk }))
+	bulkjobs.Settings(func(c *Config) *bulkjobs.Config { return &c.Bulk }), contents.Settings(func(c *Config) *contents.Config { return &c.Contents }))

@@ -63,9 +63,10 @@ var imports = map[string][]string{
 	"search/terminology": {"fhir", "definition"},
 	"search/lookup":      {"fhir", "search", "search/fulltext"},
 
-	"patch": {"fhir", "definition", "fhirpath"},
-	"store": {"fhir", "definition", "search"},
-	"authz": {"fhir", "definition", "search"},
+	"patch":  {"fhir", "definition", "fhirpath"},
+	"store":  {"fhir", "definition", "search"},
+	"binary": {"fhir", "kv", "blob", "store"},
+	"authz":  {"fhir", "definition", "search"},
 
 	"authz/consent": {"fhir", "definition", "search", "authz"},
 
@@ -86,14 +87,14 @@ var imports = map[string][]string{
 	"pebble/internal/recent":   {"fhir", "pebble/internal/posting", "search", "store"},
 
 	"identity":  {"fhir"},
-	"datastore": {"fhir", "identity", "kv", "definition", "fhirpath", "validate", "validate/invariant", "search", "search/lookup", "search/terminology", "store", "terminology", "guide/conformance", "authz", "audit", "datastore/consented", "datastore/linked"},
+	"datastore": {"binary", "fhir", "identity", "kv", "definition", "fhirpath", "validate", "validate/invariant", "search", "search/lookup", "search/terminology", "store", "terminology", "guide/conformance", "authz", "audit", "datastore/consented", "datastore/linked"},
 
 	"datastore/consented": {"fhir", "recall", "search", "store", "authz", "authz/consent"},
 	"datastore/linked":    {"fhir", "recall", "search", "store", "authz"},
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 
-	"rest": {"fhir", "definition", "fhirpath", "validate", "patch", "terminology", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit", "bulk"},
+	"rest": {"binary", "fhir", "definition", "fhirpath", "validate", "patch", "terminology", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit", "bulk"},
 	"load": {"fhir"},
 
 	"crypt": {},
@@ -132,7 +133,7 @@ var imports = map[string][]string{
 
 	"bearer": {"recall", "fhir", "search", "authz", "token", "apikey", "sigv4", "audit", "datastore"},
 
-	"server":           {"fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "page", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/conformance", "guide/shelf", "server/bulkjobs", "server/explain", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/awskms", "crypt/keyring"},
+	"server":           {"server/contents", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "page", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/conformance", "guide/shelf", "server/bulkjobs", "server/explain", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/awskms", "crypt/keyring"},
 	"server/guides":    {"fhir", "datastore", "guide/conformance", "guide/registry", "guide/shelf", "server/settings"},
 	"server/explain":   {"fhir", "authz", "datastore"},
 	"server/issuers":   {"identity", "token", "server/lambda"},
@@ -142,6 +143,7 @@ var imports = map[string][]string{
 	"server/settings":  {},
 	"server/vault":     {"fhir", "crypt", "crypt/awskms", "crypt/keyring", "crypt/seal", "crypt/sealfs", "datastore", "server/settings"},
 	"server/bulkjobs":  {"blob", "blob/s3blob", "bulk", "token", "server/settings", "blob/sealedblob", "crypt/seal"},
+	"server/contents":  {"binary", "blob", "blob/sealedblob", "crypt/seal", "kv", "store", "server/settings"},
 	"stack":            {"apikey", "datastore", "login", "server", "sigv4", "smart"},
 	"server/timelimit": {},
 	"server/wire":      {},

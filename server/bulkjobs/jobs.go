@@ -43,7 +43,7 @@ func Open(cfg Config, data string, keys seal.Keys, opt bulk.Options) (*Jobs, err
 	}
 	opt.Places = blob.Places{Roots: cfg.Folders, Buckets: cfg.Buckets}
 	if cfg.Endpoint != "" {
-		opt.Places.S3 = cfg.openBucket
+		opt.Places.S3 = cfg.OpenBucket
 	}
 	if cfg.Fetch != FetchNone {
 		opt.Fetch = token.Guarded(cfg.Fetch == FetchPrivate, cfg.Fetch == FetchPrivate)
@@ -59,7 +59,9 @@ func Open(cfg Config, data string, keys seal.Keys, opt bulk.Options) (*Jobs, err
 	return &Jobs{Service: service, files: files, stop: func() {}}, nil
 }
 
-func (c *Config) openBucket(ctx context.Context, name string) (blob.Bucket, error) {
+// OpenBucket opens a bucket of the service. Whether it is there shows when it is
+// used.
+func (c *Config) OpenBucket(ctx context.Context, name string) (blob.Bucket, error) {
 	o := s3blob.Options{Endpoint: c.Endpoint, Region: c.Region, KMSKey: c.KMSKey}
 	if o.Endpoint == "aws" {
 		o.Endpoint = ""

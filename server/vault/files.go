@@ -111,7 +111,7 @@ func (v *Vault) open(ctx context.Context, owner string) (*keyring.Ring, error) {
 // has a key that was current when the owner's files were opened or later, so
 // only older keys go.
 func (v *Vault) Settle(ctx context.Context, owner string) ([]uint32, error) {
-	if owner == Audit || owner == Files || owner == Secrets || !v.rings.Has(owner) {
+	if owner == Audit || owner == Files || owner == Secrets || !v.rings.Has(owner) || owner != Records && v.cfg.Elsewhere {
 		return nil, nil // archived segments and files of jobs need their keys
 	}
 	ring, err := v.open(ctx, owner)

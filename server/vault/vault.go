@@ -61,6 +61,9 @@ type Config struct {
 	Mode Mode
 	// KMS is where customers' keys are.
 	KMS awskms.Config
+	// Elsewhere says that data stores have sealed files outside the folder too, so
+	// that none of their keys is known not to be needed any more.
+	Elsewhere bool
 }
 
 // A Mode says what of the new is sealed. What is sealed stays so, and what is
@@ -207,6 +210,19 @@ func (v *Vault) AuditKeys(ctx context.Context) (seal.Keys, error) {
 		return nil, nil
 	}
 	return v.rings.Open(ctx, Audit)
+}
+
+// StoreKeys are the keys of a data store, nil where it is not sealed. The error
+// wraps datastore.ErrKey where a key cannot be used now.
+func (v *Vault) StoreKeys(ctx context.Context, id string) (seal.Keys, error) {
+	if !v.rings.Has(id) {
+		return nil, nil
+	}
+	ring, err := v.rings.Open(ctx, id)
+	if err != nil {
+		return nil, v.explain(id, err)
+	}
+	return ring, nil
 }
 
 // FileKeys are the keys of the files of bulk jobs, nil where the records are not
