@@ -84,9 +84,12 @@ func (w *window) fit() {
 	w.last = min(w.end, (w.first/w.size+w.n)*w.size-1)
 }
 
-// next is the window behind; ok is false where there is none.
-func (w *window) next() (ok bool) {
-	w.n *= windowGrowth
+// next is the window behind, larger where growing is asked for; ok is false
+// where there is none.
+func (w *window) next(growing bool) (ok bool) {
+	if growing {
+		w.n *= windowGrowth
+	}
 	if w.desc {
 		w.last = w.first - 1
 		w.fit()
@@ -119,10 +122,14 @@ func (e *evaluation) windowPage(plan search.Plan, page store.Page) (docs []doc, 
 	found := roaring.New()
 	want := page.Limit + 1
 	w := firstWindow(plan.Sort, after, e.at, e.store.opt.windowDocs)
-	for more := w.first <= w.last; more && len(docs) < want; more = w.next() {
+	growing := false
+	for more := w.first <= w.last; more && len(docs) < want; more = w.next(growing) {
 		set, err := e.inWindow(part.Type, w)
 		if err != nil {
 			return nil, r, err
+		}
+		if growing = !set.IsEmpty(); !growing {
+			continue
 		}
 		if set, err = e.node(part.Type, part.Where, set); err != nil {
 			return nil, r, err
