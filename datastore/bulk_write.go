@@ -176,7 +176,7 @@ func (b *bulkBatch) prepare(ctx context.Context, params *registries, i int, reso
 		b.alone = append(b.alone, i)
 		return nil
 	}
-	issues := s.validator.Validate(tree)
+	issues := s.validate(tree, b.opt.Level)
 	if b.opt.Level == validate.Minimal {
 		warnOnly(issues)
 	}

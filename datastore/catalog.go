@@ -93,6 +93,9 @@ type Options struct {
 	MaxIncludes int
 	// Logger is told what goes wrong in the background; nil for slog.Default.
 	Logger *slog.Logger
+	// Guides knows the implementation guides of data stores; nil where there are
+	// none.
+	Guides GuideShelf
 	// Retry is how long background work waits after a failure, at first; 0 is
 	// DefaultRetry.
 	Retry time.Duration
@@ -221,6 +224,9 @@ func (c *Catalog) open(ctx context.Context, r Record) error {
 		record: r, params: params, validator: c.validator,
 		pageKey: keys.PageKey, base: base, newID: c.opt.NewID, now: c.opt.Now, maxIncludes: c.opt.MaxIncludes,
 	}
+	if err := c.openGuides(ctx, s); err != nil {
+		return errors.Join(err, backend.Close())
+	}
 	s.consents = consented.New(backend, consented.Options{Read: s.Read, Registry: s.Registry, Base: base, Now: c.opt.Now})
 	s.links = linked.New(s.consents.Store(), linked.Options{Read: s.Read, Registry: s.Registry, Base: base})
 	s.backend = s.links.Store()
@@ -265,6 +271,9 @@ func (c *Catalog) forget(ctx context.Context, id string) error {
 		return err
 	}
 	if err := newParamRecords(c.opt.Backend.Records(), id).remove(ctx); err != nil {
+		return err
+	}
+	if err := c.forgetGuides(ctx, id); err != nil {
 		return err
 	}
 	return c.opt.Backend.Records().Update(ctx, func(tx kv.Tx) error {
@@ -336,6 +345,9 @@ func (c *Catalog) finishDelete(ctx context.Context, r Record) (Record, error) {
 		return r, err
 	}
 	if err := newParamRecords(c.opt.Backend.Records(), r.ID).remove(ctx); err != nil {
+		return r, err
+	}
+	if err := c.forgetGuides(ctx, r.ID); err != nil {
 		return r, err
 	}
 	r.Status, r.Deleted = StatusDeleted, c.opt.Now().UTC()

@@ -341,7 +341,7 @@ func (x *expansion) prepareStep(ctx context.Context, i int) error {
 		return nil
 	}
 	s := x.commit.store
-	issues := s.validator.Validate(st.tree)
+	issues := s.validate(st.tree, x.commit.ops[i].Level)
 	if st.rewritten {
 		for j := range issues {
 			issues[j].Line, issues[j].Column = 0, 0 // of a text that nobody has seen

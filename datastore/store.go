@@ -23,6 +23,7 @@ type Store struct {
 	identity  atomic.Pointer[IdentityProvider]
 	params    *searchParams
 	validator *validate.Validator
+	guided    atomic.Pointer[guided]
 	// backend is the storage as consents and links watch it.
 	backend  store.Store
 	consents *consented.Consents
@@ -69,9 +70,6 @@ func (s *Store) Parse(src []byte) (*fhir.Tree, error) {
 func (s *Store) ParseXML(src []byte) (*fhir.Tree, error) {
 	return fhir.ParseXML(s.Definitions().Schema, src, fhir.DefaultLimits)
 }
-
-// Validate returns the issues of a resource; see validate.Validator.
-func (s *Store) Validate(tree *fhir.Tree) []fhir.Issue { return s.validator.Validate(tree) }
 
 // candidate reads a stored version back into what search looks at. Backends
 // call it to rebuild an index and to recheck a match.

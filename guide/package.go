@@ -45,19 +45,30 @@ type Package struct {
 	Dependencies map[string]string
 	// Skipped are the files that could not be used, and why.
 	Skipped []Skipped
+	// Entries say what it holds, in the order of its files.
+	Entries []Entry
 
-	found map[string]packed // by type and URL
-	order []string
+	places map[string]int // of Entries, by type and URL
+	// body is the compressed text of an entry.
+	body func(place int) ([]byte, error)
+	// bodies are all of them, of a package that was just read.
+	bodies [][]byte
+}
+
+// An Entry is what a package's index says of one resource.
+type Entry struct {
+	Type    string `json:"type"`
+	URL     string `json:"url"`
+	Version string `json:"version,omitempty"`
+	// Of is the type that a StructureDefinition is for, Kind and Derivation are
+	// its own words.
+	Of         string `json:"of,omitempty"`
+	Kind       string `json:"kind,omitempty"`
+	Derivation string `json:"derivation,omitempty"`
 }
 
 // A Skipped file is one whose resource is not of R4.
 type Skipped struct{ File, Reason string }
-
-// packed is a resource, compressed: guides hold much text.
-type packed struct {
-	version string
-	body    []byte
-}
 
 // kept are the types of resources that a guide is read for.
 var kept = []string{
@@ -67,14 +78,20 @@ var kept = []string{
 
 // Read reads a package. An archive that is not one, is too large, or has names
 // that lead out of it, is an error.
-func Read(r io.Reader, limits Limits) (*Package, error) {
+func Read(r io.Reader, limits Limits) (*Package, error) { return read(r, limits, true) }
+
+// Manifest reads what a package says of itself, and none of its resources.
+func Manifest(r io.Reader, limits Limits) (*Package, error) { return read(r, limits, false) }
+
+func read(r io.Reader, limits Limits, whole bool) (*Package, error) {
 	unzip, err := gzip.NewReader(r)
 	if err != nil {
 		return nil, refuse("it is not a gzip archive: %v", err)
 	}
 	limited := &io.LimitedReader{R: unzip, N: limits.Total + 1}
 	files := tar.NewReader(limited)
-	p := &Package{found: map[string]packed{}}
+	p := &Package{places: map[string]int{}}
+	p.body = func(place int) ([]byte, error) { return p.bodies[place], nil }
 	for n := 0; ; n++ {
 		header, err := files.Next()
 		if errors.Is(err, io.EOF) && limited.N > 0 {
@@ -88,7 +105,7 @@ func Read(r io.Reader, limits Limits) (*Package, error) {
 		case n >= limits.Files:
 			return nil, refuse("it has more than %d files", limits.Files)
 		}
-		if err := p.file(header, files, limits); err != nil {
+		if err := p.file(header, files, limits, whole); err != nil {
 			return nil, err
 		}
 	}
@@ -104,7 +121,7 @@ func refuse(format string, args ...any) error {
 	return e
 }
 
-func (p *Package) file(header *tar.Header, r io.Reader, limits Limits) error {
+func (p *Package) file(header *tar.Header, r io.Reader, limits Limits, whole bool) error {
 	name := header.Name
 	clean := path.Clean(strings.ReplaceAll(name, `\`, "/"))
 	switch {
@@ -116,6 +133,8 @@ func (p *Package) file(header *tar.Header, r io.Reader, limits Limits) error {
 		return nil
 	case header.Size > limits.File:
 		return refuse("%s has more than %d MB", name, limits.File>>20)
+	case !whole && clean != "package/package.json":
+		return nil
 	}
 	data, err := io.ReadAll(r)
 	if err != nil {
@@ -162,15 +181,21 @@ func (p *Package) resource(file string, data []byte) error {
 	if url == "" || !slices.Contains(kept, root.Type().Name) {
 		return nil
 	}
-	key := root.Type().Name + " " + url
-	if _, twice := p.found[key]; twice {
+	entry := Entry{Type: root.Type().Name, URL: url, Version: root.TextOf("version")}
+	if entry.Type == "StructureDefinition" {
+		entry.Of, entry.Kind, entry.Derivation = root.TextOf("type"), root.TextOf("kind"), root.TextOf("derivation")
+	}
+	if _, twice := p.places[entry.key()]; twice {
 		p.Skipped = append(p.Skipped, Skipped{path.Base(file), "another file has the same url " + url})
 		return nil
 	}
-	p.found[key] = packed{root.TextOf("version"), s2.Encode(nil, data)}
-	p.order = append(p.order, key)
+	p.places[entry.key()] = len(p.Entries)
+	p.Entries = append(p.Entries, entry)
+	p.bodies = append(p.bodies, s2.EncodeBetter(nil, data))
 	return nil
 }
+
+func (e *Entry) key() string { return e.Type + " " + e.URL }
 
 // String is the name and version, as packages are referred to.
 func (p *Package) String() string { return p.Name + "#" + p.Version }
@@ -178,9 +203,9 @@ func (p *Package) String() string { return p.Name + "#" + p.Version }
 // URLs are the canonical URLs of its resources of a type.
 func (p *Package) URLs(resourceType string) []string {
 	var urls []string
-	for _, key := range p.order {
-		if of, url, _ := strings.Cut(key, " "); of == resourceType {
-			urls = append(urls, url)
+	for i := range p.Entries {
+		if p.Entries[i].Type == resourceType {
+			urls = append(urls, p.Entries[i].URL)
 		}
 	}
 	slices.Sort(urls)
@@ -190,14 +215,28 @@ func (p *Package) URLs(resourceType string) []string {
 // Find finds a resource by its canonical URL, with or without a |version; nil
 // where there is none.
 func (p *Package) Find(resourceType, canonical string) (*fhir.Tree, error) {
-	url, version, _ := strings.Cut(canonical, "|")
-	found, ok := p.found[resourceType+" "+url]
-	if !ok || version != "" && version != found.version && version != p.Version {
+	place, ok := p.place(resourceType, canonical)
+	if !ok {
 		return nil, nil
 	}
-	body, err := s2.Decode(nil, found.body)
+	packed, err := p.body(place)
+	if err != nil {
+		return nil, err
+	}
+	body, err := s2.Decode(nil, packed)
 	if err != nil {
 		return nil, err
 	}
 	return fhir.Parse(definition.R4().Schema, body, fhir.DefaultLimits)
+}
+
+// place is that of an entry; the version of the package stands for that of what
+// it holds.
+func (p *Package) place(resourceType, canonical string) (int, bool) {
+	url, version, _ := strings.Cut(canonical, "|")
+	place, ok := p.places[resourceType+" "+url]
+	if !ok || version != "" && version != p.Entries[place].Version && version != p.Version {
+		return 0, false
+	}
+	return place, true
 }

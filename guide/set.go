@@ -2,6 +2,7 @@ package guide
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,13 +14,26 @@ import (
 // other. It is immutable.
 type Set struct {
 	packages []*Package
-	// Missing are the dependencies that are not in the set, as
-	// "name#version, which X#1.0.0 needs".
-	Missing []string
+	// Missing are the dependencies that are not in the set.
+	Missing []Dependency
+	// preferred are the packages whose definitions count where no version is
+	// asked for, ofURL the versions of single definitions.
+	preferred []*Package
+	ofURL     map[string]*Package
 }
 
-// builtIn are the packages whose content is part of the program, or of no
-// consequence to what guides are used for.
+// A Dependency is a package that another one, Of, needs. Version may be a
+// pattern, such as 1.2.x.
+type Dependency struct {
+	Name, Version string
+	Of            *Package
+}
+
+// String says which package is needed, and by which.
+func (d Dependency) String() string {
+	return d.Name + "#" + d.Version + ", which " + d.Of.String() + " needs"
+}
+
 var builtIn = map[string]bool{
 	"hl7.fhir.r4.core": true, "hl7.fhir.r4.expansions": true, "hl7.fhir.r4.examples": true, "hl7.fhir.r4.search": true,
 }
@@ -28,48 +42,68 @@ var builtIn = map[string]bool{
 // depend on each other in a circle, are errors, and so are dependencies of which
 // the set has another version alone; those that it has not at all are in
 // Missing.
-func NewSet(packages ...*Package) (*Set, error) {
+func NewSet(packages ...*Package) (*Set, error) { return NewSetOf(packages, nil) }
+
+// NewSetOf is NewSet, but that dependencies of which there is another version
+// alone are missing too where their package is incomplete: somebody decided to
+// use it without them. A nil function is for none.
+func NewSetOf(packages []*Package, incomplete func(*Package) bool) (*Set, error) {
 	s := &Set{packages: slices.Clone(packages)}
 	slices.SortFunc(s.packages, func(a, b *Package) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), compareVersions(b.Version, a.Version))
+		return cmp.Or(cmp.Compare(a.Name, b.Name), CompareVersions(b.Version, a.Version))
 	})
 	for i := 1; i < len(s.packages); i++ {
 		if s.packages[i].String() == s.packages[i-1].String() {
 			return nil, refuse("%s is there twice", s.packages[i])
 		}
 	}
+	c := &chain{set: s, incomplete: incomplete, done: map[*Package]bool{}}
 	for _, p := range s.packages {
-		if err := s.check(p, nil); err != nil {
+		if err := c.check(p, nil); err != nil {
 			return nil, err
 		}
 	}
-	slices.Sort(s.Missing)
-	s.Missing = slices.Compact(s.Missing)
+	slices.SortFunc(s.Missing, func(a, b Dependency) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Of.String(), b.Of.String()))
+	})
 	return s, nil
 }
 
+// A chain follows dependencies.
+type chain struct {
+	set        *Set
+	incomplete func(*Package) bool
+	// done are packages whose dependencies are followed already.
+	done map[*Package]bool
+}
+
 // check follows the dependencies of a package.
-func (s *Set) check(p *Package, path []string) error {
+func (c *chain) check(p *Package, path []string) error {
 	if slices.Contains(path, p.String()) {
 		return refuse("packages depend on each other in a circle: %s", strings.Join(append(path, p.String()), " needs "))
 	}
+	if c.done[p] {
+		return nil
+	}
 	path = append(path, p.String())
-	for name, version := range p.Dependencies {
+	for _, name := range slices.Sorted(maps.Keys(p.Dependencies)) {
+		version := p.Dependencies[name]
 		if builtIn[name] {
 			continue
 		}
-		needed, err := s.dependency(p, name, version)
-		if err != nil {
+		needed, err := c.set.dependency(p, name, version)
+		if err != nil && (c.incomplete == nil || !c.incomplete(p)) {
 			return err
 		}
 		if needed == nil {
-			s.Missing = append(s.Missing, name+"#"+version+", which "+p.String()+" needs")
+			c.set.Missing = append(c.set.Missing, Dependency{name, version, p})
 			continue
 		}
-		if err := s.check(needed, path); err != nil {
+		if err := c.check(needed, path); err != nil {
 			return err
 		}
 	}
+	c.done[p] = true
 	return nil
 }
 
@@ -79,7 +113,7 @@ func (s *Set) dependency(p *Package, name, version string) (*Package, error) {
 		if q.Name != name {
 			continue
 		}
-		if fits(q.Version, version) {
+		if Fits(q.Version, version) {
 			return q, nil
 		}
 		others = append(others, q.Version)
@@ -90,8 +124,13 @@ func (s *Set) dependency(p *Package, name, version string) (*Package, error) {
 	return nil, nil
 }
 
-// fits reports whether a version is the one asked for, or of its pattern.
-func fits(version, asked string) bool {
+// BuiltIn reports whether a package need not be there for others to use it: its
+// content is part of the program, or of no consequence to what guides are used
+// for.
+func BuiltIn(name string) bool { return builtIn[name] }
+
+// Fits reports whether a version is the one asked for, or of its pattern.
+func Fits(version, asked string) bool {
 	if asked == "latest" || asked == "current" || asked == "dev" || asked == "" || asked == "x" || asked == "*" {
 		return true
 	}
@@ -101,9 +140,9 @@ func fits(version, asked string) bool {
 	return version == asked
 }
 
-// compareVersions orders versions by their numbers (Semantic Versioning 2.0.0);
+// CompareVersions orders versions by their numbers (Semantic Versioning 2.0.0);
 // one with a label comes before the same without.
-func compareVersions(a, b string) int {
+func CompareVersions(a, b string) int {
 	numbers := func(v string) ([]string, string) {
 		base, label, _ := strings.Cut(v, "-")
 		return strings.Split(base, "."), label
@@ -137,21 +176,85 @@ func compareVersions(a, b string) int {
 func (s *Set) Packages() []*Package { return s.packages }
 
 // Find finds a resource by its canonical URL; nil where there is none. Without
-// a |version it is that of the newest package that has it.
+// a |version it is that of the version preferred, or else of the newest package
+// that has it.
 func (s *Set) Find(resourceType, canonical string) (*fhir.Tree, error) {
-	var newest *Package
-	var found *fhir.Tree
-	for _, p := range s.packages {
-		if newest != nil && compareVersions(p.Version, newest.Version) <= 0 {
-			continue
+	p := s.Package(resourceType, canonical)
+	if p == nil {
+		return nil, nil
+	}
+	return p.Find(resourceType, canonical)
+}
+
+// Package is the package that Find takes a resource of; nil where there is none.
+func (s *Set) Package(resourceType, canonical string) *Package {
+	url, _, versioned := strings.Cut(canonical, "|")
+	if !versioned {
+		if p := s.ofURL[url]; p != nil {
+			return p
 		}
-		tree, err := p.Find(resourceType, canonical)
-		if err != nil {
-			return nil, err
-		}
-		if tree != nil {
-			newest, found = p, tree
+		for _, p := range s.preferred {
+			if _, has := p.place(resourceType, canonical); has {
+				return p
+			}
 		}
 	}
-	return found, nil
+	var newest *Package
+	for _, p := range s.packages {
+		if newest != nil && CompareVersions(p.Version, newest.Version) <= 0 {
+			continue
+		}
+		if _, has := p.place(resourceType, canonical); has {
+			newest = p
+		}
+	}
+	return newest
+}
+
+// Prefer is the set with versions that count where a definition is referred to
+// without one: of a whole package (name#version), or of one definition
+// (url|version). What the set does not have is an error of KindInvalid.
+func (s *Set) Prefer(defaults []string) (*Set, error) {
+	other := *s
+	other.preferred, other.ofURL = nil, map[string]*Package{}
+	for _, text := range defaults {
+		if err := other.prefer(text); err != nil {
+			return nil, err
+		}
+	}
+	return &other, nil
+}
+
+func (s *Set) prefer(text string) error {
+	name, version, ok := strings.Cut(text, "#")
+	if !ok {
+		name, version, ok = strings.Cut(text, "|")
+	}
+	if !ok || version == "" {
+		return fhir.Errorf(fhir.KindInvalid, "%q names no version; write the name of a package and #version, or the URL of a profile and |version", text)
+	}
+	for _, p := range s.packages {
+		if p.Version == version && (p.Name == name || p.Canonical != "" && p.Canonical == name) {
+			s.preferred = append(s.preferred, p)
+			return nil
+		}
+	}
+	for _, p := range s.packages {
+		if _, has := p.place("StructureDefinition", name+"|"+version); has {
+			s.ofURL[name] = p
+			return nil
+		}
+	}
+	return fhir.Errorf(fhir.KindInvalid, "no guide here has %s; there are %s", text, s.names())
+}
+
+func (s *Set) names() string {
+	if len(s.packages) == 0 {
+		return "none"
+	}
+	names := make([]string, len(s.packages))
+	for i, p := range s.packages {
+		names[i] = p.String()
+	}
+	return strings.Join(names, ", ")
 }

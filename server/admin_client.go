@@ -121,10 +121,16 @@ func (a *Admin) call(ctx context.Context, method, path string, body, result any)
 		}
 		sent = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, sent)
+	return a.send(ctx, method, path, "application/json", sent, result)
+}
+
+// send sends one request with a body of any type.
+func (a *Admin) send(ctx context.Context, method, path, contentType string, body io.Reader, result any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, body)
 	if err != nil {
 		return err
 	}
+	req.Header.Set("Content-Type", contentType)
 	res, err := a.web.Do(req)
 	if err != nil {
 		return fmt.Errorf("the running server does not answer: %w", err)

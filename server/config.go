@@ -16,6 +16,7 @@ import (
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/server/bulkjobs"
 	"github.com/tarnhealth/tarn/server/contents"
+	"github.com/tarnhealth/tarn/server/guides"
 	"github.com/tarnhealth/tarn/server/listen"
 	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/server/vault"
@@ -74,6 +75,8 @@ type Config struct {
 	AccessConfig
 	// Encryption is about encryption at rest.
 	Encryption vault.Told
+	// Guides is about implementation guides.
+	Guides guides.Config
 	// Bulk is about import and export jobs.
 	Bulk bulkjobs.Config
 	// Contents is about large contents of resources.

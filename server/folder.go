@@ -10,13 +10,16 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/tarnhealth/tarn/apikey"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/guide/shelf"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/server/contents"
+	"github.com/tarnhealth/tarn/server/guides"
 	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -36,6 +39,8 @@ type folder struct {
 	audit func() (*auditLog, error)
 	// recorder is what audit has opened, if anything.
 	recorder *auditLog
+	// guides administers implementation guides.
+	guides *guides.Service
 	// apiKeys are the API keys, counted by this process.
 	apiKeys *apikey.Keys
 	// untend end the work on it beside the requests.
@@ -79,7 +84,12 @@ func (f *folder) open(ctx context.Context, cfg *Config) (err error) {
 		return refusal(f.dir, keyRefusal(cfg, f.dir, err))
 	}
 	f.apiKeys = apikey.NewKeys(f.storage.Records(), nil)
-	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, BaseURL: cfg.BaseURL, MaxIncludes: cfg.MaxIncludes, Contents: f.contents(cfg)})
+	books := shelf.New(f.storage.Records(), time.Now)
+	if err := cfg.Guides.Share(ctx, books); err != nil {
+		return err
+	}
+	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, Guides: books, BaseURL: cfg.BaseURL, MaxIncludes: cfg.MaxIncludes, Contents: f.contents(cfg)})
+	f.guides = &guides.Service{Shelf: books, Catalog: f.catalog, Registry: cfg.Guides.Registry}
 	return refusal(f.dir, keyRefusal(cfg, f.dir, err))
 }
 

@@ -1,0 +1,181 @@
+// Package conformance owns what the implementation guides of a data store come
+// to: the profiles that resources are checked against, the definitions that
+// they bring, and what a CapabilityStatement says of them.
+//
+// It leaves to others: the packages (guide) and where they are kept
+// (guide/shelf), what profiles demand (validate/profile), snapshots
+// (guide/snapshot), and search parameters and codes (search, terminology).
+package conformance
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/guide"
+	"github.com/tarnhealth/tarn/validate/profile"
+)
+
+// Settings say how guides are used in a data store.
+type Settings struct {
+	// Defaults are the versions that count where a profile is declared without
+	// one: of whole packages (name#version) or of profiles (url|version).
+	Defaults []string `json:"defaults,omitempty"`
+	// Demanded are profiles that every resource of their type must conform to,
+	// whether it declares them or not.
+	Demanded []string `json:"demanded,omitempty"`
+	// RefuseUnknown makes a declared profile that is not known an error. It is a
+	// warning else.
+	RefuseUnknown bool `json:"refuseUnknown,omitempty"`
+}
+
+// Guides are implementation guides that are used together. They are immutable
+// and safe for concurrent use; profiles are compiled when they are first needed.
+type Guides struct {
+	set      *guide.Set
+	settings Settings
+	rules    *profile.Rules
+	params   func() []*fhir.Tree
+}
+
+// New makes guides of a set, which has no packages where a data store has none.
+// Settings that name what the set does not have are an error of KindInvalid.
+func New(set *guide.Set, settings Settings) (*Guides, error) {
+	set, err := set.Prefer(settings.Defaults)
+	if err != nil {
+		return nil, err
+	}
+	g := &Guides{set: set, settings: settings}
+	g.rules = profile.New(definition.R4(), g.Find, settings.Demanded...)
+	g.params = sync.OnceValue(g.readParams)
+	for _, canonical := range settings.Demanded {
+		if _, err := g.rules.Profile(canonical); err != nil {
+			return nil, fhir.Errorf(fhir.KindInvalid, "the profile %s cannot be demanded: %v", canonical, err)
+		}
+	}
+	return g, nil
+}
+
+// Empty reports whether there are no guides at all.
+func (g *Guides) Empty() bool { return len(g.set.Packages()) == 0 }
+
+// Packages are the guides, by name, the newest version first.
+func (g *Guides) Packages() []*guide.Package { return g.set.Packages() }
+
+// Missing are the dependencies of the guides that are not there.
+func (g *Guides) Missing() []guide.Dependency { return g.set.Missing }
+
+// Settings are what the guides were made with.
+func (g *Guides) Settings() Settings { return g.settings }
+
+// Find finds a definition by its canonical URL, with or without a |version; nil
+// where no guide has it.
+func (g *Guides) Find(resourceType, canonical string) (*fhir.Tree, error) {
+	return g.set.Find(resourceType, canonical)
+}
+
+// Check reports where a resource breaks the profiles that it declares, and those
+// that are demanded. It implements validate.Rule.
+func (g *Guides) Check(tree *fhir.Tree, report func(fhir.Issue)) {
+	g.rules.Check(tree, g.strict(report))
+}
+
+// Against reports where a resource breaks one profile, declared or not. A
+// profile that is not known is an error of KindNotFound, one that cannot be used
+// of KindUnprocessable.
+func (g *Guides) Against(tree *fhir.Tree, canonical string, report func(fhir.Issue)) error {
+	return g.rules.Against(tree, canonical, g.strict(report))
+}
+
+// strict makes unknown profiles errors where they are to be.
+func (g *Guides) strict(report func(fhir.Issue)) func(fhir.Issue) {
+	if !g.settings.RefuseUnknown {
+		return report
+	}
+	return func(i fhir.Issue) {
+		if i.Code == "not-found" && i.Severity == fhir.SeverityWarning {
+			i.Severity = fhir.SeverityError
+		}
+		report(i)
+	}
+}
+
+// SupportedProfiles are the profiles of a resource type, as url|version, in
+// their order.
+func (g *Guides) SupportedProfiles(resourceType string) []string {
+	var all []string
+	for _, p := range g.set.Packages() {
+		for i := range p.Entries {
+			e := &p.Entries[i]
+			if e.Type == "StructureDefinition" && e.Kind == "resource" && e.Derivation == "constraint" && e.Of == resourceType {
+				all = append(all, e.URL+"|"+versionOf(e, p))
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func versionOf(e *guide.Entry, p *guide.Package) string {
+	if e.Version != "" {
+		return e.Version
+	}
+	return p.Version
+}
+
+// ImplementationGuides are the canonical URLs of the guides, as url|version.
+func (g *Guides) ImplementationGuides() []string {
+	var all []string
+	for _, p := range g.set.Packages() {
+		of := -1
+		for i := range p.Entries {
+			if p.Entries[i].Type == "ImplementationGuide" {
+				of = i
+			}
+		}
+		switch {
+		case of >= 0:
+			all = append(all, p.Entries[of].URL+"|"+versionOf(&p.Entries[of], p))
+		case p.Canonical != "":
+			all = append(all, strings.TrimSuffix(p.Canonical, "/")+"/ImplementationGuide/"+p.Name+"|"+p.Version)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// SearchParameters are the definitions of search parameters, each URL once, in
+// the version that counts, in the order of their URLs. Retired ones are left
+// out.
+func (g *Guides) SearchParameters() []*fhir.Tree { return g.params() }
+
+func (g *Guides) readParams() []*fhir.Tree {
+	var urls []string
+	for _, p := range g.set.Packages() {
+		urls = append(urls, p.URLs("SearchParameter")...)
+	}
+	slices.Sort(urls)
+	var all []*fhir.Tree
+	for _, url := range slices.Compact(urls) {
+		tree, err := g.set.Find("SearchParameter", url)
+		if err == nil && tree != nil && tree.Root().TextOf("status") != "retired" {
+			all = append(all, tree)
+		}
+	}
+	return all
+}
+
+// None are the guides of a data store without any.
+var None = sync.OnceValue(func() *Guides {
+	set, err := guide.NewSet()
+	if err != nil {
+		panic(err) // nothing can be wrong with no packages
+	}
+	g, err := New(set, Settings{})
+	if err != nil {
+		panic(err)
+	}
+	return g
+})
