@@ -75,6 +75,10 @@ var broken = map[string]struct {
 	"MedicationRequest-medrx0301.json": {1, `value MedicationRequest.dispenseRequest.performer.reference: "Practitioner/f001" is of type Practitioner`},
 	// Observation.performer does not list Encounter.
 	"Observation-clinical-gender.json": {1, `value Observation.performer[0].reference: "Encounter/example" is of type Encounter`},
+	// The ids of resources are not those of their fullUrls.
+	"Bundle-10bb101f-a121-4264-a920-67be9cb82c74.json": {1, `value Bundle.entry[2].fullUrl: "http://acme.com/ehr/fhir/Patient/pat12" ends with the id pat12`},
+	"Bundle-3a0707d3-549e-4467-b8b8-5a2ab3800efe.json": {1, `value Bundle.entry[3].fullUrl: "http://acme.com/ehr/fhir/Patient/pat12" ends with the id pat12`},
+	"Bundle-lri-example.json":                          {16, `value Bundle.entry[1].fullUrl: "http://test.fhir.org/r4/Observation/lri-gramstain1" ends with the id lri-gramstain1`},
 	// Questionnaire.item.linkId is 1..1, also in nested items.
 	"Questionnaire-qs1.json": {32, `required Questionnaire.item[0].item[0].linkId: Questionnaire.item must have "linkId"`},
 }

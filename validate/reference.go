@@ -60,7 +60,10 @@ func (w *walker) target(literal fhir.Node) string {
 	case strings.HasPrefix(ref, "#"):
 		return w.containedType(ref[1:])
 	case strings.HasPrefix(ref, "urn:"):
-		return ""
+		return w.inBundle(literal)
+	}
+	if found := w.inBundle(literal); found != "" {
+		return found
 	}
 	name, relative := targetName(ref)
 	if w.v.schema.Resource(name) != nil {

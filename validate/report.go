@@ -8,16 +8,25 @@ import (
 
 // report records an error of a value.
 func (w *walker) report(n fhir.Node, code, format string, args ...any) {
-	w.reportAt(n, n.Path(), code, format, args...)
+	w.issue(fhir.SeverityError, n, n.Path(), code, format, args...)
+}
+
+// warn records what should be otherwise and need not.
+func (w *walker) warn(n fhir.Node, code, format string, args ...any) {
+	w.issue(fhir.SeverityWarning, n, n.Path(), code, format, args...)
 }
 
 func (w *walker) reportAt(n fhir.Node, expression, code, format string, args ...any) {
+	w.issue(fhir.SeverityError, n, expression, code, format, args...)
+}
+
+func (w *walker) issue(severity fhir.Severity, n fhir.Node, expression, code, format string, args ...any) {
 	if w.full() {
 		return
 	}
 	line, column := n.Position()
 	w.add(fhir.Issue{
-		Severity: fhir.SeverityError, Code: code, Diagnostics: fmt.Sprintf(format, args...),
+		Severity: severity, Code: code, Diagnostics: fmt.Sprintf(format, args...),
 		Expression: expression, Line: line, Column: column,
 	})
 }

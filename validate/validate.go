@@ -34,11 +34,15 @@ type Validator struct {
 	types  []typeCheck     // by Type.Index
 	props  []propertyCheck // by Property.Index
 	rules  []Rule
+	bundle int // Type.Index of Bundle, -1 for none
 }
 
 // New makes a validator with further rules.
 func New(set *definition.Set, rules ...Rule) *Validator {
-	v := &Validator{schema: set.Schema, rules: rules}
+	v := &Validator{schema: set.Schema, rules: rules, bundle: -1}
+	if t := set.Schema.Type("Bundle"); t != nil {
+		v.bundle = t.Index
+	}
 	c := compiler{set: set, codes: map[string]*codes{}}
 	for _, t := range set.Schema.Types {
 		v.types = append(v.types, c.typeCheck(t))

@@ -13,6 +13,10 @@ type walker struct {
 	inside map[string]string
 	// contained is set inside a contained resource.
 	contained bool
+	// bundle is the Bundle that holder is an entry of, absent for none, and
+	// entries its entries, nil until they are needed.
+	bundle  fhir.Node
+	entries *Entries
 }
 
 func (w *walker) full() bool { return len(w.issues) >= issueLimit }
@@ -106,8 +110,17 @@ func (w *walker) resource(n fhir.Node, p *propertyCheck) {
 		w.contained = false
 		return
 	}
-	holder, inside, contained := w.holder, w.inside, w.contained
+	outer := *w
+	if w.holder.TypeIndex() == w.v.bundle && n.Parent().Parent() == w.holder && n.Name() == "resource" {
+		if w.bundle != w.holder {
+			w.bundle, w.entries = w.holder, nil
+		}
+		w.entry(n)
+	}
 	w.holder, w.inside, w.contained = n, nil, false
 	w.object(n)
-	w.holder, w.inside, w.contained = holder, inside, contained
+	w.holder, w.inside, w.contained = outer.holder, outer.inside, outer.contained
+	if n.TypeIndex() == w.v.bundle {
+		w.bundle, w.entries = outer.bundle, outer.entries
+	}
 }

@@ -21,13 +21,18 @@ import (
 
 // brokenExamples are the official examples that break base R4, with a part of
 // what the refusal says: four refer to types that the element does not allow,
-// one lacks an element that must be there, four have a narrative without text.
+// one lacks an element that must be there, four have a narrative without text,
+// and three name other ids in their fullUrls than their resources have.
 var brokenExamples = map[string]string{
 	"DeviceMetric-example":        `DeviceMetric.parent.reference: "DeviceDefinition/dc102"`,
 	"DeviceUseStatement-example":  `DeviceUseStatement.reasonReference[0].reference: "Procedure/example"`,
 	"MedicationRequest-medrx0301": `MedicationRequest.dispenseRequest.performer.reference: "Practitioner/f001"`,
 	"Observation-clinical-gender": `Observation.performer[0].reference: "Encounter/example"`,
 	"Questionnaire-qs1":           `Questionnaire.item must have "linkId"`,
+
+	"Bundle-10bb101f-a121-4264-a920-67be9cb82c74": `ends with the id pat12`,
+	"Bundle-3a0707d3-549e-4467-b8b8-5a2ab3800efe": `ends with the id pat12`,
+	"Bundle-lri-example":                          `ends with the id lri-gramstain1`,
 
 	"ActivityDefinition-blood-tubes-supply":        `(txt-2)`,
 	"ActivityDefinition-heart-valve-replacement":   `(txt-2)`,

@@ -89,7 +89,7 @@ func (b *profileBreaker) try(p profile.Place, kind, path, code string, change fu
 		return
 	}
 	tree, err := fhir.Parse(definition.R4().Schema, broken, fhir.DefaultLimits)
-	issues := []fhir.Issue{}
+	var issues []fhir.Issue
 	var unread *fhir.Error
 	if errors.As(err, &unread) {
 		issues = unread.Issues

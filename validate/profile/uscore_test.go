@@ -121,10 +121,20 @@ func TestUSCoreExamples(t *testing.T) {
 	}
 }
 
+const wrongEndpoint = "Bundle.entry[2].fullUrl: \"http://52.90.126.238:8080/fhir/baseDstu3/Endpoint/Endpoint-71\" ends with the id Endpoint-71, but that of the resource is 71"
+
 // faulty are the examples of the guides that break a rule, and which.
 var faulty = map[string][]string{
 	// The profile demands the code L/min of a value set that does not have it.
 	"3.1.1/Observation-satO2-fiO2.json": {"Observation.component[0].value: http://unitsofmeasure.org|L/min is not in the value set"},
+	"3.1.1/Bundle-uscore-mo3.json":      {`Bundle.entry[1].fullUrl: "/Medication/uscore-med2" is not absolute`},
+	"4.0.0/Bundle-uscore-mo3.json":      {`Bundle.entry[1].fullUrl: "/Medication/uscore-med2" is not absolute`},
+	// The ids of resources are not those of their fullUrls.
+	"3.1.1/Bundle-66c8856b-ba11-4876-8aa8-467aad8c11a2.json": {wrongEndpoint},
+	"4.0.0/Bundle-66c8856b-ba11-4876-8aa8-467aad8c11a2.json": {wrongEndpoint},
+	"5.0.1/Bundle-66c8856b-ba11-4876-8aa8-467aad8c11a2.json": {wrongEndpoint},
+	"6.1.0/Bundle-66c8856b-ba11-4876-8aa8-467aad8c11a2.json": {wrongEndpoint},
+	"6.1.0/Bundle-docref-example-2.json":                     {`Bundle.entry[2].fullUrl: "http://example.org/DocumentReference/discharge-summary789" ends with the id discharge-summary789, but that of the resource is discharge`},
 	// Two dots stand for what was left out.
 	"3.1.1/DiagnosticReport-cardiology-report.json": {`DiagnosticReport.presentedForm[0].hash: "EQH/..AgME" is not a valid base64Binary`},
 	// Entities of HTML are none of XML (http://hl7.org/fhir/R4/narrative.html#xhtml).
