@@ -97,7 +97,12 @@ func (b *bench) growthFill(ctx context.Context, prefix string, in *instance, fro
 func (b *bench) growthLoad(ctx context.Context, prefix string, in *instance, emit func(result) error) error {
 	parts := []func() (result, error){
 		func() (result, error) { return b.read(ctx, prefix+"read", in, b.opt.clientsOr(64)[0], kindBytes) },
-		func() (result, error) { return b.searchMix(ctx, prefix+"search", in, b.opt.clientsOr(32)[0]) },
+		func() (result, error) {
+			return b.searches(ctx, prefix+"bounded", in, b.opt.clientsOr(8)[0], bounded, onePage)
+		},
+		func() (result, error) {
+			return b.searches(ctx, prefix+"search", in, b.opt.clientsOr(32)[0], mix, page)
+		},
 	}
 	for i := range chains {
 		parts = append(parts, func() (result, error) { return b.chain(ctx, prefix+"chain", in, i) })

@@ -45,6 +45,28 @@ var mix = []query{
 // page is behind every search of the mix.
 const page = "&_count=20&_total=accurate"
 
+// bounded are searches of which a page costs the same however much there is,
+// where nobody asks for the total.
+var bounded = []query{
+	"Patient?identifier={identifier.Patient}",
+	"Patient?family=Zzyzx",
+	"Patient?_id={subject.Observation}",
+	"Observation?patient={subject.Observation}",
+	"Observation?patient={subject.Observation}&_sort=-date",
+	"Observation?subject=Patient/{subject.Observation}&category=laboratory",
+	"Observation?code={code.Observation}",
+	"Observation?code={code.Observation,3}&date=ge{day}",
+	"Observation?code={code.Observation}&_sort=-date",
+	"Observation?_sort=-date",
+	"Observation?date=ge{day}&date=lt2030&patient={subject.Observation}",
+	"Observation?value-quantity=gt{quantity/0}&code={code.Observation}",
+	"Encounter?patient={subject.Encounter}&status=finished",
+	"MedicationRequest?patient={subject.MedicationRequest}&status=active,completed",
+}
+
+// onePage is behind every bounded search.
+const onePage = "&_count=20&_total=none"
+
 // valuesEach is how many requests are prepared of each query, with other
 // values.
 const valuesEach = 100
@@ -55,7 +77,7 @@ func runSearch(ctx context.Context, b *bench) error {
 		return err
 	}
 	for _, clients := range b.opt.clientsOr(32) {
-		r, err := b.searchMix(ctx, "search", in, clients)
+		r, err := b.searches(ctx, "search", in, clients, mix, page)
 		if err != nil {
 			return err
 		}
@@ -66,17 +88,18 @@ func runSearch(ctx context.Context, b *bench) error {
 	return nil
 }
 
-func (b *bench) searchMix(ctx context.Context, name string, in *instance, clients int) (result, error) {
-	requests := make([][][]byte, len(mix))
-	parts := make([]string, len(mix))
-	for i, q := range mix {
-		requests[i] = q.requests(b.sample, page, valuesEach)
+// searches measures some searches in turn, with what is behind every one.
+func (b *bench) searches(ctx context.Context, name string, in *instance, clients int, list []query, behind string) (result, error) {
+	requests := make([][][]byte, len(list))
+	parts := make([]string, len(list))
+	for i, q := range list {
+		requests[i] = q.requests(b.sample, behind, valuesEach)
 		parts[i] = string(q)
 	}
 	w := work{clients: clients, length: b.seconds(1), parts: parts, step: func(u *user) (answer, error) {
 		// Clients begin at different places, so that no query is asked by all
 		// at once.
-		i := (u.i + u.index*5) % len(mix)
+		i := (u.i + u.index*5) % len(list)
 		status, body, err := u.send(requests[i][u.rng.IntN(len(requests[i]))])
 		return expect(i, 1, 200, status, body), err
 	}}
