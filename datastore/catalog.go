@@ -20,6 +20,7 @@ import (
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
+	"github.com/tarnhealth/tarn/terminology"
 	"github.com/tarnhealth/tarn/validate"
 	"github.com/tarnhealth/tarn/validate/invariant"
 )
@@ -96,6 +97,9 @@ type Options struct {
 	// Guides knows the implementation guides of data stores; nil where there are
 	// none.
 	Guides GuideShelf
+	// Terminologies is what is known of codes beside the resources of data
+	// stores; nil for nothing.
+	Terminologies Terminologies
 	// Retry is how long background work waits after a failure, at first; 0 is
 	// DefaultRetry.
 	Retry time.Duration
@@ -223,6 +227,7 @@ func (c *Catalog) open(ctx context.Context, r Record) error {
 	s := &Store{
 		record: r, params: params, validator: c.validator,
 		pageKey: keys.PageKey, base: base, newID: c.opt.NewID, now: c.opt.Now, maxIncludes: c.opt.MaxIncludes,
+		terms: c.opt.Terminologies, codes: terminology.NewMemory(),
 	}
 	if err := c.openGuides(ctx, s); err != nil {
 		return errors.Join(err, backend.Close())

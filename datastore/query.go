@@ -35,8 +35,8 @@ func (s *Store) query(ctx context.Context, params *registries, access authz.Acce
 	opt.Base = s.base
 	t := &finder{ctx: ctx, store: s, access: access}
 	defer t.close()
-	known := &terminology.Source{Definitions: s.Definitions(), Find: t.find}
-	opt.ValueSets, opt.CodeSystems = known.ValueSet, known.CodeSystem
+	known := &terminology.Source{Service: t.service()}
+	opt.ValueSets, opt.Related = known.ValueSet, known.Related
 	q, err := params.write.Parse(types, pairs, opt)
 	var refused *fhir.Error
 	switch {

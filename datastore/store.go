@@ -14,6 +14,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
+	"github.com/tarnhealth/tarn/terminology"
 	"github.com/tarnhealth/tarn/validate"
 )
 
@@ -38,6 +39,10 @@ type Store struct {
 	changing sync.Mutex
 	// maxIncludes bounds what includes add to one page.
 	maxIncludes int
+	// terms is what is known of codes beside the resources, codes what was read
+	// of those.
+	terms Terminologies
+	codes *terminology.Memory
 	// contended is held by a commit that keeps losing to others.
 	contended sync.Mutex
 }

@@ -25,65 +25,52 @@ func (f *finder) close() {
 	}
 }
 
-// find is the resource of a type that a URL, a URL with "|version" or a
-// reference names; nil where there is none. Of several with one URL it is the
+// version is the resource of a type that a URL, a URL with "|version" or a
+// reference names; not ok where there is none. Of several with one URL it is the
 // one that was written last, an active one before others.
-func (f *finder) find(resourceType, url string) (*fhir.Tree, error) {
+func (f *finder) version(resourceType, url string) (v store.Version, ok bool, err error) {
 	if f.view == nil {
-		view, err := f.store.View(f.ctx, f.access, 0)
-		if err != nil {
-			return nil, err
+		if f.view, err = f.store.View(f.ctx, f.access, 0); err != nil {
+			return v, false, err
 		}
-		f.view = view
 	}
 	if ref := fhir.ParseReference(url, f.store.base); ref.Kind == fhir.RefRelative && ref.Type == resourceType {
 		v, err := f.view.Read(f.ctx, ref.Type, ref.ID)
 		switch fhir.KindOf(err) {
 		case fhir.KindNotFound, fhir.KindGone:
-			return nil, nil
+			return v, false, nil
 		}
-		if err != nil {
-			return nil, err
-		}
-		return f.store.Read(v)
+		return v, err == nil, err
 	}
-	return f.byURL(resourceType, url)
+	if v, ok, err = f.newest(resourceType, url, search.Pair{Name: "status", Value: "active"}); ok || err != nil {
+		return v, ok, err
+	}
+	return f.newest(resourceType, url)
 }
 
-// maxSameURL is how many resources with one canonical URL are looked at.
-const maxSameURL = 100
-
-func (f *finder) byURL(resourceType, url string) (*fhir.Tree, error) {
+// newest is the resource with a canonical URL that was written last, of those
+// that more pairs let through.
+func (f *finder) newest(resourceType, url string, more ...search.Pair) (v store.Version, ok bool, err error) {
 	url, version, _ := strings.Cut(url, "|")
-	pairs := []search.Pair{{Name: "url", Value: escapeValue(url)}, {Name: "_sort", Value: "-_lastUpdated"}}
+	pairs := append(more, search.Pair{Name: "url", Value: escapeValue(url)}, search.Pair{Name: "_sort", Value: "-_lastUpdated"})
 	if version != "" {
 		pairs = append(pairs, search.Pair{Name: "version", Value: escapeValue(version)})
 	}
 	q, err := f.store.params.base.Parse([]string{resourceType}, pairs, search.Options{Base: f.store.base})
 	if err != nil {
-		return nil, err
+		return v, false, err
 	}
-	r, err := f.view.Search(f.ctx, q, store.Page{Limit: maxSameURL})
+	r, err := f.view.Search(f.ctx, q, store.Page{Limit: 1})
 	if err != nil {
-		return nil, err
+		return v, false, err
 	}
-	var found *fhir.Tree
 	for v, err := range r.Matches {
 		if err != nil {
-			return nil, storeError(err)
+			return v, false, storeError(err)
 		}
-		tree, err := f.store.Read(v)
-		if err != nil {
-			return nil, err
-		}
-		if tree.Root().TextOf("status") == "active" {
-			return tree, nil
-		}
-		if found == nil {
-			found = tree
-		}
+		return v, true, nil
 	}
-	return found, nil
+	return v, false, nil
 }
 
 // escapeValue makes a text one search value.

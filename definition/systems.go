@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/tarnhealth/tarn/fhir"
 )
 
 // A CodeSystem is what search needs to know of a code system.
@@ -24,9 +22,6 @@ type Concept struct {
 	Code string
 	// Parents are the places in Concepts of those that subsume it directly.
 	Parents []int
-	// Properties are values by the property's code. The concepts of a release
-	// have none.
-	Properties map[string][]string
 }
 
 // CodeSystems yields every code system of the set, in no order.
@@ -71,81 +66,4 @@ func (s *CodeSystem) Below(at int) []int {
 		}
 	}
 	return found
-}
-
-// ReadCodeSystem reads a CodeSystem resource. One concept subsumes another by
-// nesting, unless hierarchyMeaning says otherwise, and by the properties
-// parent, subsumedBy and child.
-// http://hl7.org/fhir/R4/codesystem-concept-properties.html
-func ReadCodeSystem(root fhir.Node) *CodeSystem {
-	s := &CodeSystem{
-		URL: root.TextOf("url"), CaseSensitive: root.TextOf("caseSensitive") != "false",
-		Complete: root.TextOf("content") == "complete",
-	}
-	r := systemReader{system: s, at: map[string]int{}, names: map[string]string{}}
-	for p := range root.Each("property") {
-		if _, name, ok := strings.Cut(p.TextOf("uri"), "http://hl7.org/fhir/concept-properties#"); ok {
-			r.names[p.TextOf("code")] = name
-		}
-	}
-	meaning := root.TextOf("hierarchyMeaning")
-	r.isA = meaning == "" || meaning == "is-a"
-	r.concepts(root, -1)
-	for _, l := range r.links {
-		child, ok := r.at[l.child]
-		parent, ok2 := r.at[l.parent]
-		if c := &s.Concepts[child]; ok && ok2 && !slices.Contains(c.Parents, parent) {
-			c.Parents = append(c.Parents, parent)
-		}
-	}
-	return s
-}
-
-type systemReader struct {
-	system *CodeSystem
-	isA    bool
-	at     map[string]int
-	// names are the standard names of properties with another code.
-	names map[string]string
-	links []conceptLink
-}
-
-type conceptLink struct{ child, parent string }
-
-func (r *systemReader) concepts(n fhir.Node, parent int) {
-	for c := range n.Each("concept") {
-		at := len(r.system.Concepts)
-		x := Concept{Code: c.TextOf("code")}
-		if r.isA && parent >= 0 {
-			x.Parents = []int{parent}
-		}
-		r.at[x.Code] = at
-		for p := range c.Each("property") {
-			r.property(&x, p)
-		}
-		r.system.Concepts = append(r.system.Concepts, x)
-		r.concepts(c, at)
-	}
-}
-
-func (r *systemReader) property(x *Concept, p fhir.Node) {
-	code, value := p.TextOf("code"), p.Child("value")
-	text := value.Text()
-	if value.Exists() && !value.IsPrimitive() {
-		text = value.TextOf("code") // of a Coding
-	}
-	name := r.names[code]
-	if name == "" {
-		name = code
-	}
-	switch name {
-	case "parent", "subsumedBy":
-		r.links = append(r.links, conceptLink{x.Code, text})
-	case "child":
-		r.links = append(r.links, conceptLink{text, x.Code})
-	}
-	if x.Properties == nil {
-		x.Properties = map[string][]string{}
-	}
-	x.Properties[code] = append(x.Properties[code], text)
 }

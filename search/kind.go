@@ -61,8 +61,8 @@ type operand struct {
 	now   func() time.Time
 	// valueSets is Options.ValueSets.
 	valueSets func(url string) (*definition.ValueSet, error)
-	// codeSystems is Options.CodeSystems.
-	codeSystems func(url string) (*definition.CodeSystem, error)
+	// relatedCodes is Options.Related.
+	relatedCodes func(system, code string, above bool) ([]string, error)
 	// part is set inside a composite: the condition must hold for the one
 	// form that index gives there.
 	part bool

@@ -263,7 +263,7 @@ func (p *parser) anyValue(param *Param, values []string, read func(o *operand) (
 	for _, v := range values {
 		o := operand{
 			registry: p.registry, param: param, value: v, base: p.opt.Base, now: p.opt.Now,
-			valueSets: p.opt.ValueSets, codeSystems: p.opt.CodeSystems,
+			valueSets: p.opt.ValueSets, relatedCodes: p.opt.Related,
 		}
 		c, err := read(&o)
 		if err != nil {

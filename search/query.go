@@ -99,10 +99,11 @@ type Options struct {
 	// nil, or an error for the caller, for one that it does not have. It may
 	// be nil.
 	ValueSets func(url string) (*definition.ValueSet, error)
-	// CodeSystems finds the code systems for :above and :below that the
-	// definitions do not hold, likewise. Package terminology has both for
-	// stored resources.
-	CodeSystems func(url string) (*definition.CodeSystem, error)
+	// Related finds the codes for :above and :below of code systems that the
+	// definitions do not hold: a code and all that subsume it (above), or that
+	// it subsumes. It returns nil where the concepts of the system are not
+	// known. Package search/terminology has both.
+	Related func(system, code string, above bool) ([]string, error)
 	// Expand is set by a caller that passes the plan through Expand of
 	// package lookup before it searches. Without it :above and :below of references to resources are
 	// refused.

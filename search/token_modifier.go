@@ -69,32 +69,27 @@ func (o *operand) anyKey(keys [][]byte) ([]condition, error) {
 
 // above reads a value of :above: a code and all that subsume it.
 // http://hl7.org/fhir/R4/search.html#token
-func (tokenKind) above(o *operand) ([]condition, error) {
-	return o.related((*definition.CodeSystem).Above)
-}
+func (tokenKind) above(o *operand) ([]condition, error) { return o.related(true) }
 
 // below reads a value of :below: a code and all that it subsumes.
-func (tokenKind) below(o *operand) ([]condition, error) {
-	return o.related((*definition.CodeSystem).Below)
-}
+func (tokenKind) below(o *operand) ([]condition, error) { return o.related(false) }
 
-func (o *operand) related(which func(s *definition.CodeSystem, at int) []int) ([]condition, error) {
+func (o *operand) related(above bool) ([]condition, error) {
 	parts := chars.Split(o.value, '|')
 	if len(parts) > 2 || parts[len(parts)-1] == "" {
 		return nil, fhir.Errorf(fhir.KindInvalid, "%q does not look like system|code", o.value)
 	}
 	code := chars.Unescape(parts[len(parts)-1])
-	systems, err := o.systemsOf(parts[:len(parts)-1])
+	if len(parts) == 2 && parts[0] != "" {
+		return o.relatedIn(chars.Unescape(parts[0]), code, above)
+	}
+	systems, err := o.impliedSystems()
 	if err != nil {
 		return nil, err
 	}
 	var keys [][]byte
 	for _, s := range systems {
-		if at := s.Find(code); at >= 0 {
-			for _, i := range which(s, at) {
-				keys = o.appendKeys(keys, s.URL, s.Concepts[i].Code)
-			}
-		}
+		keys = o.appendRelated(keys, s, code, above)
 	}
 	if len(keys) == 0 {
 		return nil, fhir.Errorf(fhir.KindInvalid, "%q is not a code of %s", code, systems[0].URL)
@@ -102,13 +97,51 @@ func (o *operand) related(which func(s *definition.CodeSystem, at int) []int) ([
 	return o.anyKey(keys)
 }
 
-// systemsOf are the code systems whose hierarchies a value is about: the one
-// that it names, or those that the parameter's elements have.
-func (o *operand) systemsOf(named []string) ([]*definition.CodeSystem, error) {
-	if len(named) > 0 && named[0] != "" {
-		s, err := o.codeSystem(chars.Unescape(named[0]))
-		return []*definition.CodeSystem{s}, err
+// appendRelated appends the keys of a code of the definitions and of what is
+// above or below it; none where the system has no such code.
+func (o *operand) appendRelated(keys [][]byte, s *definition.CodeSystem, code string, above bool) [][]byte {
+	at := s.Find(code)
+	if at < 0 {
+		return keys
 	}
+	which := s.Below
+	if above {
+		which = s.Above
+	}
+	for _, i := range which(at) {
+		keys = o.appendKeys(keys, s.URL, s.Concepts[i].Code)
+	}
+	return keys
+}
+
+// relatedIn is about a code of a system that the query names: one of the
+// definitions, where they have all of it, or else one that relatedCodes knows.
+func (o *operand) relatedIn(system, code string, above bool) ([]condition, error) {
+	known := o.registry.Definitions.CodeSystem(system)
+	var keys [][]byte
+	if (known == nil || !known.Complete) && o.relatedCodes != nil {
+		codes, err := o.relatedCodes(system, code, above)
+		if err != nil {
+			return nil, err
+		}
+		for _, related := range codes {
+			keys = o.appendKeys(keys, system, related)
+		}
+		if codes != nil {
+			return o.anyKey(keys)
+		}
+	}
+	if known == nil || len(known.Concepts) == 0 {
+		return nil, fhir.Errorf(fhir.KindInvalid, "the concepts of the code system %s are not known", system)
+	}
+	if keys = o.appendRelated(keys, known, code, above); len(keys) == 0 {
+		return nil, fhir.Errorf(fhir.KindInvalid, "%q is not a code of %s", code, system)
+	}
+	return o.anyKey(keys)
+}
+
+// impliedSystems are the code systems that the parameter's elements have.
+func (o *operand) impliedSystems() ([]*definition.CodeSystem, error) {
 	var systems []*definition.CodeSystem
 	for s := range o.registry.Definitions.CodeSystems() {
 		if slices.Contains(o.param.implied, hashSystem([]byte(s.URL))) && len(s.Concepts) > 0 {
@@ -119,25 +152,6 @@ func (o *operand) systemsOf(named []string) ([]*definition.CodeSystem, error) {
 		return nil, fhir.Errorf(fhir.KindInvalid, "%q names no code system, which says what is above and below a code: write system|code", o.value)
 	}
 	return systems, nil
-}
-
-// codeSystem finds a code system of which the concepts are known: one of the
-// definitions, where they have all of them, or else a stored one.
-func (o *operand) codeSystem(url string) (*definition.CodeSystem, error) {
-	known := o.registry.Definitions.CodeSystem(url)
-	if (known == nil || !known.Complete) && o.codeSystems != nil {
-		stored, err := o.codeSystems(url)
-		if err != nil {
-			return nil, err
-		}
-		if stored != nil {
-			known = stored
-		}
-	}
-	if known == nil || len(known.Concepts) == 0 {
-		return nil, fhir.Errorf(fhir.KindInvalid, "the concepts of the code system %s are not known", url)
-	}
-	return known, nil
 }
 
 // valueSet finds a value set of which all codes are known.

@@ -131,6 +131,7 @@ func (v *ValueSet) each(in scope, yield func(*item) bool) error {
 	if in.depth > maxNesting {
 		return v.errorf("is part of value sets that include each other more than %d deep", maxNesting)
 	}
+	v = v.evaluable(in)
 	var before once
 	var failed error
 	unseen := func(i *item) bool {
@@ -229,6 +230,9 @@ func (v *ValueSet) ofSystem(c *clause, in scope, yield func(*item) bool) error {
 func (v *ValueSet) unlisted(system *CodeSystem) error {
 	if system.grammar != nil {
 		return v.errorf("takes codes from %s, which are made by a rule: not all concepts are known, and there is no end of them", system.URL)
+	}
+	if system.Empty() {
+		return v.errorf("takes codes from %s, whose concepts are not known; a CodeSystem resource with its concepts, or tarn terminology load, would make them known", system.URL)
 	}
 	return v.errorf("takes codes from %s, of which not all concepts are known here: its content is %q", system.URL, system.Content)
 }

@@ -65,6 +65,25 @@ func (v *ValueSet) Expand(x Expand) (*Expansion, error) {
 	return out, err
 }
 
+// Codes are all codes of the value set, by system. More than limit are an error
+// of KindTooCostly.
+func (v *ValueSet) Codes(limit int) (map[string]map[string]bool, error) {
+	all, n := map[string]map[string]bool{}, 0
+	err := v.each(scope{listing: &listing{tests: map[*clause][]test{}}}, func(i *item) bool {
+		c := i.coding()
+		if all[c.System] == nil {
+			all[c.System] = map[string]bool{}
+		}
+		all[c.System][c.Code] = true
+		n++
+		return n <= limit
+	})
+	if err == nil && n > limit {
+		return nil, fhir.Errorf(fhir.KindTooCostly, "the value set %s has more than %d codes", v.URL, limit)
+	}
+	return all, err
+}
+
 // use takes note of the code system of an item.
 func (x *Expansion) use(i *item) {
 	if i.lazy && x.last == i.m.system {

@@ -35,6 +35,7 @@ func (v *ValueSet) has(in scope, c Coding) (Entry, bool, error) {
 	if in.depth > maxNesting {
 		return Entry{}, false, v.errorf("is part of value sets that include each other more than %d deep", maxNesting)
 	}
+	v = v.evaluable(in)
 	if out, err := v.excluded(in, &item{e: Entry{Coding: c}}); err != nil || out {
 		return Entry{}, false, err
 	}

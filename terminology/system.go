@@ -229,3 +229,8 @@ func (s *CodeSystem) reached(at int, next func(int) []int) concept.Bits {
 	}
 	return seen
 }
+
+// Empty reports whether nothing is known of the system's codes.
+func (s *CodeSystem) Empty() bool {
+	return s.remote == nil && s.grammar == nil && (s.concepts == nil || s.concepts.Len() == 0)
+}

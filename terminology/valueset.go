@@ -3,6 +3,7 @@ package terminology
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/tarnhealth/tarn/fhir"
 )
@@ -15,8 +16,9 @@ const maxNesting = 16
 type ValueSet struct {
 	URL, Version, Name, Title, Status string
 	include, exclude                  []clause
-	// listed is the stored expansion of a value set without compose.
-	listed []Entry
+	// listed is the stored expansion of a value set without compose, stored that
+	// of one whose compose comes first.
+	listed, stored []Entry
 	// supplements are the canonical URLs of what is merged into the code
 	// systems.
 	supplements []string
@@ -74,9 +76,10 @@ func (s *Service) ReadValueSet(root fhir.Node) (*ValueSet, error) {
 		if !root.Child("expansion").Exists() {
 			return nil, v.errorf("has neither compose nor expansion: its codes are not known")
 		}
-		v.contains(root.Child("expansion"))
+		v.listed = contained(root.Child("expansion"), nil)
 		return v, nil
 	}
+	v.stored = storedExpansion(root.Child("expansion"))
 	for n := range compose.Each("include") {
 		v.include = append(v.include, v.clause(n))
 	}
@@ -99,17 +102,58 @@ func (v *ValueSet) errorf(format string, args ...any) error {
 	return fhir.Errorf(fhir.KindUnprocessable, "the value set %s %s", name, fmt.Sprintf(format, args...))
 }
 
-func (v *ValueSet) contains(n fhir.Node) {
+// storedExpansion is an expansion that came with a value set, if it is a whole
+// one.
+func storedExpansion(n fhir.Node) []Entry {
+	all := contained(n, nil)
+	if total := n.TextOf("total"); total != "" && total != strconv.Itoa(len(all)) || n.TextOf("offset") != "" {
+		return nil
+	}
+	return all
+}
+
+func contained(n fhir.Node, all []Entry) []Entry {
 	for c := range n.Each("contains") {
 		if c.TextOf("code") != "" {
 			e := Entry{Coding: readCoding(c), Abstract: c.TextOf("abstract") == "true", Inactive: c.TextOf("inactive") == "true"}
 			for d := range c.Each("designation") {
 				e.Designations = append(e.Designations, readDesignation(d))
 			}
-			v.listed = append(v.listed, e)
+			all = append(all, e)
 		}
-		v.contains(c)
+		all = contained(c, all)
 	}
+	return all
+}
+
+// evaluable is the value set as it can be evaluated: where the concepts of its
+// code systems are not known, it is the expansion that came with it.
+func (v *ValueSet) evaluable(in scope) *ValueSet {
+	if len(v.stored) == 0 || v.known(in) {
+		return v
+	}
+	out := *v
+	out.listed, out.stored, out.include, out.exclude = v.stored, nil, nil, nil
+	return &out
+}
+
+// known reports whether all that the clauses of the value set need is known.
+func (v *ValueSet) known(in scope) bool {
+	for _, c := range slices.Concat(v.include, v.exclude) {
+		if c.system != "" && len(c.concepts) == 0 {
+			system, err := v.system(&c, in)
+			if err != nil || !system.Complete() && system.remote == nil {
+				return false
+			}
+		}
+		for _, url := range c.sets {
+			other, err := v.service.ValueSet(url)
+			if err != nil || in.depth > maxNesting || len(other.stored) == 0 && !other.known(in.deeper()) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (v *ValueSet) clause(n fhir.Node) clause {

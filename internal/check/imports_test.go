@@ -60,7 +60,7 @@ var imports = map[string][]string{
 	"search/literal":  {"search/chars"},
 	"search/need":     {"fhir", "definition"},
 
-	"search/terminology": {"fhir", "definition"},
+	"search/terminology": {"fhir", "definition", "terminology"},
 	"search/lookup":      {"fhir", "search", "search/fulltext"},
 
 	"patch":  {"fhir", "definition", "fhirpath"},
@@ -87,7 +87,7 @@ var imports = map[string][]string{
 	"pebble/internal/recent":   {"fhir", "pebble/internal/posting", "search", "store"},
 
 	"identity":  {"fhir"},
-	"datastore": {"binary", "fhir", "identity", "kv", "definition", "fhirpath", "validate", "validate/invariant", "search", "search/lookup", "search/terminology", "store", "terminology", "guide/conformance", "authz", "audit", "datastore/consented", "datastore/linked"},
+	"datastore": {"binary", "fhir", "identity", "kv", "definition", "fhirpath", "validate", "validate/invariant", "search", "search/lookup", "search/terminology", "store", "terminology", "terminology/codebook", "guide/conformance", "authz", "audit", "datastore/consented", "datastore/linked"},
 
 	"datastore/consented": {"fhir", "recall", "search", "store", "authz", "authz/consent"},
 	"datastore/linked":    {"fhir", "recall", "search", "store", "authz"},

@@ -58,7 +58,8 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/search/lookup"
-	"github.com/tarnhealth/tarn/search/terminology"
+	codes "github.com/tarnhealth/tarn/search/terminology"
+	"github.com/tarnhealth/tarn/terminology"
 )
 
 // Base is the base URL of the data store that scripts are about.
@@ -290,9 +291,9 @@ func (r *runner) query(text string, lenient bool, w want) error {
 	if err != nil {
 		return err
 	}
-	terms := terminology.Source{Definitions: r.registry.Definitions, Find: r.stored}
+	terms := codes.Source{Service: terminology.New(r.stored)}
 	q, err := r.registry.Parse(strings.Split(types, ","), pairs, search.Options{
-		Base: Base, Lenient: lenient, Now: r.now, ValueSets: terms.ValueSet, CodeSystems: terms.CodeSystem,
+		Base: Base, Lenient: lenient, Now: r.now, ValueSets: terms.ValueSet, Related: terms.Related,
 		Shaping: r.full, Iterate: r.full, Expand: r.full, Rank: r.full, MaxResults: r.full, Contained: r.full,
 	})
 	if w.err != "" {

@@ -8,7 +8,8 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
-	"github.com/tarnhealth/tarn/search/terminology"
+	codes "github.com/tarnhealth/tarn/search/terminology"
+	"github.com/tarnhealth/tarn/terminology"
 )
 
 const animals = `{"resourceType":"CodeSystem","url":"http://x.org/animals","status":"active","content":"complete","caseSensitive":true,
@@ -39,16 +40,16 @@ func TestExpand(t *testing.T) {
 		{include(`{"valueSet":["http://x.org/pets"]}`), "cat dog lapdog"},
 		{include(`{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","filter":[{"property":"concept","op":"is-a","value":"_ActEncounterCode"}]}`),
 			"ACUTE AMB EMER FLD HH IMP NONAC OBSENC PRENC SS VR _ActEncounterCode"},
-		{`"expansion":{"timestamp":"2020-01-01","contains":[{"system":"s","code":"a","abstract":true,"contains":[{"system":"s","code":"b"}]}]}`, "b"},
+		{`"expansion":{"timestamp":"2020-01-01","contains":[{"system":"s","code":"a","abstract":true,"contains":[{"system":"s","code":"b"}]}]}`, "a b"},
 		{include(`{"system":"http://snomed.info/sct"}`) + `,"expansion":{"timestamp":"2020-01-01","contains":[{"system":"s","code":"b"}]}`, "b"},
 		{include(`{"system":"http://snomed.info/sct"}`), "error: takes codes from http://snomed.info/sct, whose concepts are not known"},
-		{include(`{"valueSet":["http://x.org/none"]}`), "error: includes http://x.org/none, which is not known"},
-		{include(`{"valueSet":["http://x.org/itself"]}`), "error: include each other more than 8 deep"},
-		{include(`{"valueSet":["http://hl7.org/fhir/ValueSet/mimetypes"]}`), "error: its codes are not known"},
+		{include(`{"valueSet":["http://x.org/none"]}`), "error: the value set http://x.org/none is not known"},
+		{include(`{"valueSet":["http://x.org/itself"]}`), "error: include each other more than 16 deep"},
+		{include(`{"valueSet":["http://hl7.org/fhir/ValueSet/mimetypes"]}`), "error: the code system urn:ietf:bcp:13 is not known"},
 		{filter("concept", "is-a", "fish"), `error: filters by "fish", which is not a code of http://x.org/animals`},
 		{filter("concept", "~", "fish"), `error: the operator "~"`},
 		{filter("code", "regex", "("), "error: not a regular expression"},
-		{include(`{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","filter":[{"property":"status","op":"=","value":"active"}]}`), "error: the property status"},
+		{include(`{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","filter":[{"property":"status","op":"=","value":"active"}]}`), ""},
 		{`"status":"active"`, "error: neither compose nor expansion"},
 	} {
 		set := `{"resourceType":"ValueSet","url":"http://x.org/set",` + test.set + `}`
@@ -68,20 +69,20 @@ func matches(got, want string) bool {
 	return got == want
 }
 
-func expansion(s *terminology.Source) string {
+func expansion(s *codes.Source) string {
 	v, err := s.ValueSet("http://x.org/set")
 	if err != nil {
 		return "error: " + err.Error()
 	}
 	var all []string
-	for _, codes := range v.Codes {
-		all = append(all, slices.Collect(maps.Keys(codes))...)
+	for _, some := range v.Codes {
+		all = append(all, slices.Collect(maps.Keys(some))...)
 	}
 	slices.Sort(all)
 	return strings.Join(all, " ")
 }
 
-func sourceOf(t *testing.T, resources ...string) *terminology.Source {
+func sourceOf(t *testing.T, resources ...string) *codes.Source {
 	t.Helper()
 	stored := map[string]*fhir.Tree{}
 	for _, src := range resources {
@@ -91,7 +92,42 @@ func sourceOf(t *testing.T, resources ...string) *terminology.Source {
 		}
 		stored[tree.Root().Type().Name+" "+tree.Root().TextOf("url")] = tree
 	}
-	return &terminology.Source{Definitions: definition.R4(), Find: func(resourceType, url string) (*fhir.Tree, error) {
+	return &codes.Source{Service: terminology.New(func(resourceType, url string) (*fhir.Tree, error) {
 		return stored[resourceType+" "+url], nil
-	}}
+	})}
+}
+
+// TestRelated: what a stored code system that refers to codes it lacks, and has
+// a circle, says is above and below its codes.
+func TestRelated(t *testing.T) {
+	source := sourceOf(t, animals,
+		`{"resourceType":"CodeSystem","url":"http://x.org/circle","caseSensitive":false,"content":"fragment","concept":[
+		{"code":"a","property":[{"code":"parent","valueCode":"b"},{"code":"parent","valueCode":"nowhere"}]},
+		{"code":"b","property":[{"code":"child","valueCode":"c"},{"code":"parent","valueCode":"a"}],"concept":[{"code":"c"}]}]}`,
+		`{"resourceType":"CodeSystem","url":"http://x.org/parts","hierarchyMeaning":"part-of","content":"complete","concept":[{"code":"a","concept":[{"code":"b"}]}]}`)
+	for _, test := range []struct {
+		system, code string
+		above        bool
+		want         string
+	}{
+		{"http://x.org/animals", "mammal", false, "dog lapdog mammal whale"},
+		{"http://x.org/animals", "lapdog", true, "animal dog lapdog mammal pet"},
+		{"http://x.org/circle", "C", true, "a b c"},
+		{"http://x.org/circle", "a", false, "a b c"},
+		{"http://x.org/parts", "a", false, "a"},
+		{"http://x.org/animals", "fish", false, `error: "fish" is not a code of http://x.org/animals`},
+		{"http://x.org/none", "a", false, ""},
+		{"http://snomed.info/sct", "1", false, ""},
+		{"http://unitsofmeasure.org", "mg/dL", true, "mg/dL"},
+	} {
+		codes, err := source.Related(test.system, test.code, test.above)
+		slices.Sort(codes)
+		got := strings.Join(codes, " ")
+		if err != nil {
+			got = "error: " + err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%+v: got %q", test, got)
+		}
+	}
 }
