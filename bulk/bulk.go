@@ -36,6 +36,9 @@ type Options struct {
 	// Record, if not nil, is told of every job that has ended, before that
 	// shows. Its error fails the job.
 	Record func(context.Context, Event) error
+	// Changed, if not nil, is told of jobs that come to another state, in the
+	// transaction of Records that notes it; its error undoes that.
+	Changed func(tx kv.Tx, c Change) error
 	// ReadOnly are the resource types that no import may write.
 	ReadOnly []string
 	// Fetch fetches input by URL; nil where none is fetched. It must not reach
@@ -132,7 +135,7 @@ func New(opt Options) (*Service, error) {
 	s := &Service{opt: opt, filling: map[string]bool{}}
 	queue := func(keep time.Duration) *job.Queue {
 		return job.New(job.Options{
-			DB: opt.Records, Lease: opt.Lease, Keep: keep, Attempts: maxAttempts, Now: opt.Now, Logger: opt.Logger, Alone: true,
+			DB: opt.Records, Lease: opt.Lease, Keep: keep, Attempts: maxAttempts, Now: opt.Now, Logger: opt.Logger, Alone: true, Changed: s.changed,
 		})
 	}
 	s.imports, s.exports, s.fills = queue(0), queue(0), queue(0)

@@ -17,6 +17,7 @@ import (
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/job"
+	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/store"
 	"github.com/tarnhealth/tarn/synth"
 	"github.com/tarnhealth/tarn/validate"
@@ -60,16 +61,37 @@ type fillState struct {
 // preloadSeed chooses the people.
 const preloadSeed = 1
 
-// StartFill fills a data store that was just made. Until that has ended, Filling
-// reports it.
-func (s *Service) StartFill(ctx context.Context, target *datastore.Store, in Fill) error {
-	in.Store = target.Record().ID
-	s.setFilling(in.Store, true)
-	_, err := s.fills.Enqueue(ctx, job.Spec{Kind: kindFill, Scope: scopeOf(target.Record()), Input: in})
-	if err != nil {
-		s.setFilling(in.Store, false)
+// action is what the audit log and events call it.
+func (f *Fill) action() string {
+	if f.Source != "" {
+		return "restore"
 	}
-	return err
+	return "preload"
+}
+
+// Create makes a data store and fills it: both are there after a crash, or
+// neither is. Until it is filled, Filling reports it.
+func (s *Service) Create(ctx context.Context, catalog *datastore.Catalog, draft datastore.Draft, in Fill) (*datastore.Store, error) {
+	if draft.ID == "" {
+		draft.ID = datastore.NewStoreID()
+	}
+	in.Store = draft.ID
+	begun := false
+	draft.Also = func(tx kv.Tx, r datastore.Record) error {
+		begun = true
+		s.setFilling(in.Store, true) // before anybody can see that it is ACTIVE
+		_, err := s.fills.EnqueueIn(tx, job.Spec{Kind: kindFill, Scope: scopeOf(r), Input: in})
+		return err
+	}
+	store, err := catalog.CreateFrom(ctx, draft)
+	if err != nil {
+		if begun {
+			s.setFilling(in.Store, false)
+		}
+		return nil, err
+	}
+	s.fills.Wake()
+	return store, nil
 }
 
 // Filling reports whether a data store is being filled, or was not filled to
@@ -124,9 +146,9 @@ func (s *Service) AsOf(ctx context.Context, source *datastore.Store, at time.Tim
 	return 0, fhir.Errorf(fhir.KindInvalid, "the data store held nothing at %s", at.UTC().Format(time.RFC3339))
 }
 
-// StartCopy fills a data store with what another held as of a logical time.
-func (s *Service) StartCopy(ctx context.Context, target, source *datastore.Store, t store.T, by string) error {
-	return s.StartFill(ctx, target, Fill{Source: source.Record().ID, SourceScope: scopeOf(source.Record()), T: uint64(t), By: by})
+// Copy is a Fill with what a data store held as of a logical time.
+func Copy(source *datastore.Store, t store.T, by string) Fill {
+	return Fill{Source: source.Record().ID, SourceScope: scopeOf(source.Record()), T: uint64(t), By: by}
 }
 
 // Fills are how far the data stores are that are filled, or were, by what
@@ -177,10 +199,7 @@ func (s *Service) runFill(ctx context.Context, l *job.Lease) (any, error) {
 	if stopped := ended(ctx); stopped != nil && !errors.Is(stopped, job.ErrCancelled) {
 		return nil, stopped
 	}
-	action, status := "preload", 200
-	if f.spec.Source != "" {
-		action = "restore"
-	}
+	status := 200
 	if err != nil {
 		status, f.state.Message = statusOf(err), public(err)
 	}
@@ -190,7 +209,7 @@ func (s *Service) runFill(ctx context.Context, l *job.Lease) (any, error) {
 	}
 	detail := fmt.Sprintf("%d of %d", f.state.Done, f.state.Total)
 	return nil, errors.Join(err,
-		s.record(late, Event{Action: action, Job: l.Job().ID, Store: f.spec.Store, By: f.spec.By, Status: status, Detail: detail}),
+		s.record(late, Event{Action: f.spec.action(), Job: l.Job().ID, Store: f.spec.Store, By: f.spec.By, Status: status, Detail: detail}),
 		l.Save(late, &f.state))
 }
 

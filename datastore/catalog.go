@@ -52,6 +52,8 @@ const (
 	StatusActive   Status = "ACTIVE"
 	StatusDeleting Status = "DELETING"
 	StatusDeleted  Status = "DELETED"
+	// StatusFailed is told of, and never kept: what could not be made is gone.
+	StatusFailed Status = "CREATE_FAILED"
 )
 
 // keepDeleted is how long a deleted data store is still described, so that a
@@ -100,6 +102,10 @@ type Options struct {
 	// Terminologies is what is known of codes beside the resources of data
 	// stores; nil for nothing.
 	Terminologies Terminologies
+	// Changed, if not nil, is called in the transaction of Records in which a
+	// data store comes to another status. It may be called more than once for
+	// one change; its error undoes the change.
+	Changed func(tx kv.Tx, r Record) error
 	// Retry is how long background work waits after a failure, at first; 0 is
 	// DefaultRetry.
 	Retry time.Duration
@@ -174,7 +180,7 @@ func (c *Catalog) openAll(ctx context.Context) error {
 		case StatusActive:
 			err = c.openOrSuspend(ctx, r)
 		case StatusCreating:
-			err = c.forget(ctx, r.ID)
+			err = c.forget(ctx, r)
 		case StatusDeleting:
 			if _, err = c.finishDelete(ctx, r); errors.Is(err, errContents) {
 				c.opt.Logger.Error("a deleted data store has contents left; the next start removes them", "store", r.ID, "error", err)
@@ -266,12 +272,22 @@ func (c *Catalog) put(ctx context.Context, r Record) error {
 		expires = r.Deleted.Add(keepDeleted)
 	}
 	return c.opt.Backend.Records().Update(ctx, func(tx kv.Tx) error {
-		return c.records.Put(tx, r.ID, r, expires)
+		return errors.Join(c.records.Put(tx, r.ID, r, expires), c.changed(tx, r))
 	})
 }
 
-// forget removes every trace of a data store.
-func (c *Catalog) forget(ctx context.Context, id string) error {
+// changed tells of a data store that is about to come to another status.
+func (c *Catalog) changed(tx kv.Tx, r Record) error {
+	if c.opt.Changed == nil {
+		return nil
+	}
+	return c.opt.Changed(tx, r)
+}
+
+// forget removes every trace of a data store that could not be made.
+func (c *Catalog) forget(ctx context.Context, r Record) error {
+	id := r.ID
+	r.Status = StatusFailed
 	if err := c.remove(ctx, id); err != nil {
 		return err
 	}
@@ -282,7 +298,7 @@ func (c *Catalog) forget(ctx context.Context, id string) error {
 		return err
 	}
 	return c.opt.Backend.Records().Update(ctx, func(tx kv.Tx) error {
-		return errors.Join(c.records.Delete(tx, id), c.secrets.Delete(tx, id))
+		return errors.Join(c.records.Delete(tx, id), c.secrets.Delete(tx, id), c.changed(tx, r))
 	})
 }
 
@@ -336,7 +352,7 @@ func (c *Catalog) Delete(ctx context.Context, id string) (Record, error) {
 	if err := c.put(ctx, r); err != nil {
 		return r, err
 	}
-	return c.finishDelete(ctx, r)
+	return c.finishDelete(context.WithoutCancel(ctx), r) // what was begun is ended
 }
 
 func (c *Catalog) finishDelete(ctx context.Context, r Record) (Record, error) {

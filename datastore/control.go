@@ -44,6 +44,11 @@ type Draft struct {
 	// Admit, if not nil, may refuse the data store, by the records of all that
 	// there are, deleted ones included. It may be run more than once.
 	Admit func(all []Record) error
+	// Also, if not nil, runs in the transaction of Records that makes the data
+	// store ACTIVE, such as to begin the job that fills it: there is no ACTIVE
+	// data store without it. That it is ACTIVE is then for that job to tell, and
+	// not for Options.Changed. It may be run more than once.
+	Also func(tx kv.Tx, r Record) error
 }
 
 // CreateFrom makes a data store.
@@ -72,12 +77,23 @@ func (c *Catalog) CreateFrom(ctx context.Context, d Draft) (*Store, error) {
 		err = c.open(ctx, r)
 	}
 	if err == nil {
-		err = c.put(ctx, r)
+		err = c.activate(ctx, r, d.Also)
 	}
 	if err != nil {
-		return nil, errors.Join(err, c.closeStore(d.ID), c.forget(ctx, d.ID))
+		// Who asked may be gone: that is no reason to leave a half.
+		return nil, errors.Join(err, c.closeStore(d.ID), c.forget(context.WithoutCancel(ctx), r))
 	}
 	return c.Store(d.ID)
+}
+
+// activate writes the record of a data store that is made.
+func (c *Catalog) activate(ctx context.Context, r Record, also func(kv.Tx, Record) error) error {
+	if also == nil {
+		return c.put(ctx, r)
+	}
+	return c.opt.Backend.Records().Update(ctx, func(tx kv.Tx) error {
+		return errors.Join(c.records.Put(tx, r.ID, r, time.Time{}), also(tx, r))
+	})
 }
 
 // reserve writes the record of a data store in the making, unless the id is
@@ -103,7 +119,7 @@ func (c *Catalog) reserve(ctx context.Context, r Record, admit func([]Record) er
 		if err := c.secrets.Put(tx, r.ID, secret{PageKey: randomBytes(32)}, time.Time{}); err != nil {
 			return err
 		}
-		return c.records.Put(tx, r.ID, r, time.Time{})
+		return errors.Join(c.records.Put(tx, r.ID, r, time.Time{}), c.changed(tx, r))
 	})
 }
 

@@ -8,9 +8,6 @@ import (
 	"github.com/tarnhealth/tarn/datastore"
 )
 
-// statusFailed is the state of a data store that could not be filled.
-const statusFailed datastore.Status = "CREATE_FAILED"
-
 // errorCause is ErrorCause.
 type errorCause struct {
 	ErrorCategory string
@@ -31,7 +28,7 @@ func (c *call) settle(records []datastore.Record) (map[string]*errorCause, error
 		switch {
 		case !ok || r.Status != datastore.StatusActive || f.State == bulk.Completed:
 		case f.State.Ended():
-			r.Status, causes[r.ID] = statusFailed, &errorCause{"NON_RETRYABLE_ERROR", f.Message}
+			r.Status, causes[r.ID] = datastore.StatusFailed, &errorCause{"NON_RETRYABLE_ERROR", f.Message}
 		default:
 			r.Status = datastore.StatusCreating
 		}
@@ -112,9 +109,8 @@ func (c *call) restore() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.make(draft, func(ctx context.Context, store *datastore.Store) error {
-		return c.h.cfg.Bulk.StartCopy(ctx, store, source, t, c.key.ID)
-	})
+	fill := bulk.Copy(source, t, c.key.ID)
+	return c.make(draft, &fill)
 }
 
 // notRestored refuses a second restore of one data store at a time.
@@ -133,20 +129,18 @@ func (c *call) notRestored(source string) error {
 
 // preload reads PreloadDataConfig: how the new data store is filled, nil for
 // not.
-func (c *call) preload(control *datastore.Control) func(context.Context, *datastore.Store) error {
+func (c *call) preload(control *datastore.Control) *bulk.Fill {
 	config := c.in.structure("PreloadDataConfig", false)
 	if config == nil {
 		return nil
 	}
 	control.Preload = config.text("PreloadDataType", preloadConstraint)
-	return func(ctx context.Context, store *datastore.Store) error {
-		return c.h.cfg.Bulk.StartFill(ctx, store, bulk.Fill{Patients: c.h.cfg.PreloadPatients, By: c.key.ID})
-	}
+	return &bulk.Fill{Patients: c.h.cfg.PreloadPatients, By: c.key.ID}
 }
 
-// make makes a data store and begins to fill it. What was begun is finished,
-// whether the caller waits for it or not.
-func (c *call) make(draft datastore.Draft, fill func(context.Context, *datastore.Store) error) (any, error) {
+// make makes a data store and, where fill is not nil, begins to fill it. What was
+// begun is finished, whether the caller waits for it or not.
+func (c *call) make(draft datastore.Draft, fill *bulk.Fill) (any, error) {
 	draft.Control.Request = hashOf(c.in.members)
 	var known datastore.Record
 	draft.Admit = func(all []datastore.Record) (err error) {
@@ -154,7 +148,13 @@ func (c *call) make(draft datastore.Draft, fill func(context.Context, *datastore
 		return err
 	}
 	ctx := context.WithoutCancel(c.ctx)
-	store, err := c.h.cfg.Stores.CreateFrom(ctx, draft)
+	var store *datastore.Store
+	var err error
+	if fill == nil {
+		store, err = c.h.cfg.Stores.CreateFrom(ctx, draft)
+	} else {
+		store, err = c.h.cfg.Bulk.Create(ctx, c.h.cfg.Stores, draft, *fill)
+	}
 	if errors.Is(err, errReplay) {
 		c.store = known.ID
 		return c.h.summary(known, known.Status), nil
@@ -163,11 +163,5 @@ func (c *call) make(draft datastore.Draft, fill func(context.Context, *datastore
 		return nil, err
 	}
 	c.store = store.Record().ID
-	if fill != nil {
-		if err := fill(ctx, store); err != nil {
-			_, undone := c.h.cfg.Stores.Delete(ctx, c.store)
-			return nil, errors.Join(err, undone)
-		}
-	}
 	return c.h.summary(store.Record(), datastore.StatusCreating), nil
 }

@@ -28,6 +28,9 @@ type Options struct {
 	// Alone is set where no other process has DB open: jobs that ran when this
 	// queue was made are then taken over at once.
 	Alone bool
+	// Changed, if not nil, is called in the transaction in which a job comes to
+	// another state; before is "" for a new one. Its error undoes that.
+	Changed func(tx kv.Tx, before State, j *Job) error
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// After is time.After, or a test's.
@@ -74,13 +77,9 @@ func New(opt Options) *Queue {
 
 // Enqueue adds a job. It is durable once Enqueue returns.
 func (q *Queue) Enqueue(ctx context.Context, s Spec) (Job, error) {
-	input, err := json.Marshal(s.Input)
+	j, err := q.draft(&s)
 	if err != nil {
 		return Job{}, err
-	}
-	j := Job{
-		ID: strings.ToLower(rand.Text()), Kind: s.Kind, Scope: s.Scope, Owner: s.Owner,
-		Input: input, State: Queued, Created: q.Now().UTC(),
 	}
 	for name, data := range s.Parts {
 		j.Inputs = append(j.Inputs, name)
@@ -100,6 +99,34 @@ func (q *Queue) Enqueue(ctx context.Context, s Spec) (Job, error) {
 	q.wakeUp()
 	return j, nil
 }
+
+// draft is the record of a new job.
+func (q *Queue) draft(s *Spec) (Job, error) {
+	input, err := json.Marshal(s.Input)
+	return Job{
+		ID: strings.ToLower(rand.Text()), Kind: s.Kind, Scope: s.Scope, Owner: s.Owner,
+		Input: input, State: Queued, Created: q.Now().UTC(),
+	}, err
+}
+
+// EnqueueIn adds a job without parts in a transaction of somebody else, of this
+// queue's DB, which may be run more than once. Call Wake when that is done.
+func (q *Queue) EnqueueIn(tx kv.Tx, s Spec) (Job, error) {
+	if len(s.Parts) > 0 {
+		return Job{}, errors.New("job: a job with parts cannot be added in a transaction")
+	}
+	j, err := q.draft(&s)
+	if err != nil {
+		return j, err
+	}
+	if err := checkRoom(tx, &s); err != nil {
+		return j, err
+	}
+	return j, q.put(tx, &j)
+}
+
+// Wake lets Run look for work.
+func (q *Queue) Wake() { q.wakeUp() }
 
 func checkRoom(tx kv.Tx, s *Spec) error {
 	if s.MaxOpen == 0 {
@@ -123,6 +150,9 @@ func checkRoom(tx kv.Tx, s *Spec) error {
 // put stores a job, and whether it is open.
 func (q *Queue) put(tx kv.Tx, j *Job) error {
 	expires := q.Expires(j)
+	if err := q.changed(tx, j); err != nil {
+		return err
+	}
 	if j.State.Ended() {
 		if err := open.Delete(tx, openKey(j)); err != nil {
 			return err
@@ -131,6 +161,21 @@ func (q *Queue) put(tx kv.Tx, j *Job) error {
 		return err
 	}
 	return jobs.Put(tx, j.ID, *j, expires)
+}
+
+// changed tells of a job whose state is about to be another one.
+func (q *Queue) changed(tx kv.Tx, j *Job) error {
+	if q.Changed == nil {
+		return nil
+	}
+	before, err := jobs.Get(tx, j.ID)
+	if err != nil && !errors.Is(err, kv.ErrNotFound) {
+		return err
+	}
+	if before.State == j.State {
+		return nil
+	}
+	return q.Changed(tx, before.State, j)
 }
 
 // Expires is when a job that has ended is gone; zero for one that has not.

@@ -18,6 +18,7 @@ import (
 	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/guides"
 	"github.com/tarnhealth/tarn/server/listen"
+	"github.com/tarnhealth/tarn/server/notify"
 	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/smart"
@@ -79,6 +80,8 @@ type Config struct {
 	Guides guides.Config
 	// Bulk is about import and export jobs.
 	Bulk bulkjobs.Config
+	// Events is about who is told of changes.
+	Events notify.Config
 	// Contents is about large contents of resources.
 	Contents contents.Config
 	// Control is about the control API.
@@ -225,6 +228,7 @@ var checks = []func(*Config) string{
 		return ""
 	},
 	checkRoles, checkAccess, checkTLS,
+	func(c *Config) string { return c.Events.Check() },
 }
 
 // checkRoles reads the rules of roles against the definitions.

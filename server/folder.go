@@ -20,6 +20,7 @@ import (
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/guides"
+	"github.com/tarnhealth/tarn/server/notify"
 	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -28,6 +29,7 @@ import (
 // no other process can open it.
 type folder struct {
 	dir     string
+	log     *slog.Logger
 	vault   *vault.Vault
 	storage *storage
 	catalog *datastore.Catalog
@@ -41,6 +43,8 @@ type folder struct {
 	recorder *auditLog
 	// guides administers implementation guides.
 	guides *guides.Service
+	// events are told of changes; nil where nobody is.
+	events *notify.Teller
 	// apiKeys are the API keys, counted by this process.
 	apiKeys *apikey.Keys
 	// untend end the work on it beside the requests.
@@ -55,7 +59,7 @@ type folder struct {
 // store "default" in it and the admin socket beside it. The caller closes what
 // is returned, also after an error.
 func (s *Server) openFolder(ctx context.Context) (*folder, error) {
-	f := &folder{dir: s.cfg.Data, clientRoots: s.clientRoots}
+	f := &folder{dir: s.cfg.Data, clientRoots: s.clientRoots, log: s.log}
 	if f.dir == "" {
 		dir, err := os.MkdirTemp("", "tarn-demo-")
 		if err != nil {
@@ -83,12 +87,16 @@ func (f *folder) open(ctx context.Context, cfg *Config) (err error) {
 	if f.storage, err = openStorage(f.dir, cfg.CacheSize, f.vault); err != nil {
 		return refusal(f.dir, keyRefusal(cfg, f.dir, err))
 	}
+	f.events = cfg.Events.Open(f.storage.Records(), cfg.BaseURL, cfg.Stdout, f.log)
+	if f.events != nil {
+		f.events.Region, f.events.Account = cfg.Control.Region, cfg.Control.Account
+	}
 	f.apiKeys = apikey.NewKeys(f.storage.Records(), nil)
 	books := shelf.New(f.storage.Records(), time.Now)
 	if err := cfg.Guides.Share(ctx, books); err != nil {
 		return err
 	}
-	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, Guides: books, BaseURL: cfg.BaseURL, MaxIncludes: cfg.MaxIncludes, Contents: f.contents(cfg)})
+	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, Guides: books, BaseURL: cfg.BaseURL, MaxIncludes: cfg.MaxIncludes, Changed: f.events.Store, Contents: f.contents(cfg)})
 	f.guides = &guides.Service{Shelf: books, Catalog: f.catalog, Registry: cfg.Guides.Registry}
 	return refusal(f.dir, keyRefusal(cfg, f.dir, err))
 }

@@ -56,7 +56,7 @@ func (j *jobs) close() error {
 // openBulk opens the import and export jobs of a folder.
 func (s *Server) openBulk(f *folder, g *guard, recorded *auditLog) (err error) {
 	opt := bulk.Options{
-		Stores: f.catalog, Records: f.storage.Records(), Keep: g.keep, Restore: g.restore, Record: recorded.bulk,
+		Stores: f.catalog, Records: f.storage.Records(), Keep: g.keep, Restore: g.restore, Record: recorded.bulk, Changed: f.events.Job,
 		Open: s.cfg.Auth == AuthNone, Logger: s.log,
 	}
 	if recorded != nil {

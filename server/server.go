@@ -226,6 +226,7 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	}
 	f.jobs.start()
 	f.tend(guard.tend, s.log)
+	f.tend(f.events.Tend, s.log)
 	f.tend(func(ctx context.Context, log *slog.Logger) {
 		f.vault.Watch(ctx, f.catalog, s.cfg.Encryption.Check, log)
 	}, s.log)

@@ -9,6 +9,7 @@ import (
 	"github.com/tarnhealth/tarn/server/bulkjobs"
 	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/guides"
+	"github.com/tarnhealth/tarn/server/notify"
 	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/server/vault"
 )
@@ -72,4 +73,5 @@ var allSettings = slices.Concat([]setting{
 		func(c *Config) string { return c.LogFormat }),
 }, tlsSettings, authSettings, vault.Settings(func(c *Config) *vault.Told { return &c.Encryption }), accessSettings, auditSettings, limitSettings, controlSettings,
 	guides.Settings(func(c *Config) *guides.Config { return &c.Guides }),
-	bulkjobs.Settings(func(c *Config) *bulkjobs.Config { return &c.Bulk }), contents.Settings(func(c *Config) *contents.Config { return &c.Contents }))
+	bulkjobs.Settings(func(c *Config) *bulkjobs.Config { return &c.Bulk }),
+	notify.Settings(func(c *Config) *notify.Config { return &c.Events }), contents.Settings(func(c *Config) *contents.Config { return &c.Contents }))
