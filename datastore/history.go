@@ -6,17 +6,33 @@ import (
 	"iter"
 
 	"github.com/tarnhealth/tarn/authz"
-	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/store"
 )
 
-// maxHidden is how many versions a history looks at, of which the caller may
-// see none in between, before it is given up.
-const maxHidden = 100_000
+// maxHidden is how many versions a page of a history looks at, of which the caller
+// may see none in between, before it is cut off. Those that the index leaves out
+// do not count.
+const maxHidden = 10_000
+
+// ErrHistoryCut is the last that HistoryPage yields where there may be more than
+// it has looked at.
+var ErrHistoryCut = errors.New("datastore: the history goes on")
 
 // History yields versions, newest first. KindNotFound for an instance that
 // never existed.
 func (v *View) History(ctx context.Context, q store.History) (iter.Seq2[store.Version, error], error) {
+	return v.history(ctx, q, 0)
+}
+
+// HistoryPage is History for one page of it: where many versions in a row are not
+// for the caller, it ends with ErrHistoryCut and a version of which T alone is
+// set, before which the next page goes on.
+func (v *View) HistoryPage(ctx context.Context, q store.History) (iter.Seq2[store.Version, error], error) {
+	return v.history(ctx, q, maxHidden)
+}
+
+// history yields versions; with a limit, it is cut after so many hidden ones.
+func (v *View) history(ctx context.Context, q store.History, limit int) (iter.Seq2[store.Version, error], error) {
 	interaction := authz.HistoryOfAll
 	switch {
 	case q.ID != "":
@@ -31,8 +47,10 @@ func (v *View) History(ctx context.Context, q store.History) (iter.Seq2[store.Ve
 		if err := v.hasHistory(ctx, interaction, q.Type, q.ID); err != nil {
 			return nil, err
 		}
+		return v.shown(ctx, interaction, v.view.History(ctx, q), 0), nil
 	}
-	return v.shown(ctx, interaction, v.view.History(ctx, q)), nil
+	q.Parts = v.historyParts(interaction, q.Type)
+	return v.shown(ctx, interaction, v.view.History(ctx, q), limit), nil
 }
 
 // hasHistory is an error where there is no version of a resource that the
@@ -48,14 +66,15 @@ func (v *View) hasHistory(ctx context.Context, i authz.Interaction, resourceType
 		}
 		return nil
 	}
-	for _, err := range v.shown(ctx, i, v.view.History(ctx, store.History{Type: resourceType, ID: id})) {
+	for _, err := range v.shown(ctx, i, v.view.History(ctx, store.History{Type: resourceType, ID: id}), 0) {
 		return err
 	}
 	return notThere(resourceType + "/" + id)
 }
 
-// shown leaves out the versions that the caller may not see.
-func (v *View) shown(ctx context.Context, i authz.Interaction, versions iter.Seq2[store.Version, error]) iter.Seq2[store.Version, error] {
+// shown leaves out the versions that the caller may not see. With a limit, it is
+// cut after so many of them in a row.
+func (v *View) shown(ctx context.Context, i authz.Interaction, versions iter.Seq2[store.Version, error], limit int) iter.Seq2[store.Version, error] {
 	return func(yield func(store.Version, error) bool) {
 		hidden := 0
 		for version, err := range versions {
@@ -74,8 +93,8 @@ func (v *View) shown(ctx context.Context, i authz.Interaction, versions iter.Seq
 					return
 				}
 			default:
-				if hidden++; hidden == maxHidden {
-					yield(store.Version{}, fhir.Errorf(fhir.KindTooCostly, "the history is too long to be searched for what this caller may see; narrow it by _since, or to one resource"))
+				if hidden++; hidden == limit {
+					yield(store.Version{T: version.T}, ErrHistoryCut)
 					return
 				}
 			}

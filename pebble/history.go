@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"context"
 	"errors"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -52,13 +53,16 @@ func (s *Store) walked(it *lsm.Iterator) (store.Version, error) {
 }
 
 // history yields versions, newest first: of an instance along its chain, of
-// the system along the log, of a type along its marks.
-func (v *view) history(q store.History, yield func(store.Version, error) bool) error {
+// the system along the log, of a type along its marks, of parts by the index.
+func (v *view) history(ctx context.Context, q store.History, yield func(store.Version, error) bool) error {
 	first, last, err := v.stretch(q)
 	if err != nil || first > last {
 		return err
 	}
 	switch {
+	case q.Parts != nil:
+		e := v.evaluation(ctx)
+		return errors.Join(v.among(e, q, first, last, yield), e.close())
 	case q.ID != "":
 		return v.instanceHistory(q, first, last, yield)
 	case q.Type != "":

@@ -65,6 +65,6 @@ func (v *view) read(ctx context.Context, resourceType, id string, wanted func(*c
 
 func (v *view) History(ctx context.Context, q store.History) iter.Seq2[store.Version, error] {
 	return v.store.sequence(ctx, func(yield func(store.Version, error) bool) error {
-		return v.history(q, yield)
+		return v.history(ctx, q, yield)
 	})
 }

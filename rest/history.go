@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/binary"
+	"errors"
 	"iter"
 	"net/http"
 	"strconv"
@@ -29,7 +30,11 @@ func history(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	defer done()
-	versions, err := view.History(r.ctx, p.query)
+	read := view.HistoryPage
+	if p.oldestFirst {
+		read = view.History // its last versions come first
+	}
+	versions, err := read(r.ctx, p.query)
 	if err != nil {
 		return err
 	}
@@ -136,6 +141,10 @@ func (p *historyPage) write(w http.ResponseWriter, versions iter.Seq2[store.Vers
 	more := false
 	var last store.T
 	for v, err := range versions {
+		if errors.Is(err, datastore.ErrHistoryCut) {
+			more, last = p.count > 0, v.T
+			break
+		}
 		if err != nil {
 			return err
 		}

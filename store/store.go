@@ -167,6 +167,12 @@ type History struct {
 	// Before, where not 0, yields only versions with a smaller T: the place
 	// where the page before ended.
 	Before T
+	// Parts, where not nil, are the types that are wanted, and the condition that
+	// the content of a version must meet: a deletion is wanted where the last
+	// content before it is. The conditions are about any version, current or not;
+	// Chain and Has ask for resources as the view has them. Terms come without
+	// Recheck. ID is "" then.
+	Parts []search.Part
 }
 
 // A Page asks for a part of a search result.

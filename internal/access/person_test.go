@@ -78,6 +78,7 @@ func family() []string {
 		personOf("both", `,"active":true`, "Patient/p1 level4", "Patient/p3 level3", "RelatedPerson/former level4"),
 		personOf("mother", ``, "Patient/p2 level3", "RelatedPerson/mother-of-child level4", "Person/both level4", "Practitioner/d1 level4"),
 		personOf("unsure", ``, "Patient/p3 level2", "Patient/child"),
+		personOf("half", ``, "Patient/p3 level1", "Patient/child level4"),
 		personOf("left", `,"active":false`, "Patient/p1 level4", "Patient/child level4"),
 		personOf("gone", ``, "Patient/p1 level4", "Patient/child level4"), "-Person/gone",
 		personOf("moved", ``, "Patient/p1 level4", "Patient/child level4"), personOf("moved", ``, "Patient/p2 level4"),

@@ -50,6 +50,7 @@ func Test(t *testing.T, disk func(t *testing.T) Disk) {
 		{"Views", testViews},
 		{"Expiry", testExpiry},
 		{"History", testHistory},
+		{"HistoryOfParts", testHistoryOfParts},
 		{"Changes", testChanges},
 		{"Scan", testScan},
 		{"Nodes", testNodes},
