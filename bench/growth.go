@@ -24,14 +24,44 @@ func runGrowth(ctx context.Context, b *bench) error {
 			return fmt.Errorf("%d patients: %w", patients, err)
 		}
 	}
-	return nil
+	if b.opt.folder == "" {
+		return nil
+	}
+	return b.growthIn(ctx, b.opt.folder, "growth/folder/", first, func(g *bench, in *instance) (err error) {
+		g.say("growth: reading ids of %s", b.opt.folder)
+		g.sample, err = sampleOf(in.addr)
+		return err
+	})
 }
 
-// growth measures one size with a server of its own.
+// growth measures one size in a folder of its own.
 func (b *bench) growth(ctx context.Context, patients int, first map[string]result) (err error) {
-	g := *b
 	dir := b.newFolder()
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	prefix := fmt.Sprintf("growth/%d/", patients)
+	return b.growthIn(ctx, dir, prefix, first, func(g *bench, in *instance) error {
+		filling, err := g.growthFill(ctx, prefix, in, population{patients})
+		if err != nil {
+			return err
+		}
+		return g.growthRow(filling, prefix, first)
+	})
+}
+
+// growthRow prints a row, and how it compares with that of the smallest size.
+func (b *bench) growthRow(r result, prefix string, first map[string]result) error {
+	name := r.Scenario[len(prefix):]
+	if one, known := first[name]; known {
+		r.Note = fmt.Sprintf("throughput %.2f ×, p99 %.2f ×, CPU %.2f × that of the smallest size", r.Throughput/one.Throughput, r.P99/max(one.P99, .001), r.CPU/max(one.CPU, .001))
+	} else {
+		first[name] = r
+	}
+	return b.report.print(r)
+}
+
+// growthIn measures a folder that fill gives data and a sample of it.
+func (b *bench) growthIn(ctx context.Context, dir, prefix string, first map[string]result, fill func(g *bench, in *instance) error) (err error) {
+	g := *b
 	in, err := b.launch(ctx, dir)
 	if err != nil {
 		return err
@@ -42,23 +72,10 @@ func (b *bench) growth(ctx context.Context, patients int, first map[string]resul
 			err = errors.Join(err, in.stop())
 		}
 	}()
-	prefix := fmt.Sprintf("growth/%d/", patients)
-	emit := func(r result) error {
-		name := r.Scenario[len(prefix):]
-		if one, known := first[name]; known {
-			r.Note = fmt.Sprintf("throughput %.2f ×, p99 %.2f ×, CPU %.2f × that of the smallest size", r.Throughput/one.Throughput, r.P99/max(one.P99, .001), r.CPU/max(one.CPU, .001))
-		} else {
-			first[name] = r
-		}
-		return b.report.print(r)
-	}
-	filling, err := g.growthFill(ctx, prefix, in, population{patients})
-	if err != nil {
+	if err := fill(&g, in); err != nil {
 		return err
 	}
-	if err := emit(filling); err != nil {
-		return err
-	}
+	emit := func(r result) error { return b.growthRow(r, prefix, first) }
 	if err := g.growthLoad(ctx, prefix, in, emit); err != nil {
 		return err
 	}

@@ -33,9 +33,10 @@ type options struct {
 	length    time.Duration
 	clients   int
 	patients  int
-	sizes     []int // of growth
-	resources int   // of volume
-	starts    int   // how often a server is started
+	sizes     []int  // of growth
+	folder    string // of growth
+	resources int    // of volume
+	starts    int    // how often a server is started
 	data      string
 	binary    string
 	temp      string
@@ -90,6 +91,9 @@ Examples:
   # how cost grows with the data
   go run ./bench --scenario growth --sizes 1000,10000
 
+  # the same in a folder that was filled before, in bulk
+  go run ./bench --scenario growth --sizes 1000 --folder ./tarn-data
+
   # a million resources in and out, with the greatest memory
   go run ./bench --scenario volume --resources 1000000
 
@@ -111,6 +115,7 @@ func command(ctx context.Context, args []string, out, progress io.Writer) error 
 	flags.IntVar(&opt.clients, "clients", 0, "concurrent `clients` instead of each scenario's own number")
 	flags.IntVar(&opt.patients, "patients", 200, "synthetic patients to load, some 310 resources each")
 	flags.StringVar(&sizes, "sizes", "1000,10000,50000", "patients for growth; those that do not fit the disk are left out")
+	flags.StringVar(&opt.folder, "folder", "", "data `folder` of tarn serve that growth measures behind the sizes; it is written to")
 	flags.IntVar(&opt.resources, "resources", 1_000_000, "resources for volume")
 	flags.StringVar(&opt.data, "data", "", "load the Synthea files (Bundles, NDJSON, gzip) below this `folder` instead of synthetic patients")
 	flags.StringVar(&opt.binary, "binary", "", "measure this tarn `file` instead of building one; leaves out what runs without a server")

@@ -61,6 +61,36 @@ func (s *sample) total() int {
 	return n
 }
 
+// sampleOf samples a server that was filled by others. The order of ids is as
+// good as any.
+func sampleOf(addr string) (*sample, error) {
+	s := newSample()
+	c, err := dial(addr)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	for _, typ := range []string{"Patient", "Observation", "Encounter", "Condition", "Organization", "Practitioner", "MedicationRequest", "Procedure"} {
+		status, body, err := c.do("GET", base+"/"+typ+"?_sort=_id&_count=1000&_elements=id&_total=none", nil)
+		if err != nil {
+			return nil, err
+		}
+		if status != 200 {
+			return nil, fmt.Errorf("listing %s: status %d %.300s", typ, status, body)
+		}
+		var page struct {
+			Entry []struct{ Resource struct{ ID string } }
+		}
+		if err := json.Unmarshal(body, &page); err != nil {
+			return nil, err
+		}
+		for _, e := range page.Entry {
+			s.ids[typ] = append(s.ids[typ], e.Resource.ID)
+		}
+	}
+	return s, s.take(addr)
+}
+
 // take reads some of the resources back and keeps their values.
 func (s *sample) take(addr string) error {
 	c, err := dial(addr)
