@@ -294,7 +294,7 @@ func (c *Catalog) forget(ctx context.Context, r Record) error {
 	if err := newParamRecords(c.opt.Backend.Records(), id).remove(ctx); err != nil {
 		return err
 	}
-	if err := c.forgetGuides(ctx, id); err != nil {
+	if err := errors.Join(c.forgetGuides(ctx, id), c.forgetTerminologies(id)); err != nil {
 		return err
 	}
 	return c.opt.Backend.Records().Update(ctx, func(tx kv.Tx) error {
@@ -368,7 +368,7 @@ func (c *Catalog) finishDelete(ctx context.Context, r Record) (Record, error) {
 	if err := newParamRecords(c.opt.Backend.Records(), r.ID).remove(ctx); err != nil {
 		return r, err
 	}
-	if err := c.forgetGuides(ctx, r.ID); err != nil {
+	if err := errors.Join(c.forgetGuides(ctx, r.ID), c.forgetTerminologies(r.ID)); err != nil {
 		return r, err
 	}
 	r.Status, r.Deleted = StatusDeleted, c.opt.Now().UTC()

@@ -18,6 +18,15 @@ type Terminologies interface {
 	// Remote is another terminology server, as a request may ask it; nil where
 	// there is none.
 	Remote(ctx context.Context) terminology.Remote
+	// Forget is told of a data store that is gone.
+	Forget(store string) error
+}
+
+func (c *Catalog) forgetTerminologies(store string) error {
+	if c.opt.Terminologies == nil {
+		return nil
+	}
+	return c.opt.Terminologies.Forget(store)
 }
 
 // Terminology answers what codes mean, from the CodeSystem, ValueSet and

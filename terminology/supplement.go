@@ -38,8 +38,9 @@ func (s *Service) supplemented(system *CodeSystem, canonicals []string) (*CodeSy
 		if system.concepts == nil {
 			return nil, fhir.Errorf(fhir.KindUnprocessable, "the supplement %s cannot be merged into %s: its concepts are not here", canonical, system.URL)
 		}
+		before := merged
 		merged.Supplements = append(slices.Clone(merged.Supplements), canonical)
-		merged.concepts = &extended{concepts: merged.concepts, code: merged.codeAt, fold: !system.CaseSensitive, extra: add.extra}
+		merged.concepts = &extended{concepts: merged.concepts, code: before.codeAt, fold: !system.CaseSensitive, extra: add.extra}
 	}
 	return &merged, nil
 }

@@ -302,7 +302,10 @@ func (s *Service) ConceptMap(canonical string) (*ConceptMap, error) {
 // http://hl7.org/fhir/R4/codesystem-definitions.html#CodeSystem.valueSet
 func (s *Service) implicit(canonical string) (*ValueSet, error) {
 	unknown := fhir.Errorf(fhir.KindNotFound, "the value set %s is not known; a ValueSet resource with that url would make it known", canonical)
-	url, version, _ := strings.Cut(canonical, "|")
+	url, version := canonical, ""
+	if !strings.Contains(canonical, "?fhir_vs=ecl/") { // where terms stand between bars
+		url, version, _ = strings.Cut(canonical, "|")
+	}
 	c, ok := s.implied(url)
 	if !ok {
 		return nil, unknown

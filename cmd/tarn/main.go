@@ -74,6 +74,6 @@ rejected some of the resources that tarn load sent.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), loadCommand(), synthCommand(), datastoreCommand(), importCommand(), exportCommand(), userCommand(), clientCommand(), accessCommand(), keysCommand(), keyCommand(), apiKeyCommand(), tokenCommand(), auditCommand(), encryptionCommand(), applyCommand(), exportConfigCommand(), configCommand(), fhirpathCommand(), validateCommand(), igCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), loadCommand(), synthCommand(), datastoreCommand(), importCommand(), exportCommand(), userCommand(), clientCommand(), accessCommand(), keysCommand(), keyCommand(), apiKeyCommand(), tokenCommand(), auditCommand(), encryptionCommand(), applyCommand(), exportConfigCommand(), configCommand(), fhirpathCommand(), validateCommand(), terminologyCommand(), igCommand(), versionCommand())
 	return cmd
 }

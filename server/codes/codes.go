@@ -1,0 +1,31 @@
+// Package codes owns what a server knows of codes beside the resources of its
+// data stores: the terminologies that are loaded into its data folder, and
+// another terminology server.
+//
+// It leaves to others: what codes mean (terminology), and the resources
+// (datastore).
+package codes
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/tarnhealth/tarn/terminology"
+	"github.com/tarnhealth/tarn/terminology/codebook"
+	"github.com/tarnhealth/tarn/terminology/shelf"
+)
+
+// Sources implement datastore.Terminologies.
+type Sources struct{ shelf *shelf.Shelf }
+
+// Open finds what is loaded into a data folder.
+func Open(data string, log *slog.Logger) *Sources { return &Sources{shelf.Open(data, log, nil)} }
+
+// Book is a loaded terminology for a data store; see shelf.Shelf.
+func (s *Sources) Book(store, canonical string) *codebook.Book { return s.shelf.Book(store, canonical) }
+
+// Remote is another terminology server, as a request may ask it.
+func (s *Sources) Remote(context.Context) terminology.Remote { return nil }
+
+// Forget deletes what is loaded for a data store that is gone.
+func (s *Sources) Forget(store string) error { return s.shelf.RemoveStore(store) }
