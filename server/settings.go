@@ -62,7 +62,7 @@ var allSettings = slices.Concat([]setting{
 	flat("shutdown_timeout", "how long running requests may go on after the signal to stop",
 		func(c *Config, s string) error { return duration(&c.ShutdownTimeout, s, 0, time.Hour) },
 		func(c *Config) string { return c.ShutdownTimeout.String() }),
-	flat("cache_size", "the memory that storage keeps recently read blocks in",
+	flat("cache_size", "the memory that storage keeps what it has read in, for all data stores together",
 		func(c *Config, s string) error { return size(&c.CacheSize, s, 1<<20, 1<<40) },
 		func(c *Config) string { return sizeText(c.CacheSize) }),
 	flat("log.level", "debug (every request), info, warn or error",
