@@ -24,9 +24,11 @@ type Manifest struct {
 	// Taken is when it was begun: it holds what was acknowledged before.
 	Taken time.Time `json:"taken"`
 	// Program is the version that made it.
-	Program string  `json:"program"`
-	Stores  []Store `json:"stores"`
-	Files   []File  `json:"files"`
+	Program string `json:"program"`
+	// Part is set where it is not of a whole data folder.
+	Part   bool    `json:"part,omitempty"`
+	Stores []Store `json:"stores"`
+	Files  []File  `json:"files"`
 }
 
 // A Store is a data store in a backup.

@@ -44,6 +44,7 @@ const workers = 4
 type Snapshot struct {
 	Taken   time.Time
 	Program string
+	Part    bool
 	Stores  []Store
 	Files   []Source
 }
@@ -86,7 +87,7 @@ func (p *Place) Take(ctx context.Context, s *Snapshot, progress func(Progress)) 
 	if t.have, err = p.pieces(ctx); err != nil {
 		return Result{}, err
 	}
-	m := &Manifest{Format: format, Taken: s.Taken.UTC(), Program: s.Program, Stores: s.Stores}
+	m := &Manifest{Format: format, Taken: s.Taken.UTC(), Program: s.Program, Part: s.Part, Stores: s.Stores}
 	if m.Files, err = t.all(ctx, s.Files); err != nil {
 		return Result{}, err
 	}

@@ -74,7 +74,7 @@ type adminRequest struct {
 }
 
 // adminRoutes are all requests there are.
-var adminRoutes = slices.Concat(storeRoutes, explainRoutes, userRoutes, clientRoutes, keyRoutes, accessKeyRoutes, apiKeyRoutes, encryptionRoutes, guideRoutes)
+var adminRoutes = slices.Concat(storeRoutes, explainRoutes, userRoutes, clientRoutes, keyRoutes, accessKeyRoutes, apiKeyRoutes, encryptionRoutes, guideRoutes, backupRoutes)
 
 func adminHandler(f *folder, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()

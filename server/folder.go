@@ -18,6 +18,7 @@ import (
 	"github.com/tarnhealth/tarn/guide/shelf"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/server/backups"
 	"github.com/tarnhealth/tarn/server/codes"
 	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/guides"
@@ -48,6 +49,8 @@ type folder struct {
 	events *notify.Teller
 	// apiKeys are the API keys, counted by this process.
 	apiKeys *apikey.Keys
+	// stages are its copies that are being backed up.
+	stages *backups.Stages
 	// untend end the work on it beside the requests.
 	untend []func()
 	// clientRoots are the authorities of clients' certificates; nil without.
@@ -92,6 +95,10 @@ func (f *folder) open(ctx context.Context, cfg *Config) (err error) {
 	if f.events != nil {
 		f.events.Region, f.events.Account = cfg.Control.Region, cfg.Control.Account
 	}
+	if err := backups.Sweep(f.dir); err != nil {
+		return refusal(f.dir, err)
+	}
+	f.stages = f.newStages()
 	f.apiKeys = apikey.NewKeys(f.storage.Records(), nil)
 	books := shelf.New(f.storage.Records(), time.Now)
 	if err := cfg.Guides.Share(ctx, books); err != nil {
@@ -130,6 +137,9 @@ func (f *folder) Close() error {
 	}
 	if f.jobs != nil {
 		errs = append(errs, f.jobs.close())
+	}
+	if f.stages != nil {
+		errs = append(errs, f.stages.Close())
 	}
 	for _, end := range f.untend {
 		end()

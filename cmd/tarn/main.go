@@ -75,5 +75,6 @@ rejected some of the resources that tarn load sent.`,
 		SilenceErrors: true,
 	}
 	cmd.AddCommand(serveCommand(), loadCommand(), synthCommand(), datastoreCommand(), importCommand(), exportCommand(), userCommand(), clientCommand(), accessCommand(), keysCommand(), keyCommand(), apiKeyCommand(), tokenCommand(), auditCommand(), encryptionCommand(), applyCommand(), exportConfigCommand(), configCommand(), fhirpathCommand(), validateCommand(), terminologyCommand(), igCommand(), versionCommand())
+	cmd.AddCommand(backupCommand(), restoreCommand())
 	return cmd
 }

@@ -134,8 +134,9 @@ var imports = map[string][]string{
 	"bearer": {"recall", "fhir", "search", "authz", "token", "apikey", "sigv4", "audit", "datastore"},
 
 	"server/codes":     {"terminology", "terminology/codebook", "terminology/shelf"},
-	"server":           {"server/codes", "server/contents", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "page", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/conformance", "guide/shelf", "server/bulkjobs", "server/explain", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/awskms", "crypt/keyring"},
+	"server":           {"server/codes", "server/contents", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "page", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/conformance", "guide/shelf", "backup", "server/backups", "server/bulkjobs", "server/explain", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/awskms", "crypt/keyring"},
 	"server/guides":    {"fhir", "datastore", "guide/conformance", "guide/registry", "guide/shelf", "server/settings"},
+	"server/backups":   {"fhir", "audit", "backup", "blob", "blob/s3blob", "crypt", "crypt/awskms", "crypt/keyring", "datastore", "pebble", "server/vault"},
 	"server/explain":   {"fhir", "authz", "datastore"},
 	"server/issuers":   {"identity", "token", "server/lambda"},
 	"server/lambda":    {},
@@ -149,7 +150,7 @@ var imports = map[string][]string{
 	"server/timelimit": {},
 	"server/wire":      {},
 
-	"cmd/tarn": {"fhir", "definition", "fhirpath", "guide", "guide/shelf", "server/guides", "validate", "validate/invariant", "validate/profile", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "server/explain", "server/vault", "stack", "terminology/distribution", "terminology/shelf"},
+	"cmd/tarn": {"fhir", "definition", "fhirpath", "guide", "guide/shelf", "server/guides", "validate", "validate/invariant", "validate/profile", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "backup", "server/backups", "server/explain", "server/vault", "stack", "terminology/distribution", "terminology/shelf"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate"},
 
 	"bench/compare": {},

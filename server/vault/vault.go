@@ -309,6 +309,9 @@ func (v *Vault) storage(owner string) string {
 	return filepath.Join(v.cfg.Dir, "stores", owner)
 }
 
+// Has reports whether an owner has keys, and its files are sealed.
+func (v *Vault) Has(owner string) bool { return v.rings.Has(owner) }
+
 // Prepare makes the keys of a data store that is about to be made. keyID names
 // a customer's key; with "", the master key wraps, where encryption is on.
 func (v *Vault) Prepare(ctx context.Context, id, keyID string) error {

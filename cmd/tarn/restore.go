@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tarnhealth/tarn/backup"
+	"github.com/tarnhealth/tarn/server/backups"
+)
+
+// A restoreAsk is what the flags of tarn restore say.
+type restoreAsk struct {
+	where    backups.Where
+	keys     backups.Keys
+	data, id string
+	asJSON   bool
+}
+
+func restoreCommand() *cobra.Command {
+	ask := &restoreAsk{}
+	cmd := &cobra.Command{
+		Use:   "restore --from PLACE --data DIR",
+		Short: "Make a data folder of a backup",
+		Long: `Make a data folder of a backup, the newest one unless another is named. The folder
+must be empty or not there. Every piece is compared with its SHA-256 on the way;
+where one is damaged or missing, nothing is restored.
+
+The master key is not in a backup. The server that is started on the folder needs
+the one that the backed-up folder was used with: as master.key in the folder, by
+master_key_file, or in TARN_MASTER_KEY. With --master-key-file it is tried before
+anything is put into place.` + placeHelp,
+		Example: `  tarn restore --from /mnt/backup --data ./tarn-data
+  tarn restore --from s3://clinic-backups/tarn --data ./tarn-data --master-key-file ./master.key`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return ask.run(cmd) },
+	}
+	flags := cmd.Flags()
+	wherePlace(flags, &ask.where, "from")
+	flags.StringVar(&ask.data, "data", "", "data folder to make (required)")
+	flags.StringVar(&ask.id, "backup", "", "id of the backup (default the newest)")
+	flags.StringVar(&ask.keys.MasterKey, "master-key-file", os.Getenv("TARN_MASTER_KEY_FILE"), "file with the master key of the backed-up folder")
+	flags.BoolVar(&ask.asJSON, "json", false, "print JSON")
+	_ = cmd.MarkFlagRequired("data") // the flag is there
+	return cmd
+}
+
+// restoreDone is what tarn restore prints.
+type restoreDone struct {
+	Backup string      `json:"backup"`
+	Data   string      `json:"data"`
+	Stores []storeDone `json:"stores"`
+}
+
+func (ask *restoreAsk) run(cmd *cobra.Command) error {
+	return withPlace(cmd, &ask.where, func(ctx context.Context, p *backup.Place) error {
+		m, err := chosen(ctx, p, ask.id)
+		if err != nil {
+			return err
+		}
+		if m.Part {
+			return fmt.Errorf("backup %s is of the data store %s alone, not of a whole folder; name another one with --backup", m.ID, m.Stores[0].ID)
+		}
+		return ask.whole(ctx, cmd, p, m)
+	})
+}
+
+// chosen is the backup of an id, or the newest.
+func chosen(ctx context.Context, p *backup.Place, id string) (*backup.Manifest, error) {
+	if id == "" {
+		return p.Latest(ctx)
+	}
+	return p.Manifest(ctx, id)
+}
+
+func (ask *restoreAsk) whole(ctx context.Context, cmd *cobra.Command, p *backup.Place, m *backup.Manifest) error {
+	meter := newMeter(cmd.ErrOrStderr(), "restoring")
+	defer meter.close()
+	keyless := false
+	err := backups.Whole(ctx, p, m, ask.data, meter.show, func(dir string) error {
+		err := ask.keys.Check(ctx, dir)
+		keyless = errors.Is(err, backups.ErrNoKey)
+		if keyless {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	meter.close()
+	if ask.asJSON {
+		return printJSON(cmd.OutOrStdout(), restoreDone{m.ID, ask.data, storesDone(m)})
+	}
+	out := cmd.OutOrStdout()
+	fmt.Fprintf(out, "restored: backup %s with %d data stores to %s\n", m.ID, len(m.Stores), ask.data)
+	if keyless || ask.keys.MasterKey != "" {
+		fmt.Fprintf(out, "Put the master key of the backed-up folder at %s, or name its file with master_key_file, before you start a server.\n", filepath.Join(ask.data, "master.key"))
+	}
+	_, err = fmt.Fprintf(out, "tarn serve --data %s starts it.\n", ask.data)
+	return err
+}

@@ -1,0 +1,81 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/tarnhealth/tarn/backup"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/server/backups"
+)
+
+// backupRoutes stage the data folder for backups.
+var backupRoutes = []adminRequest{
+	{"POST /backups/stages", func(f *folder, r *http.Request) (any, error) { return f.stages.Open(r.Context()) }},
+	{"GET /backups/stages/{id}", func(f *folder, r *http.Request) (any, error) {
+		return struct{}{}, f.stages.Renew(r.PathValue("id"))
+	}},
+	{"DELETE /backups/stages/{id}", func(f *folder, r *http.Request) (any, error) {
+		return struct{}{}, f.stages.Drop(r.PathValue("id"))
+	}},
+}
+
+// newStages makes what stages an open folder.
+func (f *folder) newStages() *backups.Stages {
+	return backups.NewStages(backups.Folder{
+		Dir: f.dir, Records: f.storage.CheckpointRecords, Store: f.storage.open,
+		List:      func(ctx context.Context) ([]datastore.Record, error) { return f.catalog.List(ctx) },
+		Encrypted: f.vault.Has, Program: Version(),
+		Checkpoint: func() error {
+			if f.recorder == nil {
+				return nil
+			}
+			return f.recorder.log.Checkpoint()
+		},
+	})
+}
+
+// Backup backs the data folder up, or with store not "" a data store of it. plain
+// names what whoever has the place can read.
+func (a *Admin) Backup(ctx context.Context, place *backup.Place, data, store string, progress func(backup.Progress)) (result backup.Result, plain []string, err error) {
+	var staged backups.Staged
+	if err := a.call(ctx, http.MethodPost, "/backups/stages", nil, &staged); err != nil {
+		return result, nil, err
+	}
+	path := "/backups/stages/" + staged.Name
+	defer func() {
+		err = errors.Join(err, a.call(context.WithoutCancel(ctx), http.MethodDelete, path, nil, &struct{}{}))
+	}()
+	renewing, stop := context.WithCancel(ctx)
+	defer stop()
+	go renewStage(renewing, func() { _ = a.call(renewing, http.MethodGet, path, nil, &struct{}{}) })
+	if store != "" {
+		if err := staged.Narrow(store); err != nil {
+			return result, nil, err
+		}
+	}
+	snapshot, err := staged.Snapshot(data)
+	if err != nil {
+		return result, nil, err
+	}
+	if result, err = place.Take(ctx, snapshot, progress); err != nil || place.Encrypted() {
+		return result, nil, err
+	}
+	return result, staged.Plain, nil
+}
+
+// renewStage calls renew often enough for a staged copy to stay.
+func renewStage(ctx context.Context, renew func()) {
+	tick := time.NewTicker(backups.StageLife / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			renew()
+		}
+	}
+}

@@ -1,0 +1,238 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tarnhealth/tarn/backup"
+	"github.com/tarnhealth/tarn/server/backups"
+	"github.com/tarnhealth/tarn/server/vault"
+)
+
+// history is all versions of patients in a data store, newest first: the audit
+// log adds AuditEvents at its own time.
+func (r *running) history(store string) (all []string) {
+	r.t.Helper()
+	for url := "/datastore/" + store + "/r4/Patient/_history?_count=1000"; url != ""; {
+		status, body := r.get(url)
+		var page struct {
+			Link  []struct{ Relation, URL string }
+			Entry []struct {
+				FullURL  string
+				Request  struct{ Method, URL string }
+				Response struct{ Etag, LastModified string }
+				Resource json.RawMessage
+			}
+		}
+		if err := json.Unmarshal([]byte(body), &page); err != nil || status != 200 {
+			r.t.Fatalf("%d, %v: %s", status, err, body)
+		}
+		for _, e := range page.Entry {
+			all = append(all, fmt.Sprint(e.Request.Method, " ", e.Request.URL, " ", e.Response.Etag, " ", e.Response.LastModified, " ", string(e.Resource)))
+		}
+		url = ""
+		for _, l := range page.Link {
+			if l.Relation == "next" {
+				url = l.URL[strings.Index(l.URL, "/datastore/"):]
+			}
+		}
+	}
+	return all
+}
+
+// writeOn writes to a data store until stop is called: pairs of patients in
+// transactions, which are there together or not at all.
+func (r *running) writeOn(store string) (stop func() (pairs int)) {
+	ctx, end := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	pairs := 0
+	for w := range 3 {
+		wg.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				entry := func(half string) string {
+					id := fmt.Sprintf("w%d-%d-%s", w, i%9, half)
+					return fmt.Sprintf(`{"resource":{"resourceType":"Patient","id":"%s","name":[{"family":"n%d-%d"}]},"request":{"method":"PUT","url":"Patient/%s"}}`, id, w, i, id)
+				}
+				status, body := r.do(http.MethodPost, "/datastore/"+store+"/r4", `{"resourceType":"Bundle","type":"transaction","entry":[`+entry("a")+","+entry("b")+"]}")
+				if status != 200 {
+					r.t.Errorf("%d: %s", status, body)
+					return
+				}
+				mu.Lock()
+				pairs++
+				mu.Unlock()
+			}
+		})
+	}
+	return func() int { end(); wg.Wait(); return pairs }
+}
+
+func openPlace(t *testing.T, dir string) *backup.Place {
+	t.Helper()
+	w := backups.Where{Place: dir}
+	p, free, err := w.Open(context.Background(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(free)
+	return p
+}
+
+// takeBackup backs a folder up through the running server, or without one.
+func takeBackup(t *testing.T, p *backup.Place, data, store string) backup.Result {
+	t.Helper()
+	a := openTestAdmin(t, data)
+	result, _, err := a.Backup(context.Background(), p, data, store, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(data, ".backup-*")); len(left) > 0 {
+		t.Errorf("the backup leaves %v", left)
+	}
+	return result
+}
+
+func restoreWhole(t *testing.T, p *backup.Place, id, master string) string {
+	t.Helper()
+	ctx, dir := context.Background(), filepath.Join(t.TempDir(), "restored")
+	m, err := p.Manifest(ctx, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := backups.Keys{MasterKey: master}
+	if err := backups.Whole(ctx, p, m, dir, nil, func(at string) error { return keys.Check(ctx, at) }); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestBackupIsOneTime backs a server up again and again while it is written to.
+// What each backup restores to is a beginning of the history that the server has
+// in the end, exactly as far as the backup says, and of two data stores alike.
+func TestBackupIsOneTime(t *testing.T) {
+	for mode, audited := range map[string]string{vault.AtRestOn: AuditOn, vault.AtRestOff: AuditOff} {
+		t.Run(mode, func(t *testing.T) {
+			c := testConfig(t.TempDir())
+			c.Audit.Mode, c.Encryption.AtRest = audited, mode
+			r := start(t, c)
+			if _, err := openTestAdmin(t, c.Data).Create(context.Background(), "second", "", nil); err != nil {
+				t.Fatal(err)
+			}
+			p := openPlace(t, t.TempDir())
+			stops := []func() int{r.writeOn("default"), r.writeOn("second")}
+			var made []backup.Result
+			for range 4 {
+				made = append(made, takeBackup(t, p, c.Data, ""))
+			}
+			for _, stop := range stops {
+				if stop() == 0 {
+					t.Error("nothing was written meanwhile")
+				}
+			}
+			whole := map[string][]string{"default": r.history("default"), "second": r.history("second")}
+			r.stop()
+			if err := r.wait(); err != nil {
+				t.Fatal(err)
+			}
+			checkBackups(t, c, p, made, whole)
+		})
+	}
+}
+
+func checkBackups(t *testing.T, c Config, p *backup.Place, made []backup.Result, whole map[string][]string) {
+	t.Helper()
+	master := filepath.Join(c.Data, "master.key")
+	for _, result := range made {
+		c.Data = restoreWhole(t, p, result.ID, master)
+		c.MasterKey = master
+		r := start(t, c)
+		for id, all := range whole {
+			got := r.history(id)
+			if at := int(result.Store(id).T); len(got) != at && c.Audit.Mode == AuditOff || len(got) > at {
+				t.Errorf("%s of %s: %d versions, %d were to be there", id, result.ID, len(got), at)
+			}
+			if len(got)%2 != 0 || len(got) > len(all) || !slices.Equal(got, all[len(all)-len(got):]) {
+				t.Fatalf("%s of %s is not the beginning of the history: %d versions, the newest is %q", id, result.ID, len(got), got[:min(1, len(got))])
+			}
+			there := map[string]bool{}
+			for _, line := range got {
+				there[strings.Fields(line)[1]] = true
+			}
+			r.want("/datastore/"+id+"/r4/Patient?_summary=count", 200, fmt.Sprintf(`"total":%d`, len(there)))
+		}
+		r.stop()
+		if err := r.wait(); err != nil {
+			t.Fatal(err)
+		}
+		if c.Audit.Mode == AuditOff {
+			continue
+		}
+		v, err := AuditCheck{Data: c.Data, MasterKey: master}.Verify()
+		if err != nil || v.Last == 0 {
+			t.Errorf("the restored audit log: %+v, %v", v, err)
+		}
+	}
+}
+
+// TestBackupTakesWhatIsNew writes little between two backups.
+func TestBackupTakesWhatIsNew(t *testing.T) {
+	c := testConfig(t.TempDir())
+	c.Encryption.AtRest = vault.AtRestOn
+	r := start(t, c)
+	for i := range 20 {
+		noise := make([]byte, 30_000)
+		rand.Read(noise)
+		body := fmt.Sprintf(`{"resourceType":"Binary","id":"b%d","contentType":"text/plain","data":"%s"}`, i, base64.StdEncoding.EncodeToString(noise))
+		if status, text := r.do(http.MethodPut, fmt.Sprint("/datastore/default/r4/Binary/b", i), body); status != 201 {
+			t.Fatalf("%d: %s", status, text)
+		}
+	}
+	p := openPlace(t, t.TempDir())
+	first := takeBackup(t, p, c.Data, "")
+	r.do(http.MethodPut, "/datastore/default/r4/Patient/one", `{"resourceType":"Patient","id":"one"}`)
+	second := takeBackup(t, p, c.Data, "")
+	if first.New < 600_000 || second.New > first.New/10 {
+		t.Errorf("the first backup wrote %d bytes, the second %d", first.New, second.New)
+	}
+	t.Logf("first %d bytes, second %d", first.New, second.New)
+}
+
+// TestStagedCopiesGo leaves a staged copy behind as a client does that is
+// killed: the next start removes it, and closing does.
+func TestStagedCopiesGo(t *testing.T) {
+	c := testConfig(t.TempDir())
+	left := filepath.Join(c.Data, ".backup-left")
+	if err := os.MkdirAll(filepath.Join(left, "stores"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, c)
+	a := openTestAdmin(t, c.Data)
+	var staged backups.Staged
+	if err := a.call(context.Background(), http.MethodPost, "/backups/stages", nil, &staged); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Error("a staged copy of a process that is gone is still there")
+	}
+	if _, err := os.Stat(filepath.Join(c.Data, staged.Name, "stores", "default")); err != nil {
+		t.Error(err)
+	}
+	r.stop()
+	if err := r.wait(); err != nil {
+		t.Fatal(err)
+	}
+	if names, _ := filepath.Glob(filepath.Join(c.Data, ".backup-*")); len(names) > 0 {
+		t.Errorf("closing left %v", names)
+	}
+}
