@@ -67,6 +67,15 @@ func (f *Filler) source(text []byte) (source, bool) {
 	return s, ok
 }
 
+// Reset forgets what was read.
+func (f *Filler) Reset() {
+	if f.Armed() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		clear(f.known)
+	}
+}
+
 // Armed reports whether there is anything to put in.
 func (f *Filler) Armed() bool {
 	if f == nil {

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"path"
 
+	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/blob"
 )
 
@@ -36,6 +37,7 @@ type textFiles struct {
 	of     string
 	most   int64
 	first  int
+	fill   *binary.Filler
 	w      blob.Writer
 	now    ExportedFile
 	done   []ExportedFile
@@ -43,7 +45,7 @@ type textFiles struct {
 
 // newTextFiles begins files in a folder, of lines of a type.
 func (x *exporter) newTextFiles(ctx context.Context, folder, of string) (*textFiles, error) {
-	return &textFiles{ctx: ctx, place: x.place, folder: folder, of: of, most: int64(x.opt.Limits.FileLines), first: x.filesOf(folder)}, nil
+	return &textFiles{ctx: ctx, place: x.place, folder: folder, of: of, most: int64(x.opt.Limits.FileLines), first: x.filesOf(folder), fill: &x.fill}, nil
 }
 
 // filesOf is how many files of a type are complete.
@@ -70,15 +72,29 @@ func (f *textFiles) write(line []byte) error {
 			return err
 		}
 	}
-	if _, err := f.w.Write(line); err != nil {
+	size, err := f.writeText(line)
+	if err != nil {
 		return err
 	}
 	if _, err := f.w.Write([]byte{'\n'}); err != nil {
 		return err
 	}
 	f.now.Count++
-	f.now.Size += int64(len(line)) + 1
+	f.now.Size += size + 1
 	return nil
+}
+
+// writeText writes the text of a resource with its large contents.
+func (f *textFiles) writeText(line []byte) (size int64, err error) {
+	if !f.fill.Armed() {
+		_, err = f.w.Write(line)
+		return int64(len(line)), err
+	}
+	w := f.fill.Writer(f.ctx, f.w, false)
+	if _, err = w.Write(line); err == nil {
+		err = w.Close()
+	}
+	return f.fill.Size(line), err
 }
 
 // fileKey is the key of a type's file.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/blob"
 	"github.com/tarnhealth/tarn/bulk/glance"
 	"github.com/tarnhealth/tarn/datastore"
@@ -42,6 +43,8 @@ type exporter struct {
 	targets map[string]bool
 	buf     []byte
 	subset  []byte
+	// fill puts large contents into what is written.
+	fill binary.Filler
 }
 
 // runExport does an export job, or begins it anew at the same logical time.
@@ -50,12 +53,21 @@ func (s *Service) runExport(ctx context.Context, l *job.Lease) (any, error) {
 	err := x.open(ctx)
 	defer x.close()
 	if err == nil {
-		err = x.work(ctx)
+		err = x.work(x.filling(ctx))
 	}
 	if stopped := ended(ctx); stopped != nil && !errors.Is(stopped, job.ErrCancelled) {
 		return nil, stopped
 	}
 	return nil, x.end(ctx, err)
+}
+
+// filling is a context whose reads leave large contents to fill, where files are
+// text.
+func (x *exporter) filling(ctx context.Context) context.Context {
+	if x.spec.Format == FormatParquet {
+		return ctx
+	}
+	return binary.With(ctx, &x.fill)
 }
 
 func (x *exporter) open(ctx context.Context) error {
@@ -262,7 +274,9 @@ func (x *exporter) write(files files, v *store.Version) error {
 		line = compact.Bytes()
 	}
 	x.done.Add(1)
-	if err := files.write(line); err != nil {
+	err := files.write(line)
+	x.fill.Reset()
+	if err != nil {
 		return outputError(err)
 	}
 	return nil

@@ -128,7 +128,7 @@ var imports = map[string][]string{
 
 	"bulk/glance": {},
 
-	"bulk":       {"bulk/glance", "fhir", "kv", "blob", "job", "validate", "search", "store", "authz", "datastore", "synth"},
+	"bulk":       {"binary", "bulk/glance", "fhir", "kv", "blob", "job", "validate", "search", "store", "authz", "datastore", "synth"},
 	"healthlake": {"fhir", "datastore", "sigv4", "authz", "bulk", "validate"},
 
 	"bearer": {"recall", "fhir", "search", "authz", "token", "apikey", "sigv4", "audit", "datastore"},
