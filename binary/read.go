@@ -138,7 +138,7 @@ func (f *Filler) Content(ctx context.Context, data string) *Content {
 type Content struct {
 	ctx context.Context
 	source
-	at   int64
+	at int64
 	// from, where not nil, stands at next.
 	from io.ReadCloser
 	next int64
