@@ -26,6 +26,8 @@ type validation struct {
 	guides, profiles []string
 	format           string
 	warnings         bool
+	mustSupport      bool
+	rules            *profile.Rules
 }
 
 func validateCommand() *cobra.Command {
@@ -58,6 +60,7 @@ input. The exit code is 3 where a resource is not valid.`,
 	flags.StringArrayVar(&v.profiles, "profile", nil, "canonical URL of a profile that every resource of its type must conform to; may repeat")
 	flags.StringVar(&v.format, "format", "text", "text, json (an object a line) or sarif")
 	flags.BoolVar(&asJSON, "json", false, "the same as --format json")
+	flags.BoolVar(&v.mustSupport, "must-support", false, "list the must-support elements of the profiles that are absent, which is no fault")
 	flags.BoolVar(&v.warnings, "warnings", true, "say warnings too")
 	return cmd
 }
@@ -79,7 +82,8 @@ func (v *validation) run(cmd *cobra.Command, files []string) error {
 		return err
 	}
 	definitions := definition.R4()
-	validator := validate.New(definitions, invariant.New(definitions), profile.New(definitions, set.Find, v.profiles...))
+	v.rules = profile.New(definitions, set.Find, v.profiles...)
+	validator := validate.New(definitions, invariant.New(definitions), v.rules)
 	var all []finding
 	checked, invalid := 0, 0
 	for _, file := range files {
@@ -145,10 +149,13 @@ func (v *validation) check(validator *validate.Validator, file string, line int,
 		issues = []fhir.Issue{{Severity: fhir.SeverityError, Code: "structure", Diagnostics: err.Error()}}
 	default:
 		issues = validator.Validate(tree)
+		if v.mustSupport {
+			v.rules.MustSupport(tree, func(i fhir.Issue) { issues = append(issues, i) })
+		}
 	}
 	var found []finding
 	for _, i := range issues {
-		if i.Severity == fhir.SeverityError || i.Severity == fhir.SeverityFatal || v.warnings {
+		if i.Severity != fhir.SeverityWarning || v.warnings {
 			if i.Severity == fhir.SeverityFatal {
 				i.Severity = fhir.SeverityError
 			}

@@ -40,7 +40,7 @@ var imports = map[string][]string{
 	"terminology/release":               {"fhir", "definition"},
 	"terminology/release/internal/pack": {},
 
-	"validate/profile": {"fhir", "definition", "fhirpath", "terminology", "validate/invariant"},
+	"validate/profile": {"fhir", "definition", "fhirpath", "terminology", "validate", "validate/invariant"},
 	"guide":            {"fhir", "definition"},
 
 	"guide/conformance": {"fhir", "definition", "guide", "validate/profile"},

@@ -52,7 +52,7 @@ func (c *checker) element(n fhir.Node, e *element) {
 	defer func() { c.depth-- }()
 	c.value(n, e)
 	for i := range e.rules {
-		e.rules[i].Check(n, c.env(), func(issue fhir.Issue) {
+		e.rules[i].Check(n, *c.environment(), func(issue fhir.Issue) {
 			issue.Diagnostics += c.by(e)
 			if issue.Severity == fhir.SeverityError {
 				c.failed = true
@@ -149,11 +149,17 @@ func (c *checker) ofType(n fhir.Node, e *element) {
 // target checks the type that a reference names against what the target
 // profiles are for.
 func (c *checker) target(n fhir.Node, t typeRef, e *element) {
-	ref := fhir.ParseReference(n.TextOf("reference"), "")
-	if len(t.targets) == 0 || ref.Type == "" {
+	literal := n.TextOf("reference")
+	kind := fhir.ParseReference(literal, "").Type
+	found, here := c.referred(n, literal)
+	if here {
+		kind = found.Type().Name
+	}
+	if len(t.targets) == 0 || kind == "" {
 		return
 	}
 	var names []string
+	var profiles []*Profile
 	for _, canonical := range t.targets {
 		name := strings.TrimPrefix(canonical, base)
 		if !c.rules.isBase(canonical) {
@@ -162,13 +168,72 @@ func (c *checker) target(n fhir.Node, t typeRef, e *element) {
 				return // whatever it is for may be meant
 			}
 			name = p.Type
+			if name == kind && here {
+				profiles = append(profiles, p)
+				continue
+			}
 		}
-		if name == "Resource" || name == ref.Type {
+		if name == "Resource" || name == kind {
 			return
 		}
 		names = append(names, name)
 	}
-	c.fail(n, "structure", "%q is of type %s, which may not be referred to here; allowed: %s%s", n.TextOf("reference"), ref.Type, strings.Join(slices.Compact(names), ", "), c.by(e))
+	if len(profiles) == 0 {
+		c.fail(n, "structure", "%q is of type %s, which may not be referred to here; allowed: %s%s", literal, kind, strings.Join(slices.Compact(names), ", "), c.by(e))
+		return
+	}
+	c.conforming(n, found, profiles, e)
+}
+
+// referred is the resource that a reference is to, where that is in the same
+// resource or Bundle.
+func (c *checker) referred(n fhir.Node, literal string) (fhir.Node, bool) {
+	id, inside := strings.CutPrefix(literal, "#")
+	if !inside {
+		return c.resolve(literal)
+	}
+	holder := resourceOf(n)
+	if holder.Name() == "contained" {
+		holder = resourceOf(holder.Parent())
+	}
+	if id == "" {
+		return holder, true
+	}
+	for contained := range holder.Each("contained") {
+		if contained.TextOf("id") == id {
+			return contained, true
+		}
+	}
+	return fhir.Node{}, false
+}
+
+// conforming checks that what a reference is to conforms to one of the target
+// profiles. What is being checked on the way there is taken to conform.
+func (c *checker) conforming(n, found fhir.Node, profiles []*Profile, e *element) {
+	var names []string
+	for _, p := range profiles {
+		key := visit{found, p}
+		if c.visiting[key] {
+			return
+		}
+		if c.visiting == nil {
+			c.visiting = map[visit]bool{}
+		}
+		c.visiting[key] = true
+		conforms := c.conforms(found, p.root)
+		delete(c.visiting, key)
+		if conforms {
+			return
+		}
+		names = append(names, p.Name)
+	}
+	c.fail(n, "structure", "%s conforms to none of the profiles that may be referred to here: %s%s", found.Path(), strings.Join(names, ", "), c.by(e))
+}
+
+// visit is the check of a resource against a profile.
+type visit struct {
+	n fhir.Node
+	p *Profile
 }
 
 // children checks the values of one element of n.
@@ -225,6 +290,7 @@ func (c *checker) extension(n fhir.Node) {
 	p, err := c.rules.Profile(url)
 	switch {
 	case err == nil && p.Type == "Extension":
+		c.placed(n, p)
 		c.element(n, p.root)
 	case err == nil:
 		c.fail(n, "extension", "%s is the definition of a profile for %s, not of an extension", url, p.Type)

@@ -14,6 +14,8 @@ import (
 type Profile struct {
 	URL, Name, Type string
 	root            *element
+	// usage is where an extension may be, nil for other profiles.
+	usage *usage
 }
 
 // An element is what a profile says of one element. http://hl7.org/fhir/R4/elementdefinition.html
@@ -28,6 +30,7 @@ type element struct {
 	fixed       fhir.Node
 	pattern     fhir.Node
 	maxLength   int
+	mustSupport bool
 	strength    string
 	valueSet    string
 	rules       []invariant.Invariant
@@ -60,6 +63,9 @@ func (r *Rules) compile(root fhir.Node) (*Profile, error) {
 	}
 	if r.schema.Type(p.Type) == nil {
 		return nil, fhir.Errorf(fhir.KindUnprocessable, "the profile %s is for %q, which R4 has not", p.URL, p.Type)
+	}
+	if p.Type == "Extension" {
+		p.usage = r.usage(root)
 	}
 	byID := map[string]*element{}
 	for n := range snapshot.Each("element") {
@@ -137,6 +143,7 @@ func (r *Rules) element(p *Profile, n fhir.Node) *element {
 	if max, err := strconv.Atoi(n.TextOf("max")); err == nil {
 		e.max = max
 	}
+	e.mustSupport = n.TextOf("mustSupport") == "true"
 	e.maxLength, _ = strconv.Atoi(n.TextOf("maxLength"))
 	if b := n.Child("binding"); b.Exists() {
 		e.strength, e.valueSet = b.TextOf("strength"), b.TextOf("valueSet")

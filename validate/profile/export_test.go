@@ -50,9 +50,7 @@ func (r *Rules) Places(root fhir.Node, visit func(Place)) {
 	}
 }
 
-func (r *Rules) checker() *checker {
-	return &checker{rules: r, report: func(fhir.Issue) {}, seen: map[string]bool{}, codes: r.codes}
-}
+func (r *Rules) checker() *checker { return r.check(func(fhir.Issue) {}) }
 
 func (c *checker) places(n fhir.Node, e *element, within []Slice, visit func(Place)) {
 	if c.depth++; c.depth > 12 {

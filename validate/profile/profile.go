@@ -23,6 +23,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/fhirpath"
 	"github.com/tarnhealth/tarn/terminology"
+	"github.com/tarnhealth/tarn/validate"
 )
 
 // A Library finds definitions by type and canonical URL, with or without a
@@ -103,8 +104,12 @@ func (r *Rules) Profile(canonical string) (*Profile, error) {
 // Check reports where a resource, and those in it, break the profiles that they
 // declare or were asked about.
 func (r *Rules) Check(tree *fhir.Tree, report func(fhir.Issue)) {
-	c := &checker{rules: r, report: report, seen: map[string]bool{}, codes: r.codes}
+	c := r.check(report)
 	c.resource(tree.Root())
+}
+
+func (r *Rules) check(report func(fhir.Issue)) *checker {
+	return &checker{rules: r, report: report, seen: map[string]bool{}, codes: r.codes}
 }
 
 // checker is the check of one resource.
@@ -117,6 +122,14 @@ type checker struct {
 	depth int
 	// quiet is set where only whether there is an error counts.
 	quiet, failed bool
+	// env is what invariants know, nil until it is needed.
+	env *fhirpath.Env
+	// entries are those of the Bundle that is being checked, nil for none;
+	// fullURL is that of the entry that is.
+	entries *validate.Entries
+	fullURL string
+	// visiting is what is being checked because a reference is to it.
+	visiting map[visit]bool
 }
 
 // ConformsTo implements fhirpath.Profiles.
@@ -133,17 +146,46 @@ func (c *checker) ConformsTo(n fhir.Node, canonical string) (bool, error) {
 
 // conforms checks without reporting.
 func (c *checker) conforms(n fhir.Node, e *element) bool {
-	silent := &checker{rules: c.rules, report: func(fhir.Issue) {}, seen: map[string]bool{}, codes: c.codes, depth: c.depth, quiet: true}
-	silent.element(n, e)
-	return !silent.failed
+	quiet, failed, report := c.quiet, c.failed, c.report
+	c.quiet, c.failed = true, false
+	c.element(n, e)
+	conforms := !c.failed
+	c.quiet, c.failed, c.report = quiet, failed, report
+	return conforms
 }
 
-func (c *checker) env() fhirpath.Env {
-	return fhirpath.Env{Terminology: codesOf{c.codes}, Profiles: c, Now: clock()}
+// environment is what invariants know.
+func (c *checker) environment() *fhirpath.Env {
+	if c.env == nil {
+		c.env = &fhirpath.Env{Terminology: codesOf{c.codes}, Profiles: c, Now: clock(), Resolve: c.resolve}
+	}
+	return c.env
+}
+
+// resolve finds a resource of the same Bundle.
+func (c *checker) resolve(reference string) (fhir.Node, bool) {
+	if c.entries == nil {
+		return fhir.Node{}, false
+	}
+	found := c.entries.Resolve(c.fullURL, reference)
+	return found, found.Exists()
+}
+
+// entry checks a resource that is another's entry, or inside it otherwise.
+func (c *checker) entry(n fhir.Node) {
+	entries, fullURL := c.entries, c.fullURL
+	if holder := n.Parent(); n.Name() == "resource" && holder.Parent().Type().Name == "Bundle" {
+		c.fullURL = holder.TextOf("fullUrl")
+	}
+	c.resource(n)
+	c.entries, c.fullURL = entries, fullURL
 }
 
 // resource checks a resource and those inside it.
 func (c *checker) resource(n fhir.Node) {
+	if n.Type().Name == "Bundle" {
+		c.entries = validate.EntriesOf(n)
+	}
 	checked := map[string]bool{}
 	for declared := range n.Child("meta").Each("profile") {
 		c.against(n, declared.Text(), declared, checked)
@@ -159,7 +201,7 @@ func (c *checker) inside(n fhir.Node) {
 	for child := n.First(); child.Exists(); child = child.Next() {
 		switch child.Type().Kind {
 		case fhir.KindResource:
-			c.resource(child)
+			c.entry(child)
 			continue
 		case fhir.KindPrimitive:
 			if !child.First().Exists() {

@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/guide"
+	"github.com/tarnhealth/tarn/validate/profile"
 )
 
 func issues(t *testing.T, set *guide.Set, resource string, asked ...string) []fhir.Issue {
@@ -87,17 +89,23 @@ func TestBrokenExamples(t *testing.T) {
 // own makes a guide of one profile on Patient and one on Extension.
 func own(t *testing.T, elements string) *guide.Set {
 	t.Helper()
+	return packageOf(t, map[string]string{
+		"StructureDefinition-p.json": `{"resourceType":"StructureDefinition","url":"http://x/p","name":"P","status":"active","fhirVersion":"4.0.1","kind":"resource","abstract":false,"type":"Patient","derivation":"constraint",
+			"snapshot":{"element":[{"id":"Patient","path":"Patient"},` + elements + `]}}`,
+		"StructureDefinition-e.json": `{"resourceType":"StructureDefinition","url":"http://x/e","name":"E","status":"active","fhirVersion":"4.0.1","kind":"complex-type","abstract":false,"type":"Extension","derivation":"constraint",
+			"snapshot":{"element":[{"id":"Extension","path":"Extension"},{"id":"Extension.url","path":"Extension.url","fixedUri":"http://x/e"},{"id":"Extension.value[x]","path":"Extension.value[x]","min":1,"type":[{"code":"boolean"}]}]}}`,
+	})
+}
+
+// packageOf makes a guide of files.
+func packageOf(t *testing.T, files map[string]string) *guide.Set {
+	t.Helper()
 	var b bytes.Buffer
 	zip := gzip.NewWriter(&b)
 	w := tar.NewWriter(zip)
-	for name, content := range map[string]string{
-		"package/package.json": `{"name":"own","version":"1.0.0","fhirVersions":["4.0.1"]}`,
-		"package/StructureDefinition-p.json": `{"resourceType":"StructureDefinition","url":"http://x/p","name":"P","status":"active","fhirVersion":"4.0.1","kind":"resource","abstract":false,"type":"Patient","derivation":"constraint",
-			"snapshot":{"element":[{"id":"Patient","path":"Patient"},` + elements + `]}}`,
-		"package/StructureDefinition-e.json": `{"resourceType":"StructureDefinition","url":"http://x/e","name":"E","status":"active","fhirVersion":"4.0.1","kind":"complex-type","abstract":false,"type":"Extension","derivation":"constraint",
-			"snapshot":{"element":[{"id":"Extension","path":"Extension"},{"id":"Extension.url","path":"Extension.url","fixedUri":"http://x/e"},{"id":"Extension.value[x]","path":"Extension.value[x]","min":1,"type":[{"code":"boolean"}]}]}}`,
-	} {
-		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content)), Typeflag: tar.TypeReg}); err != nil {
+	files["package.json"] = `{"name":"own","version":"1.0.0","fhirVersions":["4.0.1"]}`
+	for name, content := range files {
+		if err := w.WriteHeader(&tar.Header{Name: "package/" + name, Mode: 0o644, Size: int64(len(content)), Typeflag: tar.TypeReg}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.Write([]byte(content)); err != nil {
@@ -164,6 +172,104 @@ func TestRules(t *testing.T) {
 		}
 		expect(t, name, issues(t, own(t, test.elements), test.resource, asked...), test.path, test.text)
 	}
+}
+
+// extended makes a guide whose extension http://x/e has contexts and invariants
+// of them, a modifier where that is set.
+func extended(t *testing.T, contexts string, modifier bool) *guide.Set {
+	t.Helper()
+	return packageOf(t, map[string]string{"StructureDefinition-e.json": fmt.Sprintf(`{"resourceType":"StructureDefinition","url":"http://x/e","name":"E","status":"active","fhirVersion":"4.0.1","kind":"complex-type","abstract":false,"type":"Extension","derivation":"constraint",%s,
+		"snapshot":{"element":[{"id":"Extension","path":"Extension","isModifier":%t},{"id":"Extension.url","path":"Extension.url","fixedUri":"http://x/e"}]}}`, contexts, modifier)})
+}
+
+// TestContexts tries where extensions may be.
+func TestContexts(t *testing.T) {
+	const e = `[{"url":"http://x/e","valueString":"v"}]`
+	onName := `{"resourceType":"Patient","gender":"male","name":[{"family":"x","extension":` + e + `}]}`
+	onRoot := `{"resourceType":"Patient","extension":` + e + `}`
+	onFamily := `{"resourceType":"Patient","name":[{"family":"x","_family":{"extension":` + e + `}}]}`
+	onValue := `{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":1,"extension":` + e + `}}`
+	inside := `{"resourceType":"Patient","extension":[{"url":"http://x/outer","extension":` + e + `}]}`
+	at := func(kind, expression string) string {
+		return fmt.Sprintf(`"context":[{"type":%q,"expression":%q}]`, kind, expression)
+	}
+	for name, test := range map[string]struct{ contexts, resource, path, text string }{
+		"a type":                   {at("element", "HumanName"), onName, "", ""},
+		"another type":             {at("element", "Address"), onName, "Patient.name[0].extension[0]", "may not be on Patient.name; it is for Address"},
+		"a path":                   {at("element", "Patient.name"), onName, "", ""},
+		"another path":             {at("element", "Patient.contact"), onName, "Patient.name[0].extension[0]", "may not be on Patient.name"},
+		"a path of a type":         {at("element", "HumanName.family"), onFamily, "", ""},
+		"a path through types":     {at("element", "Patient.name.family"), onFamily, "", ""},
+		"a primitive":              {at("element", "string"), onFamily, "", ""},
+		"a resource":               {at("element", "Patient"), onRoot, "", ""},
+		"another resource":         {at("element", "Person"), onRoot, "Patient.extension[0]", "may not be on Patient; it is for Person"},
+		"any resource":             {at("element", "DomainResource"), onRoot, "", ""},
+		"any element":              {at("element", "Element"), onName, "", ""},
+		"a resource, on a part":    {at("element", "Patient"), onName, "Patient.name[0].extension[0]", "may not be on"},
+		"a choice":                 {at("element", "Observation.value[x]"), onValue, "", ""},
+		"a form of a choice":       {at("element", "Observation.valueQuantity"), onValue, "", ""},
+		"a URL":                    {at("element", "http://hl7.org/fhir/StructureDefinition/Patient#Patient.name"), onName, "", ""},
+		"the URL of a type":        {at("element", "http://hl7.org/fhir/StructureDefinition/Patient"), onRoot, "", ""},
+		"a profile that is not":    {at("element", "http://x/unknown#Patient.name"), onName, "", ""},
+		"an extension":             {at("extension", "http://x/outer"), inside, "", ""},
+		"another extension":        {at("extension", "http://x/other"), inside, "Patient.extension[0].extension[0]", "may not be on"},
+		"an extension, on a name":  {at("extension", "http://x/outer"), onName, "Patient.name[0].extension[0]", "may not be on"},
+		"FHIRPath":                 {at("fhirpath", "Patient.name.where(family = 'x')"), onName, "", ""},
+		"FHIRPath of another":      {at("fhirpath", "Patient.name.where(family = 'y')"), onName, "Patient.name[0].extension[0]", "may not be on Patient.name"},
+		"one of several":           {`"context":[{"type":"element","expression":"Address"},{"type":"element","expression":"HumanName"}]`, onName, "", ""},
+		"an invariant":             {at("element", "Element") + `,"contextInvariant":["family = 'y'"]`, onName, "Patient.name[0].extension[0]", "only where family = 'y'"},
+		"an invariant of itself":   {at("element", "Element") + `,"contextInvariant":["%extension.value = 'v' and family = 'x'"]`, onName, "", ""},
+		"an invariant that is not": {at("element", "Element") + `,"contextInvariant":["nothing("]`, onName, "Patient.name[0].extension[0]", "cannot be evaluated"},
+		"a modifier that is none":  {at("element", "Element"), `{"resourceType":"Patient","modifierExtension":` + e + `}`, "Patient.modifierExtension[0]", "is no modifier extension; write it as extension"},
+	} {
+		expect(t, name, issues(t, extended(t, test.contexts, false), test.resource), test.path, test.text)
+	}
+	modifier := extended(t, at("element", "Element"), true)
+	expect(t, "a modifier as extension", issues(t, modifier, onRoot), "Patient.extension[0]", "is a modifier extension; write it as modifierExtension")
+	expect(t, "a modifier", issues(t, modifier, `{"resourceType":"Patient","modifierExtension":`+e+`}`), "", "")
+}
+
+// TestMustSupport: what must be supported and is absent is told, apart from what
+// is wrong.
+func TestMustSupport(t *testing.T) {
+	set := own(t, `{"id":"Patient.name","path":"Patient.name","mustSupport":true},{"id":"Patient.name.family","path":"Patient.name.family","mustSupport":true},{"id":"Patient.gender","path":"Patient.gender","mustSupport":true},`+
+		sliced("value", "system", "open", "false")+`,{"id":"Patient.identifier:mrn","path":"Patient.identifier","sliceName":"mrn","mustSupport":true},{"id":"Patient.identifier:mrn.system","path":"Patient.identifier.system","fixedUri":"urn:mrn"},{"id":"Patient.identifier:mrn.value","path":"Patient.identifier.value","mustSupport":true}`)
+	for resource, want := range map[string][]string{
+		`{"resourceType":"Patient","name":[{"family":"x"},{"text":"y"}],"identifier":[{"system":"urn:mrn"}]}`:                {"Patient.name[1].family", "Patient.gender", "Patient.identifier[0].value"},
+		`{"resourceType":"Patient","gender":"male"}`:                                                                         {"Patient.name", "Patient.identifier"},
+		`{"resourceType":"Patient","gender":"male","name":[{"family":"x"}],"identifier":[{"system":"urn:mrn","value":"1"}]}`: nil,
+	} {
+		tree, err := fhir.Parse(definition.R4().Schema, []byte(resource), fhir.DefaultLimits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		profile.New(definition.R4(), set.Find, "http://x/p").MustSupport(tree, func(i fhir.Issue) {
+			got = append(got, i.Expression)
+			if i.Severity != fhir.SeverityInformation {
+				t.Errorf("%s is %s", i.Expression, i.Severity)
+			}
+		})
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", resource, got, want)
+		}
+		expect(t, resource, issues(t, set, resource, "http://x/p"), "", "")
+	}
+}
+
+// TestReferredProfiles: what a reference is to, in the same resource or Bundle,
+// conforms to one of the target profiles.
+func TestReferredProfiles(t *testing.T) {
+	set := own(t, `{"id":"Patient.active","path":"Patient.active","min":1},{"id":"Patient.link","path":"Patient.link"},{"id":"Patient.link.other","path":"Patient.link.other","type":[{"code":"Reference","targetProfile":["http://x/p"]}]}`)
+	bundle := func(active string) string {
+		return `{"resourceType":"Bundle","type":"collection","entry":[{"fullUrl":"http://a/Patient/1","resource":{"resourceType":"Patient","id":"1","meta":{"profile":["http://x/p"]},"active":true,"link":[{"type":"seealso","other":{"reference":"Patient/2"}}]}},
+			{"fullUrl":"http://a/Patient/2","resource":{"resourceType":"Patient","id":"2",` + active + `"link":[{"type":"seealso","other":{"reference":"Patient/1"}}]}}]}`
+	}
+	expect(t, "conforms", issues(t, set, bundle(`"active":true,`)), "", "")
+	expect(t, "does not", issues(t, set, bundle("")), "Bundle.entry[0].resource.link[0].other", "Bundle.entry[1].resource conforms to none of the profiles that may be referred to here: P")
+	expect(t, "elsewhere", issues(t, set, strings.Replace(bundle(""), "Patient/2", "Patient/3", 1)), "", "")
+	contained := `{"resourceType":"Patient","active":true,"contained":[{"resourceType":"Patient","id":"c"}],"link":[{"type":"seealso","other":{"reference":"#c"}}]}`
+	expect(t, "contained", issues(t, set, contained, "http://x/p"), "Patient.link[0].other", "conforms to none")
 }
 
 // TestUnusableProfiles: what is wrong with a definition is said, and nothing is
