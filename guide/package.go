@@ -215,6 +215,15 @@ func (p *Package) URLs(resourceType string) []string {
 // Find finds a resource by its canonical URL, with or without a |version; nil
 // where there is none.
 func (p *Package) Find(resourceType, canonical string) (*fhir.Tree, error) {
+	src, err := p.Source(resourceType, canonical)
+	if err != nil || src == nil {
+		return nil, err
+	}
+	return fhir.Parse(definition.R4().Schema, src, fhir.DefaultLimits)
+}
+
+// Source is the text of what Find finds.
+func (p *Package) Source(resourceType, canonical string) ([]byte, error) {
 	place, ok := p.place(resourceType, canonical)
 	if !ok {
 		return nil, nil
@@ -223,11 +232,7 @@ func (p *Package) Find(resourceType, canonical string) (*fhir.Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := s2.Decode(nil, packed)
-	if err != nil {
-		return nil, err
-	}
-	return fhir.Parse(definition.R4().Schema, body, fhir.DefaultLimits)
+	return s2.Decode(nil, packed)
 }
 
 // place is that of an entry; the version of the package stands for that of what

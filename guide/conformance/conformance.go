@@ -4,7 +4,7 @@
 //
 // It leaves to others: the packages (guide) and where they are kept
 // (guide/shelf), what profiles demand (validate/profile), snapshots
-// (guide/snapshot), and search parameters and codes (search, terminology).
+// (guide/snapshot), R4's own definitions (guide/release), and search parameters and codes (search, terminology).
 package conformance
 
 import (
@@ -15,6 +15,8 @@ import (
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/guide"
+	"github.com/tarnhealth/tarn/guide/release"
+	"github.com/tarnhealth/tarn/guide/snapshot"
 	"github.com/tarnhealth/tarn/validate/profile"
 )
 
@@ -71,9 +73,34 @@ func (g *Guides) Missing() []guide.Dependency { return g.set.Missing }
 func (g *Guides) Settings() Settings { return g.settings }
 
 // Find finds a definition by its canonical URL, with or without a |version; nil
-// where no guide has it.
+// where no guide has it. StructureDefinitions have a snapshot, and those of R4
+// itself are found too.
 func (g *Guides) Find(resourceType, canonical string) (*fhir.Tree, error) {
-	return g.set.Find(resourceType, canonical)
+	if resourceType != structure {
+		return g.set.Find(resourceType, canonical)
+	}
+	src, err := g.source(canonical)
+	if err != nil || src == nil {
+		return nil, err
+	}
+	tree, err := fhir.Parse(definition.R4().Schema, src, fhir.DefaultLimits)
+	if err != nil || tree.Root().Child("snapshot").Exists() {
+		return tree, err
+	}
+	if src, err = snapshot.Generate(src, g.source); err != nil {
+		return nil, err
+	}
+	return fhir.Parse(definition.R4().Schema, src, fhir.DefaultLimits)
+}
+
+const structure = "StructureDefinition"
+
+// source is the text of a StructureDefinition of a guide, or of R4.
+func (g *Guides) source(canonical string) ([]byte, error) {
+	if p := g.set.Package(structure, canonical); p != nil {
+		return p.Source(structure, canonical)
+	}
+	return release.R4().Find(canonical)
 }
 
 // Check reports where a resource breaks the profiles that it declares, and those
@@ -109,7 +136,7 @@ func (g *Guides) SupportedProfiles(resourceType string) []string {
 	for _, p := range g.set.Packages() {
 		for i := range p.Entries {
 			e := &p.Entries[i]
-			if e.Type == "StructureDefinition" && e.Kind == "resource" && e.Derivation == "constraint" && e.Of == resourceType {
+			if e.Type == structure && e.Kind == "resource" && e.Derivation == "constraint" && e.Of == resourceType {
 				all = append(all, e.URL+"|"+versionOf(e, p))
 			}
 		}

@@ -43,10 +43,15 @@ var imports = map[string][]string{
 	"validate/profile": {"fhir", "definition", "fhirpath", "terminology", "validate", "validate/invariant"},
 	"guide":            {"fhir", "definition"},
 
-	"guide/conformance": {"fhir", "definition", "guide", "validate/profile"},
+	"guide/conformance": {"fhir", "definition", "guide", "guide/release", "guide/snapshot", "validate/profile"},
 	"guide/guidetest":   {},
 	"guide/registry":    {"fhir", "guide"},
-	"guide/shelf":       {"fhir", "guide", "guide/conformance", "kv"},
+	"guide/release":     {"fhir"},
+	"guide/snapshot":    {"fhir"},
+
+	"guide/release/internal/pack": {},
+
+	"guide/shelf": {"fhir", "guide", "guide/conformance", "kv"},
 
 	"search": {"fhir", "definition", "fhirpath", "search/chars", "search/compare", "search/decimal", "search/define", "search/filter", "search/fulltext", "search/geo", "search/literal", "search/need", "ucum"},
 
