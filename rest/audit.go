@@ -85,6 +85,7 @@ func (h *handler) settle(r *request, res *response) error {
 	w := &r.trail.held
 	var records []audit.Record
 	if !r.unrecorded() {
+		r.identify()
 		records = r.records(res.status, res.Header())
 	}
 	h.expect(-1)
@@ -99,6 +100,16 @@ func (h *handler) settle(r *request, res *response) error {
 		}
 	}
 	return w.release()
+}
+
+// identify finds out for the log who sent a request that was refused before that
+// was asked: it names nothing that there is. The answer is what it was.
+func (r *request) identify() {
+	if r.asked || r.store == nil {
+		return
+	}
+	r.asked = true
+	r.access, _ = r.h.Authorize(r.http, r.store) // which notes who it is even where it refuses
 }
 
 // unrecorded reports whether the request is of a kind that is not recorded: it

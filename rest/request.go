@@ -29,6 +29,8 @@ type request struct {
 
 	store  *datastore.Store
 	access authz.Access
+	// asked is set where it was asked who calls; credentials may be good once.
+	asked bool
 
 	method string // GET for a HEAD request too: the response drops the body
 	header http.Header

@@ -164,6 +164,7 @@ func (h *handler) serve(res *response, r *request) error {
 		return err
 	}
 	if refused != nil && !(h.Bulk != nil && servesFile(segments.rest)) && !servesBinary(r.method, segments.rest) {
+		r.store, _ = h.Stores.Store(segments.store) // for the audit log
 		return refused
 	}
 	if r.store, err = h.Stores.Store(segments.store); err != nil {
@@ -187,6 +188,7 @@ func (h *handler) serve(res *response, r *request) error {
 		return err
 	}
 	if r.level != levelMetadata || r.operation != "" {
+		r.asked = true
 		if r.access, err = h.Authorize(r.http, r.store); err != nil {
 			return err
 		}

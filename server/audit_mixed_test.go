@@ -51,6 +51,10 @@ var interactions = []struct {
 	{"PUT", "/Patient/1", "", `{`, "update", 400},
 	{"GET", "/Nothing", "", "", "unknown", 404},
 	{"GET", "/Patient/1/$nothing", "", "", "operation", 404},
+	{"PUT", "/Nothing/1", "", `{}`, "unknown", 404},
+	{"PUT", "/Patient", "", `{"resourceType":"Patient"}`, "update", 400},
+	{"GET", "/Patient?_format=yaml", "", "", "unknown", 406},
+	{"POST", "/Patient/1/_history/1", "", `{}`, "unknown", 405},
 	{"DELETE", "/Patient/1", "", "", "delete", 204},
 }
 
@@ -103,9 +107,8 @@ func TestEveryRequestIsInTheLog(t *testing.T) {
 		if !ok || got.Action != one.action || got.Status != one.status || got.Store != DefaultStore || got.Time.IsZero() {
 			t.Errorf("%s %s: recorded as %+v", one.method, one.path, got)
 		}
-		known := got.Action != "unknown" && got.Action != "operation" // nobody was asked who it is
-		if got.Agent.Address != "127.0.0.1" || known && got.Agent.Client != client.ID {
-			t.Errorf("%s %s: by %+v", one.method, one.path, got.Agent)
+		if got.Agent.Address != "127.0.0.1" || got.Agent.Client != client.ID || got.Agent.Purpose != purposeOf(n) {
+			t.Errorf("%s %s: by %+v, for %q", one.method, one.path, got.Agent, purposeOf(n))
 		}
 	}
 	if got := byRequest[numberedID(len(interactions))]; got.Status != 401 || got.Agent.Address != "127.0.0.1" {
@@ -121,6 +124,9 @@ func TestEveryRequestIsInTheLog(t *testing.T) {
 	}
 	alterTheLog(t, c.Data)
 }
+
+// purposeOf is the purpose of use that a request declares, "" for none.
+func purposeOf(n int) string { return []string{"", "TREAT", "HPAYMT"}[n%3] }
 
 func numberedID(n int) string { return fmt.Sprintf("mixed-%d", n) }
 
@@ -138,6 +144,9 @@ func (r *running) numbered(access string, n int, method, path, contentType, body
 	req.Header.Set("X-Request-Id", numberedID(n))
 	if access != "" {
 		req.Header.Set("Authorization", "Bearer "+access)
+	}
+	if purpose := purposeOf(n); purpose != "" {
+		req.Header.Set("X-Purpose-Of-Use", purpose)
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
