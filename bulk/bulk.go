@@ -70,6 +70,9 @@ type Limits struct {
 	ExportsPerCaller int
 	// KeepFiles is how long the files of an export can be fetched: 48 hours.
 	KeepFiles time.Duration
+	// ManifestFiles is how many files a page of a manifest lists, for clients that
+	// take pages: 1,000.
+	ManifestFiles int
 	// FileLines is how many resources a file of an export has: 250,000.
 	FileLines int
 	// FetchBytes is the greatest size of all input fetched by URL for one job,
@@ -104,6 +107,8 @@ type Service struct {
 	mu sync.Mutex
 	// filling are the data stores that are being filled, by their ids.
 	filling map[string]bool
+
+	polls polls
 }
 
 // The kinds of jobs.
@@ -149,7 +154,7 @@ func (l *Limits) fill() {
 	for _, n := range []struct {
 		at  *int
 		use int
-	}{{&l.Imports, 1}, {&l.Exports, 1}, {&l.Waiting, 25}, {&l.ExportsPerCaller, 5}, {&l.FileLines, 250_000}} {
+	}{{&l.Imports, 1}, {&l.Exports, 1}, {&l.Waiting, 25}, {&l.ExportsPerCaller, 5}, {&l.ManifestFiles, 1000}, {&l.FileLines, 250_000}} {
 		if *n.at == 0 {
 			*n.at = n.use
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -191,6 +192,52 @@ func writeOutcome(w http.ResponseWriter, status int, text string) error {
 	w.WriteHeader(status)
 	_, err := w.Write(fhir.AppendOutcome(nil, []fhir.Issue{{Severity: fhir.SeverityInformation, Code: "informational", Diagnostics: text}}))
 	return err
+}
+
+// separateStatus is the preference of a client that wants the HTTP status of a
+// poll to be that of the poll, and the job's in X-Export-Status.
+// https://hl7.org/fhir/uv/bulkdata/STU3/export.html#headers
+const separateStatus = "separate-export-status"
+
+// prefers reports whether the client has a preference.
+func (c *Call) prefers(name string) bool {
+	for _, line := range c.Request.Header.Values("Prefer") {
+		for part := range strings.SplitSeq(line, ",") {
+			if token, _, _ := strings.Cut(part, ";"); strings.EqualFold(strings.TrimSpace(token), name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// exportStatusHeader has the job's status, where it is separate.
+const exportStatusHeader = "X-Export-Status"
+
+// statusLine is a status as X-Export-Status has it.
+func statusLine(code int) string { return strconv.Itoa(code) + " " + http.StatusText(code) }
+
+// underWay answers a poll of a job that waits or runs.
+func (s *Service) underWay(w http.ResponseWriter, j *job.Job, progress string, separate bool) error {
+	now := s.opt.Now()
+	wait := retryAfter(now.Sub(j.Created))
+	if err := s.polls.ask(j.ID, now, wait); err != nil {
+		return err
+	}
+	w.Header().Set("X-Progress", progress)
+	w.Header().Set("Retry-After", strconv.Itoa(wait))
+	code := http.StatusAccepted
+	if separate {
+		w.Header().Set(exportStatusHeader, statusLine(code))
+		code = http.StatusOK
+	}
+	w.WriteHeader(code)
+	return nil
+}
+
+// retryAfterOf is a pause as Retry-After has it, in whole seconds.
+func retryAfterOf(d time.Duration) string {
+	return strconv.Itoa(int(max(1, (d+time.Second-1)/time.Second)))
 }
 
 // retryAfter is how many seconds a client should wait that has waited so long.

@@ -58,6 +58,9 @@ type Export struct {
 	Request string
 	// Notes are what of the request was not followed.
 	Notes []string `json:",omitempty"`
+	// Paged is set for a client that takes manifests in pages, Separate for one
+	// that wants the HTTP status of a poll apart from that of the job.
+	Paged, Separate bool `json:",omitempty"`
 	// Plain is set for a caller that asked as HealthLake's clients do.
 	Plain bool
 }

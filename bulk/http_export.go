@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,7 +18,7 @@ import (
 // [base]/Group/[id]/$export.
 // https://hl7.org/fhir/uv/bulkdata/STU2/export.html#bulk-data-kick-off-request
 func (s *Service) Export(w http.ResponseWriter, c *Call) error {
-	in := Export{Of: c.Of, Group: c.Group, Request: c.URL, Format: FormatNDJSON}
+	in := Export{Of: c.Of, Group: c.Group, Request: c.URL, Format: FormatNDJSON, Separate: c.prefers(separateStatus)}
 	all, _, body, err := c.parameters()
 	if err != nil {
 		return err
@@ -43,7 +42,11 @@ func (s *Service) Export(w http.ResponseWriter, c *Call) error {
 		return err
 	}
 	w.Header().Set("Content-Location", s.exportURL(c, status.ID))
-	w.Header().Set("Preference-Applied", "respond-async")
+	applied := "respond-async"
+	if in.Separate {
+		applied += ", " + separateStatus
+	}
+	w.Header().Set("Preference-Applied", applied)
 	if in.Plain {
 		return writeBody(w, http.StatusAccepted, map[string]any{"datastoreId": status.Store, "jobStatus": Submitted, "jobId": status.ID})
 	}
@@ -136,7 +139,7 @@ func (r *exportReader) one(p parameter) (err error) {
 		if p.value != "true" && p.value != "false" {
 			return fhir.Errorf(fhir.KindInvalid, "%.50q is not true or false", p.value).At("http." + p.name)
 		}
-		// Allowed is not demanded: the manifest comes whole.
+		in.Paged = p.value == "true"
 	default:
 		return r.leave(p.name, "%q is no parameter of this export", p.name)
 	}
@@ -275,27 +278,29 @@ func (s *Service) exportStatusOver(w http.ResponseWriter, c *Call) error {
 	switch {
 	case status.State == CancelCompleted || j.Cancelling:
 		return fhir.Errorf(fhir.KindNotFound, "the export was cancelled")
+	case status.State == Failed && status.Separate:
+		return writeFailure(w, status.Message)
 	case status.State == Failed:
 		return fhir.Errorf(fhir.KindInternal, "the export failed: %s", status.Message)
 	case !j.State.Ended():
-		w.Header().Set("X-Progress", progressOf(&j, &status))
-		w.Header().Set("Retry-After", strconv.Itoa(retryAfter(s.opt.Now().Sub(j.Created))))
-		w.WriteHeader(http.StatusAccepted)
-		return nil
+		return s.underWay(w, &j, progressOf(&j, &status), status.Separate)
 	case !s.opt.Now().Before(status.Expires) && status.Output == "":
 		return expired(&status)
 	}
-	if !status.Expires.IsZero() {
-		w.Header().Set("Expires", status.Expires.UTC().Format(http.TimeFormat))
+	s.polls.forget(j.ID)
+	if status.Separate {
+		w.Header().Set(exportStatusHeader, statusLine(http.StatusOK))
 	}
-	m := manifestOf(&status, func(f ExportedFile) string {
-		if status.Folder != "" {
-			return status.Folder + f.Key
-		}
-		return s.exportURL(c, j.ID) + "/" + f.Key
-	})
-	m.RequiresAccessToken = !s.opt.Open
-	return writeBody(w, http.StatusOK, m)
+	return s.writeManifest(w, c, &status, 1)
+}
+
+// writeFailure answers a poll of an export that failed, to a client that wants
+// to be told so apart.
+func writeFailure(w http.ResponseWriter, message string) error {
+	w.Header().Set(exportStatusHeader, statusLine(http.StatusInternalServerError))
+	w.Header().Set("Content-Type", "application/fhir+json;charset=utf-8")
+	_, err := w.Write(fhir.AppendOutcome(nil, []fhir.Issue{{Severity: fhir.SeverityError, Code: "exception", Diagnostics: "the export failed: " + message}}))
+	return err
 }
 
 func expired(status *ExportStatus) error {
@@ -308,41 +313,6 @@ func progressOf(j *job.Job, status *ExportStatus) string {
 		return "waiting"
 	}
 	return fmt.Sprintf("running: %d resources, %d of %d types done", max(j.Progress.Done, status.Resources), len(status.Done), len(status.All))
-}
-
-// A manifest is what a complete export is answered with.
-// https://hl7.org/fhir/uv/bulkdata/STU2/export.html#response---complete-status
-type manifest struct {
-	TransactionTime     string         `json:"transactionTime"`
-	Request             string         `json:"request"`
-	RequiresAccessToken bool           `json:"requiresAccessToken"`
-	OutputFormat        string         `json:"outputFormat,omitempty"`
-	OrganizedBy         string         `json:"outputOrganizedBy,omitempty"`
-	Output              []manifestFile `json:"output"`
-	Deleted             []manifestFile `json:"deleted,omitempty"`
-	Error               []manifestFile `json:"error"`
-}
-
-type manifestFile struct {
-	Type  string `json:"type,omitempty"`
-	URL   string `json:"url"`
-	Count int64  `json:"count"`
-}
-
-func manifestOf(status *ExportStatus, url func(ExportedFile) string) *manifest {
-	files := func(list []ExportedFile) []manifestFile {
-		all := []manifestFile{}
-		for _, f := range list {
-			one := manifestFile{Type: f.Type, URL: url(f), Count: f.Count}
-			all = append(all, one)
-		}
-		return all
-	}
-	return &manifest{
-		TransactionTime: status.Time.UTC().Format(fhir.TimeLayout), Request: status.Request,
-		OutputFormat: string(status.Format), OrganizedBy: status.OrganizeBy,
-		Output: files(status.Files), Deleted: files(status.Deleted), Error: files(status.Errors),
-	}
 }
 
 // plainTime is how HealthLake's REST form writes times.
@@ -409,13 +379,17 @@ func (s *Service) exportFileOver(w http.ResponseWriter, c *Call) error {
 		return err
 	}
 	key := strings.Join(c.Path[1:], "/")
+	done := status.State == Completed || status.State == CompletedWithErrors
+	page := pageOf(&status, key, s.opt.Limits.ManifestFiles)
 	all := slices.Concat(status.Files, status.Deleted, status.Errors)
 	at := slices.IndexFunc(all, func(f ExportedFile) bool { return f.Key == key })
 	switch {
-	case status.Output != "" || at < 0 || !status.State.Ended() || status.State == CancelCompleted || status.State == Failed:
+	case status.Output != "" || at < 0 && page == 0 || !done:
 		return fhir.Errorf(fhir.KindNotFound, "the export has no file %.200q", key)
 	case !s.opt.Now().Before(status.Expires):
 		return expired(&status)
+	case page > 0:
+		return s.writeManifest(w, c, &status, page)
 	}
 	if err := s.covers(c, &status, all[at]); err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"path"
-	"strconv"
 	"strings"
 
 	"github.com/tarnhealth/tarn/authz"
@@ -189,11 +188,9 @@ func (s *Service) importStatusOver(w http.ResponseWriter, c *Call) error {
 	case status.State == Failed:
 		return fhir.Errorf(fhir.KindInternal, "the import failed: %s", status.Message)
 	case !j.State.Ended():
-		w.Header().Set("X-Progress", importProgress(&j, &status))
-		w.Header().Set("Retry-After", strconv.Itoa(retryAfter(s.opt.Now().Sub(j.Created))))
-		w.WriteHeader(http.StatusAccepted)
-		return nil
+		return s.underWay(w, &j, importProgress(&j, &status), false)
 	}
+	s.polls.forget(j.ID)
 	m, err := s.importManifest(c, &j, &status)
 	if err != nil {
 		return err

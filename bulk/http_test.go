@@ -79,6 +79,7 @@ type manifest struct {
 	RequiresAccessToken bool
 	Output, Error       []manifestFile
 	Deleted             []manifestFile
+	Link                []struct{ Relation, URL string }
 }
 
 type manifestFile struct {
@@ -94,8 +95,11 @@ func (c *client) poll(location string) answer {
 		if a.status == 202 && (a.header.Get("X-Progress") == "" || len(a.header.Get("X-Progress")) >= 100 || a.header.Get("Retry-After") == "") {
 			c.Errorf("in progress: %v", a.header)
 		}
+		if a.status == 429 && a.header.Get("Retry-After") == "" {
+			c.Errorf("too often: %v", a.header)
+		}
 		return a, nil
-	}, func(a answer) bool { return a.status != 202 })
+	}, func(a answer) bool { return a.status != 202 && a.status != 429 })
 }
 
 // exported begins an export, waits and returns its manifest.

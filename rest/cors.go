@@ -7,7 +7,7 @@ import (
 
 // The headers that scripts of other origins may read and send.
 const (
-	exposedHeaders = "Location, Content-Location, ETag, Last-Modified, X-Request-Id, Retry-After, Allow, Accept-Patch, Preference-Applied, WWW-Authenticate, X-Progress, " + issuesHeader
+	exposedHeaders = "Location, Content-Location, ETag, Last-Modified, X-Request-Id, Retry-After, Allow, Accept-Patch, Preference-Applied, WWW-Authenticate, X-Progress, X-Export-Status, " + issuesHeader
 	allowedHeaders = "Accept, Authorization, Cache-Control, Content-Encoding, Content-Type, DPoP, Idempotency-Key, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Amz-Fhir-Idempotency-Key, X-Correlation-Id, " + explainHeader + ", X-Purpose-Of-Use, X-Request-Id, X-Requested-With, " + levelHeader
 )
 

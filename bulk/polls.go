@@ -1,0 +1,74 @@
+package bulk
+
+import (
+	"sync"
+	"time"
+
+	"github.com/tarnhealth/tarn/fhir"
+)
+
+// earlyPolls is how often in a row a client may ask for a status before the time
+// that Retry-After named, before it is refused.
+const earlyPolls = 10
+
+// polls remembers when each job that runs was asked for. The zero value is ready.
+type polls struct {
+	mu   sync.Mutex
+	jobs map[string]*poll
+}
+
+// A poll is the last one of a job.
+type poll struct {
+	// due is when the next was asked for, early how many came before that.
+	due   time.Time
+	early int
+}
+
+// maxPolls is how many jobs are remembered; beyond it those are forgotten that
+// nobody has asked for in an hour.
+const maxPolls = 10_000
+
+// ask counts a poll of a job that runs, which is to be polled every wait seconds.
+// It refuses a client that keeps on asking too early. Asking in the last tenth
+// of the pause is not early.
+// https://hl7.org/fhir/uv/bulkdata/STU3/export.html#bulk-data-status-request
+func (p *polls) ask(id string, now time.Time, wait int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pause := time.Duration(wait) * time.Second
+	last := p.jobs[id]
+	if last == nil {
+		p.add(id, &poll{due: now.Add(pause)}, now)
+		return nil
+	}
+	if !now.Before(last.due.Add(-pause / 10)) {
+		*last = poll{due: now.Add(pause)}
+		return nil
+	}
+	if last.early++; last.early <= earlyPolls {
+		return nil
+	}
+	left := retryAfterOf(last.due.Sub(now))
+	return fhir.Errorf(fhir.KindThrottled, "the status was asked for %d times in a row before the time that Retry-After named; wait that long", last.early).With("Retry-After", left)
+}
+
+func (p *polls) add(id string, one *poll, now time.Time) {
+	if p.jobs == nil {
+		p.jobs = map[string]*poll{}
+	}
+	if len(p.jobs) >= maxPolls {
+		for id, old := range p.jobs {
+			if now.Sub(old.due) > time.Hour {
+				delete(p.jobs, id)
+			}
+		}
+	}
+	p.jobs[id] = one
+}
+
+// forget drops a job that has ended.
+func (p *polls) forget(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.jobs, id)
+}
