@@ -156,6 +156,9 @@ func (r *request) record(status int, header http.Header) audit.Record {
 	if r.asyncAccepted(status) {
 		rec.Detail = "accepted, to be answered later"
 	}
+	if r.level == levelContent {
+		rec.Detail = "by the signed URL of request " + r.granted.From
+	}
 	r.noteGlass(&rec)
 	return rec
 }

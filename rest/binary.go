@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -19,6 +20,9 @@ import (
 // servesBinary reports whether a path is that of a Binary or of a version of
 // one, which may be answered in any media type.
 func servesBinary(method string, parts []string) bool {
+	if len(parts) == 3 && parts[0] == binary.Segment {
+		return true
+	}
 	return method == http.MethodGet && len(parts) >= 2 && parts[0] == "Binary" && (len(parts) == 2 || len(parts) == 4 && parts[2] == "_history")
 }
 
@@ -39,19 +43,33 @@ func (r *request) writeContent(w http.ResponseWriter, v *store.Version) (done bo
 		}
 		return true, fhir.Errorf(fhir.KindNotAcceptable, "the Binary %s is %q, which the Accept header does not take; ask for that, or for application/fhir+json", v.ID, contentType)
 	}
-	data := tree.Root().TextOf("data")
+	return true, r.sendData(w, v, contentType, tree.Root().TextOf("data"))
+}
+
+// sendContent answers with the content of a Binary, whatever the client asks
+// for.
+func (r *request) sendContent(w http.ResponseWriter, v *store.Version, contentType string) error {
+	tree, err := r.store.Parse(v.Body.JSON)
+	if err != nil {
+		return err
+	}
+	return r.sendData(w, v, contentType, tree.Root().TextOf("data"))
+}
+
+// sendData answers with what the data of a Binary stands for.
+func (r *request) sendData(w http.ResponseWriter, v *store.Version, contentType, data string) error {
 	if apart := r.fill.Content(r.ctx, data); apart != nil {
 		defer apart.Close()
 		if err := apart.Open(); err != nil {
-			return true, err
+			return err
 		}
-		return true, r.serveContent(w, v, contentType, &paced{ReadSeeker: apart, r: r})
+		return r.serveContent(w, v, contentType, &paced{ReadSeeker: apart, r: r})
 	}
 	content, err := decodeBase64(data)
 	if err != nil {
-		return true, err
+		return err
 	}
-	return true, r.serveContent(w, v, contentType, bytes.NewReader(content))
+	return r.serveContent(w, v, contentType, bytes.NewReader(content))
 }
 
 // serveContent answers ranges and conditional requests too. The content is

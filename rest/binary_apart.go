@@ -47,6 +47,9 @@ func (r *request) contentData() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := r.granted.Narrow(&expected); err != nil {
+		return "", err
+	}
 	body, err := expand(r.http.Body, r.header.Get("Content-Encoding"))
 	if err != nil {
 		return "", err

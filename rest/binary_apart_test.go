@@ -2,17 +2,21 @@ package rest_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -42,7 +46,7 @@ func (k *keeper) OpenContents(ctx context.Context, id string, backend store.Stor
 		return nil, err
 	}
 	return binary.Open(ctx, binary.Options{
-		Bucket: bucket, Records: k.records, Store: id, Key: key, Backend: backend, Inline: inline, Max: 8 << 20, Whole: 1 << 20,
+		Bucket: bucket, Records: k.records, Store: id, Key: key, Backend: backend, Inline: inline, Max: 1 << 30, Whole: 1 << 20,
 		Logger: slog.New(slog.DiscardHandler), Now: k.clock.Now, Release: bucket.Close,
 	})
 }
@@ -142,5 +146,234 @@ func TestContentApart(t *testing.T) {
 	}
 }
 
-var _ = sha256.New
-var _ = json.Valid
+// TestSignedURLs uploads and downloads by URLs, which are good for what they are
+// made for, once and for a while.
+func TestSignedURLs(t *testing.T) {
+	c := newServer(t).newConversation(t, "signed")
+	content := random(50_000, 2)
+	sum := sha256.Sum256(content)
+	offer := func(ask, name string) (url, body string) {
+		t.Helper()
+		got := c.send(t, ask)
+		var answer map[string]any
+		if err := json.Unmarshal(got.body, &answer); err != nil || got.header.Get("Preference-Applied") != "presigned" {
+			t.Fatalf("%s: %d %v %.500s", ask, got.status, err, got.body)
+		}
+		url, _ = answer[name].(string)
+		if url == "" || answer["data"] != nil {
+			t.Fatalf("%s: there is no %s in %.500s", ask, name, got.body)
+		}
+		return strings.TrimPrefix(url, c.base), string(got.body)
+	}
+	upload, _ := offer("PUT /Binary/b\nPrefer: presigned; length=50000; sha256=\""+base64.StdEncoding.EncodeToString(sum[:])+"\"\n\n"+`{"resourceType":"Binary","id":"b","contentType":"image/png","securityContext":{"reference":"Patient/p"}}`, "presignedPutUrl")
+	if got := c.send(t, "GET /Binary/b\nPrefer: presigned"); got.status != 200 || strings.Contains(string(got.body), "presigned") {
+		t.Errorf("before the upload: %d %s", got.status, got.body)
+	}
+	other := random(50_000, 3)
+	for _, k := range []struct {
+		name, path, contentType string
+		content                 []byte
+		headers                 []string
+		status                  int
+	}{
+		{"another id", "PUT " + strings.Replace(upload, "/b/", "/c/", 1), "image/png", content, nil, 403},
+		{"another version", "PUT " + strings.Replace(upload, "/b/1", "/b/2", 1), "image/png", content, nil, 403},
+		{"a longer life", "PUT " + strings.Replace(upload, "expires=1", "expires=2", 1), "image/png", content, nil, 403},
+		{"no hash", "PUT " + strings.Replace(upload, "sha256=", "x=", 1), "image/png", content, nil, 403},
+		{"another method", "POST " + upload, "image/png", content, nil, 405},
+		{"another media type", "PUT " + upload, "image/jpeg", content, nil, 415},
+		{"another length", "PUT " + upload, "image/png", content[1:], nil, 400},
+		{"another content", "PUT " + upload, "image/png", other, nil, 422},
+		{"another digest", "PUT " + upload, "image/png", content, []string{"Content-Digest: sha-256=:" + base64.StdEncoding.EncodeToString(make([]byte, 32)) + ":"}, 422},
+		{"no version", "PUT " + strings.Replace(upload, "/b/1", "/b/x", 1), "image/png", content, nil, 403},
+		{"as it is to be", "PUT " + upload, "image/png", content, nil, 200},
+		{"a second time", "PUT " + upload, "image/png", content, nil, 410},
+	} {
+		if got := c.put(t, k.path, k.contentType, k.content, k.headers...); got.status != k.status {
+			t.Errorf("%s: %d %.300s", k.name, got.status, got.body)
+		}
+	}
+	if got := c.send(t, "GET "+upload); got.status != 403 {
+		t.Errorf("read by a URL to write: %d", got.status)
+	}
+	if n, _ := c.countBlobs(t); n != 1 {
+		t.Errorf("there are %d blobs", n)
+	}
+	download, body := offer("GET /Binary/b\nPrefer: presigned", "presignedGetUrl")
+	if !strings.Contains(body, `"versionId":"2"`) || !strings.Contains(body, `"securityContext":{"reference":"Patient/p"}`) {
+		t.Errorf("after the upload: %s", body)
+	}
+	if got := c.send(t, "GET "+download); got.status != 200 || !bytes.Equal(got.body, content) || got.header.Get("Content-Type") != "image/png" {
+		t.Errorf("download: %d %v", got.status, got.header)
+	}
+	if got := c.send(t, "GET "+download+"\nRange: bytes=10-19"); got.status != 206 || !bytes.Equal(got.body, content[10:20]) {
+		t.Errorf("a range: %d %v", got.status, got.header)
+	}
+	if got := c.put(t, "PUT "+download, "image/png", content); got.status != 403 {
+		t.Errorf("written by a URL to read: %d", got.status)
+	}
+	if got := c.send(t, "GET "+strings.Replace(download, "image%2Fpng", "text%2Fhtml", 1)); got.status != 403 {
+		t.Errorf("another media type: %d", got.status)
+	}
+	late, _ := offer("POST /Binary\nPrefer: presigned\n\n"+`{"resourceType":"Binary","contentType":"image/png"}`, "presignedPutUrl")
+	c.clock.advance(binary.DefaultLife)
+	if got := c.put(t, "PUT "+late, "image/png", content); got.status != 410 {
+		t.Errorf("too late: %d %s", got.status, got.body)
+	}
+	if got := c.send(t, "GET "+download); got.status != 410 {
+		t.Errorf("a download too late: %d", got.status)
+	}
+	for _, ask := range []string{"Prefer: presigned; length=x", "Prefer: presigned; sha256=x", "Prefer: presigned\nAccept: application/fhir+xml"} {
+		if got := c.send(t, "PUT /Binary/none\n"+ask+"\n\n"+`{"resourceType":"Binary","id":"none","contentType":"image/png"}`); got.status != 400 && got.status != 406 {
+			t.Errorf("%s: %d", ask, got.status)
+		}
+	}
+	if got := c.send(t, "GET /Binary/none"); got.status != 404 {
+		t.Errorf("a Binary was made whose URL could not be: %d", got.status)
+	}
+}
+
+// TestUploadsRefused leaves nothing of what was not announced, or broke off.
+func TestUploadsRefused(t *testing.T) {
+	c := newServer(t).newConversation(t, "refused")
+	content := random(50_000, 4)
+	sum := sha256.Sum256(content)
+	digest := "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, _ = z.Write(content) // a buffer takes all
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []struct {
+		name    string
+		content []byte
+		headers []string
+		status  int
+	}{
+		{"its digest", content, []string{"Content-Digest: " + digest}, 201},
+		{"the digest of the representation, among others", content, []string{"Repr-Digest: md5=:AAAA:, " + digest}, 200},
+		{"another digest", content[1:], []string{"Content-Digest: " + digest}, 422},
+		{"another digest of little", content[:10], []string{"Content-Digest: " + digest}, 422},
+		{"no digest", content, []string{"Content-Digest: sha-256=x"}, 400},
+		{"compressed", zipped.Bytes(), []string{"Content-Encoding: gzip"}, 200},
+		{"compressed, with a digest", zipped.Bytes(), []string{"Content-Encoding: gzip", "Content-Digest: " + digest}, 415},
+		{"cut off when it was compressed", zipped.Bytes()[:40_000], []string{"Content-Encoding: gzip"}, 400},
+		{"another version", content, []string{`If-Match: W/"77"`}, 412},
+	} {
+		if got := c.put(t, "PUT /Binary/b", "image/png", k.content, k.headers...); got.status != k.status {
+			t.Errorf("%s: %d %.300s", k.name, got.status, got.body)
+		}
+	}
+	// A client that is gone in the middle.
+	conn, err := net.Dial("tcp", strings.TrimPrefix(c.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(conn, "PUT %s/Binary/gone HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 100000\r\n\r\n%s", strings.TrimPrefix(c.base, "http://example.org"), content); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, conn) // until the server has answered
+	conn.Close()
+	if got := c.send(t, "GET /Binary/gone"); got.status != 404 {
+		t.Errorf("what broke off is there: %d", got.status)
+	}
+	if n, size := c.countBlobs(t); n != 1 || size != int64(len(content)) {
+		t.Errorf("there are %d blobs of %d bytes", n, size)
+	}
+}
+
+// TestContentUnreadable gives typed errors where the blobs are gone.
+func TestContentUnreadable(t *testing.T) {
+	c := newServer(t).newConversation(t, "unreadable")
+	if got := c.put(t, "PUT /Binary/b", "image/png", random(50_000, 5)); got.status != 201 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	if err := os.RemoveAll(filepath.Join(c.blobs, "unreadable")); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.send(t, "GET /Binary/b\nAccept: image/png"); got.status != 503 {
+		t.Errorf("%d %.300s", got.status, got.body)
+	}
+	if got := c.put(t, "PUT /Binary/b", "image/png", random(50_000, 6)); got.status != 503 {
+		t.Errorf("%d %.300s", got.status, got.body)
+	}
+	if got := c.send(t, "GET /Binary/b/_history/2"); got.status != 404 {
+		t.Errorf("a version without its content: %d", got.status)
+	}
+}
+
+// TestContentInConstantMemory streams much through the server.
+func TestContentInConstantMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it moves half a gigabyte")
+	}
+	c := newServer(t).newConversation(t, "memory")
+	const size, most = 256 << 20, 48 << 20
+	before := heap()
+	seen := &heapGauge{}
+	req, err := http.NewRequest(http.MethodPut, c.url+strings.TrimPrefix(c.base, "http://example.org")+"/Binary/b", io.TeeReader(io.LimitReader(pattern{}, size), seen))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/octet-stream")
+	req.Header.Set("Prefer", "return=minimal")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil || res.StatusCode != 201 {
+		t.Fatal(res, err)
+	}
+	res.Body.Close()
+	for accept, want := range map[string]int64{"application/octet-stream": size, "application/fhir+json": size / 3 * 4} {
+		req, err := http.NewRequest(http.MethodGet, req.URL.String(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", accept)
+		req.Header.Set("Accept-Encoding", "identity")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.MultiWriter(io.Discard, seen), res.Body)
+		if res.Body.Close(); err != nil || res.StatusCode != 200 || n < want || n != res.ContentLength {
+			t.Errorf("%s: %d, %d bytes of %d announced, %v", accept, res.StatusCode, n, res.ContentLength, err)
+		}
+	}
+	if grown := int64(seen.most) - int64(before); grown > most {
+		t.Errorf("the heap grew by %d MB while %d MB were moved", grown>>20, size>>20)
+	}
+}
+
+// heap is how many bytes are in use.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// A heapGauge measures the heap from time to time.
+type heapGauge struct {
+	passed int64
+	most   uint64
+}
+
+func (g *heapGauge) Write(b []byte) (int, error) {
+	if g.passed += int64(len(b)); g.passed >= 32<<20 {
+		g.passed, g.most = 0, max(g.most, heap())
+	}
+	return len(b), nil
+}
+
+// A pattern never ends.
+type pattern struct{}
+
+func (pattern) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = byte(i)
+	}
+	return len(b), nil
+}

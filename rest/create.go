@@ -33,6 +33,9 @@ func createOp(r *request) (datastore.Op, error) {
 // write carries out one write interaction.
 func (r *request) write(w http.ResponseWriter, makeOp func(*request) (datastore.Op, error)) error {
 	defer r.discardUploads()
+	if err := r.checkOffer(); err != nil {
+		return err
+	}
 	op, err := makeOp(r)
 	if err != nil {
 		return err
@@ -42,5 +45,8 @@ func (r *request) write(w http.ResponseWriter, makeOp func(*request) (datastore.
 		return err
 	}
 	setIssuesHeader(w.Header(), outcomes...)
+	if r.offers() {
+		return r.offerUpload(w, &outcomes[0])
+	}
 	return r.writeWritten(w, &outcomes[0])
 }

@@ -75,7 +75,7 @@ func (r *request) readEntry(e *entry, node fhir.Node) error {
 	if e.req.level == levelSystem && e.req.method == http.MethodPost || e.req.level == levelTypeSearch || e.req.level == levelSystemSearch || e.req.level == levelCompartmentSearch {
 		return fhir.Errorf(fhir.KindInvalid, "%s %q cannot be an entry: no Bundle in a Bundle, and a search is a GET entry", method, url).At("request")
 	}
-	if e.req.level == levelAsync || e.req.level == levelBulk {
+	if e.req.level == levelAsync || e.req.level == levelBulk || e.req.level == levelContent {
 		return fhir.Errorf(fhir.KindNotSupported, "%s %s cannot be an entry; ask for it by itself", method, url).At("request")
 	}
 	if err := e.req.route(); err != nil {

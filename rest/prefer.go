@@ -12,6 +12,10 @@ type preference struct {
 	lenient bool
 	// async asks that what takes long is answered later.
 	async bool
+	// presigned asks for a signed URL in the place of a Binary's content; length
+	// and sha256 are its parameters.
+	presigned      bool
+	length, sha256 string
 }
 
 type returnPreference string
@@ -32,6 +36,12 @@ func parsePrefer(values []string) preference {
 			name, value, _ := strings.Cut(strings.TrimSpace(item), "=")
 			value = strings.Trim(strings.TrimSpace(value), `"`)
 			switch strings.ToLower(strings.TrimSpace(name)) {
+			case "presigned":
+				p.presigned = true
+			case "length":
+				p.length = value
+			case "sha256":
+				p.sha256 = value
 			case "respond-async":
 				p.async = true
 			case "return":

@@ -53,6 +53,8 @@ type request struct {
 	fill *binary.Filler
 	// control moves the deadlines of the connection; nil without fill.
 	control *http.ResponseController
+	// granted is what a signed URL allows.
+	granted binary.Grant
 	// uploads are contents that were sent as they are.
 	uploads []*binary.Upload
 }

@@ -187,7 +187,11 @@ func (h *handler) serve(res *response, r *request) error {
 		}
 		return err
 	}
-	if r.level != levelMetadata || r.operation != "" {
+	if r.level == levelContent {
+		if err := r.admitSigned(); err != nil {
+			return err
+		}
+	} else if r.level != levelMetadata || r.operation != "" {
 		r.asked = true
 		if r.access, err = h.Authorize(r.http, r.store); err != nil {
 			return err

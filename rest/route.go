@@ -28,6 +28,7 @@ const (
 	levelCompartmentSearch              // [base]/Patient/1/Observation/_search
 	levelAsync                          // [base]/$async/{id}
 	levelBulk                           // [base]/export/{id}, [base]/import/{id}, and files below
+	levelContent                        // [base]/content/{id}/{version}, by a signed URL
 )
 
 // A serveFunc answers a routed request.
@@ -87,6 +88,9 @@ func routes() map[routeKey]interaction {
 
 		{levelBulk, http.MethodGet}:    {"bulk", serveBulk},
 		{levelBulk, http.MethodDelete}: {"bulk", serveBulk},
+
+		{levelContent, http.MethodGet}: {"download-content", download},
+		{levelContent, http.MethodPut}: {"upload-content", takeUpload},
 	}
 }
 
@@ -143,6 +147,10 @@ func (r *request) locate(parts []string) error {
 		return nil
 	}
 	if t, ok := r.bulkTarget(parts); ok {
+		r.target = t
+		return nil
+	}
+	if t, ok := r.signedTarget(parts); ok {
 		r.target = t
 		return nil
 	}
