@@ -49,11 +49,12 @@ func (g *guard) confine(plan search.Plan) (confined, error) {
 	return confined{out, x.narrowed}, nil
 }
 
-// LeftOut are the resource types of a query that a search leaves out for want of
-// a scope, in the order of the query.
+// LeftOut are the resource types of a query of several that a search leaves out,
+// in the order of the query: for want of a scope, or because the caller may only
+// read them by their ids, as Binaries are where it does not see all of them.
 func (v *View) LeftOut(q *search.Query) (types []string) {
 	for _, part := range q.Plan.Parts {
-		if !v.access.Scoped(authz.SearchType, part.Type) {
+		if !v.access.Scoped(authz.SearchType, part.Type) || v.access.BySecurityContext(authz.SearchType, part.Type) {
 			types = append(types, part.Type)
 		}
 	}

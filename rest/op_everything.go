@@ -283,7 +283,11 @@ func (e *everything) leftOut(view *datastore.View) []fhir.Issue {
 	if e.types == nil {
 		what = strconv.Itoa(len(types)) + " resource types"
 	}
-	return []fhir.Issue{{Severity: fhir.SeverityWarning, Code: "suppressed", Diagnostics: "left out: " + what + ", which this caller may not search for"}}
+	return []fhir.Issue{leftOut(what)}
+}
+
+func leftOut(what string) fhir.Issue {
+	return fhir.Issue{Severity: fhir.SeverityWarning, Code: "suppressed", Diagnostics: "left out: " + what + ", which this caller may not search for"}
 }
 
 // writeNothing answers where _type names only types outside the compartment.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
@@ -107,6 +108,9 @@ func (r *request) searchWithin(w http.ResponseWriter, types []string, pairs []se
 		return err
 	}
 	defer done()
+	if types := view.LeftOut(p.query); len(types) > 0 && len(types) < len(p.query.Plan.Parts) && slices.ContainsFunc(pairs, func(q search.Pair) bool { return q.Name == "_type" }) {
+		p.query.Warnings = append(p.query.Warnings, leftOut(strings.Join(types, ", ")))
+	}
 	return p.write(w, view)
 }
 

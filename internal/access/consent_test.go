@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -441,4 +442,22 @@ func TestPeriodsBeginAndEnd(t *testing.T) {
 			expect(t, fmt.Sprint("in ", days, " days"), w.ask(w.callers[5], "GET", "Patient/p1", ""), want, "")
 		}
 	}
+}
+
+// TestConsentsLeaveBinariesToBeReadByID has callers who saw all Binaries before
+// there was a Consent: they are told what they cannot search for.
+func TestConsentsLeaveBinariesToBeReadByID(t *testing.T) {
+	w := scene(t, rules{mode: "permit"}, nil)
+	service := w.callers[slices.IndexFunc(w.callers, func(c *caller) bool { return c.scopes == "system/*.cruds" && c.name != "everybody" })]
+	expect(t, "without a Consent", w.ask(service, "GET", "Binary?_summary=count", ""), http.StatusOK, `"total":3`)
+	w.tell(consentOf("all", "p2", denyAll))
+	for _, path := range []string{"Binary", "Binary?_id=b-p1", "Binary?_summary=count", "?_type=Binary"} {
+		expect(t, path, w.ask(service, "GET", path, ""), http.StatusForbidden, "cannot search for Binary resources; it may read one by its id")
+	}
+	expect(t, "of several types", w.ask(service, "GET", "?_type=Binary,Patient", ""), http.StatusOK, "left out: Binary, which this caller may not search for")
+	expect(t, "by id", w.ask(service, "GET", "Binary/b-p1", ""), http.StatusOK, "c2VjcmV0")
+	expect(t, "by id, of who denies", w.ask(service, "GET", "Binary/b-p2", ""), http.StatusNotFound, "does not exist")
+	expect(t, "graphql", w.ask(service, "POST", "$graphql", "{BinaryList {id}}", "Content-Type", "application/graphql"), http.StatusForbidden, "cannot search for Binary")
+	criteria := w.ask(service, "DELETE", "Binary?_id=b-p1", "")
+	expect(t, "criteria", criteria, http.StatusForbidden, "cannot search for Binary")
 }

@@ -373,6 +373,8 @@ func TestBinaryFollowsItsSecurityContext(t *testing.T) {
 		expect(t, id, w.ask(c, "GET", "Binary/"+id, ""), http.StatusNotFound, "")
 	}
 	expect(t, "search", w.ask(c, "GET", "Binary?_id=b-p1", ""), http.StatusForbidden, "securityContext")
+	expect(t, "search of several types", w.ask(c, "GET", "?_type=Observation,Binary", ""), http.StatusOK, "left out: Binary, which this caller may not search for")
+	expect(t, "count of several types", w.ask(c, "GET", "?_type=Observation,Binary,Patient&_summary=count", ""), http.StatusOK, "left out: Binary")
 	expect(t, "take over", w.ask(c, "PUT", "Binary/b-p2", `{"resourceType":"Binary","id":"b-p2","contentType":"text/plain","securityContext":{"reference":"Patient/p1"}}`), http.StatusForbidden, "choose the ids")
 	expect(t, "give away", w.ask(c, "PUT", "Binary/b-p1", `{"resourceType":"Binary","id":"b-p1","contentType":"text/plain","securityContext":{"reference":"Patient/p2"}}`), http.StatusForbidden, "")
 	auditor := w.as("user Practitioner/d1", "user/*.cruds", authz.RoleAuditor)
