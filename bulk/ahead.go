@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 
+	"github.com/tarnhealth/tarn/bulk/ndjson"
 	"github.com/tarnhealth/tarn/fhir"
 )
 
@@ -25,7 +26,7 @@ type opened struct {
 // ahead yields the files of a source behind one, and opens the next ones
 // meanwhile. The file resume, if any, begins at from. Whoever takes a file
 // closes it.
-func ahead(ctx context.Context, src source, after, resume string, from mark) iter.Seq2[opened, error] {
+func ahead(ctx context.Context, src source, after, resume string, from ndjson.Mark) iter.Seq2[opened, error] {
 	return func(yield func(opened, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -43,7 +44,7 @@ func ahead(ctx context.Context, src source, after, resume string, from mark) ite
 					one <- opened{failed: err}
 					return
 				}
-				at := mark{}
+				at := ndjson.Mark{}
 				if f.name == resume {
 					at = from
 				}
@@ -62,7 +63,7 @@ func ahead(ctx context.Context, src source, after, resume string, from mark) ite
 }
 
 // open opens one file.
-func open(ctx context.Context, src source, f inputFile, at mark) opened {
+func open(ctx context.Context, src source, f inputFile, at ndjson.Mark) opened {
 	if !f.listed && !isInput(f.name) {
 		return opened{file: f, skipped: true}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/blob"
+	"github.com/tarnhealth/tarn/bulk/polling"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/job"
@@ -108,7 +109,7 @@ type Service struct {
 	// filling are the data stores that are being filled, by their ids.
 	filling map[string]bool
 
-	polls polls
+	polls polling.Counter
 }
 
 // The kinds of jobs.

@@ -221,7 +221,7 @@ func statusLine(code int) string { return strconv.Itoa(code) + " " + http.Status
 func (s *Service) underWay(w http.ResponseWriter, j *job.Job, progress string, separate bool) error {
 	now := s.opt.Now()
 	wait := retryAfter(now.Sub(j.Created))
-	if err := s.polls.ask(j.ID, now, wait); err != nil {
+	if err := s.polls.Ask(j.ID, now, wait); err != nil {
 		return err
 	}
 	w.Header().Set("X-Progress", progress)
@@ -233,11 +233,6 @@ func (s *Service) underWay(w http.ResponseWriter, j *job.Job, progress string, s
 	}
 	w.WriteHeader(code)
 	return nil
-}
-
-// retryAfterOf is a pause as Retry-After has it, in whole seconds.
-func retryAfterOf(d time.Duration) string {
-	return strconv.Itoa(int(max(1, (d+time.Second-1)/time.Second)))
 }
 
 // retryAfter is how many seconds a client should wait that has waited so long.

@@ -287,7 +287,7 @@ func (s *Service) exportStatusOver(w http.ResponseWriter, c *Call) error {
 	case !s.opt.Now().Before(status.Expires) && status.Output == "":
 		return expired(&status)
 	}
-	s.polls.forget(j.ID)
+	s.polls.Forget(j.ID)
 	if status.Separate {
 		w.Header().Set(exportStatusHeader, statusLine(http.StatusOK))
 	}

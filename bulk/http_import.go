@@ -190,7 +190,7 @@ func (s *Service) importStatusOver(w http.ResponseWriter, c *Call) error {
 	case !j.State.Ended():
 		return s.underWay(w, &j, importProgress(&j, &status), false)
 	}
-	s.polls.forget(j.ID)
+	s.polls.Forget(j.ID)
 	m, err := s.importManifest(c, &j, &status)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/bulk/glance"
+	"github.com/tarnhealth/tarn/bulk/ndjson"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/job"
@@ -25,7 +26,7 @@ type importState struct {
 	// how far it is; Faulty is set where it had something that was refused.
 	After  string
 	File   string
-	Mark   mark
+	Mark   ndjson.Mark
 	Faulty bool
 	// Parts is how many parts of the reports are written.
 	Parts int
@@ -138,9 +139,9 @@ type chunk struct {
 	begins, ends bool
 	// skipped is set where the file is none to read.
 	skipped bool
-	lines   []line
+	lines   []ndjson.Line
 	// behind is where the lines end.
-	behind mark
+	behind ndjson.Mark
 	// broken is why the rest of the file cannot be read.
 	broken error
 	// keys tell the resources of the lines.
@@ -228,10 +229,10 @@ func (im *importer) readFile(o opened, begins bool, send func(*chunk) error) err
 	}
 	defer o.input.close()
 	for {
-		found, err := o.input.next()
-		c := &chunk{file: o.file, begins: begins, lines: found, behind: o.input.at}
+		found, err := o.input.Next()
+		c := &chunk{file: o.file, begins: begins, lines: found, behind: o.input.At()}
 		begins = false
-		if err == nil && !(o.input.eof && len(o.input.carry) == 0) {
+		if err == nil && !(o.input.Ended()) {
 			if err := send(c); err != nil {
 				return err
 			}
@@ -251,7 +252,7 @@ func (im *importer) readFile(o opened, begins bool, send func(*chunk) error) err
 // one is stored later.
 func (im *importer) name(ctx context.Context, busy *inFlight, c *chunk) error {
 	for i, l := range c.lines {
-		resourceType, id := glance.Name(l.text)
+		resourceType, id := glance.Name(l.Text)
 		if slices.Contains(im.opt.ReadOnly, resourceType) {
 			c.readOnly = append(c.readOnly, i)
 		}
@@ -276,12 +277,12 @@ func (im *importer) write(ctx context.Context, c *chunk) error {
 	c.outcomes = make([]datastore.BulkOutcome, len(c.lines))
 	for i, l := range c.lines {
 		switch {
-		case l.long:
-			c.outcomes[i].Err = fhir.Errorf(fhir.KindTooLarge, "the line has more than %d bytes", maxLine)
+		case l.Long:
+			c.outcomes[i].Err = fhir.Errorf(fhir.KindTooLarge, "the line has more than %d bytes", ndjson.MaxLine)
 		case slices.Contains(c.readOnly, i):
 			c.outcomes[i].Err = fhir.Errorf(fhir.KindForbidden, "resources of this type are the server's own record, and nobody writes them")
 		default:
-			texts, places = append(texts, l.text), append(places, i)
+			texts, places = append(texts, l.Text), append(places, i)
 		}
 	}
 	if len(texts) == 0 {
@@ -342,7 +343,7 @@ func (im *importer) count(c *chunk) error {
 		if im.out.flags(&c.outcomes[i]) {
 			st.Flagged++
 		}
-		if err := im.out.line(c.file.name, c.lines[i].number, &c.outcomes[i]); err != nil {
+		if err := im.out.line(c.file.name, c.lines[i].Number, &c.outcomes[i]); err != nil {
 			return err
 		}
 	}
@@ -359,7 +360,7 @@ func (im *importer) count(c *chunk) error {
 		if c.broken == nil {
 			st.FilesImported++
 		}
-		st.After, st.File, st.Mark, st.Faulty = c.file.name, "", mark{}, false
+		st.After, st.File, st.Mark, st.Faulty = c.file.name, "", ndjson.Mark{}, false
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tarnhealth/tarn/blob"
+	"github.com/tarnhealth/tarn/bulk/ndjson"
 	"github.com/tarnhealth/tarn/fhir"
 )
 
@@ -103,22 +104,22 @@ func (f *folder) free() { f.place.Free() }
 
 // input reads a file's lines from a mark on.
 type input struct {
-	*lines
+	*ndjson.Reader
 	close func()
 }
 
 // openInput opens a file for reading from a mark on.
-func openInput(ctx context.Context, src source, f inputFile, from mark) (*input, error) {
+func openInput(ctx context.Context, src source, f inputFile, from ndjson.Mark) (*input, error) {
 	r, err := src.open(ctx, f, 0)
 	if err != nil {
 		return nil, fileError(f, err)
 	}
-	text, free, err := decompressed(&tracked{r}, from.Offset)
+	text, free, err := ndjson.Decompressed(&tracked{r}, from.Offset)
 	if err != nil {
 		r.Close()
 		return nil, fileError(f, err)
 	}
-	return &input{lines: &lines{from: text, at: from}, close: func() { free(); r.Close() }}, nil
+	return &input{Reader: ndjson.NewReader(text, from), close: func() { free(); r.Close() }}, nil
 }
 
 // A sourceError is one of reading a file, not of what is in it.

@@ -131,9 +131,11 @@ var imports = map[string][]string{
 	"smart/opaque":   {},
 	"smart/words":    {"authz", "page", "search"},
 
-	"bulk/glance": {},
+	"bulk/glance":  {},
+	"bulk/ndjson":  {},
+	"bulk/polling": {"fhir"},
 
-	"bulk":       {"binary", "bulk/glance", "fhir", "kv", "blob", "job", "validate", "search", "store", "authz", "datastore", "synth"},
+	"bulk":       {"bulk/ndjson", "bulk/polling", "binary", "bulk/glance", "fhir", "kv", "blob", "job", "validate", "search", "store", "authz", "datastore", "synth"},
 	"healthlake": {"fhir", "datastore", "sigv4", "authz", "bulk", "validate"},
 
 	"bearer": {"recall", "fhir", "search", "authz", "token", "apikey", "sigv4", "audit", "datastore"},

@@ -1,4 +1,9 @@
-package bulk
+// Package ndjson reads files of one JSON text a line, plain or compressed, in
+// chunks of whole lines, from any line on.
+// https://github.com/ndjson/ndjson-spec
+//
+// It leaves to others: what the lines are (bulk).
+package ndjson
 
 import (
 	"bytes"
@@ -13,45 +18,54 @@ import (
 const (
 	// chunkSize is how much is handed on together, in bytes.
 	chunkSize = 1 << 20
-	// maxLine is the greatest line, in bytes. It is that of large attachments.
-	maxLine = 256 << 20
+	// MaxLine is the greatest line, in bytes. It is that of large attachments.
+	MaxLine = 256 << 20
 )
 
-// A line is one line of NDJSON.
-type line struct {
-	// number counts from 1.
-	number int
-	text   []byte
-	// long is set where the line was beyond maxLine; text is empty then.
-	long bool
+// A Line is one line.
+type Line struct {
+	// Number counts from 1.
+	Number int
+	Text   []byte
+	// Long is set where the line was beyond MaxLine; Text is empty then.
+	Long bool
 }
 
-// A mark is a place in a file: behind so many lines and bytes of what it holds
+// A Mark is a place in a file: behind so many lines and bytes of what it holds
 // when it is decompressed.
-type mark struct {
+type Mark struct {
 	Line   int
 	Offset int64
 }
 
-// lines reads NDJSON in chunks of whole lines.
-type lines struct {
+// A Reader reads chunks of whole lines.
+type Reader struct {
 	from  io.Reader
-	at    mark
+	at    Mark
 	carry []byte
 	eof   bool
 	// skipping is set within a line that is too long.
 	skipping bool
 }
 
-// next reads a chunk: lines that are not blank, with where the chunk ends.
+// NewReader reads text that begins at a mark of its file.
+func NewReader(text io.Reader, at Mark) *Reader { return &Reader{from: text, at: at} }
+
+// At is where the next chunk begins.
+func (l *Reader) At() Mark { return l.at }
+
+// Ended reports whether there is no further chunk.
+func (l *Reader) Ended() bool { return l.eof && len(l.carry) == 0 }
+
+// Next reads a chunk: lines that are not blank, with where the chunk ends.
 // At the end it returns io.EOF, with no lines.
-func (l *lines) next() ([]line, error) {
-	if l.eof && len(l.carry) == 0 {
+func (l *Reader) Next() ([]Line, error) {
+	if l.Ended() {
 		return nil, io.EOF
 	}
 	buf := append(make([]byte, 0, max(chunkSize, len(l.carry))+4096), l.carry...)
 	l.carry = nil
-	var found []line
+	var found []Line
 	searched := 0
 	for !l.eof {
 		if len(buf) >= chunkSize {
@@ -59,8 +73,8 @@ func (l *lines) next() ([]line, error) {
 				break
 			}
 			searched = len(buf)
-			if len(buf) > maxLine {
-				found = append(found, line{number: l.at.Line + 1, long: true})
+			if len(buf) > MaxLine {
+				found = append(found, Line{Number: l.at.Line + 1, Long: true})
 				l.skipping = true
 			}
 			if l.skipping {
@@ -82,7 +96,7 @@ func (l *lines) next() ([]line, error) {
 }
 
 // fill reads once.
-func (l *lines) fill(buf []byte) ([]byte, error) {
+func (l *Reader) fill(buf []byte) ([]byte, error) {
 	if cap(buf)-len(buf) < 4096 {
 		buf = append(buf, make([]byte, len(buf))...)[:len(buf)]
 	}
@@ -95,7 +109,7 @@ func (l *lines) fill(buf []byte) ([]byte, error) {
 }
 
 // split takes whole lines apart and moves on behind them.
-func (l *lines) split(found []line, text []byte) []line {
+func (l *Reader) split(found []Line, text []byte) []Line {
 	for len(text) > 0 {
 		end := bytes.IndexByte(text, '\n') + 1
 		if end == 0 {
@@ -113,22 +127,23 @@ func (l *lines) split(found []line, text []byte) []line {
 			continue
 		}
 		if raw = bytes.TrimSpace(raw); len(raw) > 0 {
-			found = append(found, line{number: l.at.Line, text: raw})
+			found = append(found, Line{Number: l.at.Line, Text: raw})
 		}
 	}
 	return found
 }
 
-// decompressed reads a file that is plain, gzip or zstd, as its first bytes
-// say, from a place on. The place counts decompressed bytes.
-func decompressed(r io.Reader, from int64) (io.Reader, func(), error) {
+// Decompressed reads a file that is plain, gzip or zstd, as its first bytes
+// say, from a place on. The place counts decompressed bytes; free frees
+// what reading takes.
+func Decompressed(r io.Reader, from int64) (plain io.Reader, free func(), err error) {
 	head := make([]byte, 4)
 	n, err := io.ReadFull(r, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, nil, err
 	}
 	whole := io.MultiReader(bytes.NewReader(head[:n]), r)
-	plain, free := whole, func() {}
+	plain, free = whole, func() {}
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		if plain, err = gzip.NewReader(whole); err != nil {
