@@ -25,6 +25,8 @@ type Manifest struct {
 	Taken time.Time `json:"taken"`
 	// Program is the version that made it.
 	Program string `json:"program"`
+	// Folder is the id of the data folder; "" where it has none.
+	Folder string `json:"folder,omitempty"`
 	// Part is set where it is not of a whole data folder.
 	Part   bool    `json:"part,omitempty"`
 	Stores []Store `json:"stores"`

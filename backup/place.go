@@ -30,6 +30,8 @@ var (
 	ErrKey = errors.New("backup: the key is not the one that the backups are encrypted with")
 	// ErrDamaged: files of a backup are missing or do not hold what they should.
 	ErrDamaged = errors.New("backup: the backup is damaged")
+	// ErrOther: the place keeps backups of another data folder.
+	ErrOther = errors.New("backup: the place keeps backups of another data folder")
 	// ErrBusy: somebody else works on the place.
 	ErrBusy = errors.New("backup: the place is in use")
 )

@@ -44,6 +44,7 @@ const workers = 4
 type Snapshot struct {
 	Taken   time.Time
 	Program string
+	Folder  string
 	Part    bool
 	Stores  []Store
 	Files   []Source
@@ -66,7 +67,8 @@ type Result struct {
 }
 
 // Take makes a backup. Pieces that are there are not written again. It fails
-// with ErrBusy while the place is being pruned.
+// with ErrBusy while the place is being pruned, and with ErrOther where it keeps
+// another data folder.
 func (p *Place) Take(ctx context.Context, s *Snapshot, progress func(Progress)) (Result, error) {
 	release, err := p.lock(ctx, lockShared)
 	if err != nil {
@@ -80,6 +82,9 @@ func (p *Place) Take(ctx context.Context, s *Snapshot, progress func(Progress)) 
 	if err != nil {
 		return Result{}, err
 	}
+	if s.Folder != "" && before.Folder != "" && s.Folder != before.Folder {
+		return Result{}, fmt.Errorf("%w: the latest is %s; name a place of its own for each data folder", ErrOther, before.ID)
+	}
 	t := taker{place: p, progress: progress, before: map[string]*File{}}
 	for i := range before.Files {
 		t.before[before.Files[i].Name] = &before.Files[i]
@@ -87,7 +92,7 @@ func (p *Place) Take(ctx context.Context, s *Snapshot, progress func(Progress)) 
 	if t.have, err = p.pieces(ctx); err != nil {
 		return Result{}, err
 	}
-	m := &Manifest{Format: format, Taken: s.Taken.UTC(), Program: s.Program, Part: s.Part, Stores: s.Stores}
+	m := &Manifest{Format: format, Taken: s.Taken.UTC(), Program: s.Program, Part: s.Part, Folder: s.Folder, Stores: s.Stores}
 	if m.Files, err = t.all(ctx, s.Files); err != nil {
 		return Result{}, err
 	}

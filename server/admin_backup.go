@@ -3,8 +3,8 @@ package server
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/tarnhealth/tarn/backup"
 	"github.com/tarnhealth/tarn/datastore"
@@ -25,7 +25,7 @@ var backupRoutes = []adminRequest{
 // newStages makes what stages an open folder.
 func (f *folder) newStages() *backups.Stages {
 	return backups.NewStages(backups.Folder{
-		Dir: f.dir, Records: f.storage.CheckpointRecords, Store: f.storage.open,
+		Dir: f.dir, DB: f.storage.Records(), Records: f.storage.CheckpointRecords, Store: f.storage.open,
 		List:      func(ctx context.Context) ([]datastore.Record, error) { return f.catalog.List(ctx) },
 		Encrypted: f.vault.Has, Program: Version(),
 		Checkpoint: func() error {
@@ -50,7 +50,7 @@ func (a *Admin) Backup(ctx context.Context, place *backup.Place, data, store str
 	}()
 	renewing, stop := context.WithCancel(ctx)
 	defer stop()
-	go renewStage(renewing, func() { _ = a.call(renewing, http.MethodGet, path, nil, &struct{}{}) })
+	go backups.Renewing(renewing, func() { _ = a.call(renewing, http.MethodGet, path, nil, &struct{}{}) })
 	if store != "" {
 		if err := staged.Narrow(store); err != nil {
 			return result, nil, err
@@ -66,16 +66,17 @@ func (a *Admin) Backup(ctx context.Context, place *backup.Place, data, store str
 	return result, staged.Plain, nil
 }
 
-// renewStage calls renew often enough for a staged copy to stay.
-func renewStage(ctx context.Context, renew func()) {
-	tick := time.NewTicker(backups.StageLife / 4)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			renew()
-		}
+// backUp backs the folder up from now on, where the configuration says so.
+func (s *Server) backUp(f *folder) error {
+	cfg, on := s.cfg.Backup.On()
+	if !on {
+		return nil
 	}
+	if err := cfg.Where.Outside(f.dir); err != nil {
+		return &Refusal{Text: "backup.to: " + err.Error(), Cause: err}
+	}
+	c := &backups.Continuous{Config: cfg, Stages: f.stages, Log: s.log}
+	s.metrics.registry.MustRegister(c)
+	f.tend(func(ctx context.Context, _ *slog.Logger) { c.Run(ctx) }, s.log)
+	return nil
 }

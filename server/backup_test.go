@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tarnhealth/tarn/backup"
 	"github.com/tarnhealth/tarn/server/backups"
@@ -185,13 +187,14 @@ func checkBackups(t *testing.T, c Config, p *backup.Place, made []backup.Result,
 	}
 }
 
-// TestBackupTakesWhatIsNew writes little between two backups.
+// TestBackupTakesWhatIsNew writes little between two backups. Large contents are
+// beside the versions, in files of their own.
 func TestBackupTakesWhatIsNew(t *testing.T) {
 	c := testConfig(t.TempDir())
 	c.Encryption.AtRest = vault.AtRestOn
 	r := start(t, c)
-	for i := range 20 {
-		noise := make([]byte, 30_000)
+	for i := range 3 {
+		noise := make([]byte, 1_500_000)
 		rand.Read(noise)
 		body := fmt.Sprintf(`{"resourceType":"Binary","id":"b%d","contentType":"text/plain","data":"%s"}`, i, base64.StdEncoding.EncodeToString(noise))
 		if status, text := r.do(http.MethodPut, fmt.Sprint("/datastore/default/r4/Binary/b", i), body); status != 201 {
@@ -202,10 +205,22 @@ func TestBackupTakesWhatIsNew(t *testing.T) {
 	first := takeBackup(t, p, c.Data, "")
 	r.do(http.MethodPut, "/datastore/default/r4/Patient/one", `{"resourceType":"Patient","id":"one"}`)
 	second := takeBackup(t, p, c.Data, "")
-	if first.New < 600_000 || second.New > first.New/10 {
+	if first.New < 4_500_000 || second.New > first.New/10 {
 		t.Errorf("the first backup wrote %d bytes, the second %d", first.New, second.New)
 	}
-	t.Logf("first %d bytes, second %d", first.New, second.New)
+	if left, err := filepath.Glob(filepath.Join(c.Data, "stores", "default", "content", "*")); err != nil || len(left) == 0 {
+		t.Errorf("no content is beside the versions: %v", err)
+	}
+	_, before := r.get("/datastore/default/r4/Binary/b1")
+	r.stop()
+	if err := r.wait(); err != nil {
+		t.Fatal(err)
+	}
+	c.MasterKey = filepath.Join(c.Data, "master.key")
+	c.Data = restoreWhole(t, p, second.ID, c.MasterKey)
+	if _, after := start(t, c).get("/datastore/default/r4/Binary/b1"); after != before || len(after) < 2_000_000 {
+		t.Errorf("a content is another one when restored: %d bytes, %d before", len(after), len(before))
+	}
 }
 
 // TestStagedCopiesGo leaves a staged copy behind as a client does that is
@@ -235,4 +250,127 @@ func TestStagedCopiesGo(t *testing.T) {
 	if names, _ := filepath.Glob(filepath.Join(c.Data, ".backup-*")); len(names) > 0 {
 		t.Errorf("closing left %v", names)
 	}
+}
+
+// TestContinuousBackup backs up at the start, when the time has come, and at the
+// end: what was acknowledged before the server stopped is in the last backup, and
+// each time of day can be had from it.
+func TestContinuousBackup(t *testing.T) {
+	c := testConfig(t.TempDir())
+	c.Encryption.AtRest = vault.AtRestOn
+	to := t.TempDir()
+	c.Backup = backups.Config{Where: backups.Where{Place: to}, Every: time.Hour}
+	r := start(t, c)
+	put := func(id, family string) time.Time {
+		t.Helper()
+		status, body := r.do(http.MethodPut, "/datastore/default/r4/Patient/"+id, `{"resourceType":"Patient","id":"`+id+`","name":[{"family":"`+family+`"}]}`)
+		if status/100 != 2 {
+			t.Fatalf("%d: %s", status, body)
+		}
+		var p struct {
+			Meta struct{ LastUpdated time.Time }
+		}
+		if err := json.Unmarshal([]byte(body), &p); err != nil {
+			t.Fatal(err)
+		}
+		return p.Meta.LastUpdated
+	}
+	put("one", "first")
+	early := put("two", "first")
+	for now := early; !now.After(early.Add(2 * time.Millisecond)); {
+		now = put("one", "second")
+	}
+	if status, _ := r.do(http.MethodDelete, "/datastore/default/r4/Patient/two", ""); status/100 != 2 {
+		t.Error(status)
+	}
+	whole := r.history("default")
+	r.stop()
+	if err := r.wait(); err != nil {
+		t.Fatal(err)
+	}
+	master := filepath.Join(c.Data, "master.key")
+	p := openPlace(t, to)
+	latest, err := p.Latest(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Backup, c.MasterKey = backups.Config{}, master
+	c.Data = restoreWhole(t, p, latest.ID, master)
+	if r = start(t, c); !slices.Equal(r.history("default"), whole) {
+		t.Error("the last backup holds another history")
+	}
+	c.Data = filepath.Join(t.TempDir(), "early")
+	keys := backups.Keys{MasterKey: master}
+	err = backups.Whole(context.Background(), p, latest, c.Data, nil, func(dir string) error {
+		return keys.Rewind(context.Background(), dir, latest, early)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = start(t, c)
+	r.want("/datastore/default/r4/Patient/two", 200, `"versionId":"1"`)
+	r.want("/datastore/default/r4/Patient/one", 200, `"versionId":"1"`, "first")
+	r.want("/datastore/default/r4/Patient?name=second&_summary=count", 200, `"total":0`)
+	r.want("/datastore/default/r4/Patient?name=first&_summary=count", 200, `"total":2`)
+	if got := r.history("default"); !slices.Equal(got, whole[len(whole)-len(got):]) {
+		t.Errorf("taken back, the history is %q", got)
+	}
+}
+
+// TestContinuousBackupRests writes nothing where nothing has changed, and goes on
+// after a place that failed.
+func TestContinuousBackupRests(t *testing.T) {
+	c := testConfig(t.TempDir())
+	r := start(t, c)
+	r.stop()
+	if err := r.wait(); err != nil {
+		t.Fatal(err)
+	}
+	f := &folder{dir: c.Data}
+	if err := f.open(context.Background(), &c); err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	tick, done := make(chan time.Time), make(chan string)
+	place := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(place, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := &backups.Continuous{
+		Config: backups.Config{Where: backups.Where{Place: place}, Every: time.Minute, KeepDays: 1}, Stages: f.stages, Log: slog.New(slog.DiscardHandler),
+		Wait: func(time.Duration) <-chan time.Time { return tick },
+		Done: func(r *backup.Result, err error) {
+			switch {
+			case err != nil:
+				done <- "failed"
+			case r == nil:
+				done <- "rested"
+			default:
+				done <- "took"
+			}
+		},
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	go b.Run(ctx)
+	want := func(what string) {
+		t.Helper()
+		if got := <-done; got != what {
+			t.Errorf("it %s, and was to have %s", got, what)
+		}
+	}
+	want("failed")
+	if err := os.Remove(place); err != nil {
+		t.Fatal(err)
+	}
+	tick <- time.Time{}
+	want("took")
+	tick <- time.Time{}
+	want("rested")
+	if _, err := f.catalog.Create(context.Background(), "more", ""); err != nil {
+		t.Fatal(err)
+	}
+	tick <- time.Time{}
+	want("took")
+	stop()
+	want("rested")
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tarnhealth/tarn/graphql"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/server/backups"
 	"github.com/tarnhealth/tarn/server/bulkjobs"
 	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/guides"
@@ -84,6 +85,8 @@ type Config struct {
 	Events notify.Config
 	// Contents is about large contents of resources.
 	Contents contents.Config
+	// Backup is about backing the data folder up all the time.
+	Backup backups.Config
 	// Control is about the control API.
 	Control ControlConfig
 	// TenantURLs serves the data stores of a tenant below /tenant/ID too.

@@ -138,11 +138,11 @@ func (f *folder) Close() error {
 	if f.jobs != nil {
 		errs = append(errs, f.jobs.close())
 	}
-	if f.stages != nil {
-		errs = append(errs, f.stages.Close())
-	}
 	for _, end := range f.untend {
 		end()
+	}
+	if f.stages != nil {
+		errs = append(errs, f.stages.Close())
 	}
 	if f.apiKeys != nil {
 		errs = append(errs, f.apiKeys.Flush(context.Background()))

@@ -226,6 +226,9 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	}
 	f.jobs.start()
 	f.tend(guard.tend, s.log)
+	if err := s.backUp(f); err != nil {
+		return f, err
+	}
 	f.tend(f.events.Tend, s.log)
 	f.tend(func(ctx context.Context, log *slog.Logger) {
 		f.vault.Watch(ctx, f.catalog, s.cfg.Encryption.Check, log)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tarnhealth/tarn/server/backups"
 	"github.com/tarnhealth/tarn/server/bulkjobs"
 	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/guides"
@@ -73,5 +74,6 @@ var allSettings = slices.Concat([]setting{
 		func(c *Config) string { return c.LogFormat }),
 }, tlsSettings, authSettings, vault.Settings(func(c *Config) *vault.Told { return &c.Encryption }), accessSettings, auditSettings, limitSettings, controlSettings,
 	guides.Settings(func(c *Config) *guides.Config { return &c.Guides }),
+	backups.Settings(func(c *Config) *backups.Config { return &c.Backup }),
 	bulkjobs.Settings(func(c *Config) *bulkjobs.Config { return &c.Bulk }),
 	notify.Settings(func(c *Config) *notify.Config { return &c.Events }), contents.Settings(func(c *Config) *contents.Config { return &c.Contents }))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,8 @@ type restoreAsk struct {
 	where    backups.Where
 	keys     backups.Keys
 	data, id string
+	time     string
+	to       time.Time
 	asJSON   bool
 }
 
@@ -30,11 +33,18 @@ func restoreCommand() *cobra.Command {
 must be empty or not there. Every piece is compared with its SHA-256 on the way;
 where one is damaged or missing, nothing is restored.
 
+With --time the data stores are taken back to that time: the versions that were
+written after it are left out, those before it are current again, with their
+histories. It may be any time before the backup. What was erased before the backup
+stays erased. Everything else (users, clients, the audit log) is as the backup has
+it.
+
 The master key is not in a backup. The server that is started on the folder needs
 the one that the backed-up folder was used with: as master.key in the folder, by
 master_key_file, or in TARN_MASTER_KEY. With --master-key-file it is tried before
 anything is put into place.` + placeHelp,
 		Example: `  tarn restore --from /mnt/backup --data ./tarn-data
+  tarn restore --from /mnt/backup --data ./tarn-data --time 2026-01-31T11:55:00Z --master-key-file ./master.key
   tarn restore --from s3://clinic-backups/tarn --data ./tarn-data --master-key-file ./master.key`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return ask.run(cmd) },
@@ -43,6 +53,7 @@ anything is put into place.` + placeHelp,
 	wherePlace(flags, &ask.where, "from")
 	flags.StringVar(&ask.data, "data", "", "data folder to make (required)")
 	flags.StringVar(&ask.id, "backup", "", "id of the backup (default the newest)")
+	flags.StringVar(&ask.time, "time", "", "take the data stores back to this day or time: 2026-01-31 or 2026-01-31T12:00:00Z")
 	flags.StringVar(&ask.keys.MasterKey, "master-key-file", os.Getenv("TARN_MASTER_KEY_FILE"), "file with the master key of the backed-up folder")
 	flags.BoolVar(&ask.asJSON, "json", false, "print JSON")
 	_ = cmd.MarkFlagRequired("data") // the flag is there
@@ -56,7 +67,10 @@ type restoreDone struct {
 	Stores []storeDone `json:"stores"`
 }
 
-func (ask *restoreAsk) run(cmd *cobra.Command) error {
+func (ask *restoreAsk) run(cmd *cobra.Command) (err error) {
+	if ask.to, err = day(ask.time); err != nil {
+		return err
+	}
 	return withPlace(cmd, &ask.where, func(ctx context.Context, p *backup.Place) error {
 		m, err := chosen(ctx, p, ask.id)
 		if err != nil {
@@ -84,10 +98,13 @@ func (ask *restoreAsk) whole(ctx context.Context, cmd *cobra.Command, p *backup.
 	err := backups.Whole(ctx, p, m, ask.data, meter.show, func(dir string) error {
 		err := ask.keys.Check(ctx, dir)
 		keyless = errors.Is(err, backups.ErrNoKey)
-		if keyless {
+		switch {
+		case ask.to.IsZero() && keyless:
 			return nil
+		case ask.to.IsZero() || err != nil:
+			return err
 		}
-		return err
+		return ask.keys.Rewind(ctx, dir, m, ask.to)
 	})
 	if err != nil {
 		return err

@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"time"
 
 	lsmvfs "github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tarnhealth/tarn/backup"
 	"github.com/tarnhealth/tarn/crypt"
 	"github.com/tarnhealth/tarn/crypt/awskms"
 	"github.com/tarnhealth/tarn/crypt/keyring"
+	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/server/vault"
+	"github.com/tarnhealth/tarn/store"
 )
 
 // Keys say what opens a restored folder.
@@ -44,4 +49,31 @@ func (k *Keys) Check(ctx context.Context, dir string) error {
 		return fmt.Errorf("the master key is not the one that the backed-up folder was used with; nothing was restored: %w", err)
 	}
 	return err
+}
+
+// Rewind takes the data stores of a backup that was restored to a folder back to
+// a time, to the millisecond, as meta.lastUpdated tells it. Everything else stays
+// as the backup has it.
+func (k *Keys) Rewind(ctx context.Context, dir string, m *backup.Manifest, to time.Time) error {
+	if to.After(m.Taken) {
+		return fmt.Errorf("backup %s was taken at %s, before %s; it does not hold what was written between", m.ID, m.Taken.Format(time.RFC3339), to.Format(time.RFC3339))
+	}
+	v, err := k.open(ctx, dir)
+	if err != nil {
+		return err
+	}
+	to = to.Truncate(time.Millisecond).Add(time.Millisecond - time.Microsecond)
+	for i := range m.Stores {
+		s := &m.Stores[i]
+		disk, err := v.FS(ctx, s.ID, lsmvfs.Default)
+		if err == nil {
+			var t store.T
+			t, err = pebble.Rewind(filepath.Join(dir, "stores", s.ID), disk, to)
+			s.T, s.At = uint64(t), to
+		}
+		if err != nil {
+			return fmt.Errorf("data store %s cannot be taken back to %s: %w", s.ID, to.Format(time.RFC3339), err)
+		}
+	}
+	return nil
 }

@@ -25,7 +25,7 @@ const logPiece = 256 << 10
 // and the files that are written once where they are. The master key is never
 // in it.
 func (s *Staged) Snapshot(data string) (*backup.Snapshot, error) {
-	snapshot := &backup.Snapshot{Taken: s.Taken, Program: s.Program, Part: s.Part, Stores: s.Stores}
+	snapshot := &backup.Snapshot{Taken: s.Taken, Program: s.Program, Part: s.Part, Folder: s.Folder, Stores: s.Stores}
 	staged := filepath.Join(data, s.Name)
 	err := walk(staged, "", func(name, path string) {
 		if s.holds(name) {
@@ -34,6 +34,11 @@ func (s *Staged) Snapshot(data string) (*backup.Snapshot, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	for i := range s.Stores {
+		if err := s.addContents(data, s.Stores[i].ID, snapshot); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.addAudit(data, snapshot); err != nil {
 		return nil, err
@@ -84,6 +89,34 @@ func walk(dir, below string, fn func(name, path string)) error {
 			}
 		case e.Type().IsRegular():
 			fn(name, filepath.Join(dir, filepath.FromSlash(name)))
+		}
+	}
+	return nil
+}
+
+// addContents adds what a data store keeps beside its versions: each file is
+// there before the version that refers to it, and is never changed. One that is
+// gone since was erased.
+func (s *Staged) addContents(data, id string, snapshot *backup.Snapshot) error {
+	entries, err := os.ReadDir(filepath.Join(data, "stores", id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // deleted since
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		below := "stores/" + id + "/" + e.Name()
+		err := walk(data, below, func(name, path string) {
+			if base := filepath.Base(path); !strings.HasPrefix(base, ".") {
+				snapshot.Files = append(snapshot.Files, backup.Source{Name: name, Path: path, Size: -1, Known: true, MayGo: true})
+			}
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -20,6 +20,7 @@ import (
 	"github.com/tarnhealth/tarn/backup"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/server/vault"
 )
@@ -33,6 +34,8 @@ type Folder struct {
 	Store func(id string) *pebble.Store
 	// List are the records of the catalog.
 	List func(ctx context.Context) ([]datastore.Record, error)
+	// DB is the records; the id of the folder is one of them.
+	DB kv.DB
 	// Encrypted reports whether a data store, or another owner, has keys of its
 	// own; see package vault.
 	Encrypted func(id string) bool
@@ -48,10 +51,12 @@ type Folder struct {
 // it. It is JSON for other processes.
 type Staged struct {
 	// Name is that of a folder in the data folder.
-	Name    string         `json:"name"`
-	Taken   time.Time      `json:"taken"`
-	Program string         `json:"program"`
-	Stores  []backup.Store `json:"stores"`
+	Name    string    `json:"name"`
+	Taken   time.Time `json:"taken"`
+	Program string    `json:"program"`
+	// Folder is the id of the data folder.
+	Folder string         `json:"folder"`
+	Stores []backup.Store `json:"stores"`
 	// AuditHead is the content of the audit log's file HEAD; nil for none.
 	AuditHead []byte `json:"auditHead,omitempty"`
 	// Plain names what is not sealed with keys of its own.
@@ -120,8 +125,11 @@ func (f *Folder) fingerprint(ctx context.Context) (map[string][]byte, error) {
 	return found, err
 }
 
-func (f *Folder) stage(ctx context.Context) (s *Staged, err error) {
-	s = &Staged{Name: stagePrefix + rand.Text(), Taken: time.Now().UTC(), Program: f.Program}
+func (f *Folder) stage(ctx context.Context) (_ *Staged, err error) {
+	s := &Staged{Name: stagePrefix + rand.Text(), Taken: time.Now().UTC(), Program: f.Program}
+	if s.Folder, err = f.id(ctx); err != nil {
+		return nil, err
+	}
 	dir := filepath.Join(f.Dir, s.Name)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
@@ -166,6 +174,22 @@ func (f *Folder) stage(ctx context.Context) (s *Staged, err error) {
 		s.Plain = append(s.Plain, vault.Describe(vault.Audit))
 	}
 	return s, nil
+}
+
+// folders holds the id of the data folder under "folder" 0x00 "id": it goes with
+// it into backups, and is the same in what is restored.
+var folders = kv.NewTable[string]("folder")
+
+// id is the folder's, which is made when it is first asked for.
+func (f *Folder) id(ctx context.Context) (id string, err error) {
+	err = f.DB.Update(ctx, func(tx kv.Tx) (err error) {
+		if id, err = folders.Get(tx, "id"); errors.Is(err, kv.ErrNotFound) {
+			id = rand.Text()
+			err = folders.Put(tx, "id", id, time.Time{})
+		}
+		return err
+	})
+	return id, err
 }
 
 // hasStorage reports whether a data store has files that count. One that is

@@ -84,3 +84,22 @@ func (s *Stages) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// keep renews a staged copy until ctx ends.
+func (s *Stages) keep(ctx context.Context, name string) {
+	Renewing(ctx, func() { _ = s.Renew(name) })
+}
+
+// Renewing calls renew often enough for a staged copy to stay, until ctx ends.
+func Renewing(ctx context.Context, renew func()) {
+	tick := time.NewTicker(StageLife / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			renew()
+		}
+	}
+}
