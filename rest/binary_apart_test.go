@@ -20,9 +20,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/blob"
+	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/rest"
 	"github.com/tarnhealth/tarn/store"
 )
 
@@ -230,6 +233,106 @@ func TestSignedURLs(t *testing.T) {
 	}
 	if got := c.send(t, "GET /Binary/none"); got.status != 404 {
 		t.Errorf("a Binary was made whose URL could not be: %d", got.status)
+	}
+}
+
+// TestContentAccess keeps content from those who may not read what its
+// securityContext refers to, and so the URLs of it.
+func TestContentAccess(t *testing.T) {
+	s := newServer(t, func(o *rest.Options) {
+		o.Authorize = func(r *http.Request, ds *datastore.Store) (authz.Access, error) {
+			patient := r.Header.Get("Patient")
+			if patient == "" {
+				return authz.Unrestricted(), nil
+			}
+			scopes, _ := authz.ParseScopes("patient/*.cruds", ds.Registry())
+			return authz.Decide(ds.Registry(), authz.Caller{Subject: "u", Client: "app", Patient: patient, Scopes: scopes}, authz.Policy{Base: ds.Base()})
+		}
+	})
+	c := s.newConversation(t, "access")
+	content := random(5000, 7)
+	c.send(t, "PUT /Patient/p1\n\n"+`{"resourceType":"Patient","id":"p1"}`)
+	if got := c.put(t, "PUT /Binary/b", "image/png", content, "X-Security-Context: Patient/p1"); got.status != 201 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	for _, k := range []struct {
+		patient, ask string
+		status       int
+		has          string
+	}{
+		{"p1", "GET /Binary/b\nAccept: image/png", 200, string(content)},
+		{"p1", "GET /Binary/b", 200, base64.StdEncoding.EncodeToString(content)},
+		{"p1", "GET /Binary/b\nPrefer: presigned", 200, "presignedGetUrl"},
+		{"p1", "GET /Binary/b/_history/1\nAccept: image/png", 200, string(content)},
+		{"p2", "GET /Binary/b\nAccept: image/png", 404, ""},
+		{"p2", "GET /Binary/b", 404, ""},
+		{"p2", "GET /Binary/b\nPrefer: presigned", 404, ""},
+		{"p2", "GET /Binary/b/_history/1\nAccept: image/png", 404, ""},
+		{"p2", "GET /Binary/b/_history", 404, ""},
+		{"p2", "POST /Binary\nPrefer: presigned\n\n" + `{"resourceType":"Binary","contentType":"image/png","securityContext":{"reference":"Patient/p1"}}`, 403, ""},
+	} {
+		got := c.send(t, strings.Replace(k.ask, "\n", "\nPatient: "+k.patient+"\n", 1))
+		if !strings.Contains(k.ask, "\n") {
+			got = c.send(t, k.ask+"\nPatient: "+k.patient)
+		}
+		if got.status != k.status || !strings.Contains(string(got.body), k.has) {
+			t.Errorf("%s: %s: %d %.300s", k.patient, k.ask, got.status, got.body)
+		}
+	}
+	if got := c.put(t, "PUT /Binary/b", "image/png", content, "Patient: p2", "X-Security-Context: Patient/p2"); got.status != 403 {
+		t.Errorf("another's Binary was taken over: %d %s", got.status, got.body)
+	}
+	if n, _ := c.countBlobs(t); n != 1 {
+		t.Errorf("there are %d blobs", n)
+	}
+}
+
+// TestAttachmentsApart moves base64 of any resource, and gives it back in all
+// that is made of resources.
+func TestAttachmentsApart(t *testing.T) {
+	c := newServer(t).newConversation(t, "attachments")
+	data := base64.StdEncoding.EncodeToString(random(5000, 8))
+	spelled := data[:400] + `\n` + data[400:]
+	c.send(t, "PUT /Patient/p\n\n"+`{"resourceType":"Patient","id":"p","photo":[{"contentType":"image/png","data":"`+data+`"}]}`)
+	bundle := `{"resourceType":"Bundle","type":"transaction","entry":[
+{"fullUrl":"urn:uuid:0c8a5c5e-5a3f-4b63-9d6e-000000000001","request":{"method":"POST","url":"Binary"},"resource":{"resourceType":"Binary","contentType":"a/b","data":"` + data + `"}},
+{"request":{"method":"PUT","url":"DocumentReference/d"},"resource":{"resourceType":"DocumentReference","id":"d","status":"current","subject":{"reference":"Patient/p"},"content":[{"attachment":{"url":"urn:uuid:0c8a5c5e-5a3f-4b63-9d6e-000000000001"}},{"attachment":{"contentType":"a/b","data":"` + spelled + `"}}]}},
+{"request":{"method":"PUT","url":"Composition/c"},"resource":{"resourceType":"Composition","id":"c","status":"final","type":{"text":"x"},"date":"2026-01-01","title":"x","author":[{"reference":"Patient/p"}],"subject":{"reference":"Patient/p"},"section":[{"title":"x","entry":[{"reference":"DocumentReference/d"}]}]}}]}`
+	if got := c.send(t, "POST /\nPrefer: return=representation\n\n"+bundle); got.status != 200 || strings.Count(string(got.body), data) != 1 || !strings.Contains(string(got.body), spelled) {
+		t.Fatalf("%d %.300s", got.status, got.body)
+	}
+	if n, _ := c.countBlobs(t); n != 3 {
+		t.Fatalf("there are %d blobs", n)
+	}
+	for _, k := range []struct{ ask, has string }{
+		{"GET /DocumentReference/d", spelled},
+		{"GET /DocumentReference/d?_format=xml", data[:400] + "&#xA;" + data[400:]},
+		{"GET /DocumentReference?_include=DocumentReference:subject", data},
+		{"GET /DocumentReference/$docref?patient=p&start=1900-01-01", ""},
+		{"GET /Patient/p/$everything", spelled},
+		{"GET /Composition/c/$document", data},
+		{"POST /Composition/c/$document?persist=true", data},
+		{"GET /Bundle", data},
+		{"GET /_history", spelled},
+		{"PATCH /DocumentReference/d\nContent-Type: application/json-patch+json\n\n" + `[{"op":"test","path":"/content/1/attachment/data","value":"` + spelled + `"},{"op":"replace","path":"/status","value":"superseded"}]`, spelled},
+		{"GET /Patient?_content=" + data[:30], `"total":0`},
+	} {
+		got := c.send(t, k.ask)
+		if got.status != 200 || !strings.Contains(string(got.body), k.has) || strings.Contains(string(got.body), "/tarn/content/") {
+			t.Errorf("%s: %d %.600s", k.ask, got.status, got.body)
+		}
+	}
+	// The stored document has contents of its own.
+	if n, _ := c.countBlobs(t); n != 5 {
+		t.Errorf("there are %d blobs", n)
+	}
+	got := c.send(t, "GET /Patient\nPrefer: respond-async")
+	if got.status != 202 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	c.runJobs(t)
+	if got := c.send(t, "GET "+strings.TrimPrefix(got.header.Get("Content-Location"), c.base)); !strings.Contains(string(got.body), data) {
+		t.Errorf("answered later: %d %.300s", got.status, got.body)
 	}
 }
 

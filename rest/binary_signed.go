@@ -129,7 +129,7 @@ func (r *request) admitSigned() (err error) {
 	if r.granted, err = r.store.Contents().Check(r.method, r.id, r.version, r.http.URL.Query()); err != nil {
 		return err
 	}
-	r.access = authz.Unrestricted() // to what was granted, and nothing else is done
+	r.asked, r.access = true, authz.Unrestricted() // to what was granted: nothing else is done
 	return nil
 }
 
