@@ -15,9 +15,9 @@ const memoryFloor = 64 << 20
 
 // memoryAim is up to where the heap grows between two collections, as far as
 // memoryFloor lets it. With what storage has beside it, the process stays
-// within 512 MB. Most of what is live are bytes without pointers, which cost a
+// within 512 MB, and within 400 MB where it does nothing but load. Most of what is live are bytes without pointers, which cost a
 // collection nothing, so that more of them are cheap.
-const memoryAim = 272 << 20
+const memoryAim = 208 << 20
 
 // TuneCollector lets the garbage collector of the process run once as much was
 // allocated as is live, or memoryFloor where that is more; and less than that,
