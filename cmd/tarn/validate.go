@@ -16,14 +16,17 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/guide"
 	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/terminology"
 	"github.com/tarnhealth/tarn/validate"
 	"github.com/tarnhealth/tarn/validate/invariant"
 	"github.com/tarnhealth/tarn/validate/profile"
+	"github.com/tarnhealth/tarn/validate/questionnaire"
 )
 
 // validation is what tarn validate is asked for.
 type validation struct {
 	guides, profiles []string
+	questionnaires   []string
 	format           string
 	warnings         bool
 	mustSupport      bool
@@ -57,6 +60,7 @@ input. The exit code is 3 where a resource is not valid.`,
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&v.guides, "ig", nil, "package of an implementation guide; may repeat")
+	flags.StringArrayVar(&v.questionnaires, "questionnaire", nil, "file of a Questionnaire (JSON) that responses are checked against; may repeat")
 	flags.StringArrayVar(&v.profiles, "profile", nil, "canonical URL of a profile that every resource of its type must conform to; may repeat")
 	flags.StringVar(&v.format, "format", "text", "text, json (an object a line) or sarif")
 	flags.BoolVar(&asJSON, "json", false, "the same as --format json")
@@ -82,8 +86,13 @@ func (v *validation) run(cmd *cobra.Command, files []string) error {
 		return err
 	}
 	definitions := definition.R4()
-	v.rules = profile.New(definitions, set.Find, v.profiles...)
-	validator := validate.New(definitions, invariant.New(definitions), v.rules)
+	library, err := v.library(set)
+	if err != nil {
+		return err
+	}
+	codes := profile.Codes(terminology.New(terminology.Library(library)))
+	v.rules = profile.New(definitions, library, v.profiles...)
+	validator := validate.New(definitions, invariant.New(definitions), v.rules, questionnaire.New(definitions.Schema, library, codes))
 	var all []finding
 	checked, invalid := 0, 0
 	for _, file := range files {
@@ -132,6 +141,34 @@ func (v *validation) load(out io.Writer) (*guide.Set, error) {
 		fmt.Fprintf(out, "not there: %s; what refers to it is not checked\n", missing)
 	}
 	return set, nil
+}
+
+// library finds definitions: of Questionnaires those given as files come before
+// those of the guides.
+func (v *validation) library(set *guide.Set) (func(resourceType, canonical string) (*fhir.Tree, error), error) {
+	given := map[string]*fhir.Tree{}
+	for _, name := range v.questionnaires {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		tree, err := fhir.Parse(definition.R4().Schema, data, fhir.DefaultLimits)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		root := tree.Root()
+		if root.Type().Name != "Questionnaire" || root.TextOf("url") == "" {
+			return nil, fmt.Errorf("%s is not a Questionnaire with a url", name)
+		}
+		given[root.TextOf("url")] = tree
+		given[root.TextOf("url")+"|"+root.TextOf("version")] = tree
+	}
+	return func(resourceType, canonical string) (*fhir.Tree, error) {
+		if tree := given[canonical]; tree != nil && resourceType == "Questionnaire" {
+			return tree, nil
+		}
+		return set.Find(resourceType, canonical)
+	}, nil
 }
 
 func (v *validation) check(validator *validate.Validator, file string, line int, data []byte) []finding {

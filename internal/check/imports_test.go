@@ -158,7 +158,7 @@ var imports = map[string][]string{
 	"server/timelimit": {},
 	"server/wire":      {},
 
-	"cmd/tarn": {"fhir", "definition", "fhirpath", "guide", "guide/shelf", "server/guides", "validate", "validate/invariant", "validate/profile", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "backup", "server/backups", "server/explain", "server/vault", "stack", "terminology/distribution", "terminology/shelf"},
+	"cmd/tarn": {"fhir", "definition", "fhirpath", "guide", "guide/shelf", "server/guides", "validate", "validate/invariant", "validate/profile", "validate/questionnaire", "terminology", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "backup", "server/backups", "server/explain", "server/vault", "stack", "terminology/distribution", "terminology/shelf"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate"},
 
 	"bench/compare": {},
@@ -175,6 +175,7 @@ var imports = map[string][]string{
 	"kv/kvtest":            {"kv"},
 	"pebble/internal/dict": {"fhir", "synth"},
 	"store/storetest":      {"fhir", "definition", "search", "store"},
+	"validate/questionnaire": {"fhir", "fhirpath"},
 	"validate/mutation":    {"fhir", "definition"},
 	"search/searchtest":    {"fhir", "definition", "search", "search/lookup", "search/terminology"},
 }

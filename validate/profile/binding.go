@@ -103,6 +103,9 @@ func shownCodes(n fhir.Node) string {
 	return text
 }
 
+// Codes tells what codes mean, as the functions of FHIRPath ask for it.
+func Codes(service *terminology.Service) fhirpath.Terminology { return codesOf{service} }
+
 // codesOf serves the functions of FHIRPath that ask what codes mean.
 type codesOf struct{ service *terminology.Service }
 
