@@ -167,17 +167,17 @@ var imports = map[string][]string{
 	"blob/sealedblob": {"blob", "crypt/seal"},
 
 	// Test suites and tools that packages' tests use.
-	"blob/blobtest":        {"blob"},
-	"internal/access":      {},
-	"internal/browser":     {},
-	"internal/check":       {},
-	"internal/endtoend":    {},
-	"kv/kvtest":            {"kv"},
-	"pebble/internal/dict": {"fhir", "synth"},
-	"store/storetest":      {"fhir", "definition", "search", "store"},
+	"blob/blobtest":          {"blob"},
+	"internal/access":        {},
+	"internal/browser":       {},
+	"internal/check":         {},
+	"internal/endtoend":      {},
+	"kv/kvtest":              {"kv"},
+	"pebble/internal/dict":   {"fhir", "synth"},
+	"store/storetest":        {"fhir", "definition", "search", "store"},
 	"validate/questionnaire": {"fhir", "fhirpath"},
-	"validate/mutation":    {"fhir", "definition"},
-	"search/searchtest":    {"fhir", "definition", "search", "search/lookup", "search/terminology"},
+	"validate/mutation":      {"fhir", "definition"},
+	"search/searchtest":      {"fhir", "definition", "search", "search/lookup", "search/terminology"},
 }
 
 func TestImportsFollowTheTable(t *testing.T) {
