@@ -9,9 +9,7 @@ import (
 type group struct {
 	block []byte // begun by beginBlock
 	count uint32
-	// callers is how many calls of Append wait for it.
-	callers int64
-	done    chan struct{}
+	done  chan struct{}
 	// first is the number of the first record, once it is written.
 	first uint64
 	err   error
@@ -20,8 +18,12 @@ type group struct {
 // maxGroup bounds the bytes that wait for one write.
 const maxGroup = 32 << 20
 
-// maxSpare bounds the memory that is kept for the next group.
-const maxSpare = 1 << 20
+// maxSpare bounds the memory of a block that is kept for another one, and
+// mostSpare how many are: one is written while the next is filled.
+const (
+	maxSpare  = 1 << 20
+	mostSpare = 2
+)
 
 // usualPace is the default of Options.Pace.
 const usualPace = 4 * time.Millisecond
@@ -37,24 +39,25 @@ func (l *Log) Append(records ...Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	_, err := l.append(records)
+	_, err := l.append(records, 0)
 	return err
 }
 
 // AppendOne is Append of one record, and tells its number.
 func (l *Log) AppendOne(record Record) (number uint64, err error) {
-	return l.append([]Record{record})
+	return l.append([]Record{record}, 0)
 }
 
-// append returns the number of the first of the records.
-func (l *Log) append(records []Record) (first uint64, err error) {
+// append returns the number of the first of the records. told is zero where
+// nobody told of them.
+func (l *Log) append(records []Record, told Expected) (first uint64, err error) {
 	e := encoders.Get().(*encoder)
 	e.body = e.body[:0]
 	for i := range records {
 		e.text = records[i].append(e.text[:0])
 		e.body = appendRecord(e.body, e.text)
 	}
-	g, before, err := l.join(e.body, len(records))
+	g, before, err := l.join(e.body, len(records), told)
 	if cap(e.body) <= maxSpare {
 		encoders.Put(e)
 	}
@@ -65,16 +68,13 @@ func (l *Log) append(records []Record) (first uint64, err error) {
 	return g.first + uint64(before), g.err
 }
 
-// Expect tells that n more calls of Append are on their way, and with a
-// negative n that so many are less: because they come now, or not at all. A
-// write waits for them, though not for long: see Options.Pace.
-func (l *Log) Expect(n int) { l.coming.Add(int64(n)) }
-
 // join puts records into the group that is written next; before is how many it
 // had.
-func (l *Log) join(body []byte, count int) (g *group, before uint32, err error) {
+func (l *Log) join(body []byte, count int, told Expected) (g *group, before uint32, err error) {
 	for {
 		l.mu.Lock()
+		l.crowd.arrive(told)
+		told = 0
 		if l.closed || l.failed != nil {
 			err = l.failed
 			l.mu.Unlock()
@@ -90,58 +90,25 @@ func (l *Log) join(body []byte, count int) (g *group, before uint32, err error) 
 			continue
 		}
 		if g == nil {
-			g = &group{block: beginBlock(l.spare), done: make(chan struct{})}
-			l.waiting, l.spare = g, nil
+			g = &group{block: beginBlock(l.takeSpare()), done: make(chan struct{})}
+			l.waiting = g
 			l.wake <- struct{}{}
 		}
 		before = g.count
 		g.block = append(g.block, body...)
 		g.count += uint32(count)
-		g.callers++
-		if l.gathering && g.callers >= l.coming.Load() {
-			l.gathering = false
-			l.enough <- struct{}{}
-		}
+		l.crowd.waiting++
+		l.tell()
 		l.mu.Unlock()
 		return g, before, nil
 	}
 }
 
-// gather waits, after a write, until as many calls of Append wait for the next
-// one as are on their way, or its time has come. Making a block durable costs
-// the same for one record and for fifty: about as much as reading a resource.
-func (l *Log) gather() {
-	wait := l.opt.Pace - time.Since(l.begun)
-	if wait <= 0 {
-		return
-	}
-	l.mu.Lock()
-	l.gathering = l.waiting.callers < l.coming.Load() && !l.closed
-	gathering := l.gathering
-	l.mu.Unlock()
-	if !gathering {
-		return
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-l.enough:
-		return
-	case <-timer.C:
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.gathering {
-		<-l.enough // it came with the time
-	}
-	l.gathering = false
-}
-
 // writeGroup writes what waits.
 func (l *Log) writeGroup() {
-	l.begun = time.Now()
+	l.begun = l.opt.Now()
 	l.mu.Lock()
-	g := l.waiting
+	g, writing := l.waiting, l.crowd.leave()
 	l.waiting = nil
 	l.mu.Unlock()
 	g.first = l.at.next
@@ -155,10 +122,27 @@ func (l *Log) writeGroup() {
 	if g.err != nil {
 		l.fail(g.err)
 	}
-	if cap(g.block) <= maxSpare {
-		l.mu.Lock()
-		l.spare = g.block
-		l.mu.Unlock()
-	}
+	l.mu.Lock()
+	l.keepSpare(g.block)
+	l.crowd.away += writing
+	l.mu.Unlock()
 	close(g.done)
+}
+
+// takeSpare is memory for a block, which may be none. l.mu is held.
+func (l *Log) takeSpare() []byte {
+	last := len(l.spare) - 1
+	if last < 0 {
+		return nil
+	}
+	block := l.spare[last]
+	l.spare = l.spare[:last]
+	return block
+}
+
+// keepSpare keeps the memory of a block that was written. l.mu is held.
+func (l *Log) keepSpare(block []byte) {
+	if cap(block) <= maxSpare && len(l.spare) < mostSpare {
+		l.spare = append(l.spare, block)
+	}
 }

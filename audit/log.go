@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tarnhealth/tarn/crypt/seal"
@@ -32,25 +31,28 @@ type Options struct {
 	// second.
 	Checkpoint time.Duration
 	// Pace is how long after a write the next one waits, at most, for records
-	// that are on their way (see Expect), so that they share it; 0 is four
-	// milliseconds, and less than 0 is not at all.
+	// that are on their way (see Expect) or likely to come, so that they share
+	// it; 0 is four milliseconds, and less than 0 is not at all.
 	Pace time.Duration
 	// Logger is nil for slog.Default.
 	Logger *slog.Logger
+
+	// after is the clock of gather, for tests.
+	after func(time.Duration) (over <-chan time.Time, stop func() bool)
 }
 
 // A Log is an open audit log. Safe for concurrent use, by one process.
 type Log struct {
 	opt  Options
 	lock *os.File
-	// coming is how many calls of Append are on their way.
-	coming atomic.Int64
 
 	mu sync.Mutex
 	// waiting are the records of the next block; nil where there are none.
 	waiting *group
-	// spare is the memory of a block that was written.
-	spare []byte
+	// spare is the memory of blocks that were written.
+	spare [][]byte
+	// crowd is who could share it.
+	crowd crowd
 	// gathering is set while the writer waits for enough to write.
 	gathering bool
 	closed    bool

@@ -59,13 +59,16 @@ func Open(opt Options) (*Log, error) {
 	if opt.Pace == 0 {
 		opt.Pace = usualPace
 	}
+	if opt.after == nil {
+		opt.after = after
+	}
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
 	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	l := &Log{opt: opt, sealed: cabinet{keys: opt.Keys}, wake: make(chan struct{}, 1), enough: make(chan struct{}, 1), done: make(chan struct{}), ask: make(chan chan error), grown: make(chan struct{}), at: end{next: 1}}
+	l := &Log{opt: opt, sealed: cabinet{keys: opt.Keys}, wake: make(chan struct{}, 1), enough: make(chan struct{}, 1), done: make(chan struct{}), ask: make(chan chan error), grown: make(chan struct{}), at: end{next: 1}, crowd: crowd{turn: 1}}
 	if err := l.open(); err != nil {
 		if l.file != nil {
 			err = errors.Join(err, l.file.Close())

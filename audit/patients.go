@@ -10,6 +10,8 @@ import (
 type PatientFinder struct {
 	found []string
 	known map[string]bool
+	// first is room for the first, who are often the only ones.
+	first [2]string
 	// joint has, in its first tail bytes, the end of the piece before, where a
 	// name may have begun.
 	joint [2 * maxPatientName]byte
@@ -100,6 +102,9 @@ func (f *PatientFinder) add(id []byte) {
 				return
 			}
 		}
+	}
+	if f.found == nil {
+		f.found = f.first[:0]
 	}
 	f.found = append(f.found, string(id))
 	switch {

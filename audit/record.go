@@ -91,9 +91,11 @@ type Recorder interface {
 // *Log is one.
 type Expecter interface {
 	Recorder
-	// Expect tells that n more calls of Append are on their way; a negative n
-	// takes back as many, whether they come now or not at all.
-	Expect(n int)
+	// Expect tells that a call of AppendExpected is on its way.
+	Expect() Expected
+	// AppendExpected is Append of records that Expect told of; without any it
+	// tells that none come.
+	AppendExpected(told Expected, records ...Record) error
 }
 
 // A Numberer is a Recorder that tells which record it made. *Log is one.
@@ -105,8 +107,12 @@ type Numberer interface {
 type agentKey struct{}
 
 // WithAgent returns a context in which a caller can be noted as soon as it is
-// known, although the request may be refused later on: see NoteAgent.
+// known, although the request may be refused later on: see NoteAgent. It is the
+// same one where that can be given values.
 func WithAgent(ctx context.Context, a *Agent) context.Context {
+	if c, ok := ctx.(interface{ Attach(key, value any) bool }); ok && c.Attach(agentKey{}, a) {
+		return ctx
+	}
 	return context.WithValue(ctx, agentKey{}, a)
 }
 

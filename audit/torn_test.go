@@ -121,28 +121,3 @@ func TestVerifyWhileItGrows(t *testing.T) {
 	close(stop)
 	wait.Wait()
 }
-
-// TestRecordsOnTheirWayAreWaitedFor wants those that were told of in one block.
-func TestRecordsOnTheirWayAreWaitedFor(t *testing.T) {
-	l := openLog(t, t.TempDir(), func(o *Options) { o.Pace = time.Hour })
-	appendAll(t, l, 1, 1) // the next one would have to wait for an hour
-	const many = 10
-	l.Expect(many)
-	var wait sync.WaitGroup
-	for n := range many {
-		wait.Go(func() {
-			l.Expect(-1)
-			if err := l.Append(record(n)); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wait.Wait() // half of them are enough: nobody waits for an hour
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	mustVerify(t, l.Dir(), many+1)
-	if blocks := len(blocksOf(t, l.segment(1))); blocks > many {
-		t.Errorf("%d blocks for %d records", blocks, many+1)
-	}
-}

@@ -82,7 +82,17 @@ func New(cfg Config) (*Authorizer, error) {
 // Call it once for a request: proofs and signatures of changes are good once,
 // and API keys are counted.
 func (a *Authorizer) Authorize(r *http.Request, ds *datastore.Store) (authz.Access, error) {
-	claims, err := a.authenticate(r, ds)
+	return a.AuthorizeAgain(r, ds, nil)
+}
+
+// AuthorizeAgain is Authorize for less where the request has the same credentials
+// as the one before; known is where it keeps what it found out of them, for one
+// request after the other, and may be nil.
+func (a *Authorizer) AuthorizeAgain(r *http.Request, ds *datastore.Store, known *Known) (authz.Access, error) {
+	if known == nil {
+		known = new(Known)
+	}
+	claims, err := a.authenticate(r, ds, known)
 	if err != nil {
 		return authz.Access{}, err
 	}
@@ -103,26 +113,30 @@ func (a *Authorizer) Authorize(r *http.Request, ds *datastore.Store) (authz.Acce
 	if purpose != "" {
 		audit.NoteAgent(r.Context(), audit.Agent{User: claims.Subject, FHIRUser: claims.FHIRUser, Client: claims.ClientID, Roles: claims.Roles, Purpose: purpose})
 	}
-	return a.access(ds, claims, policy, purpose)
+	return a.access(basis{claims: claims, store: ds, policy: policy, purpose: purpose, registry: ds.Registry(), identity: ds.Identity()}, known)
 }
 
 // authenticate finds out who sends a request.
-func (a *Authorizer) authenticate(r *http.Request, ds *datastore.Store) (*token.Claims, error) {
+func (a *Authorizer) authenticate(r *http.Request, ds *datastore.Store, known *Known) (*token.Claims, error) {
 	if sigv4.Signed(r) {
 		return a.signed(r, ds)
 	}
-	c, err := readCredential(r)
+	c, again, err := known.read(r)
 	if err == nil && !ds.Identity().Tokens() {
 		err = errMissing
 	}
 	if err != nil {
 		return nil, a.refuse(ds, c, err)
 	}
-	claims, err := a.verify(r, ds, c)
-	if err != nil {
+	if !again || a.recheck(r, ds, known) != nil {
+		if err := a.verify(r, ds, known); err != nil {
+			return nil, a.refuse(ds, c, err)
+		}
+	}
+	if err := a.checkBinding(r, c, known.claims); err != nil {
 		return nil, a.refuse(ds, c, err)
 	}
-	return claims, nil
+	return known.claims, nil
 }
 
 // A credential is what the Authorization header holds.
@@ -170,41 +184,41 @@ const maxToken = 32 << 10
 func isToken68(text string) bool {
 	body := strings.TrimRight(text, "=")
 	for i := range len(body) {
-		c := body[i]
-		alphanumeric := c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
-		if !alphanumeric && strings.IndexByte("-._~+/", c) < 0 {
+		if !inToken68[body[i]] {
 			return false
 		}
 	}
 	return len(body) > 0 && len(text) <= maxToken
 }
 
-// verify finds out whose token it is, and whether it is in the hands that it is
-// bound to.
-func (a *Authorizer) verify(r *http.Request, ds *datastore.Store, c credential) (*token.Claims, error) {
-	claims, err := a.cfg.Verifier(ds).Verify(r.Context(), c.token, ds.Base())
-	if err != nil {
-		return nil, err
+var inToken68 = func() (t [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/") {
+		t[c] = true
 	}
+	return t
+}()
+
+// checkBinding checks that a token is in the hands that it is bound to.
+func (a *Authorizer) checkBinding(r *http.Request, c credential, claims *token.Claims) error {
 	if claims.Certificate != "" && !hasCertificate(r, claims.Certificate) {
-		return nil, &token.Error{Code: token.InvalidToken, Description: "the token is bound to a client certificate that this request does not have"}
+		return &token.Error{Code: token.InvalidToken, Description: "the token is bound to a client certificate that this request does not have"}
 	}
 	switch bound := claims.Thumbprint != ""; {
 	case bound != (c.scheme == schemeDPoP):
-		return nil, &token.Error{Code: token.InvalidToken, Description: map[bool]string{
+		return &token.Error{Code: token.InvalidToken, Description: map[bool]string{
 			true:  "the token is bound to a key; send it in the scheme DPoP, with a proof",
 			false: "the token is not bound to a key; send it in the scheme Bearer",
 		}[bound]}
 	case !bound:
-		return claims, nil
+		return nil
 	case a.cfg.Proofs == nil:
-		return nil, &token.Error{Code: token.InvalidToken, Description: "tokens that are bound to a key are not taken here"}
+		return &token.Error{Code: token.InvalidToken, Description: "tokens that are bound to a key are not taken here"}
 	}
 	thumbprint, err := a.cfg.Proofs.CheckProof(r, c.token)
 	if err == nil && subtle.ConstantTimeCompare([]byte(thumbprint), []byte(claims.Thumbprint)) != 1 {
 		err = &token.Error{Code: token.InvalidProof, Description: "the proof is missing, or made with another key than the token is bound to"}
 	}
-	return claims, err
+	return err
 }
 
 // hasCertificate compares the certificate of a connection that ends here with
@@ -219,18 +233,22 @@ func hasCertificate(r *http.Request, thumbprint string) bool {
 
 // access is the decision for the claims of a token, remembered as long as
 // nothing that it depends on changes.
-func (a *Authorizer) access(ds *datastore.Store, claims *token.Claims, policy *authz.Policy, purpose string) (authz.Access, error) {
-	on := basis{claims: claims, store: ds, policy: policy, purpose: purpose, registry: ds.Registry(), identity: ds.Identity()}
-	if known, ok := a.decisions.Get(on); ok {
-		return known, nil
+func (a *Authorizer) access(on basis, known *Known) (authz.Access, error) {
+	if known.basis == on {
+		return known.access, nil
 	}
-	caller := CallerOf(ds, claims)
-	caller.Purpose = purpose
-	access, err := decide(ds, caller, on.policy)
-	if err == nil {
+	access, remembered := a.decisions.Get(on)
+	if !remembered {
+		caller := CallerOf(on.store, on.claims)
+		caller.Purpose = on.purpose
+		var err error
+		if access, err = decide(on.store, caller, on.policy); err != nil {
+			return access, err
+		}
 		a.decisions.Put(on, access)
 	}
-	return access, err
+	known.basis, known.access = on, access
+	return access, nil
 }
 
 // CallerOf is the caller that the claims of a token speak of, at a data store.

@@ -40,11 +40,12 @@ func must[T any](value T, err error) T {
 
 // A world is a data store, and what authorizes its requests.
 type world struct {
-	ds     *datastore.Store
-	keys   *token.Keys
-	proofs *token.Proofs
-	policy atomic.Pointer[authz.Policy]
-	now    time.Time
+	catalog *datastore.Catalog
+	ds      *datastore.Store
+	keys    *token.Keys
+	proofs  *token.Proofs
+	policy  atomic.Pointer[authz.Policy]
+	now     time.Time
 	*bearer.Authorizer
 }
 
@@ -72,6 +73,7 @@ func newWorld(t testing.TB, changes ...func(*bearer.Config)) *world {
 			t.Error(err)
 		}
 	})
+	w.catalog = catalog
 	w.ds = must(catalog.Create(ctx, "main", ""))
 	box := must(crypt.NewBox([]byte("0123456789abcdef0123456789abcdef")))
 	w.keys = must(token.OpenKeys(ctx, token.KeysConfig{DB: folder.Records(), Box: box, Issuer: "http://example.org/auth", Now: now}))
@@ -353,10 +355,14 @@ func TestNewNeedsItsParts(t *testing.T) {
 func BenchmarkAuthorize(b *testing.B) {
 	w := newWorld(b)
 	r := request("Bearer " + w.mint(b, nil))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := w.Authorize(r, w.ds); err != nil {
-			b.Fatal(err)
-		}
+	for _, known := range []*bearer.Known{nil, new(bearer.Known)} {
+		b.Run(map[bool]string{true: "other", false: "same"}[known == nil], func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := w.AuthorizeAgain(r, w.ds, known); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

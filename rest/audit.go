@@ -37,8 +37,14 @@ type trail struct {
 	sent []byte
 	// entries are those of a Bundle.
 	entries []*entry
+	// expecter is the log, where it was told of the request.
+	expecter audit.Expecter
+	expected audit.Expected
 	// recorded is set once the records are made.
 	recorded bool
+	// own is the record of the request itself, and entity what it is about.
+	own    [1]audit.Record
+	entity [1]string
 	// held keeps the response of an HTTP request back.
 	held held
 }
@@ -50,22 +56,31 @@ func (h *handler) follow(r *request, res *response) {
 	}
 	t := &trail{held: held{ResponseWriter: res.ResponseWriter, buf: getBuffer()}}
 	r.trail, res.ResponseWriter, res.seen = t, &t.held, &t.patients
-	h.expect(1)
-	if address := h.Audit.Address; address != nil {
-		r.trail.agent.Address = address(r.http)
-	} else if host, _, err := net.SplitHostPort(r.http.RemoteAddr); err == nil {
-		r.trail.agent.Address = host
-	} else {
-		r.trail.agent.Address = r.http.RemoteAddr
+	if e, ok := h.Audit.Log.(audit.Expecter); ok {
+		t.expecter, t.expected = e, e.Expect()
 	}
-	r.http = r.http.WithContext(audit.WithAgent(r.http.Context(), &r.trail.agent))
+	if address := h.Audit.Address; address != nil {
+		t.agent.Address = address(r.http)
+	} else if host, _, err := net.SplitHostPort(r.http.RemoteAddr); err == nil {
+		t.agent.Address = host
+	} else {
+		t.agent.Address = r.http.RemoteAddr
+	}
+	if ctx := audit.WithAgent(r.ctx, &t.agent); ctx != r.ctx {
+		r.http = r.http.WithContext(ctx)
+	}
 }
 
-// expect tells the log that n more requests are on their way to it.
-func (h *handler) expect(n int) {
-	if e, ok := h.Audit.Log.(audit.Expecter); ok {
-		e.Expect(n)
+// append makes the records durable, also where there are none, which an Expecter
+// wants to know.
+func (h *handler) append(t *trail, records []audit.Record) error {
+	switch {
+	case t.expecter != nil:
+		return t.expecter.AppendExpected(t.expected, records...)
+	case len(records) > 0:
+		return h.Audit.Log.Append(records...)
 	}
+	return nil
 }
 
 // touched notes the patients that a resource of a write speaks of.
@@ -88,16 +103,13 @@ func (h *handler) settle(r *request, res *response) error {
 		r.identify()
 		records = r.records(res.status, res.Header())
 	}
-	h.expect(-1)
-	if len(records) > 0 {
-		if err := h.Audit.Log.Append(records...); err != nil {
-			h.logFailure(r, err)
-			if !w.discard() {
-				panic(http.ErrAbortHandler)
-			}
-			*res = response{ResponseWriter: w, head: res.head}
-			writeOutcome(res, r, fhir.Errorf(fhir.KindUnavailable, "the request cannot be recorded in the audit log, so its response is withheld; what it was to write may be stored; the server's log has more under request id %s", r.requestID))
+	if err := h.append(r.trail, records); err != nil {
+		h.logFailure(r, err)
+		if !w.discard() {
+			panic(http.ErrAbortHandler)
 		}
+		*res = response{ResponseWriter: w, head: res.head}
+		writeOutcome(res, r, fhir.Errorf(fhir.KindUnavailable, "the request cannot be recorded in the audit log, so its response is withheld; what it was to write may be stored; the server's log has more under request id %s", r.requestID))
 	}
 	return w.release()
 }
@@ -122,7 +134,10 @@ func (r *request) unrecorded() bool {
 func (r *request) records(status int, header http.Header) []audit.Record {
 	t := r.trail
 	t.agent = agentOf(r.access.Caller(), t.agent)
-	all := make([]audit.Record, 1, 1+len(t.entries))
+	all := t.own[:]
+	if len(t.entries) > 0 {
+		all = make([]audit.Record, 1, 1+len(t.entries))
+	}
 	all[0] = r.record(status, header)
 	for _, e := range t.entries {
 		all = append(all, e.record(&all[0], status))
@@ -170,7 +185,8 @@ func (r *request) asyncAccepted(status int) bool {
 // describe fills in what the request was about.
 func (r *request) describe(rec *audit.Record, location, etag string) {
 	if name := r.touchedName(rec.Status, location, etag); name != "" {
-		rec.Entities = []string{name}
+		r.trail.entity[0] = name
+		rec.Entities = r.trail.entity[:]
 	}
 	for _, of := range []target{{resourceType: r.resourceType, id: r.id}, {resourceType: r.within, id: r.withinID}} {
 		if of.resourceType == "Patient" && fhir.ValidID(of.id) {

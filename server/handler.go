@@ -79,7 +79,7 @@ func (s *Server) serveFHIR(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(ctx)
 	}
 	if s.cfg.Auth != AuthNone {
-		r = r.WithContext(&visit{Context: r.Context()})
+		r = visited(r)
 	}
 	(*handler).ServeHTTP(w, r)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/tarnhealth/tarn/bearer"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/rest"
+	"github.com/tarnhealth/tarn/server/wire"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -22,8 +23,12 @@ func named(r *http.Request, store *datastore.Store) *http.Request {
 }
 
 func (a *authority) authorize(r *http.Request, store *datastore.Store) (authz.Access, error) {
-	access, err := a.bearers.Authorize(named(r, store), store)
-	if v, ok := r.Context().Value(visitKey{}).(*visit); ok && err == nil {
+	v, _ := r.Context().Value(visitKey{}).(*visit)
+	if v == nil {
+		return a.bearers.Authorize(named(r, store), store)
+	}
+	access, err := a.bearers.AuthorizeAgain(named(r, store), store, v.known())
+	if err == nil {
 		v.store, v.access = store, access
 	}
 	return access, err
@@ -38,22 +43,38 @@ func (a *authority) keep(r *http.Request, store *datastore.Store) (string, []byt
 	return a.bearers.Keep(named(r, store), store)
 }
 
-// A visit is a request to a data store while it is served: its time limit, and
-// the access that it was given there.
+// A visit is a request to a data store while it is served, and the access that it
+// was given there.
 type visit struct {
-	context.Context
 	store  *datastore.Store
 	access authz.Access
+	// credentials are those that its connection sends again and again; nil for
+	// none.
+	credentials *wire.Credentials
 }
 
 type visitKey struct{}
 
-// Value finds the visit itself, and otherwise what the time limit finds.
-func (v *visit) Value(key any) any {
-	if key == (visitKey{}) {
-		return v
+// visited is a request with a visit in its context.
+func visited(r *http.Request) *http.Request {
+	v := &visit{credentials: wire.CredentialsOf(r)}
+	if wire.Attach(r, visitKey{}, v) {
+		return r
 	}
-	return v.Context.Value(key)
+	return r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
+}
+
+// known is what is known of the credentials.
+func (v *visit) known() *bearer.Known {
+	if v.credentials == nil {
+		return nil
+	}
+	known, _ := v.credentials.Kept.(*bearer.Known)
+	if known == nil {
+		known = new(bearer.Known)
+		v.credentials.Kept = known
+	}
+	return known
 }
 
 // operationName names a FHIR request in HealthLake's words. Operations that it

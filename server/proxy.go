@@ -17,7 +17,11 @@ func (c *Config) address(r *http.Request) string {
 	if err != nil {
 		host = r.RemoteAddr
 	}
-	chain := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	forwarded := r.Header["X-Forwarded-For"]
+	if len(forwarded) == 0 {
+		return host
+	}
+	chain := strings.Split(strings.Join(forwarded, ","), ",")
 	for _, next := range slices.Backward(chain) {
 		if !c.trusts(host) || strings.TrimSpace(next) == "" {
 			break

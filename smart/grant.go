@@ -113,23 +113,39 @@ func wasRevoked(tx kv.Tx, issued time.Time, keys ...string) (bool, error) {
 // neither it, nor its grant, client or user may have been revoked.
 func (s *Service) Verify(ctx context.Context, raw, audience string) (*token.Claims, error) {
 	claims, err := s.keys.Verify(ctx, raw, audience)
+	if err == nil {
+		err = s.checkRevoked(ctx, claims)
+	}
 	if err != nil {
 		return nil, err
-	}
-	err = s.verified.check(claims, func() error {
-		_, err := s.grantOf(ctx, claims)
-		return err
-	})
-	if errors.Is(err, errRevoked) {
-		return nil, &token.Error{Code: token.InvalidToken, Description: "the token was revoked"}
-	}
-	if err != nil {
-		return nil, &token.Error{Code: token.ServerError, Description: "the token cannot be checked", Cause: err}
 	}
 	return claims, nil
 }
 
-var _ token.Verifier = (*Service)(nil)
+// Recheck implements token.Rechecker.
+func (s *Service) Recheck(ctx context.Context, claims *token.Claims, audience string) error {
+	if err := s.keys.Recheck(ctx, claims, audience); err != nil {
+		return err
+	}
+	return s.checkRevoked(ctx, claims)
+}
+
+// checkRevoked returns an error where a verified token is good no more.
+func (s *Service) checkRevoked(ctx context.Context, claims *token.Claims) error {
+	err := s.verified.check(claims, func() error {
+		_, err := s.grantOf(ctx, claims)
+		return err
+	})
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errRevoked):
+		return &token.Error{Code: token.InvalidToken, Description: "the token was revoked"}
+	}
+	return &token.Error{Code: token.ServerError, Description: "the token cannot be checked", Cause: err}
+}
+
+var _ token.Rechecker = (*Service)(nil)
 
 var errRevoked = errors.New("smart: revoked")
 

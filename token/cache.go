@@ -12,7 +12,8 @@ type cache[T any] = recall.Cache[[sha256.Size]byte, T]
 // cacheKey never keeps the credential itself.
 func cacheKey(parts ...string) [sha256.Size]byte {
 	if len(parts) == 1 {
-		return sha256.Sum256([]byte(parts[0]))
+		var space [1 << 10]byte // most need no other
+		return sha256.Sum256(append(space[:0], parts[0]...))
 	}
 	h := sha256.New()
 	for _, p := range parts {

@@ -39,10 +39,22 @@ type Claims struct {
 	// Extra are the claims that have no field here, by name, as encoding/json
 	// has them.
 	Extra map[string]any
+
+	// key is the id of the key that a token of this server was signed with.
+	key string
 }
 
 // A Verifier turns a credential into claims, or returns an *Error. audience is
 // the base URL of the data store that the credential is used at.
 type Verifier interface {
 	Verify(ctx context.Context, raw, audience string) (*Claims, error)
+}
+
+// A Rechecker is a Verifier that can tell, without the credential, whether what
+// it verified before is still good.
+type Rechecker interface {
+	Verifier
+	// Recheck returns nil where Verify would still return these claims, which it
+	// did return for a credential. After an error, ask Verify.
+	Recheck(ctx context.Context, claims *Claims, audience string) error
 }

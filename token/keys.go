@@ -56,13 +56,7 @@ type Keys struct {
 	current atomic.Pointer[keyState]
 	loading sync.Mutex
 	// verified has the claims of access tokens whose signature was checked.
-	verified *cache[verifiedToken]
-}
-
-// A verifiedToken is what a signature showed, apart from time and audience.
-type verifiedToken struct {
-	kid    string
-	claims *Claims
+	verified *cache[*Claims]
 }
 
 // verifiedTokens is how many checked tokens are remembered, at least.
@@ -92,7 +86,7 @@ func OpenKeys(ctx context.Context, cfg KeysConfig) (*Keys, error) {
 	if cfg.Ahead == 0 {
 		cfg.Ahead = 10 * time.Minute
 	}
-	k := &Keys{cfg: cfg, verified: recall.New[[sha256.Size]byte, verifiedToken](verifiedTokens)}
+	k := &Keys{cfg: cfg, verified: recall.New[[sha256.Size]byte, *Claims](verifiedTokens)}
 	state, err := k.load(ctx)
 	if err != nil {
 		return nil, err
@@ -202,69 +196,85 @@ func (k *Keys) sign(ctx context.Context, alg, typ string, claims map[string]any)
 // A checked signature is remembered; time, audience, and that the key is still
 // there, are checked each time.
 func (k *Keys) Verify(ctx context.Context, raw, audience string) (*Claims, error) {
-	state, err := k.state(ctx)
+	cached := cacheKey(raw)
+	if claims, ok := k.verified.Get(cached); ok {
+		if err := k.Recheck(ctx, claims, audience); !errors.Is(err, errNoKey) {
+			return given(claims, err)
+		}
+	}
+	claims, err := k.verifySignature(ctx, raw, typeAccess)
 	if err != nil {
 		return nil, err
 	}
-	cached := cacheKey(raw)
-	v, ok := k.verified.Get(cached)
-	if !ok || state.key(v.kid) == nil {
-		if v, err = k.verifySignature(ctx, raw, typeAccess); err != nil {
-			return nil, err
-		}
-		if c := v.claims; c.Subject == "" || c.ClientID == "" || c.ID == "" || c.IssuedAt.IsZero() || len(c.Audience) == 0 {
-			return nil, errorf(InvalidToken, "the token lacks one of the claims sub, client_id, jti, iat and aud")
-		}
-		k.verified.Put(cached, v)
+	if claims.Subject == "" || claims.ClientID == "" || claims.ID == "" || claims.IssuedAt.IsZero() || len(claims.Audience) == 0 {
+		return nil, errorf(InvalidToken, "the token lacks one of the claims sub, client_id, jti, iat and aud")
+	}
+	k.verified.Put(cached, claims)
+	return given(claims, k.Recheck(ctx, claims, audience))
+}
+
+func given(claims *Claims, err error) (*Claims, error) {
+	if err != nil {
+		return nil, err
+	}
+	return claims, nil
+}
+
+// Recheck implements Rechecker: time, audience, and that the key is still there.
+func (k *Keys) Recheck(ctx context.Context, claims *Claims, audience string) error {
+	state, err := k.state(ctx)
+	if err != nil {
+		return err
+	}
+	if state.key(claims.key) == nil {
+		return errNoKey
 	}
 	valid := validity{now: k.cfg.Now(), leeway: Leeway}
 	if audience != "" {
 		valid.audiences = []string{audience}
 	}
-	if err := valid.check(v.claims); err != nil {
-		return nil, err
-	}
-	return v.claims, nil
+	return valid.check(claims)
 }
 
-var _ Verifier = (*Keys)(nil)
+var _ Rechecker = (*Keys)(nil)
 
 // VerifyID checks an id_token that this server minted, for id_token_hint: its
 // signature, issuer and audience (the client), not its expiry. An empty clientID
 // is for any client.
 func (k *Keys) VerifyID(ctx context.Context, raw, clientID string) (*Claims, error) {
-	v, err := k.verifySignature(ctx, raw, "jwt")
+	claims, err := k.verifySignature(ctx, raw, "jwt")
 	if err != nil {
 		return nil, err
 	}
-	if clientID != "" && !slices.Contains(v.claims.Audience, clientID) {
+	if clientID != "" && !slices.Contains(claims.Audience, clientID) {
 		return nil, errorf(InvalidToken, "the id_token is for another client")
 	}
-	return v.claims, nil
+	return claims, nil
 }
 
-// verifySignature checks what does not depend on time.
-func (k *Keys) verifySignature(ctx context.Context, raw, typ string) (v verifiedToken, err error) {
+// verifySignature checks what does not depend on time and audience.
+func (k *Keys) verifySignature(ctx context.Context, raw, typ string) (*Claims, error) {
 	t, err := parseJWT(raw, ownAlgorithms, typ)
 	if err != nil {
-		return v, err
+		return nil, err
 	}
 	key, err := k.verifying(ctx, t.Headers[0])
 	if err != nil {
-		return v, err
+		return nil, err
 	}
 	decoded, err := verifyJWT(t, &key.public)
 	if err != nil {
-		return v, err
+		return nil, err
 	}
-	c, err := readClaims(decoded, ClaimNames{})
+	claims, err := readClaims(decoded, ClaimNames{})
 	if err != nil {
-		return v, err
+		return nil, err
 	}
-	if c.Issuer != k.cfg.Issuer {
-		return v, errorf(InvalidToken, "the token is of another issuer")
+	if claims.Issuer != k.cfg.Issuer {
+		return nil, errorf(InvalidToken, "the token is of another issuer")
 	}
-	return verifiedToken{key.ID, c}, nil
+	claims.key = key.ID
+	return claims, nil
 }
 
 // verifying finds the key that a header names, in kv where another process

@@ -29,6 +29,8 @@ type conn struct {
 	// readUntil is the deadline for reading.
 	readUntil time.Time
 	response  response
+	// credentials are those of the latest request, nil where it had none.
+	credentials *Credentials
 }
 
 // The states of a connection: it has sent nothing yet, it may send another
@@ -150,7 +152,7 @@ type exchange struct {
 // parse makes the request whose head is the next end bytes.
 func (c *conn) parse(end int, x *exchange) bool {
 	var req http.Request
-	if !parseHead(string(c.buf[c.r:c.r+end]), &req, &x.url) {
+	if !c.parseHead(end, x, &req) {
 		return false
 	}
 	req.RemoteAddr, req.Body, req.TLS = c.remote, http.NoBody, c.tls

@@ -16,6 +16,10 @@ type requestContext struct {
 	exchange *exchange
 	begin    time.Time
 	deadline time.Time
+	// credentials are those of the request, nil for none.
+	credentials *Credentials
+	// attached are values by their keys.
+	attached [2]struct{ key, value any }
 
 	mu     sync.Mutex
 	inner  context.Context
@@ -28,6 +32,13 @@ type requestContext struct {
 // client is still there.
 const patience = 20 * time.Millisecond
 
+// Attach gives a request's context a value, and reports false where it has no
+// room. It must be called before anything else has the context.
+func Attach(r *http.Request, key, value any) bool {
+	ctx, ok := r.Context().(*requestContext)
+	return ok && ctx.Attach(key, value)
+}
+
 // SetDeadline ends a request's context at a time. It must be called before
 // anything else has the context, and reports false where the request is not one
 // of this package.
@@ -37,6 +48,19 @@ func SetDeadline(r *http.Request, t time.Time) bool {
 		ctx.deadline = t
 	}
 	return ok
+}
+
+// Attach gives the context a value, as context.WithValue does for another one,
+// and reports false where there is no room. It must be called before anything
+// else has the context.
+func (x *requestContext) Attach(key, value any) bool {
+	for i := range x.attached {
+		if a := &x.attached[i]; a.key == nil || a.key == key {
+			a.key, a.value = key, value
+			return true
+		}
+	}
+	return false
 }
 
 // Deadline implements context.Context.
@@ -101,6 +125,11 @@ func (x *requestContext) Err() error {
 // Value implements context.Context. It finds the context that Done has made,
 // so that those made from this one need no goroutine to watch it.
 func (x *requestContext) Value(key any) any {
+	for i := range x.attached {
+		if a := &x.attached[i]; a.key != nil && a.key == key {
+			return a.value
+		}
+	}
 	x.mu.Lock()
 	ctx := x.inner
 	x.mu.Unlock()

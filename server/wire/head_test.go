@@ -22,6 +22,9 @@ func FuzzHead(f *testing.F) {
 			"Host: a\r\nConnection: Close\r\n", "Host: a\r\nConnection: upgrade\r\nUpgrade: x\r\n", "Host: \r\n", "Host:\ta \t\r\n X: y\r\n",
 			"Host: a\r\nTransfer-Encoding: chunked\r\n", "Host: a\r\nX:\r\nY:\x01\r\n", "Host: a\r\nContent-Length: +1\r\n", "Host: a\r\nContent-Length: 007\r\n",
 			"Host: a\r\nTrailer: x\r\n", "Host: a\r\nIf-None-Match: W/\"1\"\r\nAuthorization: Bearer abc\r\n",
+			"Host: a\r\nauthorization:\tBearer " + longToken + "\r\nX: y\r\n", "Authorization: " + longToken + " \r\nHost: a\r\n",
+			"Host: a\r\nX: " + longToken + "\r\nAuthorization: " + longToken + "\r\n",
+			"Host: a\r\nAuthorization: " + longToken + "\r\nAuthorization: " + longToken + "\r\n",
 		} {
 			f.Add(line + "\r\n" + fields + "\r\n")
 		}
@@ -40,8 +43,19 @@ func FuzzHead(f *testing.F) {
 			t.Fatalf("net/http refuses what is taken: %v", err)
 		}
 		sameRequest(t, &got, want)
+		c := &conn{buf: []byte(head), w: len(head)}
+		for range 2 { // the second time with what is known of the credentials
+			var x exchange
+			var again http.Request
+			if !c.parseHead(len(head), &x, &again) {
+				t.Fatal("what was taken is not taken again")
+			}
+			sameRequest(t, &again, want)
+		}
 	})
 }
+
+const longToken = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/abcdefghijklmnopqrstuvwxyz=="
 
 func sameRequest(t *testing.T, got, want *http.Request) {
 	t.Helper()
