@@ -227,6 +227,7 @@ var scenarios = []scenario{
 	{"crud", "create, read, update, delete of nine types, 16 and 64 clients", runCrud},
 	{"audit", "reads, searches and crud without authorization, with tokens, with the audit log", runAudit},
 	{"token", "access tokens by secret and by assertion, introspection, 16 clients", runToken},
+	{"terminology", "$lookup, $validate-code, $subsumes and $expand, 32 clients", runTerminology},
 	{"export", "the whole store to NDJSON files", runExport},
 	{"start", "start of the process to the first answer; idle memory", runStart},
 	{"bundle", "a transaction for each patient, 1 and 8 clients", runBundle},

@@ -149,7 +149,7 @@ func (r *request) writeErased(w http.ResponseWriter, e *datastore.Erased, err er
 	}
 	all = append(all, parameter{Name: "versions", Integer: &e.Versions})
 	for _, id := range e.Audits {
-		all = append(all, parameter{Name: "auditEvent", Reference: &reference{"AuditEvent/" + id}})
+		all = append(all, parameter{Name: "auditEvent", Reference: &reference{Reference: "AuditEvent/" + id}})
 	}
 	if issues := erasedWarnings(e); len(issues) > 0 {
 		all = append(all, parameter{Name: "outcome", Resource: fhir.AppendOutcome(nil, issues)})

@@ -1,11 +1,11 @@
 package rest
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/rest/answer"
 )
 
 // reindexOperation is $reindex of the data store, or of one SearchParameter:
@@ -57,62 +57,40 @@ func reindexStatusOperation() operation {
 func describeState(s *datastore.ParamState) parameter {
 	p := parameter{Name: "searchParameter"}
 	if s.ID != "" {
-		p.add(parameter{Name: "resource", Reference: &reference{"SearchParameter/" + s.ID}})
+		p.Add(parameter{Name: "resource", Reference: &reference{Reference: "SearchParameter/" + s.ID}})
 	}
 	if s.URL != "" {
-		p.add(parameter{Name: "url", URI: s.URL})
+		p.Add(parameter{Name: "url", URI: s.URL})
 	}
 	if s.Code != "" {
-		p.add(parameter{Name: "code", String: s.Code})
+		p.Add(parameter{Name: "code", String: s.Code})
 	}
 	for _, t := range s.Types {
-		p.add(parameter{Name: "type", Code: t})
+		p.Add(parameter{Name: "type", Code: t})
 	}
 	for _, t := range s.Served {
-		p.add(parameter{Name: "served", Code: t})
+		p.Add(parameter{Name: "served", Code: t})
 	}
-	p.add(parameter{Name: "state", Code: string(s.State)}, parameter{Name: "usable", Boolean: &s.Usable})
-	p.add(parameter{Name: "done", Integer: &s.Done}, parameter{Name: "total", Integer: &s.Total})
+	p.Add(parameter{Name: "state", Code: string(s.State)}, parameter{Name: "usable", Boolean: &s.Usable})
+	p.Add(parameter{Name: "done", Integer: &s.Done}, parameter{Name: "total", Integer: &s.Total})
 	if !s.Started.IsZero() {
-		p.add(parameter{Name: "started", Instant: s.Started.UTC().Format(fhir.TimeLayout)})
+		p.Add(parameter{Name: "started", Instant: s.Started.UTC().Format(fhir.TimeLayout)})
 	}
 	if s.Error != "" {
-		p.add(parameter{Name: "error", String: s.Error})
+		p.Add(parameter{Name: "error", String: s.Error})
 	}
 	return p
 }
 
 // A parameter is one of a Parameters resource in an answer.
-// http://hl7.org/fhir/R4/parameters.html
-type parameter struct {
-	Name      string          `json:"name"`
-	Boolean   *bool           `json:"valueBoolean,omitempty"`
-	Coding    *coding         `json:"valueCoding,omitempty"`
-	Code      string          `json:"valueCode,omitempty"`
-	DateTime  string          `json:"valueDateTime,omitempty"`
-	Instant   string          `json:"valueInstant,omitempty"`
-	Integer   *int            `json:"valueInteger,omitempty"`
-	Reference *reference      `json:"valueReference,omitempty"`
-	String    string          `json:"valueString,omitempty"`
-	URI       string          `json:"valueUri,omitempty"`
-	Resource  json.RawMessage `json:"resource,omitempty"`
-	Part      []parameter     `json:"part,omitempty"`
-}
+type parameter = answer.Parameter
 
-type reference struct {
-	Reference string `json:"reference"`
-}
-
-func (p *parameter) add(parts ...parameter) { p.Part = append(p.Part, parts...) }
+type reference = answer.Reference
 
 // writeParameters answers with a Parameters resource.
 func (r *request) writeParameters(w http.ResponseWriter, status int, all []parameter) error {
-	body, err := json.Marshal(struct {
-		ResourceType string      `json:"resourceType"`
-		Parameter    []parameter `json:"parameter,omitempty"`
-	}{"Parameters", all})
-	if err != nil {
-		return err
-	}
-	return r.writeJSON(w, status, body)
+	buf := getBuffer()
+	defer putBuffer(buf)
+	*buf = answer.AppendParameters(*buf, all)
+	return r.writeJSON(w, status, *buf)
 }

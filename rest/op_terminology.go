@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/rest/answer"
 	"github.com/tarnhealth/tarn/terminology"
 )
 
@@ -74,21 +75,6 @@ func needSystem(codings []terminology.Coding) error {
 	return nil
 }
 
-// coding is a Coding in an answer.
-type coding struct {
-	System  string `json:"system,omitempty"`
-	Version string `json:"version,omitempty"`
-	Code    string `json:"code,omitempty"`
-	Display string `json:"display,omitempty"`
-}
-
-func asCoding(c terminology.Coding) *coding {
-	if c == (terminology.Coding{}) {
-		return nil
-	}
-	return &coding{c.System, c.Version, c.Code, c.Display}
-}
-
 // languages are those of an answer: the parameter displayLanguage, or else the
 // first of Accept-Language.
 func (in *arguments) language() string {
@@ -128,62 +114,10 @@ func lookupOperation() operation {
 				if err != nil {
 					return err
 				}
-				return r.writeParameters(w, http.StatusOK, detailsOf(found, in.language()))
+				return r.writeParameters(w, http.StatusOK, answer.Details(found, in.language()))
 			})
 		},
 	}
-}
-
-func detailsOf(d *terminology.Details, language string) []parameter {
-	name := d.System.Name
-	if name == "" {
-		name = d.System.URL
-	}
-	all := []parameter{{Name: "name", String: name}}
-	if d.System.Version != "" {
-		all = append(all, parameter{Name: "version", String: d.System.Version})
-	}
-	entry := terminology.Entry{Coding: terminology.Coding{Display: d.Concept.Display}, Designations: d.Concept.Designations}
-	display := entry.In(language)
-	if display == "" {
-		display = d.Concept.Code
-	}
-	all = append(all, parameter{Name: "display", String: display})
-	for _, o := range d.Designations {
-		p := parameter{Name: "designation"}
-		if o.Language != "" {
-			p.add(parameter{Name: "language", Code: o.Language})
-		}
-		if use := asCoding(o.Use); use != nil {
-			p.add(parameter{Name: "use", Coding: use})
-		}
-		p.add(parameter{Name: "value", String: o.Value})
-		all = append(all, p)
-	}
-	for _, o := range d.Properties {
-		p := parameter{Name: "property"}
-		p.add(parameter{Name: "code", Code: o.Code}, propertyValue(o))
-		all = append(all, p)
-	}
-	return all
-}
-
-func propertyValue(o terminology.Property) parameter {
-	p := parameter{Name: "value"}
-	switch o.Kind {
-	case "Coding":
-		p.Coding = asCoding(o.Coding)
-	case "boolean":
-		yes := o.Text == "true"
-		p.Boolean = &yes
-	case "code":
-		p.Code = o.Text
-	case "dateTime":
-		p.DateTime = o.Text
-	default: // R4's $lookup has neither integer nor decimal values
-		p.String = o.Text
-	}
-	return p
 }
 
 // subsumesOperation is CodeSystem/$subsumes.

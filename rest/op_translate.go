@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/rest/answer"
 	"github.com/tarnhealth/tarn/terminology"
 )
 
@@ -26,7 +27,7 @@ func translateOperation() operation {
 				if err != nil {
 					return err
 				}
-				return r.writeParameters(w, http.StatusOK, translationsOf(found, m.URL))
+				return r.writeParameters(w, http.StatusOK, answer.Translations(found, m.URL))
 			})
 		},
 	}
@@ -89,31 +90,4 @@ func (r *request) conceptMap(s *terminology.Service, in *arguments) (*terminolog
 		}
 	}
 	return m, nil
-}
-
-func translationsOf(found []terminology.Translation, url string) []parameter {
-	result := false
-	var matches []parameter
-	for _, f := range found {
-		result = result || f.Equivalence != "unmatched" && f.Equivalence != "disjoint"
-		p := parameter{Name: "match"}
-		p.add(parameter{Name: "equivalence", Code: f.Equivalence})
-		if f.Coding.Code != "" {
-			p.add(parameter{Name: "concept", Coding: asCoding(f.Coding)})
-		}
-		for _, product := range f.Product {
-			o := parameter{Name: "product"}
-			o.add(parameter{Name: "element", URI: product.Property}, parameter{Name: "concept", Coding: asCoding(product.Coding)})
-			p.add(o)
-		}
-		if f.Map != "" {
-			p.add(parameter{Name: "source", URI: f.Map})
-		}
-		matches = append(matches, p)
-	}
-	all := []parameter{{Name: "result", Boolean: &result}}
-	if !result {
-		all = append(all, parameter{Name: "message", String: "the concept map " + url + " says nothing that the code translates to"})
-	}
-	return append(all, matches...)
 }

@@ -19,9 +19,10 @@ type scope struct {
 type listing struct {
 	// tests are the filters of clauses, compiled.
 	tests map[*clause][]test
-	// filter is the text that codes are searched by; remote servers are asked
-	// for what it finds.
+	// filter is the text that codes are searched by, words its words. Remote
+	// servers, and systems that are found by words, are asked for what they find.
 	filter string
+	words  []string
 }
 
 // Versions choose versions of code systems where a value set does not
@@ -59,7 +60,7 @@ type item struct {
 	m member
 	// lazy is set where e is still to be made of m.
 	lazy bool
-	// found is set where another server has applied the listing's filter.
+	// found is set where the listing's filter was applied already.
 	found bool
 }
 
@@ -214,14 +215,38 @@ func (v *ValueSet) ofSystem(c *clause, in scope, yield func(*item) bool) error {
 		return err
 	}
 	i := &item{}
-	for at := range system.concepts.Len() {
+	try := func(at int, found bool) bool {
 		m := member{system: system, at: at}
 		if !passes(tests, m) {
-			continue
+			return true
 		}
-		if *i = (item{m: m, lazy: true}); !yield(i) {
-			return nil
+		*i = item{m: m, lazy: true, found: found}
+		return yield(i)
+	}
+	if places := in.found(system); places != nil {
+		for at := range places.All() {
+			if !try(at, true) {
+				break
+			}
 		}
+		return nil
+	}
+	for at := range system.concepts.Len() {
+		if !try(at, false) {
+			break
+		}
+	}
+	return nil
+}
+
+// found are the concepts that the listing's filter finds, nil where the system
+// does not tell that by itself.
+func (s scope) found(system *CodeSystem) concept.Bits {
+	if s.listing == nil || len(s.listing.words) == 0 {
+		return nil
+	}
+	if m, ok := system.concepts.(matching); ok {
+		return m.Matching(s.listing.words)
 	}
 	return nil
 }

@@ -43,12 +43,11 @@ type Expansion struct {
 func (v *ValueSet) Expand(x Expand) (*Expansion, error) {
 	out := &Expansion{Entries: []Entry{}}
 	words := concept.Words(x.Filter)
-	found := finder{words: words}
 	tooMany := false
-	in := scope{versions: x.Versions, listing: &listing{tests: map[*clause][]test{}, filter: x.Filter}}
+	in := scope{versions: x.Versions, listing: &listing{tests: map[*clause][]test{}, filter: x.Filter, words: words}}
 	err := v.each(in, func(i *item) bool {
 		inactive, abstract := i.flags()
-		if x.ActiveOnly && inactive || x.SelectableOnly && abstract || slices.Contains(x.Exclude, i.system()) || !found.matches(i) {
+		if x.ActiveOnly && inactive || x.SelectableOnly && abstract || slices.Contains(x.Exclude, i.system()) || !i.found && len(words) > 0 && !i.matches(words) {
 			return true
 		}
 		out.Total++
@@ -99,32 +98,9 @@ func (x *Expansion) use(i *item) {
 	}
 }
 
-// A finder tells what a filter finds. Of systems that are found by words it
-// looks the words up once.
-type finder struct {
-	words  []string
-	system *CodeSystem
-	places concept.Bits
-}
-
-func (f *finder) matches(i *item) bool {
-	if len(f.words) == 0 || i.found {
-		return true
-	}
-	if !i.lazy {
-		return i.e.matches(f.words)
-	}
-	if f.system != i.m.system {
-		f.system, f.places = i.m.system, nil
-		if m, ok := f.system.concepts.(matching); ok {
-			f.places = m.Matching(f.words)
-		}
-	}
-	if f.places != nil {
-		return f.places.Has(i.m.at)
-	}
+func (i *item) matches(words []string) bool {
 	e := i.entry()
-	return e.matches(f.words)
+	return e.matches(words)
 }
 
 // matches reports whether each word begins a word of the entry's texts.

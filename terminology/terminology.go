@@ -224,6 +224,9 @@ func remembered[T any](stored Stored, memory *recall.Cache[string, T], read func
 // ValueSet finds a value set by its canonical URL. It is an error of
 // KindNotFound where there is none.
 func (s *Service) ValueSet(canonical string) (*ValueSet, error) {
+	if strings.Contains(canonical, "?fhir_vs") {
+		return s.implicit(canonical)
+	}
 	known, err := ownSet(canonical)
 	if err == nil && known == nil {
 		known, err = s.storedSet(canonical)

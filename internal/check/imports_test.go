@@ -99,7 +99,7 @@ var imports = map[string][]string{
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 
-	"rest": {"binary", "fhir", "definition", "fhirpath", "validate", "patch", "terminology", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit", "bulk"},
+	"rest": {"rest/answer", "binary", "fhir", "definition", "fhirpath", "validate", "patch", "terminology", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit", "bulk"},
 	"load": {"fhir"},
 
 	"crypt": {},
@@ -140,6 +140,7 @@ var imports = map[string][]string{
 
 	"bearer": {"recall", "fhir", "search", "authz", "token", "apikey", "sigv4", "audit", "datastore"},
 
+	"rest/answer":      {"fhir", "terminology"},
 	"server/codes":     {"terminology", "terminology/codebook", "terminology/shelf"},
 	"server":           {"server/codes", "server/contents", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "page", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/conformance", "guide/shelf", "backup", "server/backups", "server/bulkjobs", "server/explain", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/awskms", "crypt/keyring"},
 	"server/guides":    {"fhir", "datastore", "guide/conformance", "guide/registry", "guide/shelf", "server/settings"},
@@ -159,7 +160,7 @@ var imports = map[string][]string{
 	"server/wire":      {},
 
 	"cmd/tarn": {"fhir", "definition", "fhirpath", "guide", "guide/shelf", "server/guides", "validate", "validate/invariant", "validate/profile", "validate/questionnaire", "terminology", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "backup", "server/backups", "server/explain", "server/vault", "stack", "terminology/distribution", "terminology/shelf"},
-	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate"},
+	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate", "terminology/codebook", "terminology/concept", "terminology/shelf"},
 
 	"bench/compare": {},
 

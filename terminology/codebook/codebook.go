@@ -352,31 +352,3 @@ func (b *Book) mark(found concept.Bits, l *lists, at int) {
 		found.Add(place)
 	}
 }
-
-// Matching are the concepts of which code, display or a designation has words
-// that begin with each of the words, which are as concept.Words has them.
-func (b *Book) Matching(words []string) concept.Bits {
-	defer runtime.KeepAlive(b)
-	var found concept.Bits
-	for _, word := range words {
-		some := concept.NewBits(b.Concepts)
-		from, to := b.words.prefixed(word)
-		for at := from; at < to; at++ {
-			b.mark(some, &b.postings, at)
-		}
-		for _, form := range []string{word, strings.ToUpper(word)} {
-			from, to := b.codes.prefixed(form)
-			for at := from; at < to; at++ {
-				some.Add(at)
-			}
-		}
-		if found == nil {
-			found = some
-			continue
-		}
-		for i := range found {
-			found[i] &= some[i]
-		}
-	}
-	return found
-}

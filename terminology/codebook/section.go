@@ -141,6 +141,15 @@ func (l *lists) open(section []byte) error {
 	return nil
 }
 
+// size is how many bytes the lists from one to before another have.
+func (l *lists) size(from, to int) int {
+	if from < 0 || from >= to || to*4+4 > len(l.offsets) {
+		return 0
+	}
+	first, end := binary.LittleEndian.Uint32(l.offsets[from*4:]), binary.LittleEndian.Uint32(l.offsets[to*4:])
+	return int(end) - int(first)
+}
+
 func (l *lists) bytes(at int) []byte { return between(l.offsets, l.data, at) }
 
 // each yields the places of a list, which ascend.

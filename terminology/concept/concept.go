@@ -6,6 +6,8 @@
 package concept
 
 import (
+	"iter"
+	"math/bits"
 	"strings"
 	"unicode"
 )
@@ -66,4 +68,18 @@ func (b Bits) Remove(at int) {
 // Has reports whether a place is in the set.
 func (b Bits) Has(at int) bool {
 	return at >= 0 && at>>6 < len(b) && b[at>>6]&(1<<(at&63)) != 0
+}
+
+// All yields the places in the set, in their order. Those that are removed
+// meanwhile may still come.
+func (b Bits) All() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i, word := range b {
+			for ; word != 0; word &= word - 1 {
+				if !yield(i<<6 + bits.TrailingZeros64(word)) {
+					return
+				}
+			}
+		}
+	}
 }
