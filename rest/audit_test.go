@@ -363,6 +363,13 @@ func TestAccessReport(t *testing.T) {
 			t.Errorf("%s: %s %s, want %d", what, res.Status, body, c.status)
 		}
 	}
+	auditor := authz.Caller{FHIRUser: "Practitioner/1", Roles: []string{authz.RoleAuditor}}
+	for scopes, total := range map[string]string{"user/AuditEvent.rs": `"total":2`, "user/AuditEvent.rs?entity=Observation/o": `"total":1`, "user/AuditEvent.rs?outcome=8": `"total":0`} {
+		as(auditor, scopes)
+		if res, body := exchange(t, base, report); !strings.Contains(body, total) {
+			t.Errorf("an auditor with %s: %s %s, want %s", scopes, res.Status, body, total)
+		}
+	}
 	m.take()
 	as(authz.Caller{FHIRUser: "Patient/1", Patient: "1"}, "patient/*.rs")
 	exchange(t, base, report)

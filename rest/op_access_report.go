@@ -36,9 +36,13 @@ func accessReportOperation() operation {
 					return err
 				}
 			}
-			// The report is decided by mayReport: who is not an auditor sees no
-			// AuditEvents otherwise.
-			view, err := r.store.View(r.ctx, authz.Unrestricted(), p.t)
+			// That of a patient is decided by mayReport: who is not an auditor sees
+			// no AuditEvents otherwise.
+			access := r.access
+			if shape != nil {
+				access = authz.Unrestricted()
+			}
+			view, err := r.store.View(r.ctx, access, p.t)
 			if err != nil {
 				return err
 			}

@@ -188,6 +188,7 @@ func (h *handler) serve(res *response, r *request) error {
 		return err
 	}
 	if r.level == levelContent {
+		r.asked = true // the URL is the credential
 		if err := r.admitSigned(); err != nil {
 			return err
 		}
