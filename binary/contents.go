@@ -83,6 +83,13 @@ type Contents struct {
 	// spent are the URLs that are being uploaded by.
 	spent map[string]bool
 
+	// recovering is held while records are made again; recovered is set then.
+	recovering sync.Mutex
+	recovered  bool
+
+	// sweeping is held by the one sweep at a time.
+	sweeping sync.Mutex
+
 	wake  chan struct{}
 	stop  context.CancelFunc
 	ended chan struct{}
@@ -109,6 +116,9 @@ func Open(ctx context.Context, opt Options) (*Contents, error) {
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	some, err := c.records.any(ctx)
+	if err == nil && !some {
+		some, err = c.anyBlob(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}

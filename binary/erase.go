@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tarnhealth/tarn/blob"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -39,7 +40,7 @@ func (c *Contents) doubt(ctx context.Context, erasures []store.Erasure) (owners 
 	var keys []string
 	for _, e := range erasures {
 		of := Owner{e.Type, e.ID}
-		found, err := c.records.owned(ctx, of)
+		found, err := c.allOwned(ctx, of)
 		if err != nil {
 			return nil, err
 		}
@@ -60,6 +61,28 @@ func (c *Contents) doubt(ctx context.Context, erasures []store.Erasure) (owners 
 		}
 		return errors.Join(errs...)
 	})
+}
+
+// allOwned are the contents of a resource, those too whose records are missing.
+func (c *Contents) allOwned(ctx context.Context, of Owner) ([]kv.Keyed[record], error) {
+	found, err := c.records.owned(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	used, err := c.usedBy(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range found {
+		delete(used, k.Key)
+	}
+	if len(used) == 0 {
+		return found, nil
+	}
+	if _, err := c.recover(ctx); err != nil {
+		return nil, err
+	}
+	return c.records.owned(ctx, of)
 }
 
 // verify looks up which of a resource's contents its versions have, and removes
@@ -92,15 +115,15 @@ func (c *Contents) verifyOne(ctx context.Context, of Owner, key string) error {
 	if err != nil {
 		return err
 	}
-	used, err := c.used(ctx, of, key)
+	used, err := c.usedBy(ctx, of)
 	switch {
 	case err != nil:
 		return err
-	case used:
+	case used[key]:
 		return c.settle(ctx, []string{key})
 	}
 	h.whole = false
-	if err := c.opt.Bucket.Delete(ctx, c.opt.Prefix+known.Blob); err != nil {
+	if err := c.remove(ctx, known.Blob); err != nil {
 		return err
 	}
 	return c.records.db.Update(ctx, func(tx kv.Tx) error {
@@ -114,24 +137,23 @@ func (c *Contents) heldByOthers(h *hold) bool {
 	return h.refs > 1
 }
 
-// used reports whether a version of a resource has a content.
-func (c *Contents) used(ctx context.Context, of Owner, key string) (bool, error) {
+// usedBy are the keys of the contents that the versions of a resource have.
+func (c *Contents) usedBy(ctx context.Context, of Owner) (map[string]bool, error) {
 	view, err := c.opt.Backend.View(ctx, 0)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer view.Close()
+	used := map[string]bool{}
 	for v, err := range view.History(ctx, store.History{Type: of.Type, ID: of.ID}) {
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		for _, p := range c.find(of, v.Body.JSON) {
-			if c.records.contentKey(of, &p.StandIn) == key {
-				return true, nil
-			}
+			used[c.records.contentKey(of, &p.StandIn)] = true
 		}
 	}
-	return false, nil
+	return used, nil
 }
 
 // again asks for another look at what is left.
@@ -179,6 +201,8 @@ func (c *Contents) Sweep(ctx context.Context) error {
 }
 
 func (c *Contents) sweep(ctx context.Context, doubts, uploads []string) error {
+	c.sweeping.Lock()
+	defer c.sweeping.Unlock()
 	var errs []error
 	for _, key := range uploads {
 		errs = append(errs, c.sweepUpload(ctx, key))
@@ -209,5 +233,37 @@ func (c *Contents) sweepUpload(ctx context.Context, key string) error {
 	if errors.Is(err, kv.ErrNotFound) {
 		return nil
 	}
-	return errors.Join(err, c.removeBlob(ctx, key))
+	if err != nil {
+		return err
+	}
+	l, err := c.readLabel(ctx, key)
+	switch {
+	case errors.Is(err, blob.ErrNotFound):
+		return c.removeBlob(ctx, key)
+	case err != nil:
+		return err
+	}
+	// It was to become a content, and by records that are older than the versions
+	// nobody can tell whether it has.
+	if err := c.adopt(ctx, key); err != nil {
+		return err
+	}
+	of := Owner{l.Type, l.ID}
+	return c.settleBlob(ctx, of, c.records.ownerKey(of)+l.Content, key)
+}
+
+// settleBlob verifies a content that was found by its label, and removes the blob
+// where another is the content's.
+func (c *Contents) settleBlob(ctx context.Context, of Owner, key, blobKey string) error {
+	known, err := c.records.get(ctx, key)
+	if errors.Is(err, kv.ErrNotFound) {
+		return nil // somebody else has done it
+	}
+	if err != nil {
+		return err
+	}
+	if known.Blob != blobKey {
+		return c.remove(ctx, blobKey)
+	}
+	return c.verifyOne(ctx, of, key)
 }

@@ -116,6 +116,12 @@ func (c *Contents) bring(ctx context.Context, key, before string, of Owner, p *p
 			return err
 		}
 	}
+	if err := c.writeLabel(ctx, blob, of, p); err != nil {
+		if p.upload == nil || p.upload.blob == "" {
+			c.discard(ctx, blob)
+		}
+		return err
+	}
 	if err := c.record(ctx, key, before, record{Blob: blob, SHA1: p.sha1}); err != nil {
 		if p.upload == nil || p.upload.blob == "" {
 			c.discard(ctx, blob)

@@ -112,7 +112,7 @@ var errAltered = errors.New("binary: the blob is not what was stored: its hash i
 
 // open reads the blob of a content.
 func (c *Contents) open(ctx context.Context, of Owner, s *StandIn, offset, length int64) (io.ReadCloser, error) {
-	known, err := c.records.get(ctx, c.records.contentKey(of, s))
+	known, err := c.recordOf(ctx, c.records.contentKey(of, s))
 	if err != nil {
 		return nil, unreadable(of, err)
 	}

@@ -123,7 +123,7 @@ func (r *Content) Direct() string {
 	if r.Form != Octets {
 		return ""
 	}
-	known, err := c.records.get(r.ctx, c.records.contentKey(r.of, &r.StandIn))
+	known, err := c.recordOf(r.ctx, c.records.contentKey(r.of, &r.StandIn))
 	if err != nil {
 		return ""
 	}

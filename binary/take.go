@@ -220,7 +220,7 @@ func (c *Contents) discard(ctx context.Context, key string) {
 }
 
 func (c *Contents) removeBlob(ctx context.Context, key string) error {
-	if err := c.opt.Bucket.Delete(ctx, c.opt.Prefix+key); err != nil {
+	if err := c.remove(ctx, key); err != nil {
 		return err
 	}
 	return c.records.db.Update(ctx, func(tx kv.Tx) error {

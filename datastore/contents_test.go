@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io"
 	"iter"
@@ -40,9 +41,10 @@ type contentWorld struct {
 	catalog *datastore.Catalog
 	// steps is how many steps may still be done; after that each fails, as for
 	// a process that is gone.
-	steps atomic.Int64
-	mu    sync.Mutex
-	log   []string
+	steps   atomic.Int64
+	mu      sync.Mutex
+	log     []string
+	records kv.DB
 	// contents are those that were opened last.
 	contents *binary.Contents
 }
@@ -64,6 +66,7 @@ func (w *contentWorld) open(t testing.TB) {
 		t.Fatal(err)
 	}
 	backend := brittle{folder, w}
+	w.records = backend.Records()
 	w.catalog, err = datastore.Open(ctx, datastore.Options{
 		Backend: backend, BaseURL: "http://example.org", Contents: contentKeeper{w, backend.Records()}, Logger: slog.New(slog.DiscardHandler),
 	})
@@ -204,7 +207,18 @@ func (w brittleWriter) Commit() error {
 func (w *contentWorld) blobs(testing.TB) int {
 	w.bucket.mu.Lock()
 	defer w.bucket.mu.Unlock()
-	return len(w.bucket.blobs)
+	n, labels := 0, 0
+	for key := range w.bucket.blobs {
+		if strings.HasSuffix(key, ".of") {
+			labels++
+		} else {
+			n++
+		}
+	}
+	if labels != n {
+		return -labels
+	}
+	return n
 }
 
 // A memory is a bucket in memory.
@@ -472,6 +486,61 @@ func TestContentsOfPurge(t *testing.T) {
 	}
 	if n := w.blobs(t); n != 0 {
 		t.Errorf("a data store left %d blobs", n)
+	}
+}
+
+// TestContentsOfOlderRecords checks that contents are found, and erased, where
+// the records are from before them, as after a restore.
+func TestContentsOfOlderRecords(t *testing.T) {
+	for _, k := range []struct {
+		name    string
+		uploads bool // the records know of blobs that belong to nobody
+	}{{"none", false}, {"of uploads", true}} {
+		t.Run(k.name, func(t *testing.T) {
+			w := newContentWorld(t)
+			s := w.store(t)
+			first, second := document("d", base64Of(100, 1)), document("d", base64Of(100, 2))
+			mustPut(t, s, first, second, document("e", base64Of(100, 1)))
+			err := w.records.Update(ctx, func(tx kv.Tx) error {
+				var keys, values [][]byte
+				for r, err := range tx.Scan([]byte("binary"), []byte("binarz")) {
+					if err != nil {
+						return err
+					}
+					keys, values = append(keys, r.Key), append(values, r.Value)
+				}
+				for i, key := range keys {
+					if err := tx.Delete(key); err != nil {
+						return err
+					}
+					var known struct{ Blob string }
+					if err := json.Unmarshal(values[i], &known); err != nil || !k.uploads {
+						continue
+					}
+					if err := tx.Set([]byte("binary-upload\x00s\x00"+known.Blob), []byte("{}"), time.Time{}); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.crash(t)
+			s = w.store(t)
+			if err := w.contents.Sweep(ctx); err != nil {
+				t.Fatal(err)
+			}
+			for name, text := range texts(t, s, "DocumentReference", "d") {
+				if !strings.Contains(text, base64Of(100, 2)) {
+					t.Errorf("%s: %s", name, text)
+				}
+			}
+			if _, err := erase(s, store.Erasure{Type: "DocumentReference", ID: "d"}); err != nil || w.blobs(t) != 1 {
+				t.Errorf("after an erasure there are %d blobs, %v", w.blobs(t), err)
+			}
+			w.checkWhole(t)
+		})
 	}
 }
 
