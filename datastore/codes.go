@@ -51,7 +51,7 @@ func (f *finder) service() *terminology.Service {
 func (f *finder) stored(resourceType, canonical string) (terminology.Stored, error) {
 	v, ok, err := f.version(resourceType, canonical)
 	if err != nil || !ok {
-		return terminology.Stored{}, err
+		return f.ofGuide(resourceType, canonical), err
 	}
 	return terminology.Stored{
 		Key:  v.Type + "/" + v.ID + "/" + strconv.FormatUint(uint64(v.T), 10),

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/guide/conformance"
+	"github.com/tarnhealth/tarn/terminology"
 	"github.com/tarnhealth/tarn/validate"
 )
 
@@ -36,15 +37,30 @@ func (s *Store) useGuides(g *conformance.Guides) {
 
 // SetGuides changes the guides of the data store, which keeps none itself:
 // Options.Guides knows them when it is opened again. They hold from the next
-// request on.
+// request on, their search parameters when they are indexed.
 func (s *Store) SetGuides(ctx context.Context, g *conformance.Guides) error {
 	s.useGuides(g)
+	s.guideParams(ctx, g)
 	return nil
 }
 
 // Guides are the implementation guides of the data store; nil where the server
 // has none for any.
 func (s *Store) Guides() *conformance.Guides { return s.guided.Load().guides }
+
+// ofGuide is a resource of a guide, for the terminology of a query; zero where
+// there is none.
+func (f *finder) ofGuide(resourceType, canonical string) terminology.Stored {
+	g := f.store.Guides()
+	if g == nil {
+		return terminology.Stored{}
+	}
+	key := g.Key(resourceType, canonical)
+	if key == "" {
+		return terminology.Stored{}
+	}
+	return terminology.Stored{Key: key, Tree: func() (*fhir.Tree, error) { return g.Find(resourceType, canonical) }}
+}
 
 // validate checks a resource that is to be written. Profiles count at the level
 // strict alone.

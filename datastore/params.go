@@ -48,6 +48,9 @@ type searchParams struct {
 	pass *pass
 	// wake holds a token when there may be something to do.
 	wake chan struct{}
+	// guideGeneration is the last one of parameters of guides; it is guarded by
+	// defining.
+	guideGeneration int64
 	// rested is closed, and made anew, whenever the background work finds
 	// nothing to do.
 	rested chan struct{}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
@@ -135,10 +136,18 @@ func collision(c, other *custom) error {
 	def := c.newest().Def
 	for _, base := range def.Bases {
 		if other.Ready.defines(base, def.Code) || other.Next.defines(base, def.Code) {
-			return fhir.Errorf(fhir.KindConflict, "SearchParameter/%s, which is active, defines the search parameter %s of %s already; retire it first, or use another code", other.ID, def.Code, base).At("SearchParameter.code")
+			return fhir.Errorf(fhir.KindConflict, "%s defines the search parameter %s of %s already; retire it first, or use another code", other.name(), def.Code, base).At("SearchParameter.code")
 		}
 	}
 	return nil
+}
+
+// name is what to call a definition.
+func (c *custom) name() string {
+	if c.ofGuide() {
+		return "a guide (" + c.From + ") has " + strings.TrimPrefix(c.ID, guidePrefix) + ", which"
+	}
+	return "SearchParameter/" + c.ID + ", which is active,"
 }
 
 // become makes a meaning the newest one, nil for none. What is in use stays so

@@ -14,6 +14,7 @@ func (s *Store) startParams(ctx context.Context) error {
 	if err := s.reconcile(ctx); err != nil {
 		return err
 	}
+	s.guideParams(ctx, s.Guides())
 	s.params.start(s.backend, func(r *registries, v store.Version) ([]search.Entry, error) {
 		c, err := candidate(r, s.base, v)
 		if err != nil {
@@ -58,7 +59,7 @@ func (s *Store) reconcile(ctx context.Context) error {
 	p.mu.Lock()
 	var gone []change
 	for id, c := range p.customs {
-		if !there[id] && c.newest() != nil {
+		if !there[id] && c.newest() != nil && !c.ofGuide() {
 			gone = append(gone, change{id: id})
 		}
 	}

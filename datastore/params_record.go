@@ -16,7 +16,7 @@ import (
 )
 
 // A custom is what a data store knows of one SearchParameter resource that is
-// active, or was. It is kept under "search-parameter/" store 0x00 ID.
+// active, or was, or of one of a guide. It is kept under "search-parameter/" store 0x00 ID.
 type custom struct {
 	ID string `json:"id"`
 	// T is the version of the resource that the record follows; 0 where the
@@ -27,6 +27,8 @@ type custom struct {
 	Next  *meaning `json:"next,omitempty"`
 	// Drop are the keys of parameters whose entries are to be removed.
 	Drop []string `json:"drop,omitempty"`
+	// From is the package that a guide's parameter is defined in.
+	From string `json:"from,omitempty"`
 	progress
 	// broken is why the parameter cannot be in the registries; "" where it is.
 	broken string

@@ -17,8 +17,8 @@ const allParams = "*"
 
 // A ParamState is how far the index of a search parameter is.
 type ParamState struct {
-	// ID is that of the SearchParameter resource; "" where the entries of the
-	// definitions' own parameters are made again.
+	// ID is that of the SearchParameter resource; "" for parameters of guides, and
+	// where the entries of the definitions' own parameters are made again.
 	ID, URL string
 	// Code is the parameter's; "*" for all of a resource type.
 	Code  string
@@ -63,7 +63,7 @@ func (s *Store) ParamStates(access authz.Access) ([]ParamState, error) {
 	defer p.mu.Unlock()
 	var all []ParamState
 	for c := range p.inOrder() {
-		if c.newest() != nil || c.Error != "" {
+		if c.newest() != nil || c.Error != "" && !c.ofGuide() {
 			all = append(all, c.state())
 		}
 	}
@@ -95,6 +95,9 @@ func mayAll(access authz.Access, i authz.Interaction, resourceType string) error
 
 func (c *custom) state() ParamState {
 	st := ParamState{ID: c.ID, State: IndexReady, Usable: c.Ready != nil}
+	if c.ofGuide() {
+		st.ID = ""
+	}
 	if m := c.newest(); m != nil {
 		st.URL, st.Code, st.Types, st.Served = m.Def.URL, m.Def.Code, m.Def.Bases, m.Def.Served
 	}
@@ -263,7 +266,7 @@ func (p *searchParams) settled() (done bool, rested <-chan struct{}, err error) 
 	done = true
 	for _, c := range p.customs {
 		done = done && (c.Next == nil || c.broken != "") && len(c.Drop) == 0
-		if c.Error != "" {
+		if c.Error != "" && (c.newest() != nil || !c.ofGuide()) {
 			err = fmt.Errorf("SearchParameter/%s: %s", c.ID, c.Error)
 		}
 	}

@@ -41,6 +41,8 @@ var DefaultLimits = Limits{Files: 50_000, File: 64 << 20, Total: 1 << 30}
 type Package struct {
 	Name, Version, Canonical, Title string
 	FHIRVersions                    []string
+	// Digest names its bytes, where somebody keeps it by that; "" else.
+	Digest string
 	// Dependencies are versions, or patterns of them (1.2.x), by name.
 	Dependencies map[string]string
 	// Skipped are the files that could not be used, and why.
@@ -65,6 +67,7 @@ type Entry struct {
 	Of         string `json:"of,omitempty"`
 	Kind       string `json:"kind,omitempty"`
 	Derivation string `json:"derivation,omitempty"`
+	Status     string `json:"status,omitempty"`
 }
 
 // A Skipped file is one whose resource is not of R4.
@@ -181,7 +184,7 @@ func (p *Package) resource(file string, data []byte) error {
 	if url == "" || !slices.Contains(kept, root.Type().Name) {
 		return nil
 	}
-	entry := Entry{Type: root.Type().Name, URL: url, Version: root.TextOf("version")}
+	entry := Entry{Type: root.Type().Name, URL: url, Version: root.TextOf("version"), Status: root.TextOf("status")}
 	if entry.Type == "StructureDefinition" {
 		entry.Of, entry.Kind, entry.Derivation = root.TextOf("type"), root.TextOf("kind"), root.TextOf("derivation")
 	}
@@ -233,6 +236,14 @@ func (p *Package) Source(resourceType, canonical string) ([]byte, error) {
 		return nil, err
 	}
 	return s2.Decode(nil, packed)
+}
+
+// Entry is what the index says of a resource; nil where there is none.
+func (p *Package) Entry(resourceType, canonical string) *Entry {
+	if place, ok := p.place(resourceType, canonical); ok {
+		return &p.Entries[place]
+	}
+	return nil
 }
 
 // place is that of an entry; the version of the package stands for that of what

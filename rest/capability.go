@@ -11,6 +11,7 @@ import (
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/guide/conformance"
 	"github.com/tarnhealth/tarn/search"
 )
 
@@ -20,8 +21,10 @@ type capability struct {
 	registry *search.Registry
 	// security is what it says of authorization.
 	security *Security
-	body     []byte
-	etag     string
+	// guides are what it says of implementation guides.
+	guides *conformance.Guides
+	body   []byte
+	etag   string
 }
 
 // readCapability answers GET [base]/metadata.
@@ -62,20 +65,23 @@ const maxCapabilities = 64
 func (h *handler) capability(s *datastore.Store) (*capability, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	registry := s.Registry()
+	registry, guides := s.Registry(), s.Guides()
+	if guides == nil {
+		guides = conformance.None()
+	}
 	var security *Security
 	if h.Security != nil {
 		security = h.Security(s)
 	}
-	if c := h.capabilities[s]; c != nil && c.registry == registry && c.security == security {
+	if c := h.capabilities[s]; c != nil && c.registry == registry && c.security == security && c.guides == guides {
 		return c, nil
 	}
-	body, err := json.Marshal(h.describe(s, security))
+	body, err := json.Marshal(h.describe(s, security, guides))
 	if err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(body)
-	c := &capability{registry: registry, security: security, body: body, etag: `W/"` + hex.EncodeToString(sum[:8]) + `"`}
+	c := &capability{registry: registry, security: security, guides: guides, body: body, etag: `W/"` + hex.EncodeToString(sum[:8]) + `"`}
 	if len(h.capabilities) >= maxCapabilities {
 		clear(h.capabilities)
 	}
@@ -100,6 +106,7 @@ type (
 		FHIRVersion    string                   `json:"fhirVersion"`
 		Format         []string                 `json:"format"`
 		PatchFormat    []string                 `json:"patchFormat"`
+		Guides         []string                 `json:"implementationGuide,omitempty"`
 		Rest           []capabilityRest         `json:"rest"`
 	}
 	capabilitySoftware struct {
@@ -135,6 +142,7 @@ type (
 	capabilityResource struct {
 		Type              string                `json:"type"`
 		Profile           string                `json:"profile"`
+		Supported         []string              `json:"supportedProfile,omitempty"`
 		Interaction       []capabilityCode      `json:"interaction"`
 		Versioning        string                `json:"versioning"`
 		ReadHistory       bool                  `json:"readHistory"`
@@ -159,7 +167,7 @@ type (
 
 // describe makes the statement from the routes and the search parameters
 // there are, so that it cannot say what is not so.
-func (h *handler) describe(s *datastore.Store, security *Security) capabilityStatement {
+func (h *handler) describe(s *datastore.Store, security *Security, guides *conformance.Guides) capabilityStatement {
 	var instantiates []string
 	if h.Bulk != nil {
 		instantiates = []string{bulkCapability}
@@ -173,9 +181,10 @@ func (h *handler) describe(s *datastore.Store, security *Security) capabilitySta
 		FHIRVersion:    "4.0.1",
 		Format:         []string{mimeFHIR, mimeXML, "application/json", "application/xml", "json", "xml"},
 		PatchFormat:    patchFormats,
+		Guides:         guides.ImplementationGuides(),
 		Rest: []capabilityRest{{
 			Mode: "server", Security: describeSecurity(security),
-			Resource:    h.describeResources(s),
+			Resource:    h.describeResources(s, guides),
 			Interaction: append(h.interactionsAt(levelSystem, levelSystemSearch, levelSystemHistory), capabilityCode{"transaction"}),
 			SearchParam: resultParams,
 			Operation:   h.describeOperations(s, ""),
@@ -222,7 +231,7 @@ func (h *handler) interactionsAt(levels ...level) []capabilityCode {
 	return codes
 }
 
-func (h *handler) describeResources(s *datastore.Store) []capabilityResource {
+func (h *handler) describeResources(s *datastore.Store, guides *conformance.Guides) []capabilityResource {
 	interactions := h.interactionsAt(levelType, levelTypeSearch, levelTypeHistory, levelInstance, levelInstanceHistory, levelVersion)
 	params, referrers := searchable(s)
 	var resources []capabilityResource
@@ -231,7 +240,7 @@ func (h *handler) describeResources(s *datastore.Store) []capabilityResource {
 			continue
 		}
 		resource := capabilityResource{
-			Type: t.Name, Profile: "http://hl7.org/fhir/StructureDefinition/" + t.Name,
+			Type: t.Name, Profile: "http://hl7.org/fhir/StructureDefinition/" + t.Name, Supported: guides.SupportedProfiles(t.Name),
 			Interaction: interactions, Versioning: "versioned",
 			ReadHistory: true, UpdateCreate: true,
 			ConditionalCreate: true, ConditionalRead: "full-support",

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
 )
@@ -25,18 +24,16 @@ func validateOperation() operation {
 	}
 }
 
-const baseProfile = "http://hl7.org/fhir/StructureDefinition/"
-
 func (r *request) validate(in *arguments) ([]fhir.Issue, error) {
 	if err := in.only("resource", "mode", "profile"); err != nil {
 		return nil, err
 	}
-	if p := in.text("profile"); p != "" && strings.TrimSuffix(p, "|4.0.1") != baseProfile+r.resourceType {
-		return nil, fhir.Errorf(fhir.KindNotSupported, "the profile %s is not known to this data store; without the parameter profile, the resource is validated against R4 itself", p).At("http.profile")
-	}
-	mode := in.text("mode")
+	mode, profile := in.text("mode"), in.text("profile")
 	if !slices.Contains([]string{"", "create", "update", "delete", "profile"}, mode) {
 		return nil, invalidParameter("mode", "%q is not one of create, update, delete and profile", mode)
+	}
+	if mode == "profile" && profile == "" {
+		return nil, invalidParameter("profile", "the mode profile needs the canonical URL of one")
 	}
 	var broken *fhir.Error
 	if errors.As(in.broken, &broken) && broken.Kind == fhir.KindInvalid {
@@ -51,12 +48,21 @@ func (r *request) validate(in *arguments) ([]fhir.Issue, error) {
 		if err != nil || mode == "delete" {
 			return nil, err
 		}
-		return r.store.Validate(stored), nil
+		return r.against(stored, profile)
 	}
 	if tree == nil {
 		return nil, fhir.Errorf(fhir.KindInvalid, "$validate needs a resource: the body itself, or the parameter resource of a Parameters")
 	}
-	return r.validateSent(tree, mode), nil
+	return r.validateSent(tree, mode, profile)
+}
+
+// against validates by one profile, or where there is none by those that the
+// resource declares.
+func (r *request) against(tree *fhir.Tree, profile string) ([]fhir.Issue, error) {
+	if profile == "" {
+		return r.store.Validate(tree), nil
+	}
+	return r.store.ValidateAgainst(tree, profile)
 }
 
 // stored is the resource of the request's URL, as it is now.
@@ -76,7 +82,7 @@ func (r *request) stored() (*fhir.Tree, error) {
 	return r.store.Read(v)
 }
 
-func (r *request) validateSent(tree *fhir.Tree, mode string) []fhir.Issue {
+func (r *request) validateSent(tree *fhir.Tree, mode, profile string) ([]fhir.Issue, error) {
 	root := tree.Root()
 	var issues []fhir.Issue
 	wrong := func(format string, args ...any) {
@@ -95,5 +101,6 @@ func (r *request) validateSent(tree *fhir.Tree, mode string) []fhir.Issue {
 	case mode == "update" && id == "":
 		wrong("an update needs an id")
 	}
-	return append(issues, r.store.Validate(tree)...)
+	more, err := r.against(tree, profile)
+	return append(issues, more...), err
 }

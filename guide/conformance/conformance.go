@@ -39,7 +39,6 @@ type Guides struct {
 	set      *guide.Set
 	settings Settings
 	rules    *profile.Rules
-	params   func() []*fhir.Tree
 }
 
 // New makes guides of a set, which has no packages where a data store has none.
@@ -51,7 +50,6 @@ func New(set *guide.Set, settings Settings) (*Guides, error) {
 	}
 	g := &Guides{set: set, settings: settings}
 	g.rules = profile.New(definition.R4(), g.Find, settings.Demanded...)
-	g.params = sync.OnceValue(g.readParams)
 	for _, canonical := range settings.Demanded {
 		if _, err := g.rules.Profile(canonical); err != nil {
 			return nil, fhir.Errorf(fhir.KindInvalid, "the profile %s cannot be demanded: %v", canonical, err)
@@ -173,25 +171,30 @@ func (g *Guides) ImplementationGuides() []string {
 	return all
 }
 
-// SearchParameters are the definitions of search parameters, each URL once, in
-// the version that counts, in the order of their URLs. Retired ones are left
-// out.
-func (g *Guides) SearchParameters() []*fhir.Tree { return g.params() }
-
-func (g *Guides) readParams() []*fhir.Tree {
-	var urls []string
+// SearchParameters are the canonical URLs of the search parameters that the
+// guides define, each with the package that it is taken of. Retired ones are
+// left out.
+func (g *Guides) SearchParameters() map[string]string {
+	all := map[string]string{}
 	for _, p := range g.set.Packages() {
-		urls = append(urls, p.URLs("SearchParameter")...)
-	}
-	slices.Sort(urls)
-	var all []*fhir.Tree
-	for _, url := range slices.Compact(urls) {
-		tree, err := g.set.Find("SearchParameter", url)
-		if err == nil && tree != nil && tree.Root().TextOf("status") != "retired" {
-			all = append(all, tree)
+		for _, url := range p.URLs("SearchParameter") {
+			of := g.set.Package("SearchParameter", url)
+			if of.Entry("SearchParameter", url).Status != "retired" {
+				all[url] = strings.TrimSpace(of.String() + " " + of.Digest)
+			}
 		}
 	}
 	return all
+}
+
+// Key names a resource that Find finds, as long as it is the same; "" where no
+// guide has it.
+func (g *Guides) Key(resourceType, canonical string) string {
+	p := g.set.Package(resourceType, canonical)
+	if p == nil {
+		return ""
+	}
+	return "guide " + p.String() + " " + p.Digest + " " + resourceType + " " + canonical
 }
 
 // None are the guides of a data store without any.

@@ -31,6 +31,9 @@ type Guide struct {
 	// cannot be used, with the reason.
 	Missing []string `json:"missing,omitempty"`
 	Skipped []string `json:"skipped,omitempty"`
+	// Unused are its search parameters that are not used, with the reason, where
+	// the data store is open.
+	Unused []string `json:"unused,omitempty"`
 }
 
 // An Addition is packages to be used by a data store.
@@ -304,7 +307,12 @@ func (s *Shelf) Set(ctx context.Context, storeID string, settings conformance.Se
 	if err != nil {
 		return nil, err
 	}
-	return after, s.db.Update(ctx, func(tx kv.Tx) error { return s.settings.Put(tx, storeID, settings, time.Time{}) })
+	return after, s.db.Update(ctx, func(tx kv.Tx) error {
+		if len(settings.Defaults)+len(settings.Demanded) == 0 && !settings.RefuseUnknown {
+			return s.settings.Delete(tx, storeID)
+		}
+		return s.settings.Put(tx, storeID, settings, time.Time{})
+	})
 }
 
 // Share gives packages to every data store for as long as the shelf is open. It

@@ -181,6 +181,7 @@ func (s *Shelf) open(ctx context.Context, digest string) (*guide.Package, error)
 	if err != nil {
 		return nil, fmt.Errorf("guide/shelf: the package %s %s: %w", r.Name, digest, err)
 	}
+	p.Digest = digest
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.read[digest] = p

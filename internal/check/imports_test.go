@@ -99,7 +99,7 @@ var imports = map[string][]string{
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 
-	"rest": {"rest/answer", "binary", "fhir", "definition", "fhirpath", "validate", "patch", "terminology", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit", "bulk"},
+	"rest": {"guide/conformance", "rest/answer", "binary", "fhir", "definition", "fhirpath", "validate", "patch", "terminology", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit", "bulk"},
 	"load": {"fhir"},
 
 	"crypt": {},

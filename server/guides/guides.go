@@ -108,7 +108,21 @@ func (s *Service) List(ctx context.Context, storeID string) ([]shelf.Guide, erro
 	if err := s.exists(ctx, storeID); err != nil {
 		return nil, err
 	}
-	return s.Shelf.List(ctx, storeID)
+	return s.list(ctx, storeID)
+}
+
+func (s *Service) list(ctx context.Context, storeID string) ([]shelf.Guide, error) {
+	list, err := s.Shelf.List(ctx, storeID)
+	if err != nil {
+		return nil, err
+	}
+	if store, err := s.Catalog.Store(storeID); err == nil {
+		unused := store.UnusedGuideParams()
+		for i := range list {
+			list[i].Unused = unused[list[i].Name+"#"+list[i].Version+" "+list[i].Digest]
+		}
+	}
+	return list, nil
 }
 
 // Add makes a data store use packages of which the bytes are given. It returns
@@ -182,6 +196,28 @@ func (s *Service) Set(ctx context.Context, storeID string, settings conformance.
 	return settings, err
 }
 
+// Defaults are the versions that count where none is named, as Settings has
+// them. The data store need not exist yet.
+func (s *Service) Defaults(ctx context.Context, storeID string) ([]string, error) {
+	g, err := s.Shelf.Guides(ctx, storeID)
+	if err != nil {
+		return nil, err
+	}
+	return g.Settings().Defaults, nil
+}
+
+// SetDefaults changes them. The data store need not exist yet.
+func (s *Service) SetDefaults(ctx context.Context, storeID string, defaults []string) error {
+	g, err := s.Shelf.Guides(ctx, storeID)
+	if err != nil {
+		return err
+	}
+	settings := g.Settings()
+	settings.Defaults = defaults
+	_, err = s.use(ctx, storeID, func() (*conformance.Guides, error) { return s.Shelf.Set(ctx, storeID, settings) })
+	return err
+}
+
 func (s *Service) exists(ctx context.Context, storeID string) error {
 	r, err := s.Catalog.Describe(ctx, storeID)
 	if err == nil && r.Status != datastore.StatusActive {
@@ -203,5 +239,5 @@ func (s *Service) use(ctx context.Context, storeID string, change func() (*confo
 			return nil, err
 		}
 	}
-	return s.Shelf.List(ctx, storeID)
+	return s.list(ctx, storeID)
 }
