@@ -19,9 +19,10 @@ import (
 
 // Options for New. Stores, Records, Files, Keep and Restore are required.
 type Options struct {
-	// Stores finds data stores.
+	// Stores finds data stores, and opens deleted ones that are kept.
 	Stores interface {
 		Store(id string) (*datastore.Store, error)
+		OpenKept(ctx context.Context, id string) (s *datastore.Store, done func() error, err error)
 	}
 	// Records keeps the jobs.
 	Records kv.DB

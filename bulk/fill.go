@@ -34,6 +34,10 @@ type Fill struct {
 	// those of its id, T is the logical time.
 	Source, SourceScope string `json:",omitempty"`
 	T                   uint64 `json:",omitempty"`
+	// At is, in the place of T, the time to copy a data store at that was deleted
+	// and is kept; zero is when it was deleted.
+	At   time.Time `json:",omitzero"`
+	Kept bool      `json:",omitempty"`
 	// By is the id of the access key that asked.
 	By string
 }
@@ -50,9 +54,9 @@ type FillStatus struct {
 
 // fillState is the checkpoint of a fill job.
 type fillState struct {
-	// Patients are done, or resources up to After.
+	// Patients are done, or resources up to the one of a type and an id.
 	Patients    int
-	After       uint64
+	Type, ID    string
 	Done, Total int64
 	Message     string
 	Starts      int
@@ -149,6 +153,12 @@ func (s *Service) AsOf(ctx context.Context, source *datastore.Store, at time.Tim
 // Copy is a Fill with what a data store held as of a logical time.
 func Copy(source *datastore.Store, t store.T, by string) Fill {
 	return Fill{Source: source.Record().ID, SourceScope: scopeOf(source.Record()), T: uint64(t), By: by}
+}
+
+// CopyKept is a Fill with what a data store held at a time that was deleted and is
+// kept; zero is when it was deleted.
+func CopyKept(source datastore.Record, at time.Time, by string) Fill {
+	return Fill{Source: source.ID, SourceScope: scopeOf(source), Kept: true, At: at, By: by}
 }
 
 // Fills are how far the data stores are that are filled, or were, by what
@@ -316,27 +326,52 @@ func (f *filler) preload(ctx context.Context) error {
 
 // copy copies the current versions of another data store as of a time.
 func (f *filler) copy(ctx context.Context) error {
-	source, err := f.Service.store(f.spec.Source, f.spec.SourceScope)
-	if err != nil {
-		return fhir.Errorf(fhir.KindNotFound, "the data store to copy was deleted").Because(err)
-	}
-	view, err := source.View(ctx, authz.Unrestricted(), store.T(f.spec.T))
+	source, done, err := f.source(ctx)
 	if err != nil {
 		return err
 	}
-	defer view.Close()
-	versions, err := view.Bulk(ctx, datastore.BulkQuery{After: store.T(f.state.After)})
+	return errors.Join(f.copyFrom(ctx, source), done())
+}
+
+// source opens what is copied.
+func (f *filler) source(ctx context.Context) (source *datastore.Store, done func() error, err error) {
+	if !f.spec.Kept {
+		source, err = f.Service.store(f.spec.Source, f.spec.SourceScope)
+		if err != nil {
+			err = fhir.Errorf(fhir.KindNotFound, "the data store to copy was deleted").Because(err)
+		}
+		return source, func() error { return nil }, err
+	}
+	source, done, err = f.opt.Stores.OpenKept(ctx, f.spec.Source)
+	if err == nil && scopeOf(source.Record()) != f.spec.SourceScope {
+		err = errors.Join(fhir.Errorf(fhir.KindNotFound, "the data store to copy is not kept any more"), done())
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.spec.T == 0 {
+		t, err := f.AsOf(ctx, source, f.spec.At)
+		if err != nil {
+			return nil, nil, errors.Join(err, done())
+		}
+		f.spec.T = uint64(t)
+	}
+	return source, done, nil
+}
+
+func (f *filler) copyFrom(ctx context.Context, source *datastore.Store) error {
+	versions, err := source.Past(ctx, store.T(f.spec.T), f.state.Type, f.state.ID)
 	if err != nil {
 		return err
 	}
-	var last store.T
+	var lastType, lastID string
 	round, n := make([]batch, 1), int64(0)
 	flush := func() error {
 		// What was stored once is stored again, whatever rules it breaks.
 		if err := f.store(ctx, round, validate.Minimal); err != nil {
 			return err
 		}
-		f.state.After, f.state.Done = uint64(last), f.state.Done+n
+		f.state.Type, f.state.ID, f.state.Done = lastType, lastID, f.state.Done+n
 		round, n = make([]batch, 1), 0
 		return f.note(ctx, false)
 	}
@@ -347,7 +382,7 @@ func (f *filler) copy(ctx context.Context) error {
 		}
 		text = v.Body.Append(text[:0], strconv.FormatUint(v.Number, 10), v.LastUpdated)
 		round[len(round)-1].add(text)
-		last, n = v.T, n+1
+		lastType, lastID, n = v.Type, v.ID, n+1
 		if len(round[len(round)-1].texts) < fillBatch {
 			continue
 		}

@@ -36,6 +36,9 @@ type Record struct {
 	Created time.Time `json:"created"`
 	// Deleted is zero while the data store exists.
 	Deleted time.Time `json:"deleted,omitzero"`
+	// Kept is until when what a deleted data store held can be restored; zero
+	// where it is gone.
+	Kept time.Time `json:"kept,omitzero"`
 	// Identity is how the data store knows its callers; nil for the server's
 	// own authorization server.
 	Identity *IdentityProvider `json:"identity,omitempty"`
@@ -121,6 +124,8 @@ type Catalog struct {
 
 	mu     sync.RWMutex // held while data stores are made and deleted
 	stores map[string]*Store
+	// restoring counts who reads deleted data stores that are kept.
+	restoring keptStores
 	// suspended is why data stores that exist are not in stores.
 	suspended map[string]error
 }
@@ -203,7 +208,7 @@ func (c *Catalog) checkKnown(ctx context.Context, records []Record) error {
 		return err
 	}
 	for _, id := range ids {
-		if !slices.ContainsFunc(records, func(r Record) bool { return r.ID == id && r.Status != StatusDeleted }) {
+		if !slices.ContainsFunc(records, func(r Record) bool { return r.ID == id && r.HasStorage() }) {
 			return fmt.Errorf("%w: there is storage of a data store %q, which the catalog does not know; restore the folder from a backup, or move that storage away", ErrIncomplete, id)
 		}
 	}
@@ -211,24 +216,35 @@ func (c *Catalog) checkKnown(ctx context.Context, records []Record) error {
 }
 
 func (c *Catalog) open(ctx context.Context, r Record) error {
+	s, err := c.openStore(ctx, r)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stores[r.ID] = s
+	return nil
+}
+
+func (c *Catalog) openStore(ctx context.Context, r Record) (*Store, error) {
 	var keys secret
 	err := c.opt.Backend.Records().View(ctx, func(tx kv.Tx) (err error) {
 		keys, err = c.secrets.Get(tx, r.ID)
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	params := newSearchParams(c.registry, c.opt.Backend.Records(), r.ID, &c.opt)
 	if err := params.load(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	base := strings.TrimSuffix(c.opt.BaseURL, "/") + "/datastore/" + r.ID + "/r4"
 	backend, err := c.opt.Backend.OpenStore(ctx, r.ID, params.now.Load().write, func(v store.Version) (*search.Candidate, error) {
 		return candidate(params.now.Load(), base, v)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s := &Store{
 		record: r, params: params, validator: c.validator,
@@ -236,24 +252,22 @@ func (c *Catalog) open(ctx context.Context, r Record) error {
 		terms: c.opt.Terminologies, codes: terminology.NewMemory(),
 	}
 	if err := c.openGuides(ctx, s); err != nil {
-		return errors.Join(err, backend.Close())
+		return nil, errors.Join(err, backend.Close())
 	}
 	s.consents = consented.New(backend, consented.Options{Read: s.Read, Registry: s.Registry, Base: base, Now: c.opt.Now})
 	s.links = linked.New(s.consents.Store(), linked.Options{Read: s.Read, Registry: s.Registry, Base: base})
 	s.backend = s.links.Store()
+	s.past, _ = backend.(past)
 	s.identity.Store(r.Identity)
 	if c.opt.Contents != nil {
 		if s.contents, err = c.opt.Contents.OpenContents(ctx, r.ID, backend, keys.PageKey); err != nil {
-			return errors.Join(err, backend.Close())
+			return nil, errors.Join(err, backend.Close())
 		}
 	}
 	if err := s.startParams(ctx); err != nil {
-		return errors.Join(err, s.contents.Close(), backend.Close())
+		return nil, errors.Join(err, s.contents.Close(), backend.Close())
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stores[r.ID] = s
-	return nil
+	return s, nil
 }
 
 var validStoreID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
@@ -268,7 +282,7 @@ func (c *Catalog) Create(ctx context.Context, id, name string) (*Store, error) {
 
 func (c *Catalog) put(ctx context.Context, r Record) error {
 	expires := time.Time{}
-	if r.Status == StatusDeleted {
+	if r.Status == StatusDeleted && r.Kept.IsZero() {
 		expires = r.Deleted.Add(keepDeleted)
 	}
 	return c.opt.Backend.Records().Update(ctx, func(tx kv.Tx) error {
@@ -362,17 +376,25 @@ func (c *Catalog) finishDelete(ctx context.Context, r Record) (Record, error) {
 	c.mu.Lock()
 	delete(c.suspended, r.ID)
 	c.mu.Unlock()
-	if err := c.remove(ctx, r.ID); err != nil {
+	deleted := c.opt.Now().UTC()
+	if days := r.keepDays(); days > 0 {
+		r.Kept = deleted.Add(time.Duration(days) * 24 * time.Hour)
+	} else if err := c.removeAll(ctx, r.ID); err != nil {
 		return r, err
 	}
-	if err := newParamRecords(c.opt.Backend.Records(), r.ID).remove(ctx); err != nil {
-		return r, err
-	}
-	if err := errors.Join(c.forgetGuides(ctx, r.ID), c.forgetTerminologies(r.ID)); err != nil {
-		return r, err
-	}
-	r.Status, r.Deleted = StatusDeleted, c.opt.Now().UTC()
+	r.Status, r.Deleted = StatusDeleted, deleted
 	return r, c.put(ctx, r)
+}
+
+// removeAll removes what a data store had, but for its record.
+func (c *Catalog) removeAll(ctx context.Context, id string) error {
+	if err := c.remove(ctx, id); err != nil {
+		return err
+	}
+	if err := newParamRecords(c.opt.Backend.Records(), id).remove(ctx); err != nil {
+		return err
+	}
+	return errors.Join(c.forgetGuides(ctx, id), c.forgetTerminologies(id))
 }
 
 func (c *Catalog) closeStore(id string) error {
@@ -383,6 +405,10 @@ func (c *Catalog) closeStore(id string) error {
 	if s == nil {
 		return nil
 	}
+	return s.close()
+}
+
+func (s *Store) close() error {
 	s.params.close()
 	return errors.Join(s.contents.Close(), s.backend.Close())
 }

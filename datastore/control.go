@@ -33,6 +33,8 @@ type Control struct {
 	FunctionARN string `json:"functionArn,omitempty"`
 	Function    string `json:"function,omitempty"`
 	Metadata    string `json:"metadata,omitempty"`
+	// Backup is the continuous backup that was asked for; nil for none.
+	Backup *Backup `json:"backup,omitempty"`
 }
 
 // A Draft is a data store to be made.
@@ -103,6 +105,9 @@ func (c *Catalog) reserve(ctx context.Context, r Record, admit func([]Record) er
 		old, err := c.records.Get(tx, r.ID)
 		if err == nil && old.Status != StatusDeleted {
 			return fhir.Errorf(fhir.KindConflict, "a data store with the id %q exists", r.ID)
+		}
+		if err == nil && old.HasStorage() {
+			return fhir.Errorf(fhir.KindConflict, "the data store %q was deleted, and is kept until %s so that it can be restored; choose another id", r.ID, old.Kept.Format(time.RFC3339))
 		}
 		if err != nil && !errors.Is(err, kv.ErrNotFound) {
 			return err

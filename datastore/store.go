@@ -28,11 +28,13 @@ type Store struct {
 	// backend is the storage as consents and links watch it.
 	backend  store.Store
 	consents *consented.Consents
-	links    *linked.Links
-	pageKey  []byte
-	base     string
-	newID    func() string
-	now      func() time.Time
+	// past reads what was there at any time; nil where the storage cannot.
+	past    past
+	links   *linked.Links
+	pageKey []byte
+	base    string
+	newID   func() string
+	now     func() time.Time
 	// contents are what is kept apart from the resources; nil where nothing is.
 	contents *binary.Contents
 	// changing is held while the record is rewritten.

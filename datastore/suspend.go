@@ -84,6 +84,12 @@ func (c *Catalog) Resume(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	if r.Status == StatusDeleted {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.suspended, id) // it is kept, and nobody uses it
+		return nil
+	}
 	if r.Status != StatusActive {
 		return fhir.Errorf(fhir.KindConflict, "the data store %q is in state %s", id, r.Status)
 	}

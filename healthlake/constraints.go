@@ -20,8 +20,11 @@ var (
 	tagKeyConstraint   = constraint{required: true, min: 1, max: 128, pattern: tagText}
 	tagValueConstraint = constraint{required: true, max: 256, pattern: tagText}
 
-	keyTypeConstraint = constraint{required: true, enum: []string{customerKey, serviceKey}}
-	keyIDConstraint   = constraint{min: 1, max: 400, pattern: regexp.MustCompile(`^(arn:aws[a-zA-Z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[a-zA-Z0-9/_-]+|alias/[a-zA-Z0-9/_-]+|(mrk-)?[a-f0-9-]+)$`)}
+	keyTypeConstraint      = constraint{required: true, enum: []string{customerKey, serviceKey}}
+	keyIDConstraint        = constraint{min: 1, max: 400, pattern: regexp.MustCompile(`^(arn:aws[a-zA-Z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[a-zA-Z0-9/_-]+|alias/[a-zA-Z0-9/_-]+|(mrk-)?[a-f0-9-]+)$`)}
+	backupStatusConstraint = constraint{required: true, enum: []string{"ENABLED", "DISABLED"}}
+	backupTypeConstraint   = constraint{enum: []string{"CONTINUOUS"}}
+
 	preloadConstraint = constraint{required: true, enum: []string{"SYNTHEA"}}
 
 	strategyConstraint = constraint{required: true, enum: []string{"SMART_ON_FHIR_V1", "SMART_ON_FHIR", "AWS_AUTH"}}

@@ -3,6 +3,8 @@ package healthlake
 import (
 	"context"
 	"errors"
+	"maps"
+	"time"
 
 	"github.com/tarnhealth/tarn/bulk"
 	"github.com/tarnhealth/tarn/datastore"
@@ -98,19 +100,38 @@ func (c *call) restore() (any, error) {
 	if err := c.allow(id); err != nil {
 		return nil, err
 	}
-	source, err := c.h.cfg.Stores.Store(id)
+	record, err := c.h.cfg.Stores.Describe(c.ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.notRestored(id); err != nil {
 		return nil, err
 	}
-	t, err := c.h.cfg.Bulk.AsOf(c.ctx, source, at)
+	if b := record.Control; b != nil && b.Backup != nil && b.Backup.Tags && draft.Control.Tags == nil {
+		draft.Control.Tags = maps.Clone(b.Tags)
+	}
+	fill, err := c.source(record, at)
 	if err != nil {
 		return nil, err
 	}
-	fill := bulk.Copy(source, t, c.key.ID)
 	return c.make(draft, &fill)
+}
+
+// source is what a data store held at a time, zero for now or when it was
+// deleted.
+func (c *call) source(record datastore.Record, at time.Time) (bulk.Fill, error) {
+	if record.Status == datastore.StatusDeleted {
+		if record.Kept.IsZero() || !c.h.cfg.Now().Before(record.Kept) {
+			return bulk.Fill{}, failed(codeNotFound, "The data store %q was deleted, and nothing of it is kept.", record.ID)
+		}
+		return bulk.CopyKept(record, at, c.key.ID), nil
+	}
+	source, err := c.h.cfg.Stores.Store(record.ID)
+	if err != nil {
+		return bulk.Fill{}, err
+	}
+	t, err := c.h.cfg.Bulk.AsOf(c.ctx, source, at)
+	return bulk.Copy(source, t, c.key.ID), err
 }
 
 // notRestored refuses a second restore of one data store at a time.

@@ -43,6 +43,7 @@ type properties struct {
 	PreloadDataConfig             *preloadDataConfig     `json:",omitempty"`
 	IdentityProviderConfiguration *identityConfiguration `json:",omitempty"`
 	ErrorCause                    *errorCause            `json:",omitempty"`
+	BackupStatusInfo              *backupStatusInfo      `json:",omitempty"`
 }
 
 type sseConfiguration struct {
@@ -68,6 +69,7 @@ func (h *Handler) properties(r datastore.Record) properties {
 		DatastoreName:                 r.Name,
 		CreatedAt:                     stamp(r.Created),
 		IdentityProviderConfiguration: identityOf(r),
+		BackupStatusInfo:              h.backupOf(r),
 	}
 	if c := r.Control; c != nil && c.KeyType != "" {
 		p.SseConfiguration = &sseConfiguration{}

@@ -60,7 +60,7 @@ func (s *server) now() time.Time {
 func start(t *testing.T, with func(*healthlake.Config)) *server {
 	t.Helper()
 	s := &server{T: t}
-	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: vfs.NewMem()})
+	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: vfs.NewMem(), Now: s.now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/tarnhealth/tarn/datastore"
 )
 
-// update changes the name of a data store, and its identity provider as a
-// whole.
+// update changes the name of a data store, its identity provider as a whole, and
+// its backup.
 // https://docs.aws.amazon.com/healthlake/latest/APIReference/API_UpdateFHIRDatastore.html
 func (c *call) update() (any, error) {
 	in := c.in
@@ -16,15 +16,16 @@ func (c *call) update() (any, error) {
 	var with datastore.Control
 	identity := in.identity(c.h.cfg.Function, &with)
 	in.unavailable("encryption cannot be changed after creation", "SseConfiguration")
-	in.unavailable(notOffered, "NlpConfiguration", "AnalyticsConfiguration", "ProfileConfiguration", "BackupConfiguration")
+	backup := in.backup()
+	in.unavailable(notOffered, "NlpConfiguration", "AnalyticsConfiguration", "ProfileConfiguration")
 	if err := in.finish(); err != nil {
 		return nil, err
 	}
 	if err := c.allow(id); err != nil {
 		return nil, err
 	}
-	if !in.has("DatastoreName") && identity == nil {
-		return nil, failed(codeValidation, "The request changes nothing: give DatastoreName or IdentityProviderConfiguration.")
+	if !in.has("DatastoreName") && identity == nil && !backup.given {
+		return nil, failed(codeValidation, "The request changes nothing: give DatastoreName, IdentityProviderConfiguration or BackupConfiguration.")
 	}
 	now, err := c.h.cfg.Stores.Describe(c.ctx, id)
 	if err != nil {
@@ -40,6 +41,9 @@ func (c *call) update() (any, error) {
 		if identity != nil {
 			r.Identity = identity.Keep(r.Identity)
 			r.Control.Metadata, r.Control.FunctionARN, r.Control.Function = with.Metadata, with.FunctionARN, with.Function
+		}
+		if backup.given {
+			r.Control.Backup = backup.change(r.Control.Backup, c.h.cfg.Now().UTC())
 		}
 		return nil
 	})
@@ -62,8 +66,8 @@ func (c *call) change(id string, change func(*datastore.Record) error) (datastor
 	})
 }
 
-// remove deletes a data store. It is gone when this returns: the answer says
-// DELETING, as it does in HealthLake.
+// remove deletes a data store. It is gone when this returns, or kept where it has
+// a backup: the answer says DELETING, as it does in HealthLake.
 // https://docs.aws.amazon.com/healthlake/latest/APIReference/API_DeleteFHIRDatastore.html
 func (c *call) remove() (any, error) {
 	id, err := c.storeID()

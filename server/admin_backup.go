@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/tarnhealth/tarn/backup"
 	"github.com/tarnhealth/tarn/datastore"
@@ -79,4 +80,29 @@ func (s *Server) backUp(f *folder) error {
 	s.metrics.registry.MustRegister(c)
 	f.tend(func(ctx context.Context, _ *slog.Logger) { c.Run(ctx) }, s.log)
 	return nil
+}
+
+// expireEvery is how often deleted data stores are looked for whose time is
+// over.
+const expireEvery = time.Hour
+
+// expire removes what deleted data stores held when its time is over, until ctx
+// ends.
+func (f *folder) expire(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(expireEvery)
+	defer tick.Stop()
+	for {
+		ids, err := f.catalog.Expire(ctx)
+		if len(ids) > 0 {
+			log.Info("deleted data stores are gone for good, with their keys", "stores", ids)
+		}
+		if err != nil && ctx.Err() == nil {
+			log.Error("a deleted data store could not be removed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }

@@ -144,6 +144,9 @@ func (f *folder) Close() error {
 	if f.stages != nil {
 		errs = append(errs, f.stages.Close())
 	}
+	if f.stages != nil {
+		errs = append(errs, f.stages.Close())
+	}
 	if f.apiKeys != nil {
 		errs = append(errs, f.apiKeys.Flush(context.Background()))
 	}

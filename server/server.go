@@ -226,6 +226,7 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	}
 	f.jobs.start()
 	f.tend(guard.tend, s.log)
+	f.tend(f.expire, s.log)
 	if err := s.backUp(f); err != nil {
 		return f, err
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/server/vault"
+	"github.com/tarnhealth/tarn/store"
 )
 
 // A Folder is an open data folder that is to be staged.
@@ -194,7 +195,10 @@ func (f *Folder) id(ctx context.Context) (id string, err error) {
 
 // hasStorage reports whether a data store has files that count. One that is
 // being made was not acknowledged, one that is being deleted is as good as gone.
-func hasStorage(r *datastore.Record) bool { return r.Status == datastore.StatusActive }
+// One that is deleted and kept counts.
+func hasStorage(r *datastore.Record) bool {
+	return r.Status == datastore.StatusActive || r.Status == datastore.StatusDeleted && r.HasStorage()
+}
 
 func (f *Folder) stageStore(ctx context.Context, r *datastore.Record, dir string) (backup.Store, error) {
 	one := backup.Store{ID: r.ID, Name: r.Name, Created: r.Created, Encrypted: f.Encrypted(r.ID)}
@@ -203,17 +207,21 @@ func (f *Folder) stageStore(ctx context.Context, r *datastore.Record, dir string
 		return one, err
 	}
 	open := f.Store(r.ID)
-	if open == nil {
-		// Its key cannot be used now. Nobody writes its files while it is closed.
+	c, err := pebble.Checkpoint{}, store.ErrClosed
+	if open != nil {
+		c, err = open.Checkpoint(ctx, dir)
+	}
+	if errors.Is(err, store.ErrClosed) {
+		// It is deleted, or its key cannot be used now. Nobody writes its files
+		// while it is closed.
 		if err := copyFolder(filepath.Join(f.Dir, "stores", r.ID), dir); err != nil {
 			return one, fmt.Errorf("%w: %w", errMoved, err)
 		}
-		if f.Store(r.ID) != nil {
+		if f.Store(r.ID) != open {
 			return one, errMoved
 		}
 		return one, nil
 	}
-	c, err := open.Checkpoint(ctx, dir)
 	if fhir.KindOf(err) == fhir.KindUnavailable || f.Store(r.ID) != open {
 		err = errors.Join(errMoved, err)
 	}
