@@ -145,7 +145,6 @@ var imports = map[string][]string{
 	"server":           {"server/codes", "server/contents", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "page", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/conformance", "guide/shelf", "backup", "server/backups", "server/bulkjobs", "server/explain", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/awskms", "crypt/keyring"},
 	"server/guides":    {"fhir", "datastore", "guide/conformance", "guide/registry", "guide/shelf", "server/settings"},
 	"server/backups":   {"fhir", "kv", "store", "audit", "backup", "blob", "blob/s3blob", "crypt", "crypt/awskms", "crypt/keyring", "datastore", "pebble", "server/settings", "server/vault"},
-	"server/backups":   {"fhir", "audit", "backup", "blob", "blob/s3blob", "crypt", "crypt/awskms", "crypt/keyring", "datastore", "pebble", "server/vault"},
 	"server/explain":   {"fhir", "authz", "datastore"},
 	"server/issuers":   {"identity", "token", "server/lambda"},
 	"server/lambda":    {},
