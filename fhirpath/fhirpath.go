@@ -53,6 +53,9 @@ type Env struct {
 	// conformsTo(); it is an error to call them where it is nil.
 	Terminology Terminology
 	Profiles    Profiles
+	// Definitions answers elementDefinition() and slice(); it is an error to call
+	// them where it is nil.
+	Definitions Definitions
 	// Resolve finds what a reference refers to for resolve(); not ok where it
 	// is not found. Where it is nil resolve() tells only the type of resources
 	// that are not contained.

@@ -23,7 +23,7 @@ func withServices(t *testing.T, env fhirpath.Env, ndjson []byte) fhirpath.Env {
 		found, ok := others[reference]
 		return found, ok
 	}
-	env.Terminology, env.Profiles = colours{}, shortIDs{}
+	env.Terminology, env.Profiles, env.Definitions = colours{}, shortIDs{}, definitions{t}
 	return env
 }
 
@@ -60,4 +60,27 @@ func (shortIDs) ConformsTo(n fhir.Node, profile string) (bool, error) {
 		return false, errors.New("there is no profile " + profile)
 	}
 	return len(n.TextOf("id")) == 1, nil
+}
+
+// definitions are those of a resource type, of which the path and, for a code,
+// the cardinality is known; of Reference there is none. The profile
+// http://e/profile names a slice of codings by their codes.
+type definitions struct{ t *testing.T }
+
+func (d definitions) ElementDefinition(n fhir.Node) (fhir.Node, error) {
+	path, kind := n.Type().Name, n.Type().Name
+	if e := n.Element(); e != nil {
+		path = e.Path
+	}
+	if strings.HasPrefix(path, "Reference") {
+		return fhir.Node{}, errors.New("there is no definition of Reference")
+	}
+	return parseResource(d.t, []byte(`{"resourceType":"StructureDefinition","url":"http://e","name":"E","status":"active","kind":"resource","abstract":false,"type":"X","snapshot":{"element":[{"path":"`+path+`","min":1,"type":[{"code":"`+kind+`"}]}]}}`)).Child("snapshot").Child("element"), nil
+}
+
+func (definitions) InSlice(n fhir.Node, profile, name string) (bool, error) {
+	if profile != "http://e/profile" {
+		return false, errors.New("there is no profile " + profile)
+	}
+	return n.TextOf("code") == name, nil
 }

@@ -72,25 +72,15 @@ func init() {
 	functions = map[string]signature{}
 	for _, group := range []map[string]signature{
 		existenceFunctions(), filterFunctions(), combineFunctions(), convertFunctions(),
-		stringFunctions(), mathFunctions(), treeFunctions(), fhirFunctions(), serviceFunctions(), clockFunctions(),
+		stringFunctions(), mathFunctions(), treeFunctions(), fhirFunctions(), serviceFunctions(), definitionFunctions(), clockFunctions(),
 	} {
 		maps.Copy(functions, group)
 	}
 }
 
-// notOffered are functions of the standard that need what the engine does not
-// have.
-var notOffered = map[string]string{
-	"elementDefinition": "it needs definitions as resources",
-	"slice":             "it needs definitions as resources",
-}
-
 func (c *compiler) call(s *call) (evaluator, typeSet, error) {
 	def, ok := functions[s.name]
 	if !ok {
-		if why, known := notOffered[s.name]; known {
-			return nil, nil, c.errorf(s, "the function %s() is not offered: %s", s.name, why)
-		}
 		return nil, nil, c.errorf(s, "there is no function %s()", s.name)
 	}
 	if n := len(s.args); n < def.min || n > def.max {

@@ -6,17 +6,19 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/fhirpath"
+	"github.com/tarnhealth/tarn/guide/release"
+	"github.com/tarnhealth/tarn/validate/profile"
 )
 
 func fhirpathCommand() *cobra.Command {
 	var asJSON bool
+	var v validation
 	cmd := &cobra.Command{
 		Use:   "fhirpath EXPRESSION FILE…",
 		Short: "Evaluate a FHIRPath expression on files",
@@ -24,34 +26,39 @@ func fhirpathCommand() *cobra.Command {
 that it selects: where it is, its type and its value. A file named - is standard
 input. What trace() is called with goes to standard error. resolve() finds the
 entries of a Bundle and contained resources; of other references it knows the
-type alone. memberOf(), subsumes() and conformsTo() need a server.`,
+type alone. What codes, profiles and elements mean is known as far as R4 itself
+and the guides given define it.`,
 		Example: `  tarn fhirpath "Patient.name.where(use = 'official').family" patient.json
   tarn fhirpath "Bundle.entry.resource.ofType(Observation).value" bundle.xml
   tarn fhirpath --json "Patient.birthDate + 18 years" patient.json`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return failed(runFHIRPath(cmd, args[0], args[1:], asJSON))
+			return failed(v.fhirpath(cmd, args[0], args[1:], asJSON))
 		},
 	}
+	cmd.Flags().StringArrayVar(&v.guides, "ig", nil, "package of an implementation guide; may repeat")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	return cmd
 }
 
-func runFHIRPath(cmd *cobra.Command, expression string, files []string, asJSON bool) error {
+func (v *validation) fhirpath(cmd *cobra.Command, expression string, files []string, asJSON bool) error {
 	compiled, err := fhirpath.Compile(definition.R4().Schema, expression)
 	if err != nil {
 		return err
 	}
+	set, err := v.load(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	rules := profile.New(definition.R4(), withRelease(set.Find))
 	for _, file := range files {
 		root, err := readResource(cmd.InOrStdin(), file)
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
-		items, err := compiled.Eval(root, fhirpath.Env{
-			Now:     time.Now(),
-			Trace:   traceTo(cmd.ErrOrStderr()),
-			Resolve: entriesOf(root),
-		})
+		env := rules.Env(root)
+		env.Trace = traceTo(cmd.ErrOrStderr())
+		items, err := compiled.Eval(root, env)
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
@@ -87,20 +94,18 @@ func readResource(stdin io.Reader, file string) (fhir.Node, error) {
 	return tree.Root(), nil
 }
 
-// entriesOf finds a Bundle's entries by fullUrl, and by type and id.
-func entriesOf(root fhir.Node) func(string) (fhir.Node, bool) {
-	entries := map[string]fhir.Node{}
-	for entry := range root.Each("entry") {
-		resource := entry.Child("resource")
-		if !resource.Exists() {
-			continue
+// withRelease is a library with R4's own definitions behind it.
+func withRelease(library profile.Library) profile.Library {
+	return func(resourceType, canonical string) (*fhir.Tree, error) {
+		tree, err := library(resourceType, canonical)
+		if tree != nil || err != nil || resourceType != "StructureDefinition" {
+			return tree, err
 		}
-		entries[entry.TextOf("fullUrl")] = resource
-		entries[resource.Type().Name+"/"+resource.TextOf("id")] = resource
-	}
-	return func(reference string) (fhir.Node, bool) {
-		found, ok := entries[reference]
-		return found, ok
+		data, err := release.R4().Find(canonical)
+		if data == nil || err != nil {
+			return nil, err
+		}
+		return fhir.Parse(definition.R4().Schema, data, fhir.DefaultLimits)
 	}
 }
 

@@ -128,6 +128,8 @@ type checker struct {
 	// fullURL is that of the entry that is.
 	entries *validate.Entries
 	fullURL string
+	// definitions are those that elementDefinition() asked for, by URL.
+	definitions map[string]fhir.Node
 	// visiting is what is being checked because a reference is to it.
 	visiting map[visit]bool
 }
@@ -157,7 +159,7 @@ func (c *checker) conforms(n fhir.Node, e *element) bool {
 // environment is what invariants know.
 func (c *checker) environment() *fhirpath.Env {
 	if c.env == nil {
-		c.env = &fhirpath.Env{Terminology: codesOf{c.codes}, Profiles: c, Now: clock(), Resolve: c.resolve}
+		c.env = &fhirpath.Env{Terminology: codesOf{c.codes}, Profiles: c, Definitions: c, Now: clock(), Resolve: c.resolve}
 	}
 	return c.env
 }

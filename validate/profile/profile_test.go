@@ -13,6 +13,7 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/fhirpath"
 	"github.com/tarnhealth/tarn/guide"
 	"github.com/tarnhealth/tarn/validate/profile"
 )
@@ -282,5 +283,51 @@ func TestUnusableProfiles(t *testing.T) {
 		`{"id":"Patient.contact","path":"Patient.contact","contentReference":"#Patient.x"}`: "which is not there",
 	} {
 		expect(t, elements, issues(t, own(t, elements), `{"resourceType":"Patient"}`, "http://x/p"), "Patient", text)
+	}
+}
+
+// TestDefinitions: elementDefinition() and slice(), and what else expressions
+// ask for, by the definitions of a guide.
+func TestDefinitions(t *testing.T) {
+	set := own(t, sliced("value", "system", "open", "false")+`,{"id":"Patient.identifier:mrn","path":"Patient.identifier","sliceName":"mrn"},{"id":"Patient.identifier:mrn.system","path":"Patient.identifier.system","fixedUri":"urn:mrn"}`)
+	tree, err := fhir.Parse(definition.R4().Schema, []byte(`{"resourceType":"Patient","active":true,"identifier":[{"system":"urn:mrn","value":"1"},{"system":"urn:x","value":"2"}],"name":[{"text":"x"}]}`), fhir.DefaultLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	library := func(resourceType, canonical string) (*fhir.Tree, error) {
+		if canonical != "http://hl7.org/fhir/StructureDefinition/Patient" {
+			return set.Find(resourceType, canonical)
+		}
+		return fhir.Parse(definition.R4().Schema, []byte(`{"resourceType":"StructureDefinition","url":"http://x","name":"X","status":"active","kind":"resource","abstract":false,"type":"Patient","snapshot":{"element":[{"path":"Patient","short":"who"},{"path":"Patient.active","short":"in use"}]}}`), fhir.DefaultLimits)
+	}
+	env := profile.New(definition.R4(), library).Env(tree.Root())
+	for expression, want := range map[string]string{
+		"active.elementDefinition().short":                      "in use",
+		"elementDefinition().short":                             "who",
+		"identifier.slice('http://x/p', 'mrn').value":           "1",
+		"identifier.slice('http://x/p', 'ssn').value":           "",
+		"name.slice('http://x/p', 'mrn').text":                  "",
+		"identifier[0].system.slice('http://x/p', 'mrn')":       "",
+		"name.text.elementDefinition()":                         "the definition of HumanName is not known",
+		"identifier.slice('http://x/q', 'mrn')":                 "http://x/q is not known",
+		"Patient.conformsTo('http://x/p')":                      "true",
+		"'male'.memberOf(%`vs-administrative-gender`)":          "true",
+		"identifier.where(slice('http://x/p', 'mrn')).exists()": "true",
+	} {
+		e, err := fhirpath.Compile(definition.R4().Schema, expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		items, err := e.Eval(tree.Root(), env)
+		if err != nil {
+			got = err.Error()
+		}
+		for _, item := range items {
+			got += item.Text()
+		}
+		if got != want && (err == nil || !strings.Contains(got, want)) {
+			t.Errorf("%s: %q, want %q", expression, got, want)
+		}
 	}
 }
