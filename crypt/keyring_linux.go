@@ -1,6 +1,10 @@
 package crypt
 
-import "golang.org/x/sys/unix"
+import (
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
 
 // keyringHint is how a key gets into the key ring. The server's user may read it
 // where it runs in another session, so the key is in the ring of the user.
@@ -10,6 +14,14 @@ const keyringHint = "openssl rand -base64 32 | keyctl padd user %s @u"
 // from those that are linked to the process.
 // https://www.kernel.org/doc/html/latest/security/keys/core.html
 func fromKeyring(name string) ([]byte, error) {
+	// A key may be read by who possesses it: whose thread, process or session
+	// has a ring that leads to it. Services have a session of their own, from
+	// which the user's ring is not reached; the thread's then leads there.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if _, err := unix.KeyctlInt(unix.KEYCTL_LINK, unix.KEY_SPEC_USER_KEYRING, unix.KEY_SPEC_THREAD_KEYRING, 0, 0); err == nil {
+		defer unix.KeyctlInt(unix.KEYCTL_UNLINK, unix.KEY_SPEC_USER_KEYRING, unix.KEY_SPEC_THREAD_KEYRING, 0, 0)
+	}
 	id, err := unix.KeyctlSearch(unix.KEY_SPEC_USER_KEYRING, "user", name, 0)
 	if err != nil {
 		if id, err = unix.RequestKey("user", name, "", 0); err != nil {

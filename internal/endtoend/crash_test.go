@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -23,17 +27,88 @@ func TestKilledServerLosesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills the server fifty times")
 	}
-	s := serve(t, t.TempDir())
+	killWhileWriting(t, serve(t, t.TempDir()), crashRounds, func(int) {})
+}
+
+// killWhileWriting kills a server as often as rounds say. meanwhile runs in each
+// round beside the clients.
+func killWhileWriting(t *testing.T, s *server, rounds int, meanwhile func(round int)) *writers {
+	t.Helper()
 	random := rand.New(rand.NewPCG(1, 2))
 	w := &writers{acked: map[string]string{}}
-	for round := range crashRounds {
+	for round := range rounds {
+		var beside sync.WaitGroup
+		beside.Go(func() { meanwhile(round) })
 		w.run(s, round, 20+random.IntN(200))
+		beside.Wait()
 		s.kill()
 		s.start()
 		w.check(t, s, round)
 	}
-	if len(w.acked) < crashRounds*20 {
+	if len(w.acked) < rounds*20 {
 		t.Errorf("only %d writes were acknowledged in all: the test did not bite", len(w.acked))
+	}
+	return w
+}
+
+// TestKilledEncryptedServerLosesNothing does the same to an encrypted data store,
+// whose data key is replaced in every other round while the clients write: the
+// server dies within that. What is on disk never shows a name.
+func TestKilledEncryptedServerLosesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("kills the server six times")
+	}
+	t.Setenv("TARN_ENCRYPTION_AT_REST", "on")
+	s := serve(t, t.TempDir())
+	w := killWhileWriting(t, s, 6, func(round int) {
+		if round%2 == 1 {
+			// It may fail, for the server is killed under it.
+			_ = command(t.Context(), t, "encryption", "rotate", "default", "--data", s.dir).Run()
+		}
+	})
+	tarn(t, "encryption", "rotate", "default", "--data", s.dir)
+	w.fresh = w.all()
+	w.check(t, s, 6)
+	s.kill()
+	wantSealed(t, s.dir)
+}
+
+// all are the ids of all that was acknowledged.
+func (w *writers) all() (ids []string) {
+	for id := range w.acked {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// written are the ids that clients chose, which are also in the index.
+var written = regexp.MustCompile(`r\d+-c\d+-i\d+`)
+
+// wantSealed looks for what was written in the files of a folder.
+func wantSealed(t *testing.T, dir string) {
+	t.Helper()
+	files := 0
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		files++
+		text, err := os.ReadFile(name)
+		for at := bytes.Index(text, []byte("-c")); at >= 0; {
+			if found := written.Find(text[max(0, at-4):min(at+12, len(text))]); found != nil {
+				t.Errorf("%s shows %s", name, found)
+				break
+			}
+			next := bytes.Index(text[at+1:], []byte("-c"))
+			if next < 0 {
+				break
+			}
+			at += 1 + next
+		}
+		return err
+	})
+	if err != nil || files < 10 {
+		t.Errorf("%d files: %v", files, err)
 	}
 }
 
