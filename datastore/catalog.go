@@ -21,6 +21,7 @@ import (
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 	"github.com/tarnhealth/tarn/terminology"
+	"github.com/tarnhealth/tarn/terminology/closure"
 	"github.com/tarnhealth/tarn/validate"
 	"github.com/tarnhealth/tarn/validate/invariant"
 )
@@ -250,6 +251,7 @@ func (c *Catalog) openStore(ctx context.Context, r Record) (*Store, error) {
 		record: r, params: params, validator: c.validator,
 		pageKey: keys.PageKey, base: base, newID: c.opt.NewID, now: c.opt.Now, maxIncludes: c.opt.MaxIncludes,
 		terms: c.opt.Terminologies, codes: terminology.NewMemory(),
+		closures: closure.New(c.opt.Backend.Records(), r.ID),
 	}
 	if err := c.openGuides(ctx, s); err != nil {
 		return nil, errors.Join(err, backend.Close())

@@ -2,10 +2,12 @@ package datastore
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/terminology"
+	"github.com/tarnhealth/tarn/terminology/closure"
 	"github.com/tarnhealth/tarn/terminology/codebook"
 )
 
@@ -18,15 +20,35 @@ type Terminologies interface {
 	// Remote is another terminology server, as a request may ask it; nil where
 	// there is none.
 	Remote(ctx context.Context) terminology.Remote
+	// Books are the loaded terminologies for a data store, in the order in which
+	// Book prefers them.
+	Books(store string) []*codebook.Book
+	// External are the code systems that Remote is asked about.
+	External() []string
 	// Forget is told of a data store that is gone.
 	Forget(store string) error
 }
 
-func (c *Catalog) forgetTerminologies(store string) error {
-	if c.opt.Terminologies == nil {
-		return nil
+// Loaded are the terminologies that are loaded for the data store, and the code
+// systems that another server is asked about.
+func (s *Store) Loaded() (books []*codebook.Book, external []string) {
+	if s.terms == nil {
+		return nil, nil
 	}
-	return c.opt.Terminologies.Forget(store)
+	return s.terms.Books(s.record.ID), s.terms.External()
+}
+
+// Closures are the closure tables of the data store's clients.
+func (s *Store) Closures() *closure.Tables { return s.closures }
+
+// forgetTerminologies removes what is kept of codes for a data store that is
+// gone.
+func (c *Catalog) forgetTerminologies(store string) error {
+	err := closure.New(c.opt.Backend.Records(), store).Forget(context.Background())
+	if c.opt.Terminologies != nil {
+		err = errors.Join(err, c.opt.Terminologies.Forget(store))
+	}
+	return err
 }
 
 // Terminology answers what codes mean, from the CodeSystem, ValueSet and

@@ -15,6 +15,7 @@ import (
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 	"github.com/tarnhealth/tarn/terminology"
+	"github.com/tarnhealth/tarn/terminology/closure"
 	"github.com/tarnhealth/tarn/validate"
 )
 
@@ -45,6 +46,8 @@ type Store struct {
 	// of those.
 	terms Terminologies
 	codes *terminology.Memory
+	// closures are the clients' closure tables.
+	closures *closure.Tables
 	// contended is held by a commit that keeps losing to others.
 	contended sync.Mutex
 }

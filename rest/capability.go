@@ -30,6 +30,9 @@ type capability struct {
 // readCapability answers GET [base]/metadata.
 // http://hl7.org/fhir/R4/http.html#capabilities
 func readCapability(w http.ResponseWriter, r *request) error {
+	if mode, _ := valueOf(r.query, "mode"); mode == "terminology" {
+		return r.terminologyCapabilities(w)
+	}
 	if err := r.capabilityMode(); err != nil {
 		return err
 	}
@@ -53,7 +56,7 @@ func readCapability(w http.ResponseWriter, r *request) error {
 func (r *request) capabilityMode() error {
 	for _, p := range r.query {
 		if p.Name == "mode" && p.Value != "full" && p.Value != "normative" {
-			return fhir.Errorf(fhir.KindNotSupported, "mode=%s is not offered; [base]/metadata has mode=full", p.Value).At("http.mode")
+			return fhir.Errorf(fhir.KindNotSupported, "mode=%s is not offered; [base]/metadata has mode=full and mode=terminology", p.Value).At("http.mode")
 		}
 	}
 	return nil
@@ -212,7 +215,7 @@ func (h *handler) describeOperations(s *datastore.Store, resourceType string) []
 	var all []capabilityOperation
 	for i := range h.operations {
 		o := &h.operations[i]
-		if resourceType == "" && slices.Contains(o.levels, levelSystem) || resourceType != "" && o.offeredOn(resourceType) {
+		if resourceType == "" && slices.Contains(o.levels, levelSystem) || resourceType != "" && o.offeredOn(resourceType) && !slices.Equal(o.levels, []level{levelSystem}) {
 			all = append(all, capabilityOperation{o.code, o.url(s, resourceType)})
 		}
 	}

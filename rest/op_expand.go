@@ -7,6 +7,7 @@ import (
 
 	"github.com/tarnhealth/tarn/rest/answer"
 	"github.com/tarnhealth/tarn/terminology"
+	"github.com/tarnhealth/tarn/terminology/capabilities"
 )
 
 // expandOperation is ValueSet/$expand.
@@ -24,7 +25,7 @@ func expandOperation() operation {
 				if err != nil {
 					return err
 				}
-				found, err := set.Expand(x.Expand)
+				found, err := set.With(in.texts("useSupplement")).Expand(x.Expand)
 				if err != nil {
 					return err
 				}
@@ -39,9 +40,7 @@ func expandOperation() operation {
 }
 
 func (in *arguments) expand() (x answer.Expansion, err error) {
-	if err := in.only("url", "valueSet", "valueSetVersion", "filter", "offset", "count", "includeDesignations", "designation",
-		"includeDefinition", "activeOnly", "excludeNested", "excludeNotForUI", "excludePostCoordinated", "displayLanguage",
-		"exclude-system", "system-version", "check-system-version", "force-system-version"); err != nil {
+	if err := in.only(capabilities.Parameters...); err != nil {
 		return x, err
 	}
 	x.Filter, x.Language, x.Uses = in.text("filter"), in.language(), in.texts("designation")

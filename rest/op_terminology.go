@@ -95,7 +95,7 @@ func lookupOperation() operation {
 	return operation{
 		code: "lookup", on: []string{"CodeSystem"}, levels: []level{levelType},
 		serve: func(w http.ResponseWriter, r *request, in *arguments) error {
-			if err := in.only("code", "system", "version", "coding", "displayLanguage", "property"); err != nil {
+			if err := in.only("code", "system", "version", "coding", "displayLanguage", "property", "useSupplement"); err != nil {
 				return err
 			}
 			asked, err := in.codings()
@@ -106,7 +106,7 @@ func lookupOperation() operation {
 				return err
 			}
 			return r.withTerminology(func(s *terminology.Service) error {
-				system, err := s.System(terminology.Canonical(asked[0].System, asked[0].Version))
+				system, err := s.System(terminology.Canonical(asked[0].System, asked[0].Version), in.texts("useSupplement")...)
 				if err != nil {
 					return err
 				}

@@ -40,7 +40,7 @@ func validateCodeOperation() operation {
 }
 
 func (r *request) validateInSystem(s *terminology.Service, in *arguments) (none terminology.Verdict, err error) {
-	if err := in.only("url", "codeSystem", "code", "version", "display", "coding", "codeableConcept", "abstract", "displayLanguage"); err != nil {
+	if err := in.only("url", "codeSystem", "code", "version", "display", "coding", "codeableConcept", "abstract", "displayLanguage", "useSupplement"); err != nil {
 		return none, err
 	}
 	codings, err := in.codings()
@@ -60,7 +60,7 @@ func (r *request) validateInSystem(s *terminology.Service, in *arguments) (none 
 	case url == "":
 		return none, fhir.Errorf(fhir.KindInvalid, "$validate-code needs the code system: its url, the parameter codeSystem, or a call below its id").At("http.url")
 	default:
-		if system, err = s.System(terminology.Canonical(url, in.text("version"))); err != nil {
+		if system, err = s.System(terminology.Canonical(url, in.text("version")), in.texts("useSupplement")...); err != nil {
 			return none, err
 		}
 	}
@@ -68,7 +68,7 @@ func (r *request) validateInSystem(s *terminology.Service, in *arguments) (none 
 }
 
 func (r *request) validateInSet(s *terminology.Service, in *arguments) (none terminology.Verdict, err error) {
-	if err := in.only("url", "valueSet", "valueSetVersion", "code", "system", "systemVersion", "display", "coding", "codeableConcept", "abstract", "displayLanguage"); err != nil {
+	if err := in.only("url", "valueSet", "valueSetVersion", "code", "system", "systemVersion", "display", "coding", "codeableConcept", "abstract", "displayLanguage", "useSupplement"); err != nil {
 		return none, err
 	}
 	codings, err := in.codings()
@@ -91,7 +91,7 @@ func (r *request) validateInSet(s *terminology.Service, in *arguments) (none ter
 			how.Versions.Default[c.System] = c.Version
 		}
 	}
-	return set.Validate(codings, how)
+	return set.With(in.texts("useSupplement")).Validate(codings, how)
 }
 
 // valueSet is the one that an operation is about: that of the URL, one that is

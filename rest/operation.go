@@ -37,6 +37,7 @@ type operation struct {
 // operations is every operation that is offered; each is in a file of its own.
 func operations() []operation {
 	return []operation{
+		closureOperation(),
 		diffOperation(),
 		docrefOperation(),
 		documentOperation(),
@@ -44,6 +45,7 @@ func operations() []operation {
 		eraseOperation(),
 		expandOperation(),
 		expungeOperation(),
+		findMatchesOperation(),
 		graphqlOperation(),
 		groupEverythingOperation(),
 		lastnOperation(),

@@ -234,3 +234,16 @@ func (s *CodeSystem) reached(at int, next func(int) []int) concept.Bits {
 func (s *CodeSystem) Empty() bool {
 	return s.remote == nil && s.grammar == nil && (s.concepts == nil || s.concepts.Len() == 0)
 }
+
+// Hierarchical reports whether some of the concepts subsume others.
+func (s *CodeSystem) Hierarchical() bool {
+	if s.concepts == nil {
+		return false
+	}
+	for at := range s.concepts.Len() {
+		if len(s.concepts.Parents(at)) > 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -3,7 +3,6 @@ package terminology
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // A Verdict is the answer of a check: whether the code is right, why not, and
@@ -110,9 +109,7 @@ func (v *Verdict) add(format string, args ...any) {
 // named reports whether a text is the display or a designation, without regard
 // to case and spacing. An entry without display has any.
 func (e *Entry) named(text, language string) bool {
-	same := func(other string) bool {
-		return strings.EqualFold(strings.Join(strings.Fields(text), " "), strings.Join(strings.Fields(other), " "))
-	}
+	same := func(other string) bool { return text == other || alike(text, other) }
 	if e.Display == "" || same(e.Display) {
 		return true
 	}

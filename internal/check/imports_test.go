@@ -33,6 +33,8 @@ var imports = map[string][]string{
 	"validate":                          {"fhir", "definition", "fhirpath"},
 	"validate/invariant":                {"fhir", "definition", "fhirpath", "fhirpath/xhtml"},
 	"terminology":                       {"fhir", "recall", "terminology/codebook", "terminology/concept", "terminology/release", "ucum"},
+	"terminology/capabilities":          {"terminology", "terminology/codebook", "terminology/release"},
+	"terminology/closure":               {"fhir", "kv", "terminology"},
 	"terminology/codebook":              {"terminology/concept"},
 	"terminology/concept":               {},
 	"terminology/distribution":          {"fhir", "terminology/codebook", "terminology/concept"},
@@ -92,14 +94,14 @@ var imports = map[string][]string{
 	"pebble/internal/recent":   {"fhir", "pebble/internal/posting", "search", "store"},
 
 	"identity":  {"fhir"},
-	"datastore": {"binary", "fhir", "identity", "kv", "definition", "fhirpath", "validate", "validate/invariant", "search", "search/lookup", "search/terminology", "store", "terminology", "terminology/codebook", "guide/conformance", "authz", "audit", "datastore/consented", "datastore/linked"},
+	"datastore": {"binary", "fhir", "identity", "kv", "definition", "fhirpath", "validate", "validate/invariant", "search", "search/lookup", "search/terminology", "store", "terminology", "terminology/closure", "terminology/codebook", "guide/conformance", "authz", "audit", "datastore/consented", "datastore/linked"},
 
 	"datastore/consented": {"fhir", "recall", "search", "store", "authz", "authz/consent"},
 	"datastore/linked":    {"fhir", "recall", "search", "store", "authz"},
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 
-	"rest": {"guide/conformance", "rest/answer", "binary", "fhir", "definition", "fhirpath", "validate", "patch", "terminology", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit", "bulk"},
+	"rest": {"guide/conformance", "rest/answer", "binary", "fhir", "definition", "fhirpath", "validate", "patch", "terminology", "terminology/capabilities", "terminology/closure", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit", "bulk"},
 	"load": {"fhir"},
 
 	"crypt": {},
@@ -140,7 +142,7 @@ var imports = map[string][]string{
 
 	"bearer": {"recall", "fhir", "search", "authz", "token", "apikey", "sigv4", "audit", "datastore"},
 
-	"rest/answer":      {"fhir", "terminology"},
+	"rest/answer":      {"fhir", "terminology", "terminology/closure"},
 	"server/codes":     {"terminology", "terminology/codebook", "terminology/shelf"},
 	"server":           {"server/codes", "server/contents", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "page", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/conformance", "guide/shelf", "backup", "server/backups", "server/bulkjobs", "server/explain", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/awskms", "crypt/keyring"},
 	"server/guides":    {"fhir", "datastore", "guide/conformance", "guide/registry", "guide/shelf", "server/settings"},

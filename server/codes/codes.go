@@ -27,5 +27,18 @@ func (s *Sources) Book(store, canonical string) *codebook.Book { return s.shelf.
 // Remote is another terminology server, as a request may ask it.
 func (s *Sources) Remote(context.Context) terminology.Remote { return nil }
 
+// Books are the loaded terminologies for a data store.
+func (s *Sources) Books(store string) (books []*codebook.Book) {
+	for _, v := range s.shelf.List(store) {
+		if v.Book != nil {
+			books = append(books, v.Book)
+		}
+	}
+	return books
+}
+
+// External are the code systems that another server is asked about.
+func (s *Sources) External() []string { return nil }
+
 // Forget deletes what is loaded for a data store that is gone.
 func (s *Sources) Forget(store string) error { return s.shelf.RemoveStore(store) }
