@@ -69,7 +69,7 @@ func (c *caller) restored(client *sdk.Client, source string, at time.Time) (id s
 	return id, c.s.count(id, "Patient")
 }
 
-// TestBackup restores a data store as of hours ago, deletes it, restores it as of
+// checklist 10, checklist 11: TestBackup restores a data store as of hours ago, deletes it, restores it as of
 // then and now, and finds nothing of it when its time is over.
 func TestBackup(t *testing.T) {
 	s := start(t, nil)

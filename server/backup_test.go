@@ -119,7 +119,7 @@ func restoreWhole(t *testing.T, p *backup.Place, id, master string) string {
 	return dir
 }
 
-// TestBackupIsOneTime backs a server up again and again while it is written to.
+// checklist 222: TestBackupIsOneTime backs a server up again and again while it is written to.
 // What each backup restores to is a beginning of the history that the server has
 // in the end, exactly as far as the backup says, and of two data stores alike.
 func TestBackupIsOneTime(t *testing.T) {
