@@ -6,9 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"hash"
 	"io"
 	"sync"
+
+	"github.com/tarnhealth/tarn/fhir"
 )
 
 // A Filler puts contents into what is sent: versions that are read with its
@@ -181,7 +184,13 @@ func (w *writer) fill(text []byte) (bool, error) {
 	if w.xml && s.Form == Spelled {
 		return true, w.fillXML(to, &s)
 	}
-	return true, s.contents.spellOut(w.ctx, to, s.of, &s.StandIn)
+	err := s.contents.spellOut(w.ctx, to, s.of, &s.StandIn)
+	var own *fhir.Error
+	if errors.As(err, &own) {
+		// The answer is on its way, so that nobody else can be told.
+		s.contents.opt.Logger.Error("a content could not be sent to its end", "store", s.contents.opt.Store, "error", err)
+	}
+	return true, err
 }
 
 // Close implements io.Closer.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/job"
@@ -360,6 +361,8 @@ func (f *filler) source(ctx context.Context) (source *datastore.Store, done func
 }
 
 func (f *filler) copyFrom(ctx context.Context, source *datastore.Store) error {
+	var contents binary.Filler // large ones go from blob to blob
+	ctx = binary.With(ctx, &contents)
 	versions, err := source.Past(ctx, store.T(f.spec.T), f.state.Type, f.state.ID)
 	if err != nil {
 		return err
@@ -371,6 +374,7 @@ func (f *filler) copyFrom(ctx context.Context, source *datastore.Store) error {
 		if err := f.store(ctx, round, validate.Minimal); err != nil {
 			return err
 		}
+		contents.Reset()
 		f.state.Type, f.state.ID, f.state.Done = lastType, lastID, f.state.Done+n
 		round, n = make([]batch, 1), 0
 		return f.note(ctx, false)

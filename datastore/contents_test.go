@@ -544,6 +544,54 @@ func TestContentsOfOlderRecords(t *testing.T) {
 	}
 }
 
+// TestContentsCopied go from one data store to another piece by piece, and are
+// independent of each other then.
+func TestContentsCopied(t *testing.T) {
+	w := newContentWorld(t)
+	s := w.store(t)
+	data := base64Of(2_000_000, 1) // more than a version may have in memory
+	mustPut(t, s, document("d", data))
+	to, err := w.catalog.Create(ctx, "to", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	filler := new(binary.Filler)
+	apart := binary.With(ctx, filler)
+	view, err := s.View(apart, authz.Unrestricted(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer view.Close()
+	v, err := view.Read(apart, "DocumentReference", "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := to.BulkWriter(authz.Unrestricted(), datastore.BulkOptions{}).Write(apart, [][]byte{v.Body.Append(nil, "1", v.LastUpdated)})
+	if err != nil || out[0].Err != nil {
+		t.Fatal(out, err)
+	}
+	if _, err := erase(s, store.Erasure{Type: "DocumentReference", ID: "d"}); err != nil || w.blobs(t) != 1 {
+		t.Fatalf("%d blobs, %v", w.blobs(t), err)
+	}
+	copied, err := to.View(ctx, authz.Unrestricted(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer copied.Close()
+	filler.Reset()
+	if v, err = copied.Read(apart, "DocumentReference", "d"); err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	fill := filler.Writer(ctx, &text, false)
+	if _, err := fill.Write(v.Body.JSON); err != nil {
+		t.Fatal(err)
+	}
+	if err := fill.Close(); err != nil || !strings.Contains(text.String(), `"data":"`+data+`"`) {
+		t.Errorf("%.300s, %v", text.String(), err)
+	}
+}
+
 // TestContentsTooLargeForMemory are told of, and are there for who reads them
 // piece by piece.
 func TestContentsTooLargeForMemory(t *testing.T) {
