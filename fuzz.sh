@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes what reads the text that clients send: query strings, _filter, patch
-# documents, XML and GraphQL. Of the other Fuzz targets ordinary tests run the
+# documents, XML, GraphQL, FHIRPath, and resources that profiles and
+# questionnaires are about. Of the other Fuzz targets ordinary tests run the
 # seeds; "all" fuzzes those as well.
 #
 #   ./fuzz.sh [seconds [all]]
@@ -25,7 +26,11 @@ patch FuzzJSON 34
 patch FuzzMerge 33
 patch FuzzFHIRPath 33
 fhir FuzzParseXML 100
-graphql FuzzExecute 100'
+graphql FuzzExecute 100
+fhirpath FuzzExpression 100
+validate/profile FuzzResource 50
+validate/profile FuzzProfile 50
+validate/questionnaire FuzzResponse 100'
 
 kept=12     # inputs for each target
 largest=600 # bytes of one of them

@@ -22,6 +22,7 @@ func FuzzExpression(f *testing.F) {
 		"iif(active, name.given.join('-').substring(1).replaceMatches('.', '$1'), {})", "%resource.`name` ~ name // x",
 		"repeat(children()).type().name", "'\\u0041'.toChars().toInteger() mod 2 div 0", "@T14:30 + 1 hour",
 		"name.given.matches('(a+)+$') implies 2.power(1000).power(1000) & ''",
+		"active.elementDefinition().type.code | name.slice('http://x/p', 'a').given", "identifier.memberOf('x') and conformsTo('y')",
 	} {
 		f.Add(seed)
 	}

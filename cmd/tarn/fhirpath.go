@@ -12,7 +12,6 @@ import (
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/fhirpath"
-	"github.com/tarnhealth/tarn/guide/release"
 	"github.com/tarnhealth/tarn/validate/profile"
 )
 
@@ -50,7 +49,11 @@ func (v *validation) fhirpath(cmd *cobra.Command, expression string, files []str
 	if err != nil {
 		return err
 	}
-	rules := profile.New(definition.R4(), withRelease(set.Find))
+	library, err := v.library(set)
+	if err != nil {
+		return err
+	}
+	rules := profile.New(definition.R4(), library)
 	for _, file := range files {
 		root, err := readResource(cmd.InOrStdin(), file)
 		if err != nil {
@@ -92,21 +95,6 @@ func readResource(stdin io.Reader, file string) (fhir.Node, error) {
 		return fhir.Node{}, err
 	}
 	return tree.Root(), nil
-}
-
-// withRelease is a library with R4's own definitions behind it.
-func withRelease(library profile.Library) profile.Library {
-	return func(resourceType, canonical string) (*fhir.Tree, error) {
-		tree, err := library(resourceType, canonical)
-		if tree != nil || err != nil || resourceType != "StructureDefinition" {
-			return tree, err
-		}
-		data, err := release.R4().Find(canonical)
-		if data == nil || err != nil {
-			return nil, err
-		}
-		return fhir.Parse(definition.R4().Schema, data, fhir.DefaultLimits)
-	}
 }
 
 func traceTo(out io.Writer) func(string, []fhirpath.Item) {

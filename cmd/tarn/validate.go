@@ -15,6 +15,7 @@ import (
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/guide"
+	"github.com/tarnhealth/tarn/guide/conformance"
 	"github.com/tarnhealth/tarn/server"
 	"github.com/tarnhealth/tarn/terminology"
 	"github.com/tarnhealth/tarn/validate"
@@ -163,11 +164,15 @@ func (v *validation) library(set *guide.Set) (func(resourceType, canonical strin
 		given[root.TextOf("url")] = tree
 		given[root.TextOf("url")+"|"+root.TextOf("version")] = tree
 	}
+	guides, err := conformance.New(set, conformance.Settings{})
+	if err != nil {
+		return nil, err
+	}
 	return func(resourceType, canonical string) (*fhir.Tree, error) {
 		if tree := given[canonical]; tree != nil && resourceType == "Questionnaire" {
 			return tree, nil
 		}
-		return set.Find(resourceType, canonical)
+		return guides.Find(resourceType, canonical)
 	}, nil
 }
 

@@ -18,7 +18,8 @@ func (r *Rules) Against(tree *fhir.Tree, canonical string, report func(fhir.Issu
 	if p.Type != root.Type().Name {
 		return fhir.Errorf(fhir.KindUnprocessable, "the profile %s is for %s, not for %s", canonical, p.Type, root.Type().Name)
 	}
-	c := &checker{rules: r, report: report, seen: map[string]bool{}, codes: r.codes}
+	c := r.check(report)
+	c.limit += stepsPerByte * len(root.Raw())
 	c.element(root, p.root)
 	return nil
 }

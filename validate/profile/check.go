@@ -48,6 +48,10 @@ func (c *checker) element(n fhir.Node, e *element) {
 	if c.depth >= maxDepth || c.quiet && c.failed {
 		return
 	}
+	if c.steps++; c.steps > c.limit {
+		c.stop(n)
+		return
+	}
 	c.depth++
 	defer func() { c.depth-- }()
 	c.value(n, e)
@@ -68,6 +72,24 @@ func (c *checker) element(n fhir.Node, e *element) {
 	}
 	if len(e.children) == 0 && !c.isRoot(e) {
 		c.ofType(n, e)
+	}
+}
+
+// Profiles may lead into each other in ways that take longer than anybody
+// waits: so many values are checked for each byte of a resource, and some more.
+const (
+	stepsAtLeast = 100_000
+	stepsPerByte = 100
+)
+
+// stop tells, once, that not all is checked.
+func (c *checker) stop(n fhir.Node) {
+	c.failed = true
+	if c.steps == c.limit+1 {
+		quiet := c.quiet
+		c.quiet = false
+		c.fail(n, "too-costly", "the profiles take more than %d steps to check; not all of the resource was", c.limit)
+		c.quiet = quiet
 	}
 }
 

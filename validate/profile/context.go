@@ -28,9 +28,12 @@ type usage struct {
 }
 
 // alsoAt are contexts that R4's own definitions leave out: every
-// StructureDefinition that is published has the extension there.
+// StructureDefinition that is published has the first there, and the
+// CapabilityStatements and SearchParameters of guides the second on all sorts of
+// elements.
 var alsoAt = map[string]string{
-	base + "structuredefinition-fhir-type": "ElementDefinition.type",
+	base + "structuredefinition-fhir-type":   "ElementDefinition.type",
+	base + "capabilitystatement-expectation": "Element",
 }
 
 // usage reads a StructureDefinition's.

@@ -105,11 +105,12 @@ func (r *Rules) Profile(canonical string) (*Profile, error) {
 // declare or were asked about.
 func (r *Rules) Check(tree *fhir.Tree, report func(fhir.Issue)) {
 	c := r.check(report)
+	c.limit += stepsPerByte * len(tree.Root().Raw())
 	c.resource(tree.Root())
 }
 
 func (r *Rules) check(report func(fhir.Issue)) *checker {
-	return &checker{rules: r, report: report, seen: map[string]bool{}, codes: r.codes}
+	return &checker{rules: r, report: report, seen: map[string]bool{}, codes: r.codes, limit: stepsAtLeast}
 }
 
 // checker is the check of one resource.
@@ -120,6 +121,8 @@ type checker struct {
 	seen  map[string]bool
 	codes *terminology.Service
 	depth int
+	// steps counts values checked, up to limit.
+	steps, limit int
 	// quiet is set where only whether there is an error counts.
 	quiet, failed bool
 	// env is what invariants know, nil until it is needed.

@@ -331,3 +331,22 @@ func TestDefinitions(t *testing.T) {
 		}
 	}
 }
+
+// TestCost: profiles that lead into each other without end are not followed
+// without end.
+func TestCost(t *testing.T) {
+	const slice = `{"id":"Patient.contact","path":"Patient.contact","slicing":{"discriminator":[{"type":"profile","path":"$this.extension"}],"rules":"open"}},{"id":"Patient.contact:a","path":"Patient.contact","sliceName":"a"},{"id":"Patient.contact:a.extension","path":"Patient.contact.extension","type":[{"code":"Extension","profile":["http://x/loop","http://x/loop|"]}]}`
+	set := packageOf(t, map[string]string{
+		"StructureDefinition-p.json": `{"resourceType":"StructureDefinition","url":"http://x/p","name":"P","status":"active","fhirVersion":"4.0.1","kind":"resource","abstract":false,"type":"Patient","derivation":"constraint","snapshot":{"element":[{"id":"Patient","path":"Patient"},` + slice + `]}}`,
+		"StructureDefinition-l.json": `{"resourceType":"StructureDefinition","url":"http://x/loop","name":"Loop","status":"active","fhirVersion":"4.0.1","kind":"complex-type","abstract":false,"type":"Extension","derivation":"constraint","snapshot":{"element":[{"id":"Extension","path":"Extension"},
+			{"id":"Extension.extension","path":"Extension.extension","type":[{"code":"Extension","profile":["http://x/loop","http://x/loop|"]}]},{"id":"Extension.value[x]","path":"Extension.value[x]","max":"0"}]}}`,
+	})
+	inner := `{"url":"a","valueString":"x"}`
+	for range 25 {
+		inner = `{"url":"a","extension":[` + inner + `]}`
+	}
+	found := issues(t, set, `{"resourceType":"Patient","contact":[{"name":{"text":"x"},"extension":[`+inner+`]}]}`, "http://x/p")
+	if !slices.ContainsFunc(found, func(i fhir.Issue) bool { return i.Code == "too-costly" && i.Severity == fhir.SeverityError }) {
+		t.Errorf("a loop: %v", found)
+	}
+}
