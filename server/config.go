@@ -16,6 +16,7 @@ import (
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/server/backups"
 	"github.com/tarnhealth/tarn/server/bulkjobs"
+	"github.com/tarnhealth/tarn/server/codes"
 	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/guides"
 	"github.com/tarnhealth/tarn/server/listen"
@@ -83,6 +84,8 @@ type Config struct {
 	Bulk bulkjobs.Config
 	// Events is about who is told of changes.
 	Events notify.Config
+	// Terminology is about another terminology server.
+	Terminology codes.Config
 	// Contents is about large contents of resources.
 	Contents contents.Config
 	// Backup is about backing the data folder up all the time.
@@ -232,6 +235,7 @@ var checks = []func(*Config) string{
 	},
 	checkRoles, checkAccess, checkTLS,
 	func(c *Config) string { return c.Events.Check() },
+	func(c *Config) string { return c.Terminology.Check() },
 }
 
 // checkRoles reads the rules of roles against the definitions.

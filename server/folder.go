@@ -19,7 +19,6 @@ import (
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/server/backups"
-	"github.com/tarnhealth/tarn/server/codes"
 	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/guides"
 	"github.com/tarnhealth/tarn/server/notify"
@@ -104,7 +103,7 @@ func (f *folder) open(ctx context.Context, cfg *Config) (err error) {
 	if err := cfg.Guides.Share(ctx, books); err != nil {
 		return err
 	}
-	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, Guides: books, Terminologies: codes.Open(f.dir, nil), BaseURL: cfg.BaseURL, MaxIncludes: cfg.MaxIncludes, Changed: f.events.Store, Contents: f.contents(cfg)})
+	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, Guides: books, Terminologies: cfg.Terminology.Open(f.dir, nil), BaseURL: cfg.BaseURL, MaxIncludes: cfg.MaxIncludes, Changed: f.events.Store, Contents: f.contents(cfg)})
 	f.guides = &guides.Service{Shelf: books, Catalog: f.catalog, Registry: cfg.Guides.Registry}
 	return refusal(f.dir, keyRefusal(cfg, f.dir, err))
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tarnhealth/tarn/server/backups"
 	"github.com/tarnhealth/tarn/server/bulkjobs"
+	"github.com/tarnhealth/tarn/server/codes"
 	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/guides"
 	"github.com/tarnhealth/tarn/server/notify"
@@ -76,4 +77,5 @@ var allSettings = slices.Concat([]setting{
 	guides.Settings(func(c *Config) *guides.Config { return &c.Guides }),
 	backups.Settings(func(c *Config) *backups.Config { return &c.Backup }),
 	bulkjobs.Settings(func(c *Config) *bulkjobs.Config { return &c.Bulk }),
+	codes.Settings(func(c *Config) *codes.Config { return &c.Terminology }),
 	notify.Settings(func(c *Config) *notify.Config { return &c.Events }), contents.Settings(func(c *Config) *contents.Config { return &c.Contents }))

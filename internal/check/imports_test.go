@@ -38,6 +38,7 @@ var imports = map[string][]string{
 	"terminology/codebook":              {"terminology/concept"},
 	"terminology/concept":               {},
 	"terminology/distribution":          {"fhir", "terminology/codebook", "terminology/concept"},
+	"terminology/external":              {"fhir", "definition", "recall", "terminology"},
 	"terminology/shelf":                 {"fhir", "terminology/codebook"},
 	"terminology/release":               {"fhir", "definition"},
 	"terminology/release/internal/pack": {},
@@ -143,7 +144,7 @@ var imports = map[string][]string{
 	"bearer": {"recall", "fhir", "search", "authz", "token", "apikey", "sigv4", "audit", "datastore"},
 
 	"rest/answer":      {"fhir", "terminology", "terminology/closure"},
-	"server/codes":     {"terminology", "terminology/codebook", "terminology/shelf"},
+	"server/codes":     {"server/settings", "terminology/external", "terminology", "terminology/codebook", "terminology/shelf"},
 	"server":           {"server/codes", "server/contents", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "page", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/conformance", "guide/shelf", "backup", "server/backups", "server/bulkjobs", "server/explain", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/awskms", "crypt/keyring"},
 	"server/guides":    {"fhir", "datastore", "guide/conformance", "guide/registry", "guide/shelf", "server/settings"},
 	"server/backups":   {"fhir", "kv", "store", "audit", "backup", "blob", "blob/s3blob", "crypt", "crypt/awskms", "crypt/keyring", "datastore", "pebble", "server/settings", "server/vault"},
@@ -179,7 +180,7 @@ var imports = map[string][]string{
 	"store/storetest":        {"fhir", "definition", "search", "store"},
 	"validate/questionnaire": {"fhir", "fhirpath"},
 	"validate/mutation":      {"fhir", "definition"},
-	"search/searchtest":      {"fhir", "definition", "search", "search/lookup", "search/terminology"},
+	"search/searchtest":      {"fhir", "definition", "search", "search/lookup", "search/terminology", "terminology"},
 }
 
 func TestImportsFollowTheTable(t *testing.T) {
