@@ -86,6 +86,14 @@ func (m *Manifest) Store(id string) *Store {
 	return nil
 }
 
+// Reaches refuses a time that the backup was taken before.
+func (m *Manifest) Reaches(to time.Time) error {
+	if to.After(m.Taken) {
+		return fmt.Errorf("backup %s was taken at %s, before %s; it does not hold what was written between", m.ID, m.Taken.Format(time.RFC3339), to.Format(time.RFC3339))
+	}
+	return nil
+}
+
 // check refuses what no backup of this program has: names that lead out of the
 // folder above all.
 func (m *Manifest) check() error {

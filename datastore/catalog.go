@@ -131,6 +131,8 @@ type Catalog struct {
 	suspended map[string]error
 }
 
+const secretTable = "datastore-secret"
+
 // secret is a data store's own keys, under "datastore-secret" 0x00 ID.
 type secret struct {
 	PageKey []byte `json:"pageKey"`
@@ -160,7 +162,7 @@ func Open(ctx context.Context, opt Options) (*Catalog, error) {
 	c := &Catalog{
 		opt:       opt,
 		records:   kv.NewTable[Record]("datastore"),
-		secrets:   kv.NewTable[secret]("datastore-secret"),
+		secrets:   kv.NewTable[secret](secretTable),
 		registry:  registry,
 		validator: validate.New(registry.Definitions, invariant.New(registry.Definitions)),
 		stores:    map[string]*Store{},

@@ -43,6 +43,9 @@ type Draft struct {
 	ID, Name string
 	Identity *IdentityProvider
 	Control  *Control
+	// PageKey is the secret of a data store whose storage is there already; nil
+	// for a new one.
+	PageKey []byte
 	// Admit, if not nil, may refuse the data store, by the records of all that
 	// there are, deleted ones included. It may be run more than once.
 	Admit func(all []Record) error
@@ -70,7 +73,7 @@ func (c *Catalog) CreateFrom(ctx context.Context, d Draft) (*Store, error) {
 		ID: d.ID, Name: d.Name, Release: "R4", Status: StatusCreating, Created: c.opt.Now().UTC(),
 		Identity: d.Identity, Control: d.Control,
 	}
-	if err := c.reserve(ctx, r, d.Admit); err != nil {
+	if err := c.reserve(ctx, r, d.PageKey, d.Admit); err != nil {
 		return nil, err
 	}
 	r.Status = StatusActive
@@ -100,7 +103,10 @@ func (c *Catalog) activate(ctx context.Context, r Record, also func(kv.Tx, Recor
 
 // reserve writes the record of a data store in the making, unless the id is
 // taken or admit refuses it.
-func (c *Catalog) reserve(ctx context.Context, r Record, admit func([]Record) error) error {
+func (c *Catalog) reserve(ctx context.Context, r Record, key []byte, admit func([]Record) error) error {
+	if key == nil {
+		key = randomBytes(32)
+	}
 	return c.opt.Backend.Records().Update(ctx, func(tx kv.Tx) error {
 		old, err := c.records.Get(tx, r.ID)
 		if err == nil && old.Status != StatusDeleted {
@@ -121,7 +127,7 @@ func (c *Catalog) reserve(ctx context.Context, r Record, admit func([]Record) er
 				return err
 			}
 		}
-		if err := c.secrets.Put(tx, r.ID, secret{PageKey: randomBytes(32)}, time.Time{}); err != nil {
+		if err := c.secrets.Put(tx, r.ID, secret{PageKey: key}, time.Time{}); err != nil {
 			return err
 		}
 		return errors.Join(c.records.Put(tx, r.ID, r, time.Time{}), c.changed(tx, r))

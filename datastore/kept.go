@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/store"
 )
 
@@ -134,4 +135,15 @@ func (c *Catalog) Expire(ctx context.Context) (ids []string, err error) {
 		ids = append(ids, r.ID)
 	}
 	return ids, errors.Join(errs...)
+}
+
+// PageKey is the secret of a data store in the records of a data folder, which
+// what is kept beside its versions is bound to.
+func PageKey(ctx context.Context, records kv.DB, id string) ([]byte, error) {
+	var found secret
+	err := records.View(ctx, func(tx kv.Tx) (err error) {
+		found, err = kv.NewTable[secret](secretTable).Get(tx, id)
+		return err
+	})
+	return found.PageKey, err
 }

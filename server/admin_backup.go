@@ -21,6 +21,7 @@ var backupRoutes = []adminRequest{
 	{"DELETE /backups/stages/{id}", func(f *folder, r *http.Request) (any, error) {
 		return struct{}{}, f.stages.Drop(r.PathValue("id"))
 	}},
+	{"POST /backups/adoptions", adoptStore},
 }
 
 // newStages makes what stages an open folder.
@@ -105,4 +106,46 @@ func (f *folder) expire(ctx context.Context, log *slog.Logger) {
 		case <-tick.C:
 		}
 	}
+}
+
+// adoptStore makes a data store of one that was restored beside the others.
+func adoptStore(f *folder, r *http.Request) (any, error) {
+	var asked backups.Adoption
+	if err := readAdmin(r, &asked); err != nil {
+		return nil, err
+	}
+	ctx := context.WithoutCancel(r.Context())
+	draft, place, err := asked.Draft(ctx, f.dir, f.vault)
+	if err != nil {
+		return nil, keyRefusal(&Config{MasterKey: asked.MasterKey}, f.dir, err)
+	}
+	f.storage.adopt(asked.ID, place)
+	defer f.storage.adopt(asked.ID, nil)
+	s, err := f.catalog.CreateFrom(ctx, draft)
+	return recordOf(s), err
+}
+
+// adopt puts storage that is there into the place of that of a data store that is
+// about to be made; nil ends that.
+func (s *storage) adopt(id string, place func(context.Context) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.adopting == nil {
+		s.adopting = map[string]func(context.Context) error{}
+	}
+	if delete(s.adopting, id); place != nil {
+		s.adopting[id] = place
+	}
+}
+
+// RestoreStore makes a data store of one in a backup, in a folder that has
+// others. Of ask, Dir and Record are filled in.
+func (a *Admin) RestoreStore(ctx context.Context, p *backup.Place, m *backup.Manifest, data string, ask backups.Adoption, progress func(backup.Progress)) (r datastore.Record, err error) {
+	if ask.Dir, err = backups.One(ctx, p, m, ask.Source, data, progress); err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, backups.Unrestore(data, ask.Dir)) }()
+	ask.Record = m.Store(ask.Source).Record
+	err = a.call(ctx, http.MethodPost, "/backups/adoptions", ask, &r)
+	return r, err
 }

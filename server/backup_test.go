@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/backup"
+	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/server/backups"
 	"github.com/tarnhealth/tarn/server/vault"
 )
@@ -373,4 +374,93 @@ func TestContinuousBackupRests(t *testing.T) {
 	want("took")
 	stop()
 	want("rested")
+}
+
+// TestRestoreOneStore brings a data store back that was deleted, beside others
+// and while they are used: as it was, as it was at a time under another id, and
+// on a server with another master key. Its contents come along.
+func TestRestoreOneStore(t *testing.T) {
+	ctx := context.Background()
+	c := testConfig(t.TempDir())
+	c.Encryption.AtRest = vault.AtRestOn
+	r := start(t, c)
+	a := openTestAdmin(t, c.Data)
+	if _, err := a.Create(ctx, "trial", "Trial seven", nil); err != nil {
+		t.Fatal(err)
+	}
+	noise := make([]byte, 1_500_000)
+	rand.Read(noise)
+	put := func(id, text string) {
+		t.Helper()
+		if status, body := r.do(http.MethodPut, "/datastore/trial/r4/"+id, text); status/100 != 2 {
+			t.Fatalf("%d: %s", status, body)
+		}
+	}
+	put("Patient/one", `{"resourceType":"Patient","id":"one","name":[{"family":"first"}]}`)
+	early := time.Now()
+	for !time.Now().After(early.Add(3 * time.Millisecond)) {
+	}
+	put("Binary/b", `{"resourceType":"Binary","id":"b","contentType":"text/plain","data":"`+base64.StdEncoding.EncodeToString(noise)+`"}`)
+	put("Patient/one", `{"resourceType":"Patient","id":"one","name":[{"family":"second"}]}`)
+	whole := r.history("trial")
+	_, content := r.get("/datastore/trial/r4/Binary/b")
+	p := openPlace(t, t.TempDir())
+	m := takeBackup(t, p, c.Data, "trial").Manifest
+	if !m.Part || len(m.Stores) != 1 {
+		t.Errorf("it holds %+v", m.Stores)
+	}
+	restore := func(a *Admin, data string, ask backups.Adoption) error {
+		t.Helper()
+		ask.Source = "trial"
+		record, err := a.RestoreStore(ctx, p, m, data, ask, nil)
+		if left, _ := filepath.Glob(filepath.Join(data, ".restore-*")); len(left) > 0 {
+			t.Errorf("restoring leaves %v", left)
+		}
+		if err == nil && (record.Name != "Trial seven" || record.ID != ask.ID) {
+			t.Errorf("%+v", record)
+		}
+		return err
+	}
+	if err := restore(a, c.Data, backups.Adoption{ID: "trial"}); fhir.KindOf(err) != fhir.KindConflict {
+		t.Errorf("over the one that is there: %v", err)
+	}
+	if _, err := a.Delete(ctx, "trial"); err != nil {
+		t.Fatal(err)
+	}
+	if err := restore(a, c.Data, backups.Adoption{ID: "trial"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := restore(a, c.Data, backups.Adoption{ID: "before", Time: early}); err != nil {
+		t.Fatal(err)
+	}
+	check := func(r *running, id string) {
+		t.Helper()
+		if got := r.history(id); !slices.Equal(got, whole) {
+			t.Errorf("%s has another history: %d versions of %d", id, len(got), len(whole))
+		}
+		if _, body := r.get("/datastore/" + id + "/r4/Binary/b"); body != content {
+			t.Errorf("%s has another content, %d bytes: %.300s", id, len(body), body)
+		}
+		r.want("/datastore/"+id+"/r4/Patient?name=second&_summary=count", 200, `"total":1`)
+	}
+	check(r, "trial")
+	r.want("/datastore/before/r4/Patient?name=first&_summary=count", 200, `"total":1`)
+	r.want("/datastore/before/r4/Binary/b", 404)
+	r.stop()
+	if err := r.wait(); err != nil {
+		t.Fatal(err)
+	}
+	check(start(t, c), "trial")
+
+	other := testConfig(t.TempDir())
+	other.Encryption.AtRest = vault.AtRestOn
+	r2 := start(t, other)
+	b := openTestAdmin(t, other.Data)
+	if err := restore(b, other.Data, backups.Adoption{ID: "guest"}); err == nil || !strings.Contains(err.Error(), "master key") {
+		t.Errorf("without the backup's master key: %v", err)
+	}
+	if err := restore(b, other.Data, backups.Adoption{ID: "guest", MasterKey: filepath.Join(c.Data, "master.key")}); err != nil {
+		t.Fatal(err)
+	}
+	check(r2, "guest")
 }

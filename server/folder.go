@@ -143,9 +143,6 @@ func (f *folder) Close() error {
 	if f.stages != nil {
 		errs = append(errs, f.stages.Close())
 	}
-	if f.stages != nil {
-		errs = append(errs, f.stages.Close())
-	}
 	if f.apiKeys != nil {
 		errs = append(errs, f.apiKeys.Flush(context.Background()))
 	}
@@ -180,6 +177,9 @@ type storage struct {
 	vault  *vault.Vault
 	mu     sync.Mutex
 	stores map[string]*pebble.Store
+	// adopting puts storage that is there already into the place of that of a
+	// data store that is about to be made.
+	adopting map[string]func(context.Context) error
 }
 
 func openStorage(dir string, cache int64, keys *vault.Vault) (*storage, error) {
@@ -195,6 +195,12 @@ func openStorage(dir string, cache int64, keys *vault.Vault) (*storage, error) {
 
 // PrepareStore implements datastore.Preparer.
 func (s *storage) PrepareStore(ctx context.Context, id, keyID string) error {
+	s.mu.Lock()
+	adopt := s.adopting[id]
+	s.mu.Unlock()
+	if adopt != nil {
+		return adopt(ctx)
+	}
 	return s.vault.Prepare(ctx, id, keyID)
 }
 

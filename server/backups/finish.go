@@ -55,14 +55,14 @@ func (k *Keys) Check(ctx context.Context, dir string) error {
 // a time, to the millisecond, as meta.lastUpdated tells it. Everything else stays
 // as the backup has it.
 func (k *Keys) Rewind(ctx context.Context, dir string, m *backup.Manifest, to time.Time) error {
-	if to.After(m.Taken) {
-		return fmt.Errorf("backup %s was taken at %s, before %s; it does not hold what was written between", m.ID, m.Taken.Format(time.RFC3339), to.Format(time.RFC3339))
+	if err := m.Reaches(to); err != nil {
+		return err
 	}
 	v, err := k.open(ctx, dir)
 	if err != nil {
 		return err
 	}
-	to = to.Truncate(time.Millisecond).Add(time.Millisecond - time.Microsecond)
+	to = throughout(to)
 	for i := range m.Stores {
 		s := &m.Stores[i]
 		disk, err := v.FS(ctx, s.ID, lsmvfs.Default)

@@ -315,14 +315,21 @@ func Sweep(data string) error {
 	return errors.Join(errs...)
 }
 
-// Narrow leaves everything out but one data store and its keys.
+// ofAny reports whether a file is needed for any data store, or has the keys of
+// one: its secret is in the server's records.
+func ofAny(name, id string) bool {
+	return name == "keys/"+id+".json" || name == "keys/"+vault.Records+".json" || strings.HasPrefix(name, "system/")
+}
+
+// Narrow leaves everything out but one data store, its keys and the server's
+// records.
 func (s *Staged) Narrow(id string) error {
 	i := slices.IndexFunc(s.Stores, func(one backup.Store) bool { return one.ID == id })
 	if i < 0 {
 		return fhir.Errorf(fhir.KindNotFound, "there is no data store %q", id)
 	}
 	s.Stores, s.Part, s.AuditHead = s.Stores[i:i+1], true, nil
-	s.Plain = slices.DeleteFunc(s.Plain, func(text string) bool { return text != vault.Describe(id) })
+	s.Plain = slices.DeleteFunc(s.Plain, func(text string) bool { return text != vault.Describe(id) && text != vault.Describe(vault.Records) })
 	return nil
 }
 
@@ -332,5 +339,5 @@ func (s *Staged) holds(name string) bool {
 		return true
 	}
 	id := s.Stores[0].ID
-	return name == "keys/"+id+".json" || strings.HasPrefix(name, "stores/"+id+"/")
+	return strings.HasPrefix(name, "stores/"+id+"/") || ofAny(name, id)
 }
