@@ -38,11 +38,12 @@ func (c *call) newDraft() datastore.Draft {
 	control.Tags = in.tags("Tags", false)
 	in.encryption(control)
 	draft.Identity = in.identity(c.h.cfg.Function, control)
+	c.defaults, _ = c.profiles()
 	if asked := in.backup(); asked.on {
 		control.Backup = &asked.Backup
 		control.Backup.Since = c.h.cfg.Now().UTC()
 	}
-	in.unavailable(notOffered, "NlpConfiguration", "AnalyticsConfiguration", "ProfileConfiguration")
+	in.unavailable(notOffered, "NlpConfiguration", "AnalyticsConfiguration")
 	return draft
 }
 

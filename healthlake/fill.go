@@ -47,7 +47,7 @@ func (c *call) told(r datastore.Record) (properties, error) {
 	}
 	p := c.h.properties(records[0])
 	p.ErrorCause = causes[r.ID]
-	return p, nil
+	return p, c.describeProfiles(&p, r)
 }
 
 // idle refuses to change a data store that is being filled or, with jobs, has a
@@ -171,10 +171,18 @@ func (c *call) make(draft datastore.Draft, fill *bulk.Fill) (any, error) {
 	ctx := context.WithoutCancel(c.ctx)
 	var store *datastore.Store
 	var err error
+	if len(c.defaults) > 0 { // they are to count from the first request on
+		if err := c.setProfiles(ctx, draft.ID, c.defaults); err != nil {
+			return nil, err
+		}
+	}
 	if fill == nil {
 		store, err = c.h.cfg.Stores.CreateFrom(ctx, draft)
 	} else {
 		store, err = c.h.cfg.Bulk.Create(ctx, c.h.cfg.Stores, draft, *fill)
+	}
+	if err != nil && len(c.defaults) > 0 {
+		err = errors.Join(err, c.setProfiles(ctx, draft.ID, nil))
 	}
 	if errors.Is(err, errReplay) {
 		c.store = known.ID

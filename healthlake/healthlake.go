@@ -25,6 +25,9 @@ type Config struct {
 	Stores *datastore.Catalog
 	// Bulk runs jobs, and fills new data stores.
 	Bulk *bulk.Service
+	// Profiles knows the default profiles of data stores; where it is nil,
+	// ProfileConfiguration is refused.
+	Profiles Profiles
 	// PreloadPatients is how many synthetic patients a preloaded data store has;
 	// 0 is 1,000.
 	PreloadPatients int
@@ -173,6 +176,8 @@ type call struct {
 	operation string
 	// store is the id of the data store that it is about.
 	store string
+	// defaults are the default profiles of a new data store.
+	defaults []string
 }
 
 const (

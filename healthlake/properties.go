@@ -42,6 +42,7 @@ type properties struct {
 	SseConfiguration              *sseConfiguration      `json:",omitempty"`
 	PreloadDataConfig             *preloadDataConfig     `json:",omitempty"`
 	IdentityProviderConfiguration *identityConfiguration `json:",omitempty"`
+	ProfileConfiguration          *profileConfiguration  `json:",omitempty"`
 	ErrorCause                    *errorCause            `json:",omitempty"`
 	BackupStatusInfo              *backupStatusInfo      `json:",omitempty"`
 }

@@ -92,6 +92,9 @@ func (c *call) list() (any, error) {
 			break
 		}
 		p := c.h.properties(r)
+		if err := c.describeProfiles(&p, r); err != nil {
+			return nil, err
+		}
 		p.ErrorCause = causes[r.ID]
 		result.DatastorePropertiesList = append(result.DatastorePropertiesList, p)
 		last = r

@@ -15,17 +15,18 @@ func (c *call) update() (any, error) {
 	name := in.text("DatastoreName", nameConstraint)
 	var with datastore.Control
 	identity := in.identity(c.h.cfg.Function, &with)
+	defaults, profiles := c.profiles()
 	in.unavailable("encryption cannot be changed after creation", "SseConfiguration")
 	backup := in.backup()
-	in.unavailable(notOffered, "NlpConfiguration", "AnalyticsConfiguration", "ProfileConfiguration")
+	in.unavailable(notOffered, "NlpConfiguration", "AnalyticsConfiguration")
 	if err := in.finish(); err != nil {
 		return nil, err
 	}
 	if err := c.allow(id); err != nil {
 		return nil, err
 	}
-	if !in.has("DatastoreName") && identity == nil && !backup.given {
-		return nil, failed(codeValidation, "The request changes nothing: give DatastoreName, IdentityProviderConfiguration or BackupConfiguration.")
+	if !in.has("DatastoreName") && identity == nil && !profiles && !backup.given {
+		return nil, failed(codeValidation, "The request changes nothing: give DatastoreName, IdentityProviderConfiguration, ProfileConfiguration or BackupConfiguration.")
 	}
 	now, err := c.h.cfg.Stores.Describe(c.ctx, id)
 	if err != nil {
@@ -33,6 +34,11 @@ func (c *call) update() (any, error) {
 	}
 	if err := c.idle(now, false); err != nil {
 		return nil, err
+	}
+	if profiles {
+		if err := c.setProfiles(context.WithoutCancel(c.ctx), id, defaults); err != nil {
+			return nil, err
+		}
 	}
 	r, err := c.change(id, func(r *datastore.Record) error {
 		if in.has("DatastoreName") {

@@ -39,6 +39,8 @@ type Guides struct {
 	set      *guide.Set
 	settings Settings
 	rules    *profile.Rules
+	// versions has the names of packages that are there in several versions.
+	versions map[string]bool
 }
 
 // New makes guides of a set, which has no packages where a data store has none.
@@ -48,7 +50,12 @@ func New(set *guide.Set, settings Settings) (*Guides, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Guides{set: set, settings: settings}
+	g := &Guides{set: set, settings: settings, versions: map[string]bool{}}
+	for i, p := range set.Packages()[:max(len(set.Packages())-1, 0)] {
+		if set.Packages()[i+1].Name == p.Name {
+			g.versions[p.Name] = true
+		}
+	}
 	g.rules = profile.New(definition.R4(), g.Find, settings.Demanded...)
 	for _, canonical := range settings.Demanded {
 		if _, err := g.rules.Profile(canonical); err != nil {
@@ -96,7 +103,11 @@ const structure = "StructureDefinition"
 // source is the text of a StructureDefinition of a guide, or of R4.
 func (g *Guides) source(canonical string) ([]byte, error) {
 	if p := g.set.Package(structure, canonical); p != nil {
-		return p.Source(structure, canonical)
+		src, err := p.Source(structure, canonical)
+		if err != nil || src == nil {
+			return src, err
+		}
+		return g.pinned(src, p)
 	}
 	return release.R4().Find(canonical)
 }

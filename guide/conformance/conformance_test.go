@@ -169,3 +169,28 @@ func TestUSCore(t *testing.T) {
 		t.Errorf("there are %d search parameters, want 106", n)
 	}
 }
+
+// TestVersionsDoNotMix: what a profile refers to is of the version of its own
+// package, where there are several.
+func TestVersionsDoNotMix(t *testing.T) {
+	of := func(version, required string) guidetest.Package {
+		return guidetest.Package{Name: "a", Version: version, Resources: []string{
+			differential("http://x/p", "http://x/base", `{"id":"Patient.name","path":"Patient.name","type":[{"code":"HumanName","profile":["http://x/name"]}]}`),
+			differential("http://x/base", "http://hl7.org/fhir/StructureDefinition/Patient", `{"id":"Patient.`+required+`","path":"Patient.`+required+`","min":1}`),
+			strings.NewReplacer(`"type":"Patient"`, `"type":"HumanName"`, `"kind":"resource"`, `"kind":"complex-type"`).Replace(
+				differential("http://x/name", "http://hl7.org/fhir/StructureDefinition/HumanName", `{"id":"HumanName.text","path":"HumanName.text","max":"`+map[string]string{"1.0.0": "0", "2.0.0": "1"}[version]+`"}`)),
+		}}
+	}
+	first, second := of("1.0.0", "gender"), of("2.0.0", "birthDate")
+	for i := range first.Resources {
+		second.Resources[i] = strings.ReplaceAll(second.Resources[i], `"version":"1.0.0"`, `"version":"2.0.0"`)
+	}
+	g := guides(t, conformance.Settings{}, first, second)
+	for declared, want := range map[string][]string{
+		"http://x/p|1.0.0": {"Patient.gender", "Patient.name[0].text"}, "http://x/p|2.0.0": {"Patient.birthDate"}, "http://x/p": {"Patient.birthDate"},
+	} {
+		if got := errors(t, g, `{"resourceType":"Patient","meta":{"profile":["`+declared+`"]},"name":[{"text":"A"}]}`); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", declared, got, want)
+		}
+	}
+}
