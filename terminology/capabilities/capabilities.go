@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -134,9 +135,14 @@ var released = sync.OnceValues(func() (all []codeSystem, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if s.Complete() {
-			all = append(all, codeSystem{URI: url, Version: []version{{Code: s.Version}}, Subsumption: s.Hierarchical()})
+		if !s.Complete() {
+			continue
 		}
+		known := codeSystem{URI: url, Subsumption: s.Hierarchical()}
+		if !strings.Contains(url, "|") { // R4 has URLs that end with a version already
+			known.Version = []version{{Code: s.Version}}
+		}
+		all = append(all, known)
 	}
 	return all, nil
 })
