@@ -21,16 +21,16 @@ type GuideShelf interface {
 // guided is a data store's guides, and the validator that knows them.
 type guided struct {
 	guides *conformance.Guides
-	// strict checks profiles too; it is the data store's own validator where
-	// there are no guides.
+	// strict checks profiles too, and responses against their questionnaires.
 	strict *validate.Validator
 }
 
 // useGuides makes guides count for what is validated from now on.
 func (s *Store) useGuides(g *conformance.Guides) {
-	next := &guided{guides: g, strict: s.validator}
+	next := &guided{guides: g, strict: s.validator.With(s.answers())}
 	if g != nil && !g.Empty() {
-		next.strict = s.validator.With(g)
+		g.UseCodes(s.knownCodes(context.Background()))
+		next.strict = next.strict.With(g)
 	}
 	s.guided.Store(next)
 }

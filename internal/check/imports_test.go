@@ -95,7 +95,7 @@ var imports = map[string][]string{
 	"pebble/internal/recent":   {"fhir", "pebble/internal/posting", "search", "store"},
 
 	"identity":  {"fhir"},
-	"datastore": {"binary", "fhir", "identity", "kv", "definition", "fhirpath", "validate", "validate/invariant", "search", "search/lookup", "search/terminology", "store", "terminology", "terminology/closure", "terminology/codebook", "guide/conformance", "authz", "audit", "datastore/consented", "datastore/linked"},
+	"datastore": {"binary", "fhir", "identity", "kv", "definition", "fhirpath", "validate", "validate/invariant", "validate/profile", "validate/questionnaire", "search", "search/lookup", "search/terminology", "store", "terminology", "terminology/closure", "terminology/codebook", "guide/conformance", "authz", "audit", "datastore/consented", "datastore/linked"},
 
 	"datastore/consented": {"fhir", "recall", "search", "store", "authz", "authz/consent"},
 	"datastore/linked":    {"fhir", "recall", "search", "store", "authz"},
