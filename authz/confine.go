@@ -2,6 +2,7 @@ package authz
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/tarnhealth/tarn/search"
 )
@@ -186,6 +187,34 @@ func AboutPatients(registry *search.Registry, resourceType string, ids []string,
 		return search.Terms{Param: param, Spans: between(ids)}
 	}
 	return referTo(param, "Patient", ids)
+}
+
+// Patients are some patients whom many conditions are about: the conditions share
+// what they have in common. Safe for concurrent use.
+type Patients struct {
+	ids   []string
+	once  sync.Once
+	spans []search.Span
+}
+
+// NewPatients makes Patients of sorted ids, which must not be changed any more.
+func NewPatients(ids []string) *Patients { return &Patients{ids: ids} }
+
+// About is AboutPatients of these patients.
+func (p *Patients) About(registry *search.Registry, resourceType string) search.Node {
+	if len(p.ids) == 0 {
+		return nil
+	}
+	about := AboutPatients(registry, resourceType, p.ids[:1], false)
+	switch n := about.(type) {
+	case search.IDs:
+		return search.IDs{IDs: p.ids}
+	case search.Terms:
+		p.once.Do(func() { p.spans = referTo(n.Param, "Patient", p.ids).(search.Terms).Spans })
+		n.Spans = p.spans
+		return n
+	}
+	return about
 }
 
 // between are the spans of the keys of all patients but some.

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tarnhealth/tarn/authz"
@@ -17,8 +18,11 @@ type Set struct {
 	groups []*group
 	// patients are those of whom there is a Consent, sorted.
 	patients []string
-	// actors are the resources that rules name as actors.
-	actors map[string]bool
+	// naming are the groups with a rule that names an actor.
+	naming map[actorKey][]*group
+
+	mu        sync.Mutex
+	strangers map[strangerKey]*stranger
 }
 
 // A group is the patients with the same Consents.
@@ -34,10 +38,9 @@ type group struct {
 // NewSet makes a Set.
 func NewSet(consents []*Consent) *Set {
 	of := map[string][]*Consent{}
-	s := &Set{actors: map[string]bool{}}
+	s := &Set{naming: map[actorKey][]*group{}, strangers: map[strangerKey]*stranger{}}
 	for _, c := range consents {
 		of[c.Patient] = append(of[c.Patient], c)
-		c.root.actorsTo(s.actors)
 	}
 	s.patients = slices.Sorted(maps.Keys(of))
 	byKey := map[string]*group{}
@@ -54,6 +57,7 @@ func NewSet(consents []*Consent) *Set {
 			g = &group{byPatient: map[string][]string{}, consents: list, about: slices.ContainsFunc(list, func(c *Consent) bool { return c.root.about() })}
 			byKey[key.String()] = g
 			s.groups = append(s.groups, g)
+			s.index(g)
 		}
 		g.patients = append(g.patients, patient)
 		for _, c := range list {
@@ -63,25 +67,14 @@ func NewSet(consents []*Consent) *Set {
 	return s
 }
 
-func (p *provision) actorsTo(all map[string]bool) {
-	for _, a := range p.actors {
-		if a.ref != "" {
-			all[a.ref] = true
-		}
-	}
-	for _, sub := range p.nested {
-		sub.actorsTo(all)
-	}
-}
-
 // Empty reports whether there is no Consent.
 func (s *Set) Empty() bool { return len(s.groups) == 0 }
 
 // NamesActors reports whether some rule names a resource of one of some types
 // as an actor.
 func (s *Set) NamesActors(resourceTypes ...string) bool {
-	for ref := range s.actors {
-		resourceType, _, _ := strings.Cut(ref, "/")
+	for actor := range s.naming {
+		resourceType, _, _ := strings.Cut(actor.ref, "/")
 		if slices.Contains(resourceTypes, resourceType) {
 			return true
 		}
@@ -123,26 +116,41 @@ type Rules struct {
 
 // A part is what is hidden for one action.
 type part struct {
-	// hidden are the patients of whom everything is, sorted.
+	// hidden are the patients of whom everything is, sorted; all is the same.
 	hidden []string
+	all    *authz.Patients
 	// depends are the groups of whom it depends on the resource.
 	depends []*group
 }
 
 // For is the Set for a caller. fallback is what is done with the data of
-// patients of whom no rule fits.
+// patients of whom no rule fits. It costs what there are of rules that name the
+// caller, once the Set was asked for somebody like it.
 func (s *Set) For(registry *search.Registry, who *Who, fallback authz.Decision, now time.Time) *Rules {
 	r := &Rules{registry: registry, who: who, now: now, fallback: fallback, set: s}
+	r.parts = s.stranger(registry, who, fallback, now).parts
+	named := s.named(who)
+	if len(named)+len(who.Own) == 0 {
+		return r
+	}
+	decided := map[string]bool{} // of whom the strangers' answer does not count
+	for _, id := range who.Own {
+		decided[id] = true
+	}
+	for g := range named {
+		for _, id := range g.patients {
+			decided[id] = true
+		}
+	}
 	for a := range actions {
-		for _, g := range s.groups {
-			switch {
-			case g.about:
-				r.parts[a].depends = append(r.parts[a].depends, g)
-			case r.hides(a, "", g).ok:
-				r.parts[a].hidden = append(r.parts[a].hidden, r.others(g.patients)...)
+		hidden := slices.DeleteFunc(slices.Clone(r.parts[a].hidden), func(id string) bool { return decided[id] })
+		for g := range named {
+			if r.hides(a, "", g).ok {
+				hidden = append(hidden, r.others(g.patients)...)
 			}
 		}
-		slices.Sort(r.parts[a].hidden)
+		slices.Sort(hidden)
+		r.parts[a].hidden, r.parts[a].all = hidden, authz.NewPatients(hidden)
 	}
 	return r
 }
@@ -180,10 +188,7 @@ func (r *Rules) Hidden(i authz.Interaction, resourceType string) search.Node {
 	about := func(ids []string, others bool) formula {
 		return when(authz.AboutPatients(r.registry, resourceType, ids, others))
 	}
-	hidden := never
-	if part := &r.parts[a]; len(part.hidden) > 0 {
-		hidden = about(part.hidden, false)
-	}
+	hidden := when(r.parts[a].all.About(r.registry, resourceType))
 	for _, g := range r.parts[a].depends {
 		if ids := r.others(g.patients); len(ids) > 0 {
 			hidden = hidden.or(about(ids, false).and(r.hides(a, resourceType, g)))
