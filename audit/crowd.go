@@ -36,11 +36,15 @@ func (c *crowd) arrive(told Expected) {
 	}
 }
 
+// fewAway is how many who may come again are never waited for: where requests are
+// few, a write costs nothing that anybody lacks.
+const fewAway = 4
+
 // complete reports whether nobody has to be waited for: nobody is on the way,
-// and of those who send one request after the other at least half are here.
-// While these are answered, the others share the write after.
+// and of those who send one request after the other most are here. While these
+// are answered, the others share the write after.
 func (c *crowd) complete() bool {
-	return c.coming[0]+c.coming[1] == 0 && c.waiting >= c.away
+	return c.coming[0]+c.coming[1] == 0 && c.waiting >= 3*(c.away-fewAway)
 }
 
 // leave begins a write, and returns how many it is for.

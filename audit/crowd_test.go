@@ -10,9 +10,9 @@ import (
 )
 
 // TestCrowd says for whom a write waits. Each word is a step: "+" tells of
-// somebody, a digit comes (0 without having been told of), "w" writes what is
-// there and answers it. After the steps nobody has to be waited for, or
-// somebody has.
+// somebody, a digit is one of those who comes (0 without having been told of),
+// "w" writes what is there and answers it, and "many" is eight more who were
+// answered. After the steps nobody has to be waited for, or somebody has.
 func TestCrowd(t *testing.T) {
 	for _, one := range []struct {
 		steps, why string
@@ -23,9 +23,11 @@ func TestCrowd(t *testing.T) {
 		{"+ + 1", "another is on the way", false},
 		{"+ + 1 2", "both are here", true},
 		{"+ 1 w + 2", "one who sends one request after the other", true},
-		{"+ + 1 2 w + 3", "half of those who were answered are here", true},
-		{"+ + + 1 2 3 w + 4", "two of three may come again", false},
-		{"+ + + 1 2 3 w + 4 + 5", "most are here again", true},
+		{"+ + + 1 2 3 w + 4", "few may come again", true},
+		{"many + 1", "many may come again", false},
+		{"many + + + + + 1 2 3 4 5", "most of them have", true},
+		{"many + + 1 2", "some of them have", false},
+		{"many w + 1", "those of two writes", false},
 		{"+ + 1 w + 3 w + 4", "the second takes long: longer than two writes", true},
 		{"+ + 1 w + 3", "the second was told of only one write ago", false},
 		{"+ + 1 w + 3 2", "and has come", true},
@@ -39,6 +41,8 @@ func TestCrowd(t *testing.T) {
 				told = append(told, c.expect())
 			case "w":
 				c.away += c.leave()
+			case "many":
+				c.away += 8
 			default:
 				c.arrive(told[step[0]-'0'])
 				c.waiting++

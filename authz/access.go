@@ -254,17 +254,21 @@ func (r *rights) types(i Interaction, all bool) []string {
 }
 
 func (r *rights) filter(i Interaction, resourceType string) (search.Node, bool) {
-	if r == nil || i.action() == 0 || !offersType(r.registry, resourceType) {
+	if r == nil {
 		return nil, false
 	}
 	key := memoKey{i, resourceType}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m, known := r.memo[key]
-	if !known {
-		m.where, m.ok = r.decide(i, resourceType)
-		r.memo[key] = m
+	if m, known := r.memo[key]; known {
+		return m.where, m.ok
 	}
+	if i.action() == 0 || !offersType(r.registry, resourceType) {
+		return nil, false // not kept: anybody may ask for any name
+	}
+	var m memoized
+	m.where, m.ok = r.decide(i, resourceType)
+	r.memo[key] = m
 	return m.where, m.ok
 }
 
