@@ -132,7 +132,7 @@ func (f *Folder) Stores(context.Context) ([]string, error) {
 
 // Close closes the records. The data stores are closed by their owner, before.
 func (f *Folder) Close() error {
-	f.memory.blocks.Unref()
+	f.memory.release()
 	return f.records.Close()
 }
 

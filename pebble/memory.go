@@ -13,6 +13,8 @@ import (
 type memory struct {
 	bytes  int64
 	blocks *lsm.Cache
+	// release gives the folder's reference to the blocks back, once.
+	release func()
 
 	mu     sync.Mutex
 	stores map[*Store]bool
@@ -22,7 +24,8 @@ func newMemory(bytes int64) *memory {
 	if bytes == 0 {
 		bytes = DefaultCacheBytes
 	}
-	return &memory{bytes: bytes, blocks: lsm.NewCache(bytes / 8 * 3), stores: map[*Store]bool{}}
+	blocks := lsm.NewCache(bytes / 8 * 3)
+	return &memory{bytes: bytes, blocks: blocks, release: sync.OnceFunc(blocks.Unref), stores: map[*Store]bool{}}
 }
 
 // join gives a store its part, and others less.

@@ -34,7 +34,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	opt.setDefaults()
 	if opt.memory == nil {
 		opt.memory = newMemory(opt.CacheBytes)
-		defer opt.memory.blocks.Unref() // the engine has a reference of its own
+		defer opt.memory.release() // the engine has a reference of its own
 	}
 	db, err := lsm.Open(dir, engine.Options(opt.FS, opt.memory.blocks))
 	if err != nil {
