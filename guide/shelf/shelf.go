@@ -29,6 +29,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/guide"
@@ -52,11 +53,11 @@ type Shelf struct {
 	// read are the packages that are in use, by digest.
 	read map[string]*guide.Package
 	// made are what sets of guides come to, by what they are made of.
-	made map[string]*conformance.Guides
+	// What nobody uses any more goes.
+	made map[string]weak.Pointer[conformance.Guides]
 }
 
-// maxMade is how many sets of guides are kept ready that nobody may use any
-// more.
+// maxMade is how many sets of guides are known by what they are made of.
 const maxMade = 256
 
 // A record is what is kept of a package.
@@ -86,7 +87,7 @@ func New(db kv.DB, now func() time.Time) *Shelf {
 	return &Shelf{
 		db: db, now: now, packages: kv.NewTable[record]("guide-package"),
 		settings: kv.NewTable[conformance.Settings]("guide-settings"),
-		read:     map[string]*guide.Package{}, made: map[string]*conformance.Guides{},
+		read:     map[string]*guide.Package{}, made: map[string]weak.Pointer[conformance.Guides]{},
 	}
 }
 
@@ -141,7 +142,7 @@ func (s *Shelf) make(ctx context.Context, used []use, settings conformance.Setti
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if g := s.made[key]; g != nil {
+	if g := s.made[key].Value(); g != nil {
 		return g, nil
 	}
 	set, err := guide.NewSetOf(packages, func(p *guide.Package) bool { return incomplete[p] })
@@ -155,7 +156,7 @@ func (s *Shelf) make(ctx context.Context, used []use, settings conformance.Setti
 	if len(s.made) >= maxMade {
 		clear(s.made)
 	}
-	s.made[key] = g
+	s.made[key] = weak.Make(g)
 	return g, nil
 }
 
