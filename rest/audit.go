@@ -243,6 +243,9 @@ const maxAudited = 8 << 10
 // auditedQuery is the query of a request that has one: what follows the base
 // URL, and a form or a GraphQL query that was sent.
 func (r *request) auditedQuery() string {
+	if r.level == levelContent {
+		return "" // a signed URL is a secret
+	}
 	form := ""
 	if len(r.trail.sent) > 0 && (requireForm(r.header.Get("Content-Type")) == nil || r.operation == "graphql") {
 		form = "\n" + string(r.trail.sent)
