@@ -60,12 +60,19 @@ func (v *View) Terminology(ctx context.Context) *terminology.Service {
 	return f.service()
 }
 
-func (f *finder) service() *terminology.Service {
-	opt := terminology.Options{Find: f.stored, Memory: f.store.codes}
-	if t := f.store.terms; t != nil {
-		opt.Books = func(canonical string) *codebook.Book { return t.Book(f.store.record.ID, canonical) }
-		opt.Remote = t.Remote(f.ctx)
+// knownCodes are the sources of codes that are not resources; those of another
+// server wait no longer than ctx.
+func (s *Store) knownCodes(ctx context.Context) (opt terminology.Options) {
+	if t := s.terms; t != nil {
+		opt.Books = func(canonical string) *codebook.Book { return t.Book(s.record.ID, canonical) }
+		opt.Remote = t.Remote(ctx)
 	}
+	return opt
+}
+
+func (f *finder) service() *terminology.Service {
+	opt := f.store.knownCodes(f.ctx)
+	opt.Find, opt.Memory = f.stored, f.store.codes
 	return terminology.With(opt)
 }
 

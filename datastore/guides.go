@@ -30,6 +30,7 @@ func (s *Store) useGuides(g *conformance.Guides) {
 	next := &guided{guides: g, strict: s.validator.With(s.answers())}
 	if g != nil && !g.Empty() {
 		g.UseCodes(s.knownCodes(context.Background()))
+		g.UseCodes(s.knownCodes(context.Background()))
 		next.strict = next.strict.With(g)
 	}
 	s.guided.Store(next)

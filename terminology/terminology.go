@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/recall"
@@ -69,6 +70,20 @@ type Service struct {
 	// systems and sets are what it has read itself; nil where a service is made
 	// for one request, and a Memory remembers.
 	systems, sets *sync.Map
+	// added are the sources of Use.
+	added atomic.Pointer[Options]
+}
+
+// Use makes the loaded terminologies and the other server of opt known to a
+// service that has neither.
+func (s *Service) Use(opt Options) { s.added.Store(&opt) }
+
+// sources are those beside resources.
+func (s *Service) sources() (books func(canonical string) *codebook.Book, remote Remote) {
+	if added := s.added.Load(); added != nil {
+		return added.Books, added.Remote
+	}
+	return s.opt.Books, s.opt.Remote
 }
 
 // New makes a service of one library, which remembers what it has read. A nil
@@ -131,14 +146,15 @@ func (s *Service) plainSystem(canonical string) (*CodeSystem, error) {
 	if err != nil || known != nil && known.Complete() {
 		return known, err
 	}
-	if s.opt.Books != nil {
-		if book := s.opt.Books(canonical); book != nil {
+	books, remote := s.sources()
+	if books != nil {
+		if book := books(canonical); book != nil {
 			return OfBook(book), nil
 		}
 	}
 	url, version, _ := strings.Cut(canonical, "|")
-	if s.opt.Remote != nil && s.opt.Remote.Serves(url) {
-		return external(s.opt.Remote, url, version), nil
+	if remote != nil && remote.Serves(url) {
+		return external(remote, url, version), nil
 	}
 	if stored, err := s.storedSystem(canonical); err != nil || stored != nil {
 		return stored, err

@@ -17,6 +17,7 @@ import (
 	"github.com/tarnhealth/tarn/guide"
 	"github.com/tarnhealth/tarn/guide/release"
 	"github.com/tarnhealth/tarn/guide/snapshot"
+	"github.com/tarnhealth/tarn/terminology"
 	"github.com/tarnhealth/tarn/validate/profile"
 )
 
@@ -64,6 +65,10 @@ func New(set *guide.Set, settings Settings) (*Guides, error) {
 	}
 	return g, nil
 }
+
+// UseCodes makes loaded terminologies, and another server, known to the bindings
+// of profiles.
+func (g *Guides) UseCodes(opt terminology.Options) { g.rules.UseCodes(opt) }
 
 // Empty reports whether there are no guides at all.
 func (g *Guides) Empty() bool { return len(g.set.Packages()) == 0 }

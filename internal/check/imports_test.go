@@ -46,7 +46,7 @@ var imports = map[string][]string{
 	"validate/profile": {"fhir", "definition", "fhirpath", "terminology", "validate", "validate/invariant"},
 	"guide":            {"fhir", "definition"},
 
-	"guide/conformance": {"fhir", "definition", "guide", "guide/release", "guide/snapshot", "validate/profile"},
+	"guide/conformance": {"fhir", "definition", "guide", "guide/release", "guide/snapshot", "terminology", "validate/profile"},
 	"guide/guidetest":   {},
 	"guide/registry":    {"fhir", "guide"},
 	"guide/release":     {"fhir"},

@@ -44,6 +44,10 @@ type Rules struct {
 	compiled map[string]*Profile
 }
 
+// UseCodes makes loaded terminologies, and another server, known to bindings and
+// to expressions.
+func (r *Rules) UseCodes(opt terminology.Options) { r.codes.Use(opt) }
+
 // New makes rules from definitions. asked are the canonical URLs of profiles
 // that resources of their type must conform to whether or not they declare
 // them.
