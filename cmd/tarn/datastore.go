@@ -85,8 +85,14 @@ func describeCommand(flags *folderFlags) *cobra.Command {
 
 func deleteCommand(flags *folderFlags) *cobra.Command {
 	return &cobra.Command{
-		Use:     "delete ID",
-		Short:   "Delete a data store with everything in it, at once and for good",
+		Use:   "delete ID",
+		Short: "Delete a data store with everything in it, at once and for good",
+		Long: `Delete a data store with everything in it, at once and for good: its keys are
+destroyed, so that nobody can read what is left of its files.
+
+One whose backup is on (BackupConfiguration of the control API) keeps files and
+keys for the days of its backup, and can be restored until then; after that they
+are destroyed.`,
 		Example: `  tarn datastore delete trial-7 --data ./tarn-data`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
