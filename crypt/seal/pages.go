@@ -138,6 +138,7 @@ type Reader struct {
 	h    *header
 	size int64
 	last int64 // number of the last page
+	edge edge
 }
 
 // NewReader opens a sealed file of so many bytes: ErrPlain where it is not
@@ -168,6 +169,49 @@ func (r *Reader) whole() error {
 // Size is the size of the content in bytes.
 func (r *Reader) Size() int64 { return r.size }
 
+// An edge is the page in which the last read ended, where reads follow each
+// other: the next one begins in it. Blocks of a table share their pages so.
+type edge struct {
+	mu sync.Mutex
+	// end is where the last read ended.
+	end int64
+	// page is the number of the page that plain has, counted from 1; 0 for none.
+	page  int64
+	plain []byte
+}
+
+// follows reports whether a read begins where the last one ended, and notes where
+// it ends. Reads at the same time do not wait for each other.
+func (e *edge) follows(off, end int64) bool {
+	if !e.mu.TryLock() {
+		return false
+	}
+	defer e.mu.Unlock()
+	follows := off == e.end
+	e.end = end
+	return follows
+}
+
+// read copies from the page, where that is the one.
+func (e *edge) read(p []byte, page int64, skip int) int {
+	if !e.mu.TryLock() {
+		return 0
+	}
+	defer e.mu.Unlock()
+	if e.page != page+1 || skip >= len(e.plain) {
+		return 0
+	}
+	return copy(p, e.plain[skip:])
+}
+
+// keep remembers a page.
+func (e *edge) keep(page int64, plain []byte) {
+	if e.mu.TryLock() {
+		defer e.mu.Unlock()
+		e.page, e.plain = page+1, append(e.plain[:0], plain...)
+	}
+}
+
 // scratch is what one ReadAt works in.
 type scratch struct {
 	sealed [batch * SealedPage]byte
@@ -187,8 +231,12 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 	buf := scratches.Get().(*scratch)
 	defer scratches.Put(buf)
 	done := int64(0)
+	follows := r.edge.follows(off, off+want)
+	if follows {
+		done = int64(r.edge.read(p[:want], off/PageSize, int(off%PageSize)))
+	}
 	for done < want {
-		n, err := r.read(p[done:want], off+done, buf)
+		n, err := r.read(p[done:want], off+done, buf, follows)
 		done += int64(n)
 		if err != nil {
 			return int(done), err
@@ -201,7 +249,8 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // read reads a batch of pages, and opens those that p has room for right there.
-func (r *Reader) read(p []byte, off int64, buf *scratch) (int, error) {
+// keep is set where the next read may begin in the last of them.
+func (r *Reader) read(p []byte, off int64, buf *scratch, keep bool) (int, error) {
 	first := off / PageSize
 	last := min((off+int64(len(p))-1)/PageSize, first+batch-1)
 	sealed := buf.sealed[:(last-first+1)*SealedPage]
@@ -233,7 +282,9 @@ func (r *Reader) read(p []byte, off int64, buf *scratch) (int, error) {
 			continue
 		}
 		done += copy(p[done:], plain[skip:])
-		skip = 0
+		if skip = 0; keep && done == len(p) {
+			r.edge.keep(page, plain)
+		}
 	}
 	return done, nil
 }

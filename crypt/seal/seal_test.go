@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -265,16 +266,51 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
+// BenchmarkReadAt reads blocks of a table: one after the other, as scans and
+// compactions do, and anywhere.
 func BenchmarkReadAt(b *testing.B) {
 	file := sealed(b, one, content(1<<20))
-	r := open(b, one, file)
-	p := make([]byte, 5000)
-	b.SetBytes(int64(len(p)))
-	for i := 0; b.Loop(); i++ {
-		if _, err := r.ReadAt(p, int64(i*4999%(1<<20-5000))); err != nil {
-			b.Fatal(err)
-		}
+	for name, step := range map[string]int{"following": 5000, "anywhere": 77_777} {
+		b.Run(name, func(b *testing.B) {
+			r := open(b, one, file)
+			p := make([]byte, 5000)
+			b.SetBytes(int64(len(p)))
+			for i := 0; b.Loop(); i++ {
+				if _, err := r.ReadAt(p, int64(i*step%(1<<20-5000))); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
+}
+
+// TestReadsThatFollow reads one block after the other, of any size, from several
+// goroutines, and sometimes elsewhere.
+func TestReadsThatFollow(t *testing.T) {
+	plain := content(100_000)
+	r := open(t, one, sealed(t, one, plain))
+	var all sync.WaitGroup
+	for seed := range uint64(4) {
+		all.Go(func() {
+			random := rand.New(rand.NewPCG(seed, 1))
+			at := 0
+			for range 2000 {
+				if random.IntN(10) == 0 {
+					at = random.IntN(len(plain))
+				}
+				p := make([]byte, random.IntN(9000)+1)
+				n, err := r.ReadAt(p, int64(at))
+				if want := plain[at:min(at+len(p), len(plain))]; !bytes.Equal(p[:n], want) || (err != nil) != (len(want) < len(p)) {
+					t.Errorf("%d bytes at %d: %d, %v", len(p), at, n, err)
+					return
+				}
+				if at += n; at == len(plain) {
+					at = 0
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func BenchmarkFrame(b *testing.B) {

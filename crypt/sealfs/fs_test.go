@@ -82,7 +82,8 @@ func rewrite(t *testing.T, disk vfs.FS, name string, content []byte) {
 	t.Helper()
 	f, err := disk.Create(name, vfs.WriteCategoryUnspecified)
 	if err == nil {
-		_, err = f.Write(content)
+		// The disk in memory spoils what it was given, where races are looked for.
+		_, err = f.Write(bytes.Clone(content))
 	}
 	if err != nil {
 		t.Fatal(err)
