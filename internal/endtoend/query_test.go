@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
@@ -405,7 +406,9 @@ func (p *population) change(t *testing.T) {
 		case 0:
 			others := p.byType[c.Type]
 			body := fhir.NewBody(others[random.IntN(len(others))].Tree.Root(), c.ID)
-			p.add(t, slices.Values([][]byte{body.JSON}))
+			// The body alone may hold an empty meta, which is no valid resource.
+			src := body.Append(nil, "1", time.Unix(0, 0))
+			p.add(t, slices.Values([][]byte{src}))
 		case 1:
 			gone[c.Type+"/"+c.ID] = true
 			op := datastore.Op{Interaction: authz.Delete, Type: c.Type, ID: c.ID}
