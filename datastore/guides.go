@@ -29,9 +29,8 @@ type guided struct {
 func (s *Store) useGuides(g *conformance.Guides) {
 	next := &guided{guides: g, strict: s.validator.With(s.answers())}
 	if g != nil && !g.Empty() {
-		g.UseCodes(s.knownCodes(context.Background()))
-		g.UseCodes(s.knownCodes(context.Background()))
-		next.strict = next.strict.With(g)
+		next.guides = g.With(s.knownCodes(context.Background()))
+		next.strict = next.strict.With(next.guides)
 	}
 	s.guided.Store(next)
 }

@@ -66,9 +66,18 @@ func New(set *guide.Set, settings Settings) (*Guides, error) {
 	return g, nil
 }
 
-// UseCodes makes loaded terminologies, and another server, known to the bindings
-// of profiles.
-func (g *Guides) UseCodes(opt terminology.Options) { g.rules.UseCodes(opt) }
+// With are the guides for one data store, whose loaded terminologies, and another
+// server, the bindings of profiles know; those of other data stores stay as they
+// are.
+func (g *Guides) With(opt terminology.Options) *Guides {
+	if opt.Books == nil && opt.Remote == nil {
+		return g
+	}
+	other := *g
+	other.rules = profile.New(definition.R4(), other.Find, g.settings.Demanded...)
+	other.rules.UseCodes(opt)
+	return &other
+}
 
 // Empty reports whether there are no guides at all.
 func (g *Guides) Empty() bool { return len(g.set.Packages()) == 0 }

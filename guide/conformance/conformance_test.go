@@ -13,6 +13,8 @@ import (
 	"github.com/tarnhealth/tarn/guide"
 	"github.com/tarnhealth/tarn/guide/conformance"
 	"github.com/tarnhealth/tarn/guide/guidetest"
+	"github.com/tarnhealth/tarn/terminology"
+	"github.com/tarnhealth/tarn/terminology/codebook"
 )
 
 func guides(t *testing.T, settings conformance.Settings, packages ...guidetest.Package) *conformance.Guides {
@@ -192,5 +194,27 @@ func TestVersionsDoNotMix(t *testing.T) {
 		if got := errors(t, g, `{"resourceType":"Patient","meta":{"profile":["`+declared+`"]},"name":[{"text":"A"}]}`); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", declared, got, want)
 		}
+	}
+}
+
+// TestCodesOfDataStores: what one data store knows of codes is not known to
+// others with the same guides.
+func TestCodesOfDataStores(t *testing.T) {
+	bound := differential("http://x/p", "http://hl7.org/fhir/StructureDefinition/Patient",
+		`{"id":"Patient.maritalStatus","path":"Patient.maritalStatus","binding":{"strength":"required","valueSet":"http://x/vs"}}`)
+	set := `{"resourceType":"ValueSet","url":"http://x/vs","status":"active","compose":{"include":[{"system":"http://x/loaded"}]}}`
+	g := guides(t, conformance.Settings{}, guidetest.Package{Name: "a", Version: "1.0.0", Resources: []string{bound, set}})
+	asked := 0
+	own := g.With(terminology.Options{Books: func(string) *codebook.Book { asked++; return nil }})
+	src := `{"resourceType":"Patient","meta":{"profile":["http://x/p"]},"maritalStatus":{"coding":[{"system":"http://x/loaded","code":"m"}]}}`
+	errors(t, g, src)
+	if asked != 0 {
+		t.Error("another data store's terminologies were asked")
+	}
+	if errors(t, own, src); asked == 0 {
+		t.Error("the data store's own terminologies were not asked")
+	}
+	if g.With(terminology.Options{}) != g {
+		t.Error("without terminologies the guides are not shared")
 	}
 }
