@@ -26,7 +26,7 @@ func (v *view) Scan(ctx context.Context, q store.Scan) iter.Seq2[store.Version, 
 		}
 		it := set.Iterator()
 		for more := true; more && it.HasNext(); {
-			w := walk{store: v.store, upper: doc(it.PeekNext()) | 1<<segmentBits - 1}
+			w := walk{store: v.store, upper: doc(it.PeekNext()) | (1<<segmentBits - 1)}
 			more, err = w.segment(it, yield)
 			if err = errors.Join(err, w.close()); err != nil {
 				return err
