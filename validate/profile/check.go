@@ -55,23 +55,30 @@ func (c *checker) element(n fhir.Node, e *element) {
 	c.depth++
 	defer func() { c.depth-- }()
 	c.value(n, e)
-	for i := range e.rules {
-		e.rules[i].Check(n, *c.environment(), func(issue fhir.Issue) {
-			issue.Diagnostics += c.by(e)
-			if issue.Severity == fhir.SeverityError {
-				c.failed = true
-			}
-			if key := issue.Expression + "\x00" + issue.Diagnostics; !c.quiet && !c.seen[key] {
-				c.seen[key] = true
-				c.report(issue)
-			}
-		})
+	if len(e.rules) > 0 {
+		c.invariants(n, e)
 	}
 	for _, child := range e.children {
 		c.children(n, child)
 	}
 	if len(e.children) == 0 && !c.isRoot(e) {
 		c.ofType(n, e)
+	}
+}
+
+func (c *checker) invariants(n fhir.Node, e *element) {
+	report := func(issue fhir.Issue) {
+		issue.Diagnostics += c.by(e)
+		if issue.Severity == fhir.SeverityError {
+			c.failed = true
+		}
+		if key := issue.Expression + "\x00" + issue.Diagnostics; !c.quiet && !c.seen[key] {
+			c.seen[key] = true
+			c.report(issue)
+		}
+	}
+	for i := range e.rules {
+		e.rules[i].Check(n, *c.environment(), report)
 	}
 }
 
@@ -140,8 +147,7 @@ func (c *checker) ofType(n fhir.Node, e *element) {
 			}
 		}
 	}
-	all = slices.DeleteFunc(slices.Clone(all), c.rules.isBase)
-	if len(all) == 0 {
+	if all = slices.DeleteFunc(all, c.rules.isBase); len(all) == 0 {
 		return
 	}
 	var unknown error
@@ -260,20 +266,22 @@ type visit struct {
 
 // children checks the values of one element of n.
 func (c *checker) children(n fhir.Node, e *element) {
-	var values []fhir.Node
+	mark := len(c.values)
 	for child := n.First(); child.Exists(); child = child.Next() {
 		if child.Name() == e.name {
-			values = append(values, child)
+			c.values = append(c.values, child)
 		}
 	}
+	values := c.values[mark:len(c.values):len(c.values)]
 	c.count(n, e, len(values))
 	if len(e.slices) > 0 {
 		c.sliced(n, e, values)
-		return
+	} else {
+		for _, v := range values {
+			c.element(v, e)
+		}
 	}
-	for _, v := range values {
-		c.element(v, e)
-	}
+	c.values = c.values[:mark]
 }
 
 // count checks how often an element, or a slice of it, is there. What R4 itself

@@ -52,7 +52,10 @@ type slicing struct {
 	ordered        bool
 }
 
-type discriminator struct{ kind, path string }
+type discriminator struct {
+	kind string
+	path []string
+}
 
 // compile reads a StructureDefinition.
 func (r *Rules) compile(root fhir.Node) (*Profile, error) {
@@ -173,7 +176,7 @@ func readType(n fhir.Node) typeRef {
 func readSlicing(n fhir.Node) *slicing {
 	s := &slicing{rules: n.TextOf("rules"), ordered: n.TextOf("ordered") == "true"}
 	for d := range n.Each("discriminator") {
-		s.discriminators = append(s.discriminators, discriminator{d.TextOf("type"), d.TextOf("path")})
+		s.discriminators = append(s.discriminators, discriminator{d.TextOf("type"), splitPath(d.TextOf("path"))})
 	}
 	return s
 }

@@ -125,6 +125,8 @@ type checker struct {
 	seen  map[string]bool
 	codes *terminology.Service
 	depth int
+	// values are those of the elements being checked, as a stack.
+	values []fhir.Node
 	// steps counts values checked, up to limit.
 	steps, limit int
 	// quiet is set where only whether there is an error counts.

@@ -76,7 +76,7 @@ func (c *checker) inSlice(e, slice *element, v fhir.Node) bool {
 // discriminates reports whether a value has at a discriminator's path what the
 // slice has there.
 func (c *checker) discriminates(d discriminator, slice *element, v fhir.Node) bool {
-	path := splitPath(d.path)
+	path := d.path
 	found := follow([]fhir.Node{v}, path)
 	switch d.kind {
 	case "exists":
@@ -210,7 +210,10 @@ func argument(part, function string) (string, bool) {
 // follow goes along a path from values.
 func follow(nodes []fhir.Node, path []string) []fhir.Node {
 	for _, part := range path {
-		var next []fhir.Node
+		if len(nodes) == 0 {
+			return nil
+		}
+		next := make([]fhir.Node, 0, 2)
 		for _, n := range nodes {
 			if of, ok := argument(part, "ofType"); ok {
 				if n.Type().Name == of {
