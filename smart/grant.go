@@ -132,10 +132,7 @@ func (s *Service) Recheck(ctx context.Context, claims *token.Claims, audience st
 
 // checkRevoked returns an error where a verified token is good no more.
 func (s *Service) checkRevoked(ctx context.Context, claims *token.Claims) error {
-	err := s.verified.check(claims, func() error {
-		_, err := s.grantOf(ctx, claims)
-		return err
-	})
+	err := s.verified.check(claims, func() error { _, err := s.grantOf(ctx, claims); return err })
 	switch {
 	case err == nil:
 		return nil
