@@ -87,6 +87,7 @@ func sampleOf(addr string) (*sample, error) {
 		for _, e := range page.Entry {
 			s.ids[typ] = append(s.ids[typ], e.Resource.ID)
 		}
+		s.seen[typ] = len(page.Entry)
 	}
 	return s, s.take(addr)
 }

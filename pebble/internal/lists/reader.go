@@ -149,7 +149,7 @@ func (t *Reader) gather(into posting.Into, q *Query, span search.Span, only *Seg
 	}
 	for _, h := range t.Heads {
 		p := h.Param(q.Param)
-		if p == nil {
+		if p == nil || !only.has(h.First.Segment()) { // a head ends with its segment
 			continue
 		}
 		err := p.Scan(span, func(found posting.Posting) error {
@@ -224,7 +224,7 @@ func (q *Query) eachPart(span search.Span, fn func(part search.Span, test func([
 func (t *Reader) gatherKey(into posting.Into, param uint16, key []byte, only *Segments) error {
 	t.Keys++
 	for _, h := range t.Heads {
-		if p := h.Param(param); p != nil {
+		if p := h.Param(param); p != nil && only.has(h.First.Segment()) {
 			into.AddDocs(p.Get(key))
 		}
 	}
