@@ -50,7 +50,7 @@ func TestEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	away.Store(false)
-	r = start(t, c)
+	start(t, c)
 	for _, want := range []string{"Data Store Creating default", "Data Store Active default"} {
 		if got := <-taken; got != want {
 			t.Errorf("%s, want %s", got, want)
