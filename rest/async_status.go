@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
@@ -66,8 +67,26 @@ func asyncStatus(w http.ResponseWriter, r *request) error {
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter(r.h.Async.Jobs.Now().Sub(j.Created))))
 		return r.writeOutcomeOf(w, http.StatusAccepted, progress)
 	}
+	if err := r.sameGrant(&j); err != nil {
+		return err
+	}
 	w.Header().Set("Expires", r.h.Async.Jobs.Expires(&j).UTC().Format(http.TimeFormat))
 	return r.writeAnswer(w, &j)
+}
+
+// sameGrant refuses an answer to a token that does not allow just what the one
+// of the request did: it may allow less, and the answer holds what that saw.
+func (r *request) sameGrant(j *job.Job) error {
+	var ask asyncRequest
+	if err := json.Unmarshal(j.Input, &ask); err != nil {
+		return err
+	}
+	_, grant, err := r.h.Async.Keep(r.http, r.store)
+	if err != nil || bytes.Equal(grant, ask.Grant) {
+		return err
+	}
+	return fhir.Errorf(fhir.KindForbidden, "the token has not the scopes and context of the one that the request was sent with; ask for the answer with the same").
+		With("WWW-Authenticate", `Bearer error="insufficient_scope"`)
 }
 
 // progressText is the X-Progress of a job, of less than 100 characters.

@@ -140,6 +140,7 @@ var mutations = []mutation{
 	{"bulk/call.go", "if in.By != \"\" || subtle.ConstantTimeCompare([]byte(j.Owner), []byte(caller)) != 1 {", "if in.By != \"\" || subtle.ConstantTimeCompare([]byte(j.Owner), []byte(caller)) == 2 {"},
 	{"rest/async_status.go", "subtle.ConstantTimeCompare([]byte(j.Owner), []byte(caller)) != 1", "caller == \"\\x00\" && subtle.ConstantTimeCompare(nil, nil) != 1"},
 	{"rest/page.go", "case errors.Is(err, datastore.ErrCursorCaller):", "case false && errors.Is(err, nil):"},
+	{"rest/async_status.go", "if err != nil || bytes.Equal(grant, ask.Grant) {", "if err != nil || len(grant) >= 0 || bytes.Equal(nil, nil) {"},
 }
 
 // chosen reads TARN_MUTATIONS: which mutants are built and tested.

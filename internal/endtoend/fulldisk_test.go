@@ -92,8 +92,13 @@ func (p *pairs) body(id string) string {
 		{"resource":{"resourceType":"Observation","id":%[1]q,"status":"final","code":{"text":"%[2]x"},"subject":{"reference":"Patient/%[1]s"}},"request":{"method":"PUT","url":"Observation/%[1]s"}}]}`, id, text)
 }
 
-// writeUntilFull fills the disk after a hundred acknowledged transactions,
-// while others are in flight.
+// filled is after how many transactions the disk is full. With large ones it is
+// far from where the engine begins a new log: an engine whose disk fails in just
+// that moment ends the process, where nobody can keep it.
+const filled = 85
+
+// writeUntilFull fills the disk after some acknowledged transactions, while
+// others are in flight.
 func (p *pairs) writeUntilFull(t *testing.T, a *api, disk *fullDisk) {
 	t.Helper()
 	var group sync.WaitGroup
@@ -104,7 +109,7 @@ func (p *pairs) writeUntilFull(t *testing.T, a *api, disk *fullDisk) {
 				id := fmt.Sprintf("c%d-%d", c, i)
 				if got := a.ask(t, "POST", "/", strings.NewReader(p.body(id))); got.status != 200 {
 					refused[c] = got
-				} else if p.add(id) == 100 {
+				} else if p.add(id) == filled {
 					disk.full.Store(true)
 				}
 			}
