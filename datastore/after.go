@@ -53,31 +53,22 @@ func (g *guard) existsAfter(ctx context.Context) authz.Exists {
 // transaction leaves as it is.
 func (g *guard) stored(ctx context.Context, resourceType string, where search.Node, exists authz.Exists) (bool, error) {
 	plan := search.Plan{Parts: []search.Part{{Type: resourceType, Where: authz.Alone(where)}}}
-	page := store.Page{Limit: search.MaxCount}
-	for {
-		r, err := g.view.Search(ctx, plan, page)
+	for v, err := range store.All(ctx, g.view, plan, search.MaxCount) {
 		if err != nil {
 			return false, err
 		}
-		for v, err := range r.Matches {
-			if err != nil {
-				return false, err
-			}
-			if _, changed := g.after[search.Reference{Type: v.Type, ID: v.ID}]; changed {
-				continue
-			}
-			c, err := candidate(g.store.params.now.Load(), g.store.base, v)
-			if err != nil {
-				return false, err
-			}
-			if ok, err := authz.Holds(where, c, exists); ok || err != nil {
-				return ok, err
-			}
+		if _, changed := g.after[search.Reference{Type: v.Type, ID: v.ID}]; changed {
+			continue
 		}
-		if page.After = r.Next; page.After == nil {
-			return false, nil
+		c, err := candidate(g.store.params.now.Load(), g.store.base, v)
+		if err != nil {
+			return false, err
+		}
+		if ok, err := authz.Holds(where, c, exists); ok || err != nil {
+			return ok, err
 		}
 	}
+	return false, nil
 }
 
 // allowsWritten decides a Binary by a resource that the transaction writes, or

@@ -37,23 +37,14 @@ func (s *Store) reconcile(ctx context.Context) error {
 	}
 	defer view.Close()
 	there := map[string]bool{}
-	page := store.Page{Limit: search.MaxCount}
-	for {
-		r, err := view.Search(ctx, search.Plan{Parts: []search.Part{{Type: searchParameter}}}, page)
+	plan := search.Plan{Parts: []search.Part{{Type: searchParameter}}}
+	for v, err := range store.All(ctx, view, plan, search.MaxCount) {
 		if err != nil {
 			return err
 		}
-		for v, err := range r.Matches {
-			if err != nil {
-				return err
-			}
-			there[v.ID] = true
-			if err := s.reconcileOne(ctx, v); err != nil {
-				return err
-			}
-		}
-		if page.After = r.Next; page.After == nil {
-			break
+		there[v.ID] = true
+		if err := s.reconcileOne(ctx, v); err != nil {
+			return err
 		}
 	}
 	p.mu.Lock()

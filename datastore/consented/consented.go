@@ -79,37 +79,7 @@ func New(backend store.Store, opt Options) *Consents {
 
 // Store is the data store's storage, whose writes are noticed: it must be used in
 // the place of the one that New was given.
-func (c *Consents) Store() store.Store { return watched{c.store, c} }
-
-type watched struct {
-	store.Store
-	consents *Consents
-}
-
-func (w watched) Commit(ctx context.Context, ops []store.Op) ([]store.Version, error) {
-	defer w.consents.noticeOps(ops)
-	return w.Store.Commit(ctx, ops)
-}
-
-func (w watched) Load(ctx context.Context, ops []store.Op) ([]store.Version, error) {
-	defer w.consents.noticeOps(ops)
-	return w.Store.Load(ctx, ops)
-}
-
-func (w watched) Erase(ctx context.Context, erasures []store.Erasure) (int, error) {
-	defer func() {
-		for _, e := range erasures {
-			w.consents.notice(e.Type, e.ID)
-		}
-	}()
-	return w.Store.Erase(ctx, erasures)
-}
-
-func (c *Consents) noticeOps(ops []store.Op) {
-	for i := range ops {
-		c.notice(ops[i].Type, ops[i].ID)
-	}
-}
+func (c *Consents) Store() store.Store { return store.Watch(c.store, c.notice) }
 
 // The types by which somebody is one of the actors of a rule.
 const (
@@ -217,11 +187,16 @@ func (c *Consents) read(ctx context.Context) error {
 
 func (c *Consents) readAll(ctx context.Context, view store.View) error {
 	byID := map[string]*consent.Consent{}
-	err := each(ctx, view, search.Part{Type: consentType}, func(v store.Version) error { return c.take(byID, v) })
-	if err == nil {
-		c.byID = byID
+	for v, err := range store.All(ctx, view, search.Plan{Parts: []search.Part{{Type: consentType}}}, pageSize) {
+		if err == nil {
+			err = c.take(byID, v)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	c.byID = byID
+	return nil
 }
 
 func (c *Consents) readDirty(ctx context.Context, view store.View, dirty map[string]bool) error {
@@ -259,28 +234,6 @@ func (c *Consents) take(byID map[string]*consent.Consent, v store.Version) error
 
 // pageSize is how many resources are read at a time.
 const pageSize = 500
-
-// each calls fn with the resources of a part.
-func each(ctx context.Context, view store.View, part search.Part, fn func(store.Version) error) error {
-	page := store.Page{Limit: pageSize}
-	for {
-		r, err := view.Search(ctx, search.Plan{Parts: []search.Part{part}}, page)
-		if err != nil {
-			return err
-		}
-		for v, err := range r.Matches {
-			if err == nil {
-				err = fn(v)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		if page.After = r.Next; page.After == nil {
-			return nil
-		}
-	}
-}
 
 // rules are the Consents for a caller.
 func (c *Consents) rules(ctx context.Context, access authz.Access, policy authz.ConsentPolicy, st *state) (*consent.Rules, error) {

@@ -91,10 +91,13 @@ func (f *finder) find(ctx context.Context, resourceType string, pairs []search.P
 	if err != nil {
 		return err
 	}
-	return each(ctx, f.view, q.Plan.Parts[0], func(v store.Version) error {
+	for v, err := range store.All(ctx, f.view, q.Plan, pageSize) {
+		if err != nil {
+			return err
+		}
 		w.References[v.Type+"/"+v.ID] = true
 		if len(elements) == 0 {
-			return nil
+			continue
 		}
 		tree, err := f.opt.Read(v)
 		if err != nil {
@@ -105,6 +108,6 @@ func (f *finder) find(ctx context.Context, resourceType string, pairs []search.P
 				w.References[ref.Type+"/"+ref.ID] = true
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }

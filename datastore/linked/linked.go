@@ -14,7 +14,6 @@ package linked
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -60,41 +59,14 @@ func New(backend store.Store, opt Options) *Links {
 
 // Store is the data store's storage, whose writes are noticed: it must be used in
 // the place of the one that New was given.
-func (l *Links) Store() store.Store { return watched{l.store, l} }
-
-type watched struct {
-	store.Store
-	links *Links
-}
-
-func (w watched) Commit(ctx context.Context, ops []store.Op) ([]store.Version, error) {
-	defer w.links.noticeOps(ops)
-	return w.Store.Commit(ctx, ops)
-}
-
-func (w watched) Load(ctx context.Context, ops []store.Op) ([]store.Version, error) {
-	defer w.links.noticeOps(ops)
-	return w.Store.Load(ctx, ops)
-}
-
-func (w watched) Erase(ctx context.Context, erasures []store.Erasure) (int, error) {
-	defer func() {
-		if slices.ContainsFunc(erasures, func(e store.Erasure) bool { return e.Type == personType }) {
-			w.links.writes.Add(1)
-		}
-	}()
-	return w.Store.Erase(ctx, erasures)
-}
+func (l *Links) Store() store.Store { return store.Watch(l.store, l.notice) }
 
 const personType = "Person"
 
-// noticeOps counts a write before it is answered, whatever came of it.
-func (l *Links) noticeOps(ops []store.Op) {
-	for i := range ops {
-		if ops[i].Type == personType {
-			l.writes.Add(1)
-			return
-		}
+// notice counts a write before it is answered, whatever came of it.
+func (l *Links) notice(resourceType, _ string) {
+	if resourceType == personType {
+		l.writes.Add(1)
 	}
 }
 
@@ -139,7 +111,15 @@ func (l *Links) persons(ctx context.Context, user string, to *targets) error {
 	if err != nil {
 		return err
 	}
-	return each(ctx, view, q.Plan, func(v store.Version) error { return l.add(v, to) })
+	for v, err := range store.All(ctx, view, q.Plan, pageSize) {
+		if err == nil {
+			err = l.add(v, to)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *Links) add(v store.Version, to *targets) error {
@@ -155,25 +135,3 @@ func (l *Links) add(v store.Version, to *targets) error {
 
 // pageSize is how many resources are read at a time.
 const pageSize = 100
-
-// each calls fn with the matches of a plan.
-func each(ctx context.Context, view store.View, plan search.Plan, fn func(store.Version) error) error {
-	page := store.Page{Limit: pageSize}
-	for {
-		r, err := view.Search(ctx, plan, page)
-		if err != nil {
-			return err
-		}
-		for v, err := range r.Matches {
-			if err == nil {
-				err = fn(v)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		if page.After = r.Next; page.After == nil {
-			return nil
-		}
-	}
-}
