@@ -3,21 +3,15 @@ package definition
 import (
 	"fmt"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/tarnhealth/tarn/definition/internal/table"
+	"github.com/tarnhealth/tarn/definition/packed"
 	"github.com/tarnhealth/tarn/fhir"
 )
 
 // unpack builds a set from a compressed table. An error means that the table
 // is damaged or of another layout than this program's.
 func unpack(data []byte) (*Set, error) {
-	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	raw, err := r.DecodeAll(data, nil)
+	raw, err := packed.Decompress(data)
 	if err != nil {
 		return nil, fmt.Errorf("definitions: %w", err)
 	}

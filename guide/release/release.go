@@ -8,22 +8,20 @@
 package release
 
 import (
-	"bytes"
 	_ "embed"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/s2"
-	"github.com/klauspost/compress/zstd"
 
-	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/definition/packed"
 )
 
 //go:generate go run ./internal/pack -in ../../../shared/data/definitions/r4-core-package/hl7.fhir.r4.core-4.0.1.tgz -out r4.bin
 
 //go:embed r4.bin
-var packed []byte
+var r4 []byte
 
 // Version is that of all definitions of the table.
 const Version = "4.0.1"
@@ -39,7 +37,7 @@ type Table struct {
 // the program was built with cannot be read: a test unpacks it, so no build that
 // passed its tests does.
 var R4 = sync.OnceValue(func() *Table {
-	t, err := unpack(packed)
+	t, err := unpack(r4)
 	if err != nil {
 		panic(err)
 	}
@@ -47,25 +45,12 @@ var R4 = sync.OnceValue(func() *Table {
 })
 
 // unpack reads lines of "url TAB json".
-func unpack(packed []byte) (*Table, error) {
-	reader, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
-	if err != nil {
-		return nil, err
-	}
-	defer reader.Close()
-	data, err := reader.DecodeAll(packed, nil)
-	if err != nil {
-		return nil, err
-	}
+func unpack(table []byte) (*Table, error) {
 	t := &Table{bodies: map[string][]byte{}}
-	for row := range bytes.Lines(data) {
-		url, text, ok := bytes.Cut(bytes.TrimSuffix(row, []byte("\n")), []byte("\t"))
-		if !ok {
-			return nil, fhir.Errorf(fhir.KindInternal, "the table of definitions has a line without a URL")
-		}
-		t.bodies[string(url)] = s2.Encode(nil, text)
-	}
-	return t, nil
+	err := packed.ReadLines(table, 2, func(parts [][]byte) {
+		t.bodies[string(parts[0])] = s2.Encode(nil, parts[1])
+	})
+	return t, err
 }
 
 // Find is the StructureDefinition of a canonical URL, with or without a

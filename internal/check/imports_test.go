@@ -21,9 +21,10 @@ var imports = map[string][]string{
 	"blob": {},
 	"ucum": {"fhir"},
 
-	"definition":                {"fhir", "definition/internal/table"},
+	"definition":                {"fhir", "definition/internal/table", "definition/packed"},
 	"definition/internal/table": {},
-	"definition/internal/pack":  {"fhir", "definition", "definition/internal/table"},
+	"definition/internal/pack":  {"fhir", "definition", "definition/internal/table", "definition/packed"},
+	"definition/packed":         {},
 
 	"fhirpath": {"fhir", "definition", "ucum", "fhirpath/xhtml"},
 
@@ -40,8 +41,8 @@ var imports = map[string][]string{
 	"terminology/distribution":          {"fhir", "terminology/codebook", "terminology/concept"},
 	"terminology/external":              {"fhir", "definition", "recall", "terminology"},
 	"terminology/shelf":                 {"fhir", "terminology/codebook"},
-	"terminology/release":               {"fhir", "definition"},
-	"terminology/release/internal/pack": {},
+	"terminology/release":               {"fhir", "definition", "definition/packed"},
+	"terminology/release/internal/pack": {"definition/packed"},
 
 	"validate/profile": {"fhir", "definition", "fhirpath", "terminology", "validate", "validate/invariant"},
 	"guide":            {"fhir", "definition"},
@@ -49,10 +50,10 @@ var imports = map[string][]string{
 	"guide/conformance": {"fhir", "definition", "guide", "guide/release", "guide/snapshot", "terminology", "validate/profile"},
 	"guide/guidetest":   {},
 	"guide/registry":    {"fhir", "guide"},
-	"guide/release":     {"fhir"},
+	"guide/release":     {"definition/packed"},
 	"guide/snapshot":    {"fhir"},
 
-	"guide/release/internal/pack": {},
+	"guide/release/internal/pack": {"definition/packed"},
 
 	"guide/shelf": {"fhir", "guide", "guide/conformance", "kv"},
 

@@ -7,21 +7,19 @@
 package release
 
 import (
-	"bytes"
 	_ "embed"
 	"strings"
 	"sync"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/tarnhealth/tarn/definition"
+	"github.com/tarnhealth/tarn/definition/packed"
 	"github.com/tarnhealth/tarn/fhir"
 )
 
 //go:generate go run ./internal/pack -in ../../../shared/data/definitions/r4-core-package/hl7.fhir.r4.core-4.0.1.tgz -out r4.bin
 
 //go:embed r4.bin
-var packed []byte
+var r4 []byte
 
 // A Table finds resources by type and canonical URL. It is immutable and safe
 // for concurrent use.
@@ -41,7 +39,7 @@ type line struct {
 // that the program was built with cannot be read: a test unpacks it, so no
 // build that passed its tests does.
 var R4 = sync.OnceValue(func() *Table {
-	t, err := unpack(packed)
+	t, err := unpack(r4)
 	if err != nil {
 		panic(err)
 	}
@@ -49,29 +47,14 @@ var R4 = sync.OnceValue(func() *Table {
 })
 
 // unpack reads lines of "type TAB url TAB version TAB json".
-func unpack(packed []byte) (*Table, error) {
-	reader, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
-	if err != nil {
-		return nil, err
-	}
-	defer reader.Close()
-	data, err := reader.DecodeAll(packed, nil)
-	if err != nil {
-		return nil, err
-	}
+func unpack(table []byte) (*Table, error) {
 	t := &Table{lines: map[string]line{}}
-	for len(data) > 0 {
-		row, rest, _ := bytes.Cut(data, []byte("\n"))
-		data = rest
-		parts := bytes.SplitN(row, []byte("\t"), 4)
-		if len(parts) != 4 {
-			return nil, fhir.Errorf(fhir.KindInternal, "the table of terminology has a line of %d parts", len(parts))
-		}
+	err := packed.ReadLines(table, 4, func(parts [][]byte) {
 		key := string(parts[0]) + " " + string(parts[1])
 		t.lines[key] = line{string(parts[2]), parts[3]}
 		t.order = append(t.order, key)
-	}
-	return t, nil
+	})
+	return t, err
 }
 
 // Find finds a resource by its canonical URL, with or without a |version; nil

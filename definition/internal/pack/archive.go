@@ -1,22 +1,17 @@
 package main
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 
 	"github.com/tarnhealth/tarn/definition/internal/table"
+	"github.com/tarnhealth/tarn/definition/packed"
 )
 
 // archive is a published package in memory: its manifest and its JSON files.
@@ -30,7 +25,7 @@ func openArchive(dir, name string) (*archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := readFiles(data)
+	files, err := packed.Files(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -43,31 +38,6 @@ func openArchive(dir, name string) (*archive, error) {
 		source: table.Source{Name: manifest.Name, Version: manifest.Version, SHA256: hex.EncodeToString(sum[:])},
 		files:  files,
 	}, nil
-}
-
-// readFiles reads the JSON files of a gzipped tar, less the index files.
-func readFiles(data []byte) (map[string][]byte, error) {
-	gz, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	files := map[string][]byte{}
-	for r := tar.NewReader(gz); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return files, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		name := path.Base(h.Name)
-		if h.Typeflag != tar.TypeReg || !strings.HasSuffix(name, ".json") || strings.HasPrefix(name, ".") {
-			continue
-		}
-		if files[name], err = io.ReadAll(r); err != nil {
-			return nil, err
-		}
-	}
 }
 
 // read decodes every resource of a type, by URL. The map's order does not

@@ -4,14 +4,12 @@
 package main
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"os"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/tarnhealth/tarn/definition/internal/table"
+	"github.com/tarnhealth/tarn/definition/packed"
 )
 
 func main() {
@@ -29,7 +27,7 @@ func run(in, out string) error {
 	if err != nil {
 		return err
 	}
-	data, err := compress(table.Encode(t))
+	data, err := packed.Compress(table.Encode(t))
 	if err != nil {
 		return err
 	}
@@ -55,21 +53,4 @@ func pack(dir string) (*table.Table, error) {
 		}
 	}
 	return &p.t, nil
-}
-
-// compress is zstd at its best, in one thread so that the bytes do not depend
-// on the machine.
-func compress(data []byte) ([]byte, error) {
-	var b bytes.Buffer
-	w, err := zstd.NewWriter(&b, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(data); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
 }

@@ -3,21 +3,15 @@
 package main
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"log"
 	"os"
-	"path"
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/tarnhealth/tarn/definition/packed"
 )
 
 // kept are the members of a StructureDefinition that mean something for
@@ -36,65 +30,22 @@ var (
 type object = map[string]any
 
 func main() {
-	log.SetFlags(0)
-	in := flag.String("in", "", "the package hl7.fhir.r4.core (.tgz)")
-	out := flag.String("out", "", "the table to write")
+	in := flag.String("in", "", "the package's archive (hl7.fhir.r4.core)")
+	out := flag.String("out", "r4.bin", "table to write")
 	flag.Parse()
-	lines, err := read(*in)
-	if err != nil {
-		log.Fatal(err)
-	}
-	slices.Sort(lines)
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(8<<20))
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := os.WriteFile(*out, encoder.EncodeAll([]byte(strings.Join(lines, "\n")+"\n"), nil), 0o644); err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(len(lines), "definitions")
-}
-
-func read(name string) ([]string, error) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	unzip, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	var lines []string
-	files := tar.NewReader(unzip)
-	for {
-		header, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			return lines, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if !strings.HasPrefix(path.Base(header.Name), "StructureDefinition-") {
-			continue
-		}
-		text, err := io.ReadAll(files)
-		if err != nil {
-			return nil, err
-		}
-		line, err := line(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", header.Name, err)
-		}
-		if line != "" {
-			lines = append(lines, line)
-		}
+	if err := packed.WriteLines(*in, *out, line); err != nil {
+		fmt.Fprintln(os.Stderr, "pack:", err)
+		os.Exit(1)
 	}
 }
 
-// line is "url TAB json". Extensions keep the differential, of which their
-// snapshots are made, and others the snapshot.
-func line(text []byte) (string, error) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
+// line is "url TAB json", of what a file of the package says. Extensions keep the
+// differential, of which their snapshots are made, and others the snapshot.
+func line(name string, content []byte) (string, error) {
+	if !strings.HasPrefix(name, "StructureDefinition-") {
+		return "", nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.UseNumber()
 	var d object
 	if err := decoder.Decode(&d); err != nil {

@@ -4,47 +4,24 @@
 package main
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"path"
-	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/tarnhealth/tarn/definition/packed"
 )
 
 func main() {
 	in := flag.String("in", "", "the package's archive")
 	out := flag.String("out", "r4.bin", "table to write")
 	flag.Parse()
-	if err := run(*in, *out); err != nil {
+	if err := packed.WriteLines(*in, *out, line); err != nil {
 		fmt.Fprintln(os.Stderr, "pack:", err)
 		os.Exit(1)
 	}
-}
-
-func run(in, out string) error {
-	archive, err := os.Open(in)
-	if err != nil {
-		return err
-	}
-	defer archive.Close()
-	lines, err := pack(archive)
-	if err != nil {
-		return err
-	}
-	data, err := compress([]byte(strings.Join(lines, "\n")))
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(out, data, 0o644)
 }
 
 // kept are the elements that terminology operations need, by resource type.
@@ -55,38 +32,13 @@ var kept = map[string][]string{
 	"ConceptMap": {"resourceType", "id", "url", "version", "name", "title", "status", "sourceUri", "targetUri", "sourceCanonical", "targetCanonical", "group"},
 }
 
-// pack makes the lines of the table, in order.
-func pack(archive io.Reader) ([]string, error) {
-	unzip, err := gzip.NewReader(archive)
-	if err != nil {
-		return nil, err
+// line is "type TAB url TAB version TAB json", of what a file of the package says.
+func line(name string, content []byte) (string, error) {
+	if of, _, _ := strings.Cut(name, "-"); kept[of] == nil {
+		return "", nil
 	}
-	var lines []string
-	files := tar.NewReader(unzip)
-	for {
-		header, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		if of, _, _ := strings.Cut(path.Base(header.Name), "-"); kept[of] == nil || path.Ext(header.Name) != ".json" {
-			continue
-		}
-		line, err := packFile(files)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", header.Name, err)
-		}
-		lines = append(lines, line)
-	}
-	slices.Sort(lines)
-	return lines, nil
-}
-
-func packFile(file io.Reader) (string, error) {
 	var resource map[string]any
-	decoder := json.NewDecoder(file)
+	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.UseNumber()
 	if err := decoder.Decode(&resource); err != nil {
 		return "", err
@@ -126,21 +78,4 @@ func withoutExtensions(value any) any {
 		}
 	}
 	return value
-}
-
-// compress is zstd at its best, in one thread so that the bytes do not depend
-// on the machine.
-func compress(data []byte) ([]byte, error) {
-	var b bytes.Buffer
-	w, err := zstd.NewWriter(&b, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(data); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
 }
