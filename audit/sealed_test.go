@@ -8,27 +8,16 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/tarnhealth/tarn/crypt/seal"
+	"github.com/tarnhealth/tarn/crypt/seal/sealtest"
 )
-
-type testKeys [][]byte
-
-func (k testKeys) Current() (uint32, []byte) { return uint32(len(k)), k[len(k)-1] }
-
-func (k testKeys) Key(n uint32) ([]byte, bool) {
-	if n == 0 || int(n) > len(k) {
-		return nil, false
-	}
-	return k[n-1], true
-}
 
 // TestSealedLog writes records with two keys after one that is not sealed, and
 // reads and verifies them with and without the keys.
 func TestSealedLog(t *testing.T) {
 	dir := t.TempDir()
 	key := Key(make([]byte, 32))
-	keys := testKeys{bytes.Repeat([]byte{1}, seal.KeySize), bytes.Repeat([]byte{2}, seal.KeySize)}
-	for i, use := range []testKeys{nil, keys[:1], keys} {
+	keys := sealtest.Of(1, 2)
+	for i, use := range []sealtest.Keys{nil, keys[:1], keys} {
 		opt := Options{Dir: dir, Key: key}
 		if use != nil {
 			opt.Keys = use
@@ -69,7 +58,7 @@ func TestSealedLog(t *testing.T) {
 	if err := Each(dir, "", func(Stored) error { return nil }); !errors.Is(err, ErrSealed) {
 		t.Errorf("read without the keys: %v", err)
 	}
-	wrong := Folder{Dir: dir, Keys: testKeys{keys[1], keys[0]}}
+	wrong := Folder{Dir: dir, Keys: sealtest.Keys{keys[1], keys[0]}}
 	if err := wrong.Each(func(Stored) error { return nil }); err == nil {
 		t.Error("read with other keys")
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tarnhealth/tarn/crypt/seal/sealtest"
 	"github.com/tarnhealth/tarn/crypt/sealfs"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -64,7 +65,7 @@ func writing(t *testing.T, s *Store) (stop func()) {
 func TestCheckpointIsOneTime(t *testing.T) {
 	for name, wrap := range map[string]func(vfs.FS) vfs.FS{
 		"plain":  func(fs vfs.FS) vfs.FS { return fs },
-		"sealed": func(fs vfs.FS) vfs.FS { return sealfs.New(fs, sealfs.Options{Keys: oneKey{}}) },
+		"sealed": func(fs vfs.FS) vfs.FS { return sealfs.New(fs, sealfs.Options{Keys: sealtest.Of(0)}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			disk := wrap(vfs.NewMem())

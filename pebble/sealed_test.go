@@ -5,17 +5,11 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tarnhealth/tarn/crypt/seal/sealtest"
 	"github.com/tarnhealth/tarn/crypt/sealfs"
 	"github.com/tarnhealth/tarn/store"
 	"github.com/tarnhealth/tarn/store/storetest"
 )
-
-// oneKey is a data key for tests.
-type oneKey struct{}
-
-func (oneKey) Current() (uint32, []byte) { return 1, make([]byte, 32) }
-
-func (oneKey) Key(number uint32) ([]byte, bool) { return make([]byte, 32), number == 1 }
 
 // A sealedDisk is a storeDisk whose files are sealed.
 type sealedDisk struct{ storeDisk }
@@ -23,7 +17,7 @@ type sealedDisk struct{ storeDisk }
 func (d sealedDisk) Open(t *testing.T, opt storetest.Options) store.Store {
 	t.Helper()
 	disk := d.storeDisk
-	disk.fs = sealfs.New(d.fs, sealfs.Options{Keys: oneKey{}})
+	disk.fs = sealfs.New(d.fs, sealfs.Options{Keys: sealtest.Of(0)})
 	return disk.Open(t, opt)
 }
 

@@ -12,18 +12,8 @@ import (
 	"github.com/tarnhealth/tarn/blob/blobtest"
 	"github.com/tarnhealth/tarn/blob/sealedblob"
 	"github.com/tarnhealth/tarn/crypt/seal"
+	"github.com/tarnhealth/tarn/crypt/seal/sealtest"
 )
-
-type oneKey byte
-
-func (k oneKey) Current() (uint32, []byte) {
-	return 1, bytes.Repeat([]byte{byte(k)}, seal.KeySize)
-}
-
-func (k oneKey) Key(number uint32) ([]byte, bool) {
-	_, key := k.Current()
-	return key, number == 1
-}
 
 func open(t *testing.T, dir string) *blob.Dir {
 	t.Helper()
@@ -36,7 +26,7 @@ func open(t *testing.T, dir string) *blob.Dir {
 }
 
 func TestSealedBucket(t *testing.T) {
-	blobtest.Test(t, func(t *testing.T) blob.Bucket { return sealedblob.New(open(t, t.TempDir()), oneKey(1)) })
+	blobtest.Test(t, func(t *testing.T) blob.Bucket { return sealedblob.New(open(t, t.TempDir()), sealtest.Of(1)) })
 }
 
 // TestOnlyWithTheKey looks at the file, and opens it with another key.
@@ -46,7 +36,7 @@ func TestOnlyWithTheKey(t *testing.T) {
 	if err := blob.Write(t.Context(), in, "before", []byte("Wolfeschlegelstein, from before")); err != nil {
 		t.Fatal(err)
 	}
-	b := sealedblob.New(in, oneKey(1))
+	b := sealedblob.New(in, sealtest.Of(1))
 	if err := blob.Write(t.Context(), b, "one", []byte("Wolfeschlegelstein")); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +44,7 @@ func TestOnlyWithTheKey(t *testing.T) {
 	if err != nil || bytes.Contains(file, []byte("Wolfe")) {
 		t.Errorf("the file shows what is in it, or %v", err)
 	}
-	if _, err := sealedblob.New(in, oneKey(2)).Open(t.Context(), "one", 0, -1); !errors.Is(err, seal.ErrAltered) {
+	if _, err := sealedblob.New(in, sealtest.Of(2)).Open(t.Context(), "one", 0, -1); !errors.Is(err, seal.ErrAltered) {
 		t.Errorf("with another key: %v", err)
 	}
 	r, err := b.Open(t.Context(), "before", 20, -1)

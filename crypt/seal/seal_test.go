@@ -11,23 +11,10 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tarnhealth/tarn/crypt/seal"
+	"github.com/tarnhealth/tarn/crypt/seal/sealtest"
 )
 
-// testKeys are keys 1 to n.
-type testKeys [][]byte
-
-func (k testKeys) Current() (uint32, []byte) { return uint32(len(k)), k[len(k)-1] }
-
-func (k testKeys) Key(n uint32) ([]byte, bool) {
-	if n == 0 || int(n) > len(k) {
-		return nil, false
-	}
-	return k[n-1], true
-}
-
-func key(b byte) []byte { return bytes.Repeat([]byte{b}, seal.KeySize) }
-
-var one = testKeys{key(1)}
+var one = sealtest.Of(1)
 
 func sealed(t interface{ Fatal(...any) }, keys seal.Keys, content []byte) []byte {
 	var out bytes.Buffer
@@ -145,7 +132,7 @@ func TestAlteredPages(t *testing.T) {
 }
 
 func TestKeysByNumber(t *testing.T) {
-	two := testKeys{key(1), key(2)}
+	two := sealtest.Of(1, 2)
 	old, recent := sealed(t, one, []byte("old")), sealed(t, two, []byte("new"))
 	for _, file := range [][]byte{old, recent} {
 		r := open(t, two, file)
@@ -160,7 +147,7 @@ func TestKeysByNumber(t *testing.T) {
 	if _, err := seal.NewReader(bytes.NewReader(recent), int64(len(recent)), one); !errors.Is(err, seal.ErrKey) {
 		t.Errorf("a key that is gone: %v", err)
 	}
-	if _, err := seal.NewReader(bytes.NewReader(old), int64(len(old)), testKeys{key(9)}); !errors.Is(err, seal.ErrAltered) {
+	if _, err := seal.NewReader(bytes.NewReader(old), int64(len(old)), sealtest.Of(9)); !errors.Is(err, seal.ErrAltered) {
 		t.Errorf("a wrong key: %v", err)
 	}
 }

@@ -11,21 +11,11 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/crypt/seal"
+	"github.com/tarnhealth/tarn/crypt/seal/sealtest"
 	"github.com/tarnhealth/tarn/crypt/sealfs"
 )
 
-type oneKey byte
-
-func (k oneKey) Current() (uint32, []byte) {
-	return 1, bytes.Repeat([]byte{byte(k)}, seal.KeySize)
-}
-
-func (k oneKey) Key(number uint32) ([]byte, bool) {
-	_, key := k.Current()
-	return key, number == 1
-}
-
-func sealed(disk vfs.FS) vfs.FS { return sealfs.New(disk, sealfs.Options{Keys: oneKey(1)}) }
+func sealed(disk vfs.FS) vfs.FS { return sealfs.New(disk, sealfs.Options{Keys: sealtest.Of(1)}) }
 
 // quiet passes no logs on, and returns from Fatalf as the tests expect it not
 // to be called.
@@ -126,7 +116,7 @@ func TestEngineOnSealedDisk(t *testing.T) {
 			t.Errorf("%s shows what is in it", name)
 		}
 	}
-	if db, err := openDB(t, sealfs.New(disk, sealfs.Options{Keys: oneKey(2)})); err == nil {
+	if db, err := openDB(t, sealfs.New(disk, sealfs.Options{Keys: sealtest.Of(2)})); err == nil {
 		t.Errorf("opened with another key: %v", db.Close())
 	} else if !lsm.IsCorruptionError(err) {
 		t.Errorf("with another key: %v", err)
@@ -164,7 +154,7 @@ func TestFilesInPlaces(t *testing.T) {
 		if _, err := fs.Open(name); !errors.Is(err, seal.ErrPlain) {
 			t.Errorf("%s, which is not sealed: %v", name, err)
 		}
-		both := sealfs.New(disk, sealfs.Options{Keys: oneKey(1), Plain: func() bool { return true }})
+		both := sealfs.New(disk, sealfs.Options{Keys: sealtest.Of(1), Plain: func() bool { return true }})
 		if got := raw(t, both, name); !bytes.Equal(got, content) {
 			t.Errorf("%s is not read where plain files are", name)
 		}

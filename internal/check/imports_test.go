@@ -112,6 +112,7 @@ var imports = map[string][]string{
 	"crypt/awskms/kmstest": {},
 	"crypt/keyring":        {"crypt", "crypt/seal"},
 	"crypt/seal":           {},
+	"crypt/seal/sealtest":  {"crypt/seal"},
 	"crypt/sealfs":         {"crypt/seal"},
 
 	"backup":   {"blob", "crypt", "crypt/seal"},
@@ -146,7 +147,8 @@ var imports = map[string][]string{
 
 	"rest/answer":      {"fhir", "terminology", "terminology/closure"},
 	"server/codes":     {"server/settings", "terminology/external", "terminology", "terminology/codebook", "terminology/shelf"},
-	"server":           {"server/codes", "server/contents", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "page", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/conformance", "guide/shelf", "backup", "server/backups", "server/bulkjobs", "server/explain", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/awskms", "crypt/keyring"},
+	"server":           {"server/codes", "server/contents", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/shelf", "server/backups", "server/bulkjobs", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/keyring", "server/admin"},
+	"server/admin":     {"apikey", "authz", "backup", "bearer", "datastore", "fhir", "guide/conformance", "guide/shelf", "login", "server/backups", "server/explain", "server/guides", "server/vault", "sigv4", "smart", "token"},
 	"server/guides":    {"fhir", "datastore", "guide/conformance", "guide/registry", "guide/shelf", "server/settings"},
 	"server/backups":   {"fhir", "kv", "store", "audit", "backup", "blob", "blob/s3blob", "crypt", "crypt/awskms", "crypt/keyring", "datastore", "pebble", "server/settings", "server/vault"},
 	"server/explain":   {"fhir", "authz", "datastore"},
@@ -158,11 +160,11 @@ var imports = map[string][]string{
 	"server/vault":     {"fhir", "crypt", "crypt/awskms", "crypt/keyring", "crypt/seal", "crypt/sealfs", "datastore", "server/settings"},
 	"server/bulkjobs":  {"blob", "blob/s3blob", "bulk", "token", "server/settings", "blob/sealedblob", "crypt/seal"},
 	"server/contents":  {"binary", "blob", "blob/sealedblob", "crypt/seal", "kv", "store", "server/settings"},
-	"stack":            {"apikey", "datastore", "login", "server", "sigv4", "smart"},
+	"stack":            {"apikey", "datastore", "login", "sigv4", "smart", "server/admin"},
 	"server/timelimit": {},
 	"server/wire":      {},
 
-	"cmd/tarn": {"fhir", "definition", "fhirpath", "guide", "guide/conformance", "guide/shelf", "server/guides", "validate", "validate/invariant", "validate/profile", "validate/questionnaire", "terminology", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "backup", "server/backups", "server/explain", "server/vault", "stack", "terminology/distribution", "terminology/shelf"},
+	"cmd/tarn": {"fhir", "definition", "fhirpath", "guide", "guide/conformance", "guide/shelf", "server/guides", "validate", "validate/invariant", "validate/profile", "validate/questionnaire", "terminology", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "backup", "server/backups", "server/explain", "server/vault", "stack", "terminology/distribution", "terminology/shelf", "server/admin"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate", "terminology/codebook", "terminology/concept", "terminology/shelf"},
 
 	"bench/compare": {},

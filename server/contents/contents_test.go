@@ -21,21 +21,13 @@ import (
 	"github.com/tarnhealth/tarn/blob/blobtest"
 	"github.com/tarnhealth/tarn/blob/s3blob"
 	"github.com/tarnhealth/tarn/crypt/seal"
+	"github.com/tarnhealth/tarn/crypt/seal/sealtest"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/store"
 )
-
-type oneKey struct{}
-
-func (oneKey) Current() (uint32, []byte) { return 1, bytes.Repeat([]byte{7}, seal.KeySize) }
-
-func (k oneKey) Key(number uint32) ([]byte, bool) {
-	_, key := k.Current()
-	return key, number == 1
-}
 
 // A place is where a test keeps contents.
 type place struct {
@@ -75,7 +67,7 @@ func testPlace(t *testing.T, p place) {
 	}
 	keeper := &contents.Keeper{Config: p.config, Data: p.root, Records: folder.Records(), S3: p.s3, Keys: func(context.Context, string) (seal.Keys, error) {
 		if p.sealed {
-			return oneKey{}, nil
+			return sealtest.Of(7), nil
 		}
 		return nil, nil
 	}}
