@@ -32,7 +32,7 @@ func (s *Store) Checkpoint(ctx context.Context, dir string) (Checkpoint, error) 
 	}
 	defer s.users.Leave()
 	// The log is copied: what is flushed is not in it.
-	engine.Flush(s.db)
+	engine.Flush(s.db, &s.failure)
 	var made Checkpoint
 	err := s.alone(ctx, func() error {
 		// The engine copies its list of tables first and its log last. Files

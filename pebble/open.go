@@ -36,18 +36,19 @@ func Open(dir string, opt Options) (*Store, error) {
 		opt.memory = newMemory(opt.CacheBytes)
 		defer opt.memory.release() // the engine has a reference of its own
 	}
-	db, err := lsm.Open(dir, engine.Options(opt.FS, opt.memory.blocks))
-	if err != nil {
-		return nil, engine.OpenError(dir, opt.FS, err)
-	}
-	s := &Store{opt: opt, dir: dir, db: db,
+	s := &Store{opt: opt, dir: dir,
 		queue: make(chan *request, 256), finish: make(chan *group, 4), finished: make(chan struct{})}
+	var err error
+	if s.db, s.disk, err = s.failure.Open(dir, engine.Options(opt.FS, opt.memory.blocks)); err != nil {
+		return nil, err
+	}
 	s.pins = pin.Pins{Clock: opt.Now, Retention: opt.Retention, Before: s.docsBefore,
 		Now: func() doc { return doc(s.now.Load()) }, Reach: s.reachLives}
 	opt.memory.join(s)
 	if err := s.start(); err != nil {
 		opt.memory.leave(s)
-		return nil, errors.Join(fmt.Errorf("pebble: %s: %w", dir, engine.Damaged(err)), db.Close())
+		s.disk.Release()
+		return nil, errors.Join(fmt.Errorf("pebble: %s: %w", dir, engine.Damaged(err)), s.db.Close())
 	}
 	return s, nil
 }
@@ -128,6 +129,11 @@ func (s *Store) start() (err error) {
 	s.synced.Store(uint32(s.last))
 	if err := s.scrubbing(); err != nil {
 		s.seals.wait()
+		return err
+	}
+	if err := s.failure.Get(); err != nil {
+		s.seals.wait()
+		s.scrubs.Close()
 		return err
 	}
 	go s.write()

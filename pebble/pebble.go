@@ -21,6 +21,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/pebble/internal/column"
 	"github.com/tarnhealth/tarn/pebble/internal/engine"
+	"github.com/tarnhealth/tarn/pebble/internal/halt"
 	"github.com/tarnhealth/tarn/pebble/internal/pin"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/pebble/internal/recent"
@@ -102,6 +103,7 @@ type Store struct {
 	opt    Options
 	dir    string
 	db     *lsm.DB
+	disk   *halt.FS
 	params *params
 	lives  posting.Lifetimes
 	users  engine.Users
@@ -197,6 +199,7 @@ func (s *Store) sequence(ctx context.Context, walk func(yield func(store.Version
 // next Open is quick. Methods of the store and of its views return ErrClosed
 // from then on.
 func (s *Store) Close() error {
+	s.disk.Release()
 	if !s.users.Close() {
 		return store.ErrClosed
 	}
@@ -208,7 +211,7 @@ func (s *Store) Close() error {
 	var err error
 	if s.failure.Get() == nil {
 		err = s.sealAll()
-		engine.Flush(s.db)
+		engine.Flush(s.db, &s.failure)
 	}
 	if s.failure.Fatal() {
 		// The engine stopped in the middle of something and holds its locks.

@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 
 	lsm "github.com/cockroachdb/pebble/v2"
 
+	"github.com/tarnhealth/tarn/pebble/internal/engine"
 	"github.com/tarnhealth/tarn/pebble/internal/lists"
 )
 
@@ -41,7 +43,7 @@ func (s *Store) checkEntries() error {
 		batch.DeleteRange([]byte{tagDead}, []byte{tagSeal + 1}, nil),
 		batch.Set(entriesKey(), []byte(want), nil),
 		batch.Commit(lsm.Sync),
-		s.db.Flush())
+		engine.FlushAll(context.Background(), s.db, &s.failure))
 	if err != nil {
 		return fmt.Errorf("dropping the index: %w", err)
 	}

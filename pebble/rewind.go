@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -20,16 +21,18 @@ import (
 func Rewind(dir string, disk vfs.FS, to time.Time) (store.T, error) {
 	memory := newMemory(0)
 	defer memory.blocks.Unref()
-	db, err := lsm.Open(dir, engine.Options(disk, memory.blocks))
-	if err != nil {
-		return 0, engine.OpenError(dir, disk, err)
+	s := new(Store)
+	var err error
+	if s.db, s.disk, err = s.failure.Open(dir, engine.Options(disk, memory.blocks)); err != nil {
+		return 0, err
 	}
-	r := rewinder{store: &Store{db: db}}
+	r := rewinder{store: s}
 	err = engine.Damaged(r.run(to))
 	if err == nil {
-		err = db.Flush()
+		err = engine.FlushAll(context.Background(), s.db, &s.failure)
 	}
-	if err = errors.Join(err, db.Close()); err != nil {
+	s.disk.Release()
+	if err = errors.Join(err, s.db.Close(), s.failure.Get()); err != nil {
 		return 0, fmt.Errorf("pebble: %s: %w", dir, err)
 	}
 	return store.T(r.at), nil

@@ -14,7 +14,7 @@ func (s *Store) Rewrite(ctx context.Context) error {
 		return err
 	}
 	defer s.users.Leave()
-	return s.failure.Guard(func() error { return engine.Rewrite(ctx, s.db) })
+	return s.failure.Guard(func() error { return engine.Rewrite(ctx, s.db, &s.failure) })
 }
 
 // RewriteRecords writes all files of the records anew, by what the file system

@@ -79,13 +79,14 @@ var imports = map[string][]string{
 
 	"authz/consent": {"fhir", "definition", "search", "authz"},
 
-	"pebble":                   {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/bulk", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/hot", "pebble/internal/ingest", "pebble/internal/keyrange", "pebble/internal/lists", "pebble/internal/pin", "pebble/internal/posting", "pebble/internal/rank", "pebble/internal/recent", "pebble/internal/scrub"},
-	"pebble/record":            {"kv", "pebble/internal/engine"},
+	"pebble":                   {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/bulk", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/halt", "pebble/internal/hot", "pebble/internal/ingest", "pebble/internal/keyrange", "pebble/internal/lists", "pebble/internal/pin", "pebble/internal/posting", "pebble/internal/rank", "pebble/internal/recent", "pebble/internal/scrub"},
+	"pebble/record":            {"kv", "pebble/internal/engine", "pebble/internal/halt"},
 	"pebble/internal/bulk":     {"pebble/internal/ingest", "pebble/internal/posting", "search"},
 	"pebble/internal/codec":    {"pebble/internal/posting"},
 	"pebble/internal/column":   {"pebble/internal/posting"},
-	"pebble/internal/engine":   {"fhir", "store"},
+	"pebble/internal/engine":   {"fhir", "store", "pebble/internal/halt"},
 	"pebble/internal/ingest":   {"pebble/internal/engine"},
+	"pebble/internal/halt":     {},
 	"pebble/internal/hot":      {},
 	"pebble/internal/keyrange": {"pebble/internal/posting"},
 	"pebble/internal/lists":    {"pebble/internal/posting", "search"},

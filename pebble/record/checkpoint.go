@@ -12,19 +12,20 @@ import (
 // and be on the same disk. The copy is the records between two updates, and
 // opens as a folder of its own; updates wait meanwhile.
 func (d *DB) Checkpoint(ctx context.Context, dir string) error {
-	if err := d.enter(ctx); err != nil {
+	at, err := d.enter(ctx)
+	if err != nil {
 		return err
 	}
-	defer d.open.Done()
-	engine.Flush(d.db)
+	defer d.leave()
+	engine.Flush(at.db, &at.failure)
 	select {
 	case d.writer <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	defer func() { <-d.writer }()
-	if err := d.failure(); err != nil {
+	if err := at.failure.Get(); err != nil {
 		return err
 	}
-	return d.db.Checkpoint(dir, lsm.WithFlushedWAL())
+	return at.failure.Guard(func() error { return at.db.Checkpoint(dir, lsm.WithFlushedWAL()) })
 }

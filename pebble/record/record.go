@@ -17,7 +17,6 @@ import (
 	"time"
 
 	lsm "github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/pebble/internal/engine"
@@ -41,22 +40,18 @@ const formatVersion = 1
 // It is more than one, so that the queue shrinks while records are added.
 const sweepRecords = 32
 
-// Options for Open. The zero value is right outside tests.
-type Options struct {
-	// FS is the file system; nil is the operating system's.
-	FS vfs.FS
-	// Now is the clock that records expire by; nil is time.Now.
-	Now func() time.Time
-}
-
 // A DB is a kv.DB in a folder of its own. Updates run one at a time, their
 // fsyncs are shared. An Update inside an Update waits for itself: don't.
 //
 // Expired records are invisible at once; each Update removes some of them, and
 // opening removes all.
+//
+// Where the disk fails, records can be read and not written. Where it was full,
+// the engine is opened again when there is space: all updates that were
+// acknowledged are there, and one that failed then may be.
 type DB struct {
-	db  *lsm.DB
-	now func() time.Time
+	dir string
+	opt Options
 	// writer is held by the Update that is running.
 	writer chan struct{}
 	// changes counts the batches that can be seen.
@@ -64,101 +59,30 @@ type DB struct {
 
 	mu     sync.Mutex
 	closed bool
-	failed error
-	// open counts running views and updates.
-	open sync.WaitGroup
+	now    *opened
+	// users counts running views and updates; idle, where not nil, is closed
+	// when there are none.
+	users int
+	idle  chan struct{}
+	// tried is when it was last tried to open the engine again.
+	tried time.Time
 }
 
 var _ kv.Counter = (*DB)(nil)
-
-// Open opens the records in dir, making it where it is not there. It fails
-// with pebble.ErrLocked, ErrNewer or ErrDamaged where the folder is not to be
-// opened.
-func Open(dir string, opt Options) (*DB, error) {
-	if opt.FS == nil {
-		opt.FS = vfs.Default
-	}
-	if opt.Now == nil {
-		opt.Now = time.Now
-	}
-	db, err := openEngine(dir, opt.FS)
-	if err != nil {
-		return nil, err
-	}
-	d := &DB{db: db, now: opt.Now, writer: make(chan struct{}, 1)}
-	if err := d.prepare(dir); err != nil {
-		return nil, errors.Join(engine.Damaged(err), db.Close())
-	}
-	return d, nil
-}
-
-// memTable is small: the records are few, and every data folder has one.
-const memTable = 4 << 20
-
-func openEngine(dir string, disk vfs.FS) (*lsm.DB, error) {
-	db, err := lsm.Open(dir, &lsm.Options{
-		FS:                 disk,
-		Logger:             engine.Log{},
-		EventListener:      engine.Events(),
-		MemTableSize:       memTable,
-		FormatMajorVersion: lsm.FormatValueSeparation,
-	})
-	if err != nil {
-		return nil, engine.OpenError(dir, disk, err)
-	}
-	return db, nil
-}
-
-// prepare checks the format and removes what expired while the folder was
-// closed, so that secrets do not outlive their time on disk.
-func (d *DB) prepare(dir string) error {
-	if err := d.checkFormat(dir); err != nil {
-		return err
-	}
-	for {
-		removed := 0
-		err := d.Update(context.Background(), func(tx kv.Tx) error {
-			var err error
-			removed, err = tx.(*transaction).sweep(1000)
-			return err
-		})
-		if err != nil || removed == 0 {
-			return err
-		}
-	}
-}
-
-func (d *DB) checkFormat(dir string) error {
-	value, closer, err := d.db.Get([]byte{tagFormat})
-	if errors.Is(err, lsm.ErrNotFound) {
-		return d.db.Set([]byte{tagFormat}, fmt.Appendf(nil, "%d", formatVersion), lsm.Sync)
-	}
-	if err != nil {
-		return engine.OpenError(dir, vfs.Default, err)
-	}
-	defer closer.Close()
-	version := 0
-	if _, err := fmt.Sscanf(string(value), "%d", &version); err != nil || version < 1 {
-		return fmt.Errorf("%w: %s: the format's version is %q", engine.ErrDamaged, dir, value)
-	}
-	if version > formatVersion {
-		return fmt.Errorf("%w: %s has record format %d, this program reads up to %d", engine.ErrNewer, dir, version, formatVersion)
-	}
-	return nil
-}
 
 // Changes implements kv.Counter.
 func (d *DB) Changes() uint64 { return d.changes.Load() }
 
 // View implements kv.DB on a snapshot.
 func (d *DB) View(ctx context.Context, fn func(kv.Tx) error) error {
-	if err := d.enter(ctx); err != nil {
+	at, err := d.enter(ctx)
+	if err != nil {
 		return err
 	}
-	defer d.open.Done()
-	snapshot := d.db.NewSnapshot()
+	defer d.leave()
+	snapshot := at.db.NewSnapshot()
 	defer snapshot.Close()
-	tx := &transaction{read: snapshot, now: d.now()}
+	tx := &transaction{read: snapshot, now: d.opt.Now()}
 	defer tx.end()
 	return fn(tx)
 }
@@ -167,34 +91,39 @@ func (d *DB) View(ctx context.Context, fn func(kv.Tx) error) error {
 // waiting updates share one: later writes follow in the same log, and none is
 // durable without those before it.
 func (d *DB) Update(ctx context.Context, fn func(kv.Tx) error) error {
-	if err := d.enter(ctx); err != nil {
+	at, err := d.enter(ctx)
+	if err != nil {
 		return err
 	}
-	defer d.open.Done()
-	batch, err := d.apply(ctx, fn)
+	defer d.leave()
+	return d.update(ctx, at, fn)
+}
+
+func (d *DB) update(ctx context.Context, at *opened, fn func(kv.Tx) error) error {
+	batch, err := d.apply(ctx, at, fn)
 	if batch == nil || err != nil {
 		return err
 	}
-	if err := batch.SyncWait(); err != nil {
-		return d.fail(err)
+	if err := at.failure.Guard(batch.SyncWait); err != nil {
+		return at.failure.Set(err)
 	}
 	return batch.Close()
 }
 
 // apply runs fn alone and writes what it wrote, without waiting for the disk.
 // It returns nil where there was nothing to write.
-func (d *DB) apply(ctx context.Context, fn func(kv.Tx) error) (*lsm.Batch, error) {
+func (d *DB) apply(ctx context.Context, at *opened, fn func(kv.Tx) error) (*lsm.Batch, error) {
 	select {
 	case d.writer <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	defer func() { <-d.writer }()
-	if err := d.failure(); err != nil {
+	if err := at.failure.Writable(); err != nil {
 		return nil, err
 	}
-	batch := d.db.NewIndexedBatch()
-	tx := &transaction{read: batch, batch: batch, now: d.now()}
+	batch := at.db.NewIndexedBatch()
+	tx := &transaction{read: batch, batch: batch, now: d.opt.Now()}
 	defer tx.end()
 	if err := fn(tx); err != nil {
 		return nil, errors.Join(err, batch.Close())
@@ -205,64 +134,11 @@ func (d *DB) apply(ctx context.Context, fn func(kv.Tx) error) (*lsm.Batch, error
 	if _, err := tx.sweep(sweepRecords); err != nil {
 		return nil, errors.Join(err, batch.Close())
 	}
-	return batch, d.write(batch)
-}
-
-// write hands a batch to the engine, which panics where its log is broken.
-func (d *DB) write(batch *lsm.Batch) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = d.fail(fmt.Errorf("%v", p))
-		}
-	}()
 	defer d.changes.Add(1) // whatever came of it
-	if err := d.db.ApplyNoSyncWait(batch, lsm.Sync); err != nil {
-		return d.fail(err)
+	if err := at.failure.Guard(func() error { return at.db.ApplyNoSyncWait(batch, lsm.Sync) }); err != nil {
+		return nil, at.failure.Set(err)
 	}
-	return nil
-}
-
-// Close waits for running views and updates.
-func (d *DB) Close() error {
-	d.mu.Lock()
-	if d.closed {
-		d.mu.Unlock()
-		return kv.ErrClosed
-	}
-	d.closed = true
-	d.mu.Unlock()
-	d.open.Wait()
-	return d.db.Close()
-}
-
-func (d *DB) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return kv.ErrClosed
-	}
-	d.open.Add(1)
-	return nil
-}
-
-// fail remembers that the log is broken: what was written after that may be
-// lost, so nothing more is taken until the folder is opened again.
-func (d *DB) fail(err error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.failed == nil {
-		d.failed = fmt.Errorf("pebble: a write failed, the records must be opened again: %w", err)
-	}
-	return d.failed
-}
-
-func (d *DB) failure() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.failed
+	return batch, nil
 }
 
 // A transaction is a kv.Tx; batch is nil in a view.

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/tarnhealth/tarn/crypt/seal/sealtest"
 	"github.com/tarnhealth/tarn/crypt/sealfs"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/kv/kvtest"
@@ -73,7 +74,7 @@ func TestExpiredLeavesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	it, err := k.db.NewIter(&lsm.IterOptions{})
+	it, err := k.now.db.NewIter(&lsm.IterOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func TestOpenTwice(t *testing.T) {
 func TestOpenNewer(t *testing.T) {
 	dir := t.TempDir()
 	k := openDir(t, dir)
-	if err := k.db.Set([]byte{tagFormat}, []byte("2"), lsm.Sync); err != nil {
+	if err := k.now.db.Set([]byte{tagFormat}, []byte("2"), lsm.Sync); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.Close(); err != nil {
@@ -150,7 +151,7 @@ func TestOpenDamaged(t *testing.T) {
 		if err := k.Update(context.Background(), func(tx kv.Tx) error { return table.Put(tx, "a", 1, time.Time{}) }); err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(k.db.Flush(), k.Close()); err != nil {
+		if err := errors.Join(k.now.db.Flush(), k.Close()); err != nil {
 			t.Fatal(err)
 		}
 		names, _ := filepath.Glob(filepath.Join(dir, c.pattern))
@@ -217,19 +218,12 @@ func TestFailedSync(t *testing.T) {
 	}
 }
 
-// oneKey is a data key for tests.
-type oneKey struct{}
-
-func (oneKey) Current() (uint32, []byte) { return 1, make([]byte, 32) }
-
-func (oneKey) Key(number uint32) ([]byte, bool) { return make([]byte, 32), number == 1 }
-
 // A sealedDisk is a memDisk whose files are sealed.
 type sealedDisk struct{ memDisk }
 
 func (d sealedDisk) Open(t *testing.T, now func() time.Time) kv.DB {
 	t.Helper()
-	db, err := Open("kv", Options{FS: sealfs.New(d.fs, sealfs.Options{Keys: oneKey{}}), Now: now})
+	db, err := Open("kv", Options{FS: sealfs.New(d.fs, sealfs.Options{Keys: sealtest.Of(0)}), Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +242,7 @@ func TestSealedDB(t *testing.T) {
 // TestCheckpoint copies records while they are updated: a copy holds whole
 // updates alone, and all that were acknowledged before it was asked for.
 func TestCheckpoint(t *testing.T) {
-	disk := sealfs.New(vfs.NewMem(), sealfs.Options{Keys: oneKey{}})
+	disk := sealfs.New(vfs.NewMem(), sealfs.Options{Keys: sealtest.Of(0)})
 	k, err := Open("kv", Options{FS: disk})
 	if err != nil {
 		t.Fatal(err)

@@ -9,9 +9,10 @@ import (
 // Rewrite writes all files anew, by what Options.FS writes now: after that, none
 // but those that are open for writing is from before.
 func (d *DB) Rewrite(ctx context.Context) error {
-	if err := d.enter(ctx); err != nil {
+	at, err := d.enter(ctx)
+	if err != nil {
 		return err
 	}
-	defer d.open.Done()
-	return engine.Rewrite(ctx, d.db)
+	defer d.leave()
+	return at.failure.Guard(func() error { return engine.Rewrite(ctx, at.db, &at.failure) })
 }

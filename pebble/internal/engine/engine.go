@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"strings"
 
 	lsm "github.com/cockroachdb/pebble/v2"
@@ -58,29 +57,4 @@ func locked(dir string, disk vfs.FS) bool {
 		return true
 	}
 	return lock.Close() != nil
-}
-
-// Events keeps the engine from giving up where a block does not have its
-// checksum: the call that read the block fails, which is enough.
-func Events() *lsm.EventListener {
-	return &lsm.EventListener{DataCorruption: func(info lsm.DataCorruptionInfo) {
-		slog.Error("the data folder is damaged", "file", info.Path, "error", info.Details.Error())
-	}}
-}
-
-// Log passes on what an operator must see. The engine never returns from
-// Fatalf alive: a broken log or manifest must not be written on.
-type Log struct{}
-
-// Infof drops what is of no use to an operator.
-func (Log) Infof(string, ...any) {}
-
-// Errorf logs an error.
-func (Log) Errorf(format string, args ...any) {
-	slog.Error("storage engine", "error", fmt.Sprintf(format, args...))
-}
-
-// Fatalf panics: callers on the way of a write turn that into an error.
-func (Log) Fatalf(format string, args ...any) {
-	panic("pebble: " + fmt.Sprintf(format, args...))
 }

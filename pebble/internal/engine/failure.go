@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -10,26 +13,82 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 )
 
-// A Failure is the first error of the disk. After it, the store only reads: it
-// cannot know whether the batch that failed will be found when the folder is
-// opened again.
+// A Failure is what is known of the errors of an engine's disk.
+//
+// After the first one in writing the log, the list of files or a file of one's
+// own, the store only reads: it cannot know whether the batch that failed will
+// be found when the folder is opened again. Where the engine cannot write out its
+// memory, the store only reads until it can.
 type Failure struct {
+	// Of is what the engine holds, "the data store" where it is "".
+	Of string
+
 	mu    sync.Mutex
 	cause error
 	dead  bool
+	// flush is why the engine's memory cannot be written out now.
+	flush error
+	// changed is closed at the next error.
+	changed chan struct{}
 }
 
-// Get returns what callers are to see, nil while all is well. Each gets an
-// error of its own, which it may add to.
+// Get returns what callers are to see of a failure that lasts until the folder
+// is opened again, nil while there is none. Each gets an error of its own, which
+// it may add to.
 func (f *Failure) Get() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.cause == nil {
+	return f.lasting()
+}
+
+// Writable is as Get, and also tells of a failure that may pass.
+func (f *Failure) Writable() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.writable()
+}
+
+func (f *Failure) lasting() error {
+	switch {
+	case f.cause == nil:
 		return nil
+	case f.dead || !Full(f.cause):
+		return fhir.Errorf(fhir.KindUnavailable,
+			"storage failed: the disk of %s cannot be written. Reading goes on, and nothing of this request is visible; "+
+				"what to do: repair the disk, then start the server again", f.of()).Because(f.cause)
 	}
 	return fhir.Errorf(fhir.KindUnavailable,
-		"the data store cannot be written: its disk failed or is full. Nothing of this request is visible; "+
-			"free or repair the disk and start the server again").Because(f.cause)
+		"storage failed: the disk of %s is full. Reading goes on, and nothing of this request is visible; "+
+			"what to do: free some space on the server's disk, then try again", f.of()).With("Retry-After", "30").Because(f.cause)
+}
+
+func (f *Failure) writable() error {
+	if err := f.lasting(); err != nil || f.flush == nil {
+		return err
+	}
+	why := "fails"
+	if Full(f.flush) {
+		why = "is full"
+	}
+	return fhir.Errorf(fhir.KindUnavailable,
+		"storage failed: the disk of %s %s. Reading goes on, and nothing of this request is stored; "+
+			"what to do: free or repair the server's disk, then try again", f.of(), why).With("Retry-After", "30").Because(f.flush)
+}
+
+func (f *Failure) of() string { return cmp.Or(f.Of, "the data store") }
+
+// Full reports whether an error is that there is no space left.
+func Full(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// Passes reports whether the folder only needs to be closed and opened again
+// when there is space: all that was acknowledged is there, and the engine can be
+// closed.
+func (f *Failure) Passes() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.cause != nil && !f.dead && Full(f.cause)
 }
 
 // Fatal reports whether the engine gave up in the middle of a call.
@@ -42,25 +101,26 @@ func (f *Failure) Fatal() bool {
 // Set records an error and returns what callers are to see.
 func (f *Failure) Set(cause error) error {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.cause == nil {
 		f.cause = cause
+		f.tell()
 	}
-	f.mu.Unlock()
-	return f.Get()
+	return f.lasting()
 }
 
-// Guard runs a call of the engine and turns its panics, which is how it gives
-// up, into errors.
+// Guard runs a call of the engine. It turns its panics into errors, and knows of
+// those errors of the disk that the engine does not see.
 func (f *Failure) Guard(call func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			f.mu.Lock()
 			f.dead = true
 			f.mu.Unlock()
-			err = fmt.Errorf("pebble: the storage engine gave up: %v", p)
+			err = fmt.Errorf("%w: %v", errGaveUp, p)
 		}
 	}()
-	return call()
+	return cmp.Or(call(), f.Get())
 }
 
 // MinFree is how much of the disk stays free: enough for the engine to write
@@ -87,4 +147,28 @@ func (g *Gauge) Check(fs vfs.FS, dir string) error {
 	return fhir.Errorf(fhir.KindUnavailable,
 		"the disk of the data store is nearly full: %d MB are free, %d MB are needed; free some space and try again",
 		g.free>>20, MinFree>>20)
+}
+
+// probeBytes is what Room writes: no less than opening an engine does.
+const probeBytes = 4 << 20
+
+// Room finds out whether a folder that was full has space again, by writing to
+// it. What it writes is removed.
+func Room(disk vfs.FS, dir string) error {
+	if usage, err := disk.GetDiskUsage(dir); err == nil && usage.AvailBytes < MinFree {
+		return syscall.ENOSPC
+	}
+	name := disk.PathJoin(dir, "room.tmp")
+	file, err := disk.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	block := make([]byte, 1<<20)
+	for n := 0; n < probeBytes && err == nil; n += len(block) {
+		_, err = file.Write(block)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close(), disk.Remove(name))
 }

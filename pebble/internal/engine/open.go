@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -18,8 +19,6 @@ import (
 func Options(disk vfs.FS, blocks *lsm.Cache) *lsm.Options {
 	o := &lsm.Options{
 		FS:                          disk,
-		Logger:                      Log{},
-		EventListener:               Events(),
 		Cache:                       blocks,
 		MemTableSize:                16 << 20,
 		MemTableStopWritesThreshold: 4,
@@ -66,15 +65,20 @@ const flushTime = 10 * time.Second
 // Flush writes what is in the engine's memory to a table, for an engine that is
 // to be closed: opened again, it would read it back from its log, up to 64 MB.
 // Where that fails or takes long, the log is there.
-func Flush(db *lsm.DB) {
+func Flush(db *lsm.DB, failure *Failure) {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	_ = FlushAll(ctx, db, failure)
+}
+
+// FlushAll writes what is in the engine's memory to a table. Unlike the engine's
+// own Flush, it returns where that cannot be done.
+func FlushAll(ctx context.Context, db *lsm.DB, failure *Failure) error {
 	flushed, err := db.AsyncFlush()
 	if err != nil {
-		return
+		return err
 	}
-	select {
-	case <-flushed:
-	case <-time.After(flushTime):
-	}
+	return failure.Await(ctx, flushed)
 }
 
 func markFormat(db *lsm.DB, key []byte, format int) error {

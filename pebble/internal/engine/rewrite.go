@@ -12,12 +12,12 @@ import (
 // last one and overlaps nothing above. So something comes above that overlaps
 // everything and changes nothing: it takes range keys away, of which there are
 // none. Keys begin with an ASCII byte.
-func Rewrite(ctx context.Context, db *lsm.DB) error {
+func Rewrite(ctx context.Context, db *lsm.DB, failure *Failure) error {
 	first, last := []byte{0}, []byte{0xff}
 	if err := db.RangeKeyUnset(first, last, nil, lsm.Sync); err != nil {
 		return err
 	}
-	if err := db.Flush(); err != nil {
+	if err := FlushAll(ctx, db, failure); err != nil {
 		return err
 	}
 	return db.Compact(ctx, first, last, false)

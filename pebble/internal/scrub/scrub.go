@@ -131,14 +131,8 @@ func (q *Scrubber) next() keyrange.List {
 // flush goes first: the engine compacts as deep as there were files, and the
 // marks of deletion, which hold keys, are to go too.
 func (q *Scrubber) compact(ctx context.Context, ranges keyrange.List) error {
-	flushed, err := q.DB.AsyncFlush()
-	if err != nil {
+	if err := engine.FlushAll(ctx, q.DB, q.Failure); err != nil {
 		return err
-	}
-	select {
-	case <-flushed:
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 	for _, r := range ranges.Reduce(maxRanges) {
 		if err := q.DB.Compact(ctx, r.From, r.To, false); err != nil {
