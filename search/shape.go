@@ -43,11 +43,12 @@ func (p *parser) elements(pair Pair) *fhir.Error {
 		if name = strings.TrimSuffix(strings.TrimSpace(name), "[x]"); name == "" {
 			continue
 		}
-		if !slices.ContainsFunc(p.types, func(t string) bool { return p.registry.hasElement(t, name) }) {
+		element := p.elementNamed(name)
+		if element == "" {
 			return fhir.Errorf(fhir.KindInvalid, "%q in _elements is not an element of %s%s", name, strings.Join(p.types, ", "), p.nearElements(name))
 		}
-		if !slices.Contains(p.query.Elements, name) {
-			p.query.Elements = append(p.query.Elements, name)
+		if !slices.Contains(p.query.Elements, element) {
+			p.query.Elements = append(p.query.Elements, element)
 		}
 	}
 	if len(p.query.Elements) == 0 {
@@ -57,9 +58,22 @@ func (p *parser) elements(pair Pair) *fhir.Error {
 	return nil
 }
 
-func (r *Registry) hasElement(resourceType, name string) bool {
-	t := r.Definitions.Schema.Type(resourceType)
-	return t != nil && t.Element(name) != nil
+// elementNamed is the element of one of the searched types that a name or a JSON
+// key means: value for both "value" and "valueQuantity"; "" for none.
+func (p *parser) elementNamed(name string) string {
+	for _, resourceType := range p.types {
+		t := p.registry.Definitions.Schema.Type(resourceType)
+		if t == nil {
+			continue
+		}
+		if t.Element(name) != nil {
+			return name
+		}
+		if property := t.Property([]byte(name)); property != nil {
+			return property.Element.Name
+		}
+	}
+	return ""
 }
 
 // nearElements is advice for a name that no searched type has.

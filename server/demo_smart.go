@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -244,20 +245,21 @@ func (d *demonstration) announce(out io.Writer) {
 	if d.profile == "" {
 		fmt.Fprintf(out, "\nThe client %s gets tokens for the command line; no profile of it could be saved.\n", demoServiceID)
 	} else {
+		tarn := program(os.Args[0])
 		fmt.Fprintf(out, `
 Try, in another shell:
-  TOKEN=$(tarn token --server %s --scope 'system/*.rs' | tail -n 1)
+  TOKEN=$(%s token --server %s --scope 'system/*.rs' | tail -n 1)
   curl -H "Authorization: Bearer $TOKEN" '%s/Patient?_count=3&_pretty=true'
   curl -H "Authorization: Bearer $TOKEN" '%s/Observation?code=http://loinc.org%%7C8867-4&_sort=-date&_count=5&_pretty=true'
 
   # what one patient's app may see, and what it may not
-  TOKEN=$(tarn token --server %s --scope 'patient/*.rs' --patient %s | tail -n 1)
+  TOKEN=$(%s token --server %s --scope 'patient/*.rs' --patient %s | tail -n 1)
   curl -H "Authorization: Bearer $TOKEN" '%s/Patient/%s?_pretty=true'
   curl -H "Authorization: Bearer $TOKEN" '%s/Patient/%s?_pretty=true'
 
-tarn token uses the client %s, whose secret is in
+This uses the client %s, whose secret is in
 %s
-`, d.base, base, base, d.base, d.patient, base, d.patient, base, d.other, demoServiceID, d.profile)
+`, tarn, d.base, base, base, tarn, d.base, d.patient, base, d.patient, base, d.other, demoServiceID, d.profile)
 	}
 	fmt.Fprintf(out, "\nHealth %s/healthz, metrics %s/metrics. Stop with Ctrl-C.\n", d.base, d.base)
 }
