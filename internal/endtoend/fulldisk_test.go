@@ -95,7 +95,7 @@ func (p *pairs) body(id string) string {
 // filled is after how many transactions the disk is full. With large ones it is
 // far from where the engine begins a new log: an engine whose disk fails in just
 // that moment ends the process, where nobody can keep it.
-const filled = 85
+const filled = 140
 
 // writeUntilFull fills the disk after some acknowledged transactions, while
 // others are in flight.
