@@ -20,6 +20,9 @@ type Set struct {
 	// asked for, ofURL the versions of single definitions.
 	preferred []*Package
 	ofURL     map[string]*Package
+	// having are the packages that have a resource, by type and URL, the newest
+	// first.
+	having map[string][]*Package
 }
 
 // A Dependency is a package that another one, Of, needs. Version may be a
@@ -55,6 +58,13 @@ func NewSetOf(packages []*Package, incomplete func(*Package) bool) (*Set, error)
 	for i := 1; i < len(s.packages); i++ {
 		if s.packages[i].String() == s.packages[i-1].String() {
 			return nil, refuse("%s is there twice", s.packages[i])
+		}
+	}
+	s.having = map[string][]*Package{}
+	newestFirst := slices.SortedStableFunc(slices.Values(s.packages), func(a, b *Package) int { return CompareVersions(b.Version, a.Version) })
+	for _, p := range newestFirst {
+		for key := range p.places {
+			s.having[key] = append(s.having[key], p)
 		}
 	}
 	c := &chain{set: s, incomplete: incomplete, done: map[*Package]bool{}}
@@ -199,16 +209,23 @@ func (s *Set) Package(resourceType, canonical string) *Package {
 			}
 		}
 	}
-	var newest *Package
-	for _, p := range s.packages {
-		if newest != nil && CompareVersions(p.Version, newest.Version) <= 0 {
-			continue
-		}
+	for _, p := range s.having[resourceType+" "+url] {
 		if _, has := p.place(resourceType, canonical); has {
-			newest = p
+			return p
 		}
 	}
-	return newest
+	return nil
+}
+
+// Newest is the newest package of a name whose version fits a pattern; nil where
+// there is none.
+func (s *Set) Newest(name, pattern string) *Package {
+	for _, p := range s.packages { // of a name the newest comes first
+		if p.Name == name && Fits(p.Version, pattern) {
+			return p
+		}
+	}
+	return nil
 }
 
 // Prefer is the set with versions that count where a definition is referred to

@@ -72,6 +72,17 @@ type Service struct {
 	systems, sets *sync.Map
 	// added are the sources of Use.
 	added atomic.Pointer[Options]
+	// after finds what opt.Find does not.
+	after func(resourceType, canonical string) (Stored, error)
+}
+
+// Beside is a service of the same resources, read once for both, that knows what
+// opt knows beside them; opt.Find is asked for resources that the first has not.
+func (s *Service) Beside(opt Options) *Service {
+	other := &Service{opt: s.opt, systems: s.systems, sets: s.sets, after: opt.Find}
+	other.opt.Memory = opt.Memory
+	other.added.Store(&opt)
+	return other
 }
 
 // Use makes the loaded terminologies and the other server of opt known to a
@@ -110,10 +121,21 @@ var own struct{ systems, sets sync.Map }
 
 // find finds a resource that is not R4's.
 func (s *Service) find(resourceType, canonical string) (Stored, error) {
-	if s.opt.Find == nil {
-		return Stored{}, nil
+	if s.opt.Find != nil {
+		if found, err := s.opt.Find(resourceType, canonical); err != nil || found.Tree != nil {
+			return found, err
+		}
 	}
-	return s.opt.Find(resourceType, canonical)
+	if s.after != nil {
+		return s.after(resourceType, canonical)
+	}
+	return Stored{}, nil
+}
+
+// remembers reports whether what was found is of the service's own resources, which
+// do not change.
+func (s *Service) remembers(found Stored) bool {
+	return s.systems != nil && (s.after == nil || found.Key == "")
 }
 
 // Canonical joins a URL and a version.
@@ -199,7 +221,7 @@ func (s *Service) storedSystem(canonical string) (*CodeSystem, error) {
 	if system.Content == contentSupplement {
 		return nil, fhir.Errorf(fhir.KindUnprocessable, "%s is a supplement, which has no codes of its own; ask for the code system that it supplements", canonical)
 	}
-	if s.systems != nil {
+	if s.remembers(stored) {
 		s.systems.Store(canonical, system)
 	}
 	return system, nil
@@ -284,7 +306,7 @@ func (s *Service) storedSet(canonical string) (*ValueSet, error) {
 		return nil, err
 	}
 	set, err := remembered(stored, s.opt.Memory.ofSets(), readSet)
-	if err == nil && s.sets != nil {
+	if err == nil && s.remembers(stored) {
 		s.sets.Store(canonical, set)
 	}
 	return set, err

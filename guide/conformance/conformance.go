@@ -8,6 +8,7 @@
 package conformance
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -39,6 +40,9 @@ type Settings struct {
 type Guides struct {
 	set      *guide.Set
 	settings Settings
+	// profiles are compiled once for all data stores, rules bind them to what one
+	// knows.
+	profiles *profile.Profiles
 	rules    *profile.Rules
 	// versions has the names of packages that are there in several versions.
 	versions map[string]bool
@@ -57,7 +61,8 @@ func New(set *guide.Set, settings Settings) (*Guides, error) {
 			g.versions[p.Name] = true
 		}
 	}
-	g.rules = profile.New(definition.R4(), g.Find, settings.Demanded...)
+	g.profiles = profile.NewProfiles(definition.R4(), profile.Source{Find: g.Find, Name: g.name, Pin: g.pin})
+	g.rules = g.profiles.Rules(profile.Options{Asked: settings.Demanded})
 	for _, canonical := range settings.Demanded {
 		if _, err := g.rules.Profile(canonical); err != nil {
 			return nil, fhir.Errorf(fhir.KindInvalid, "the profile %s cannot be demanded: %v", canonical, err)
@@ -68,16 +73,18 @@ func New(set *guide.Set, settings Settings) (*Guides, error) {
 
 // With are the guides for one data store, whose loaded terminologies, and another
 // server, the bindings of profiles know; those of other data stores stay as they
-// are.
+// are. Profiles are compiled once for all.
 func (g *Guides) With(opt terminology.Options) *Guides {
-	if opt.Books == nil && opt.Remote == nil {
+	if opt.Books == nil && opt.Remote == nil && opt.Find == nil {
 		return g
 	}
 	other := *g
-	other.rules = profile.New(definition.R4(), other.Find, g.settings.Demanded...)
-	other.rules.UseCodes(opt)
+	other.rules = g.profiles.Rules(profile.Options{Asked: g.settings.Demanded, Codes: opt})
 	return &other
 }
+
+// Rules are those of the guides' profiles.
+func (g *Guides) Rules() *profile.Rules { return g.rules }
 
 // Empty reports whether there are no guides at all.
 func (g *Guides) Empty() bool { return len(g.set.Packages()) == 0 }
@@ -98,13 +105,18 @@ func (g *Guides) Find(resourceType, canonical string) (*fhir.Tree, error) {
 	if resourceType != structure {
 		return g.set.Find(resourceType, canonical)
 	}
-	src, err := g.source(canonical)
+	src, p, err := g.text(canonical)
 	if err != nil || src == nil {
 		return nil, err
 	}
 	tree, err := fhir.Parse(definition.R4().Schema, src, fhir.DefaultLimits)
 	if err != nil || tree.Root().Child("snapshot").Exists() {
 		return tree, err
+	}
+	if p != nil { // what comes of its base is of the base's package
+		if src, err = g.pinned(src, p); err != nil {
+			return nil, err
+		}
 	}
 	if src, err = snapshot.Generate(src, g.source); err != nil {
 		return nil, err
@@ -114,16 +126,60 @@ func (g *Guides) Find(resourceType, canonical string) (*fhir.Tree, error) {
 
 const structure = "StructureDefinition"
 
-// source is the text of a StructureDefinition of a guide, or of R4.
-func (g *Guides) source(canonical string) ([]byte, error) {
+// text is that of a StructureDefinition of a guide, with its package, or of R4.
+func (g *Guides) text(canonical string) ([]byte, *guide.Package, error) {
 	if p := g.set.Package(structure, canonical); p != nil {
 		src, err := p.Source(structure, canonical)
-		if err != nil || src == nil {
-			return src, err
-		}
-		return g.pinned(src, p)
+		return src, p, err
 	}
-	return release.R4().Find(canonical)
+	src, err := release.R4().Find(canonical)
+	return src, nil, err
+}
+
+// source is what snapshots are made of: text, with the versions that its package
+// means.
+func (g *Guides) source(canonical string) ([]byte, error) {
+	src, p, err := g.text(canonical)
+	if err != nil || src == nil || p == nil {
+		return src, err
+	}
+	return g.pinned(src, p)
+}
+
+// name is what a StructureDefinition is called, with and without its version; ""
+// where there is none.
+func (g *Guides) name(canonical string) string {
+	url, _, _ := strings.Cut(canonical, "|")
+	if p := g.set.Package(structure, canonical); p != nil {
+		return p.String() + " " + url
+	}
+	if release.R4().Has(canonical) {
+		return url
+	}
+	return ""
+}
+
+// pin is a canonical as a profile means it: in the version that the package of
+// the profile has, or else one that it depends on.
+func (g *Guides) pin(of, resourceType, canonical string) string {
+	if len(g.versions) == 0 || strings.Contains(canonical, "|") {
+		return canonical
+	}
+	p := g.set.Package(structure, of)
+	if p == nil {
+		return canonical
+	}
+	if e := p.Entry(resourceType, canonical); e != nil {
+		return e.URL + "|" + versionOf(e, p)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Dependencies)) {
+		if q := g.set.Newest(name, p.Dependencies[name]); q != nil && g.versions[name] {
+			if e := q.Entry(resourceType, canonical); e != nil {
+				return e.URL + "|" + versionOf(e, q)
+			}
+		}
+	}
+	return canonical
 }
 
 // Check reports where a resource breaks the profiles that it declares, and those

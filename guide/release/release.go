@@ -64,6 +64,12 @@ func (t *Table) Find(canonical string) ([]byte, error) {
 	return s2.Decode(nil, body)
 }
 
+// Has reports whether Find finds a definition.
+func (t *Table) Has(canonical string) bool {
+	url, version, _ := strings.Cut(canonical, "|")
+	return t.bodies[url] != nil && (version == "" || version == Version)
+}
+
 // URLs are the canonical URLs of all definitions, in their order.
 func (t *Table) URLs() []string {
 	urls := make([]string, 0, len(t.bodies))

@@ -20,6 +20,7 @@ func (r *Rules) Against(tree *fhir.Tree, canonical string, report func(fhir.Issu
 	}
 	c := r.check(report)
 	c.limit += stepsPerByte * len(root.Raw())
+	c.home = p.asked
 	c.element(root, p.root)
 	return nil
 }

@@ -10,38 +10,33 @@ import (
 // evaluated, as its code systems are not known, is a warning.
 // http://hl7.org/fhir/R4/terminologies.html#strength
 func (c *checker) binding(n fhir.Node, e *element) {
-	if e.valueSet == "" || e.strength != "required" && e.strength != "extensible" || c.isOfBase(n, e) {
+	b := e.binding
+	if c.quiet && !b.required {
 		return
 	}
-	if c.quiet && e.strength != "required" {
-		return
-	}
-	ok, known := c.bound(n, e.valueSet)
+	ok, known := c.bound(n, b.valueSet)
 	switch {
-	case ok || !known && (e.strength != "required" || !hasCodes(n)):
+	case ok || !known && (!b.required || !hasCodes(n)):
 	case !known:
-		c.warn(n, "not-supported", "%s was not checked against the required value set %s: not all of it is known here%s", shownCodes(n), e.valueSet, c.by(e))
-	case e.strength == "required":
-		c.fail(n, "code-invalid", "%s is not in the value set %s, which is required here%s", shownCodes(n), e.valueSet, c.by(e))
+		c.warn(n, "not-supported", "%s was not checked against the required value set %s: not all of it is known here%s", shownCodes(n), b.valueSet, c.by(e))
+	case b.required:
+		c.fail(n, "code-invalid", "%s is not in the value set %s, which is required here%s", shownCodes(n), b.valueSet, c.by(e))
 	default:
-		c.warn(n, "code-invalid", "%s is not in the value set %s; use a code of that unless it has none that fits%s", shownCodes(n), e.valueSet, c.by(e))
+		c.warn(n, "code-invalid", "%s is not in the value set %s; use a code of that unless it has none that fits%s", shownCodes(n), b.valueSet, c.by(e))
 	}
-}
-
-// isOfBase reports whether R4 itself has the same required binding.
-func (c *checker) isOfBase(n fhir.Node, e *element) bool {
-	of := n.Element()
-	return of != nil && of.Binding != nil && of.Binding.ValueSet == e.valueSet && of.Binding.Strength == fhir.BindingRequired
 }
 
 // bound reports whether one of the codes of a value is in a value set; a text
 // without codes is not. known is false where that cannot be told.
 func (c *checker) bound(n fhir.Node, canonical string) (ok, known bool) {
+	if c.surely(n, canonical) {
+		return true, true
+	}
 	codings, isCoded := codings(n)
 	if !isCoded {
 		return false, false
 	}
-	set, err := c.codes.ValueSet(canonical)
+	set, err := c.rules.valueSet(canonical)
 	if err != nil {
 		return false, false
 	}
@@ -58,6 +53,47 @@ func (c *checker) bound(n fhir.Node, canonical string) (ok, known bool) {
 		ok = ok || in
 	}
 	return ok, ok || !unknown
+}
+
+// surely reports whether one of the codes of a value is in a value set whatever
+// is known of codes.
+func (c *checker) surely(n fhir.Node, canonical string) bool {
+	codes := c.rules.surely(canonical)
+	if codes == nil {
+		return false
+	}
+	switch n.Type().Name {
+	case "Coding", "Quantity":
+		return hasPair(codes, n)
+	case "CodeableConcept":
+		for x := n.First(); x.Exists(); x = x.Next() {
+			if x.Name() == "coding" && hasPair(codes, x) {
+				return true
+			}
+		}
+	case "code", "string", "uri":
+		if !n.HasValue() {
+			return false
+		}
+		_, ok := codes[[2]string{"", n.View()}]
+		return ok
+	}
+	return false
+}
+
+// hasPair reports whether the system and code of a value are among codes.
+func hasPair(codes map[[2]string]struct{}, n fhir.Node) bool {
+	var pair [2]string
+	for x := n.First(); x.Exists(); x = x.Next() {
+		switch x.Name() {
+		case "system":
+			pair[0] = x.View()
+		case "code":
+			pair[1] = x.View()
+		}
+	}
+	_, ok := codes[pair]
+	return ok && pair[0] != ""
 }
 
 // codings are the codes of a coded value.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tarnhealth/tarn/fhir"
 )
@@ -33,18 +34,32 @@ func (c *checker) issue(severity fhir.Severity, n fhir.Node, expression, code, f
 		return
 	}
 	text := fmt.Sprintf(format, args...)
-	key := expression + "\x00" + text
-	if c.seen[key] {
+	if c.before(expression, text) {
 		return
 	}
-	c.seen[key] = true
 	line, column := n.Position()
 	c.report(fhir.Issue{Severity: severity, Code: code, Diagnostics: text, Expression: expression, Line: line, Column: column})
+}
+
+// before reports whether an issue was reported already.
+func (c *checker) before(expression, text string) bool {
+	key := expression + "\x00" + text
+	if c.seen[key] {
+		return true
+	}
+	if c.seen == nil {
+		c.seen = map[string]bool{}
+	}
+	c.seen[key] = true
+	return false
 }
 
 // element checks a value against what a profile says of its element, and all
 // that is inside.
 func (c *checker) element(n fhir.Node, e *element) {
+	if !e.active {
+		return
+	}
 	if c.depth >= maxDepth || c.quiet && c.failed {
 		return
 	}
@@ -53,17 +68,17 @@ func (c *checker) element(n fhir.Node, e *element) {
 		return
 	}
 	c.depth++
-	defer func() { c.depth-- }()
 	c.value(n, e)
 	if len(e.rules) > 0 {
 		c.invariants(n, e)
 	}
-	for _, child := range e.children {
+	for _, child := range e.watched {
 		c.children(n, child)
 	}
-	if len(e.children) == 0 && !c.isRoot(e) {
+	if (len(e.children) == 0 || e.lent) && !c.isRoot(e) {
 		c.ofType(n, e)
 	}
+	c.depth--
 }
 
 func (c *checker) invariants(n fhir.Node, e *element) {
@@ -72,8 +87,7 @@ func (c *checker) invariants(n fhir.Node, e *element) {
 		if issue.Severity == fhir.SeverityError {
 			c.failed = true
 		}
-		if key := issue.Expression + "\x00" + issue.Diagnostics; !c.quiet && !c.seen[key] {
-			c.seen[key] = true
+		if !c.quiet && !c.before(issue.Expression, issue.Diagnostics) {
 			c.report(issue)
 		}
 	}
@@ -106,26 +120,21 @@ func (c *checker) isRoot(e *element) bool { return e == e.profile.root }
 func (c *checker) by(e *element) string { return " (" + e.profile.Name + ")" }
 
 func (c *checker) value(n fhir.Node, e *element) {
-	if e.fixed.Exists() && !equal(e.fixed, n) {
-		c.fail(n, "value", "the value must be %s%s", shown(e.fixed), c.by(e))
+	if e.fixed != nil && !e.fixed.equal(n) {
+		c.fail(n, "value", "the value must be %s%s", e.fixed.shown(), c.by(e))
 	}
-	if e.pattern.Exists() && !matches(e.pattern, n) {
-		c.fail(n, "value", "the value must have %s%s", shown(e.pattern), c.by(e))
+	if e.pattern != nil && !e.pattern.matches(n) {
+		c.fail(n, "value", "the value must have %s%s", e.pattern.shown(), c.by(e))
 	}
-	if e.maxLength > 0 && n.HasValue() && len([]rune(n.Text())) > e.maxLength {
+	if e.maxLength > 0 && n.HasValue() && utf8.RuneCountInString(n.View()) > e.maxLength {
 		c.fail(n, "too-long", "the value may have %d characters at most%s", e.maxLength, c.by(e))
 	}
-	if e.choice && !e.allows(n.Type()) {
+	if e.narrow && !e.allows(n.Type()) {
 		c.fail(n, "structure", "the value may not be of type %s; allowed: %s%s", n.Type().Name, e.typeNames(), c.by(e))
 	}
-	c.binding(n, e)
-}
-
-func shown(n fhir.Node) string {
-	if n.HasValue() {
-		return fmt.Sprintf("%q", n.Text())
+	if e.binding != nil {
+		c.binding(n, e)
 	}
-	return strings.Join(strings.Fields(string(n.Raw())), " ")
 }
 
 func (e *element) typeNames() string {
@@ -139,17 +148,26 @@ func (e *element) typeNames() string {
 // ofType checks a value against the profiles of its type: any of them will do.
 func (c *checker) ofType(n fhir.Node, e *element) {
 	var all []string
-	for _, t := range e.types {
-		if isA(n.Type(), t.code) {
-			all = append(all, t.profiles...)
-			if t.code == "Reference" {
-				c.target(n, t, e)
-			}
+	for i := range e.types {
+		t := &e.types[i]
+		if !isA(n.Type(), t.code) {
+			continue
+		}
+		if all == nil {
+			all = t.profiles
+		} else {
+			all = slices.Concat(all, t.profiles)
+		}
+		if t.code == "Reference" && (len(t.targets) > 0 || len(t.aggregation) > 0) {
+			c.target(n, t, e)
 		}
 	}
-	if all = slices.DeleteFunc(all, c.rules.isBase); len(all) == 0 {
-		return
+	if len(all) > 0 {
+		c.conformingToAny(n, all, e)
 	}
+}
+
+func (c *checker) conformingToAny(n fhir.Node, all []string, e *element) {
 	var unknown error
 	for _, canonical := range all {
 		p, err := c.rules.Profile(canonical)
@@ -159,6 +177,9 @@ func (c *checker) ofType(n fhir.Node, e *element) {
 		}
 		if len(all) == 1 {
 			c.element(n, p.root)
+			if p.usage != nil && !c.quiet {
+				c.extensions = append(c.extensions, visit{n, p})
+			}
 			return
 		}
 		if c.conforms(n, p.root) {
@@ -166,7 +187,7 @@ func (c *checker) ofType(n fhir.Node, e *element) {
 		}
 	}
 	if unknown != nil {
-		if n.Type().Name != "Extension" || n.TextOf("url") != "" && slices.Contains(all, n.TextOf("url")) {
+		if url := n.TextOf("url"); n.Type().Name != "Extension" || url != "" && slices.ContainsFunc(all, func(s string) bool { return withoutVersion(s) == url }) {
 			c.warn(n, "not-found", "%v%s", unknown, c.by(e))
 		}
 		return
@@ -175,23 +196,25 @@ func (c *checker) ofType(n fhir.Node, e *element) {
 }
 
 // target checks the type that a reference names against what the target
-// profiles are for.
-func (c *checker) target(n fhir.Node, t typeRef, e *element) {
-	literal := n.TextOf("reference")
-	kind := fhir.ParseReference(literal, "").Type
+// profiles are for, and where it leads.
+func (c *checker) target(n fhir.Node, t *typeRef, e *element) {
+	literal := n.Child("reference").View()
 	found, here := c.referred(n, literal)
+	c.aggregated(n, literal, here, t, e)
+	kind := ""
 	if here {
 		kind = found.Type().Name
+	} else {
+		kind = fhir.ParseReference(literal, "").Type
 	}
 	if len(t.targets) == 0 || kind == "" {
 		return
 	}
-	var names []string
 	var profiles []*Profile
-	for _, canonical := range t.targets {
-		name := strings.TrimPrefix(canonical, base)
-		if !c.rules.isBase(canonical) {
-			p, err := c.rules.Profile(canonical)
+	for _, to := range t.targets {
+		name := to.name
+		if name == "" {
+			p, err := c.rules.Profile(to.canonical)
 			if err != nil {
 				return // whatever it is for may be meant
 			}
@@ -204,13 +227,45 @@ func (c *checker) target(n fhir.Node, t typeRef, e *element) {
 		if name == "Resource" || name == kind {
 			return
 		}
-		names = append(names, name)
 	}
 	if len(profiles) == 0 {
-		c.fail(n, "structure", "%q is of type %s, which may not be referred to here; allowed: %s%s", literal, kind, strings.Join(slices.Compact(names), ", "), c.by(e))
+		c.fail(n, "structure", "%q is of type %s, which may not be referred to here; allowed: %s%s", literal, kind, strings.Join(c.targetNames(t), ", "), c.by(e))
 		return
 	}
 	c.conforming(n, found, profiles, e)
+}
+
+// targetNames are the types that may be referred to.
+func (c *checker) targetNames(t *typeRef) []string {
+	var names []string
+	for _, to := range t.targets {
+		name := to.name
+		if name == "" {
+			if p, err := c.rules.Profile(to.canonical); err == nil {
+				name = p.Type
+			}
+		}
+		names = append(names, name)
+	}
+	return slices.Compact(names)
+}
+
+// aggregated checks that what a reference is to is where it has to be: in the
+// resource (contained), in its Bundle (bundled), or anywhere else (referenced).
+// That a resource by itself does not have its Bundle at hand breaks nothing.
+// http://hl7.org/fhir/R4/valueset-resource-aggregation-mode.html
+func (c *checker) aggregated(n fhir.Node, literal string, here bool, t *typeRef, e *element) {
+	if len(t.aggregation) == 0 || literal == "" {
+		return
+	}
+	allowed := func(mode string) bool { return slices.Contains(t.aggregation, mode) }
+	inside := strings.HasPrefix(literal, "#")
+	switch {
+	case inside && allowed("contained"), !inside && allowed("referenced"):
+	case !inside && allowed("bundled") && (here || c.entries == nil):
+	default:
+		c.fail(n, "structure", "%q leads to another place than it has to; allowed: %s%s", literal, strings.Join(t.aggregation, ", "), c.by(e))
+	}
 }
 
 // referred is the resource that a reference is to, where that is in the same
@@ -311,17 +366,20 @@ func times(n int) string {
 	return fmt.Sprintf(" %d times", n)
 }
 
-// extension checks an extension against its definition, where that is known.
+// extension checks an extension against its definition, where that is known: in
+// the version that the guide of the resource's profile means.
 func (c *checker) extension(n fhir.Node) {
-	url := n.TextOf("url")
-	if !strings.Contains(url, ":") { // part of another extension
+	url := n.Child("url").View()
+	if strings.IndexByte(url, ':') < 0 || !c.rules.within(url) { // part of another extension
 		return
 	}
-	p, err := c.rules.Profile(url)
+	p, err := c.rules.extension(c.home, url)
 	switch {
-	case err == nil && p.Type == "Extension":
+	case err == nil && p.usage != nil:
 		c.placed(n, p)
-		c.element(n, p.root)
+		if !slices.Contains(c.extensions, visit{n, p}) {
+			c.element(n, p.root)
+		}
 	case err == nil:
 		c.fail(n, "extension", "%s is the definition of a profile for %s, not of an extension", url, p.Type)
 	case n.Name() == "modifierExtension":

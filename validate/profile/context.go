@@ -37,7 +37,7 @@ var alsoAt = map[string]string{
 }
 
 // usage reads a StructureDefinition's.
-func (r *Rules) usage(definition fhir.Node) *usage {
+func (r *Profiles) usage(definition fhir.Node) *usage {
 	u := &usage{}
 	for n := range definition.Each("context") {
 		k := context{kind: n.TextOf("type"), expression: n.TextOf("expression")}

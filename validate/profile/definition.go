@@ -27,7 +27,7 @@ func (c *checker) ElementDefinition(n fhir.Node) (fhir.Node, error) {
 	of, _, _ := strings.Cut(path, ".")
 	root, known := c.definitions[of]
 	if !known {
-		tree, err := c.rules.library("StructureDefinition", base+of)
+		tree, err := c.rules.source.Find(structure, base+of)
 		if err != nil {
 			return fhir.Node{}, err
 		}

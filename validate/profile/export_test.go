@@ -15,8 +15,9 @@ type Place struct {
 	Min, Max                 int
 	Types, Targets           []string
 	Choice                   bool
-	Fixed, Pattern           fhir.Node
-	Strength, ValueSet       string
+	// Constant is set where the value is fixed or has a pattern.
+	Constant           bool
+	Strength, ValueSet string
 	// Keys are the invariants that are errors.
 	Keys []string
 	// In holds the element; Values are its values there, of the slice where
@@ -31,10 +32,11 @@ type Place struct {
 
 // A Slice is one that a value is in.
 type Slice struct {
-	of, slice *element
-	Value     fhir.Node
-	Min       int
-	Closed    bool
+	of     *element
+	place  int
+	Value  fhir.Node
+	Min    int
+	Closed bool
 }
 
 // Places visits all elements that the profiles of a resource speak of.
@@ -87,7 +89,7 @@ func (c *checker) places(n fhir.Node, e *element, within []Slice, visit func(Pla
 }
 
 func inSlice(within []Slice, of *element, at int, v fhir.Node) []Slice {
-	in := Slice{of: of, slice: of.slices[at], Value: v, Min: of.slices[at].min}
+	in := Slice{of: of, place: at, Value: v, Min: of.slices[at].min}
 	in.Closed = of.slicing != nil && of.slicing.rules == "closed"
 	return append(slices.Clone(within), in)
 }
@@ -95,14 +97,20 @@ func inSlice(within []Slice, of *element, at int, v fhir.Node) []Slice {
 func (c *checker) place(n fhir.Node, e *element, values []fhir.Node, within []Slice) Place {
 	p := Place{
 		Profile: e.profile.URL, ID: e.id, Name: e.name, Slice: e.slice, Min: e.min, Max: e.max, Choice: e.choice,
-		Fixed: e.fixed, Pattern: e.pattern, Strength: e.strength, ValueSet: e.valueSet, In: n, Values: values, Slices: within,
+		Constant: e.fixed != nil || e.pattern != nil, In: n, Values: values, Slices: within,
+	}
+	if e.binding != nil {
+		p.Strength, p.ValueSet = "extensible", e.binding.valueSet
+		if e.binding.required {
+			p.Strength = "required"
+		}
 	}
 	for _, t := range e.types {
 		p.Types = append(p.Types, t.code)
-		for _, canonical := range t.targets {
-			name := canonical[len(base):]
-			if !c.rules.isBase(canonical) {
-				of, err := c.rules.Profile(canonical)
+		for _, to := range t.targets {
+			name := to.name
+			if name == "" {
+				of, err := c.rules.Profile(to.canonical)
 				if err != nil {
 					p.Unknown = true
 					continue
@@ -123,7 +131,7 @@ func (c *checker) place(n fhir.Node, e *element, values []fhir.Node, within []Sl
 // In reports whether a value, in another state of the resource, is in the slice
 // still.
 func (r *Rules) In(s Slice, v fhir.Node) bool {
-	return v.Exists() && r.checker().inSlice(s.of, s.slice, v)
+	return v.Exists() && r.checker().inSlice(s.of, s.place, v)
 }
 
 var _ fhirpath.Profiles = (*checker)(nil)

@@ -26,83 +26,90 @@ import (
 	"github.com/tarnhealth/tarn/validate"
 )
 
-// A Library finds definitions by type and canonical URL, with or without a
-// |version; nil where it has none. It must be safe for concurrent use.
-type Library func(resourceType, canonical string) (*fhir.Tree, error)
-
 // Rules checks resources against profiles. It is safe for concurrent use.
 type Rules struct {
-	schema  *fhir.Schema
-	library Library
-	// asked are profiles that every resource of their type is checked against.
-	asked []string
-	// ofBase are the keys of R4's own invariants.
-	ofBase map[string]bool
-	codes  *terminology.Service
-
-	mu       sync.Mutex
-	compiled map[string]*Profile
+	*Profiles
+	opt   Options
+	codes *terminology.Service
+	sets  sync.Map // *terminology.ValueSet by canonical
 }
 
-// UseCodes makes loaded terminologies, and another server, known to bindings and
-// to expressions.
-func (r *Rules) UseCodes(opt terminology.Options) { r.codes.Use(opt) }
+// Options say how profiles are used. The zero value uses them as they are.
+type Options struct {
+	// Asked are the canonical URLs of profiles that resources of their type must
+	// conform to whether or not they declare them.
+	Asked []string
+	// Codes is what is known of codes beside the definitions of the source.
+	Codes terminology.Options
+	// More are profiles that count where the source has none of a name; nil for
+	// none.
+	More *Profiles
+	// Within, where not nil, tells which profiles and extensions are looked at
+	// where resources have them. Others are passed over in silence.
+	Within func(canonical string) bool
+}
 
-// New makes rules from definitions. asked are the canonical URLs of profiles
-// that resources of their type must conform to whether or not they declare
-// them.
+// New makes rules of definitions. asked are Options.Asked.
 func New(set *definition.Set, library Library, asked ...string) *Rules {
-	r := &Rules{
-		schema: set.Schema, library: library, asked: asked, ofBase: map[string]bool{}, compiled: map[string]*Profile{},
-		codes: terminology.New(terminology.Library(library)),
-	}
-	for _, t := range set.Schema.Types {
-		for _, k := range t.Constraints {
-			r.ofBase[k.Key] = true
-		}
-		for _, e := range t.Elements {
-			for _, k := range e.Constraints {
-				r.ofBase[k.Key] = true
-			}
-		}
+	return NewProfiles(set, Source{Find: library}).Rules(Options{Asked: asked})
+}
+
+// Rules makes rules of the profiles, which it shares.
+func (p *Profiles) Rules(opt Options) *Rules {
+	r := &Rules{Profiles: p, opt: opt, codes: p.codes}
+	if opt.Codes.Books != nil || opt.Codes.Remote != nil || opt.Codes.Find != nil {
+		r.codes = p.codes.Beside(opt.Codes)
 	}
 	return r
-}
-
-const base = "http://hl7.org/fhir/StructureDefinition/"
-
-// IsBase reports whether a canonical URL is that of one of R4's own types,
-// which the validator knows.
-func (r *Rules) isBase(canonical string) bool {
-	url, _, _ := strings.Cut(canonical, "|")
-	name, ok := strings.CutPrefix(url, base)
-	return ok && r.schema.Type(name) != nil
 }
 
 // Profile finds and compiles a profile. It is an error of KindNotFound where
 // there is none, of KindUnprocessable where it cannot be used.
 func (r *Rules) Profile(canonical string) (*Profile, error) {
-	r.mu.Lock()
-	known := r.compiled[canonical]
-	r.mu.Unlock()
-	if known != nil {
-		return known, nil
+	found, err := r.Profiles.find(canonical)
+	if found == nil && err == nil && r.opt.More != nil {
+		found, err = r.opt.More.find(canonical)
 	}
-	tree, err := r.library("StructureDefinition", canonical)
-	if err != nil {
-		return nil, err
+	if found == nil && err == nil {
+		err = notKnown(canonical)
 	}
-	if tree == nil {
-		return nil, fhir.Errorf(fhir.KindNotFound, "the profile %s is not known", canonical)
+	return found, err
+}
+
+// unknown is the error of extensions that are not known, which nobody reads.
+var unknown = fhir.Errorf(fhir.KindNotFound, "the extension is not known")
+
+// extension finds the definition of an extension as the profile home means it.
+func (r *Rules) extension(home, url string) (*Profile, error) {
+	if home != "" {
+		if r.opt.More != nil {
+			url = r.opt.More.pin(home, structure, url)
+		}
+		url = r.pin(home, structure, url)
 	}
-	p, err := r.compile(tree.Root())
-	if err != nil {
-		return nil, err
+	found, err := r.Profiles.find(url)
+	if found == nil && err == nil && r.opt.More != nil {
+		found, err = r.opt.More.find(url)
 	}
-	r.mu.Lock()
-	r.compiled[canonical] = p
-	r.mu.Unlock()
-	return p, nil
+	if found == nil && err == nil {
+		err = unknown
+	}
+	return found, err
+}
+
+// within reports whether a profile or extension of a resource is looked at.
+func (r *Rules) within(canonical string) bool { return r.opt.Within == nil || r.opt.Within(canonical) }
+
+// valueSet finds a value set.
+func (r *Rules) valueSet(canonical string) (*terminology.ValueSet, error) {
+	if known, ok := r.sets.Load(canonical); ok {
+		return known.(*terminology.ValueSet), nil
+	}
+	set, err := r.codes.ValueSet(canonical)
+	if err == nil {
+		r.sets.Store(canonical, set)
+	}
+	return set, err
 }
 
 // Check reports where a resource, and those in it, break the profiles that they
@@ -114,7 +121,7 @@ func (r *Rules) Check(tree *fhir.Tree, report func(fhir.Issue)) {
 }
 
 func (r *Rules) check(report func(fhir.Issue)) *checker {
-	return &checker{rules: r, report: report, seen: map[string]bool{}, codes: r.codes, limit: stepsAtLeast}
+	return &checker{rules: r, report: report, limit: stepsAtLeast}
 }
 
 // checker is the check of one resource.
@@ -123,7 +130,6 @@ type checker struct {
 	report func(fhir.Issue)
 	// seen keeps an issue that two profiles share from being reported twice.
 	seen  map[string]bool
-	codes *terminology.Service
 	depth int
 	// values are those of the elements being checked, as a stack.
 	values []fhir.Node
@@ -137,6 +143,11 @@ type checker struct {
 	// fullURL is that of the entry that is.
 	entries *validate.Entries
 	fullURL string
+	// home is the profile that the resource being checked declares first: what
+	// extensions are is said by the guide of that.
+	home string
+	// extensions are those that were checked against their definition already.
+	extensions []visit
 	// definitions are those that elementDefinition() asked for, by URL.
 	definitions map[string]fhir.Node
 	// visiting is what is being checked because a reference is to it.
@@ -157,18 +168,18 @@ func (c *checker) ConformsTo(n fhir.Node, canonical string) (bool, error) {
 
 // conforms checks without reporting.
 func (c *checker) conforms(n fhir.Node, e *element) bool {
-	quiet, failed, report := c.quiet, c.failed, c.report
+	quiet, failed := c.quiet, c.failed
 	c.quiet, c.failed = true, false
 	c.element(n, e)
 	conforms := !c.failed
-	c.quiet, c.failed, c.report = quiet, failed, report
+	c.quiet, c.failed = quiet, failed
 	return conforms
 }
 
 // environment is what invariants know.
 func (c *checker) environment() *fhirpath.Env {
 	if c.env == nil {
-		c.env = &fhirpath.Env{Terminology: codesOf{c.codes}, Profiles: c, Definitions: c, Now: clock(), Resolve: c.resolve}
+		c.env = &fhirpath.Env{Terminology: codesOf{c.rules.codes}, Profiles: c, Definitions: c, Now: clock(), Resolve: c.resolve}
 	}
 	return c.env
 }
@@ -184,12 +195,12 @@ func (c *checker) resolve(reference string) (fhir.Node, bool) {
 
 // entry checks a resource that is another's entry, or inside it otherwise.
 func (c *checker) entry(n fhir.Node) {
-	entries, fullURL := c.entries, c.fullURL
+	entries, fullURL, home := c.entries, c.fullURL, c.home
 	if holder := n.Parent(); n.Name() == "resource" && holder.Parent().Type().Name == "Bundle" {
 		c.fullURL = holder.TextOf("fullUrl")
 	}
 	c.resource(n)
-	c.entries, c.fullURL = entries, fullURL
+	c.entries, c.fullURL, c.home = entries, fullURL, home
 }
 
 // resource checks a resource and those inside it.
@@ -197,12 +208,14 @@ func (c *checker) resource(n fhir.Node) {
 	if n.Type().Name == "Bundle" {
 		c.entries = validate.EntriesOf(n)
 	}
-	checked := map[string]bool{}
-	for declared := range n.Child("meta").Each("profile") {
-		c.against(n, declared.Text(), declared, checked)
+	checked := make([]string, 0, 4)
+	for declared := n.Child("meta").First(); declared.Exists(); declared = declared.Next() {
+		if declared.Name() == "profile" {
+			checked = c.against(n, declared.View(), declared, checked)
+		}
 	}
-	for _, asked := range c.rules.asked {
-		c.against(n, asked, fhir.Node{}, checked)
+	for _, asked := range c.rules.opt.Asked {
+		checked = c.against(n, asked, fhir.Node{}, checked)
 	}
 	c.inside(n)
 }
@@ -210,16 +223,13 @@ func (c *checker) resource(n fhir.Node) {
 // inside looks for further resources, and for extensions that are defined.
 func (c *checker) inside(n fhir.Node) {
 	for child := n.First(); child.Exists(); child = child.Next() {
-		switch child.Type().Kind {
-		case fhir.KindResource:
+		switch t := child.Type(); {
+		case t.Kind == fhir.KindResource:
 			c.entry(child)
 			continue
-		case fhir.KindPrimitive:
-			if !child.First().Exists() {
-				continue
-			}
-		}
-		if child.Type().Name == "Extension" {
+		case t.Kind == fhir.KindPrimitive && !child.First().Exists():
+			continue
+		case t.Name == "Extension":
 			c.extension(child)
 		}
 		c.inside(child)
@@ -227,12 +237,17 @@ func (c *checker) inside(n fhir.Node) {
 }
 
 // against checks a resource against one profile that it declares, at the node
-// declared, or that was asked for.
-func (c *checker) against(n fhir.Node, canonical string, declared fhir.Node, checked map[string]bool) {
-	if checked[canonical] || c.rules.isBase(canonical) {
-		return
+// declared, or that was asked for. checked are those that it was checked against
+// before.
+func (c *checker) against(n fhir.Node, canonical string, declared fhir.Node, checked []string) []string {
+	for _, before := range checked {
+		if before == canonical {
+			return checked
+		}
 	}
-	checked[canonical] = true
+	if c.rules.isBase(canonical) || declared.Exists() && !c.rules.within(canonical) {
+		return checked
+	}
 	p, err := c.rules.Profile(canonical)
 	switch {
 	case err != nil && declared.Exists():
@@ -240,8 +255,12 @@ func (c *checker) against(n fhir.Node, canonical string, declared fhir.Node, che
 	case err != nil:
 		c.fail(n, "not-found", "%v", err)
 	case p.Type == n.Type().Name:
+		if len(checked) == 0 {
+			c.home = p.asked
+		}
 		c.element(n, p.root)
 	case declared.Exists():
 		c.fail(declared, "structure", "the profile %s is for %s, not for %s", canonical, p.Type, n.Type().Name)
 	}
+	return append(checked, canonical)
 }

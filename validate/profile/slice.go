@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
@@ -10,7 +11,8 @@ import (
 // first slice that its discriminators fit.
 // http://hl7.org/fhir/R4/profiling.html#slicing
 func (c *checker) sliced(n fhir.Node, e *element, values []fhir.Node) {
-	counts := make([]int, len(e.slices))
+	var few [8]int
+	counts := append(few[:0], make([]int, len(e.slices))...)
 	last := -1
 	for _, v := range values {
 		at := c.sliceOf(e, v)
@@ -50,27 +52,57 @@ func (e *element) sliceNames() string {
 
 // sliceOf is the place of the slice that a value belongs to, -1 for none.
 func (c *checker) sliceOf(e *element, v fhir.Node) int {
-	for i, slice := range e.slices {
-		if c.inSlice(e, slice, v) {
+	if e.slicing != nil && e.slicing.byText != nil {
+		return e.slicing.told(v)
+	}
+	for i := range e.slices {
+		if c.inSlice(e, i, v) {
 			return i
 		}
 	}
 	return -1
 }
 
-func (c *checker) inSlice(e, slice *element, v fhir.Node) bool {
+// told is the place of the slice that the text at the key of a value tells.
+func (s *slicing) told(v fhir.Node) int {
+	var few [8]fhir.Node
+	at := -1
+	for _, n := range follow(append(few[:0], v), s.key) {
+		if !n.HasValue() {
+			continue
+		}
+		if i, ok := s.byText[n.View()]; ok && (at < 0 || i < at) {
+			at = i
+		}
+	}
+	return at
+}
+
+// inSlice reports whether a value belongs to the slice at a place.
+func (c *checker) inSlice(e *element, place int, v fhir.Node) bool {
+	slice := e.slices[place]
 	if e.slicing == nil || len(e.slicing.discriminators) == 0 {
 		if e.choice {
 			return slice.allows(v.Type())
 		}
 		return c.conforms(v, slice)
 	}
-	for _, d := range e.slicing.discriminators {
+	for i, d := range e.slicing.discriminators {
+		if k := e.slicing.wanted[place][i]; k != nil {
+			if !anyMatches(k, follow([]fhir.Node{v}, d.path)) {
+				return false
+			}
+			continue
+		}
 		if !c.discriminates(d, slice, v) {
 			return false
 		}
 	}
 	return true
+}
+
+func anyMatches(k *constant, values []fhir.Node) bool {
+	return slices.ContainsFunc(values, k.matches)
 }
 
 // discriminates reports whether a value has at a discriminator's path what the
@@ -99,26 +131,19 @@ func (c *checker) hasValue(slice *element, path []string, found []fhir.Node) boo
 		if wanted == nil {
 			continue
 		}
-		for _, constant := range []fhir.Node{wanted.fixed, wanted.pattern} {
-			if !constant.Exists() {
+		for _, of := range []*constant{wanted.fixed, wanted.pattern} {
+			if of == nil {
 				continue
 			}
-			at := follow([]fhir.Node{constant}, path[depth:])
+			at := of.follow(path[depth:])
 			if len(at) == 0 {
 				continue
 			}
-			for _, n := range found {
-				for _, k := range at {
-					if matches(k, n) {
-						return true
-					}
-				}
-			}
-			return false
+			return slices.ContainsFunc(at, func(k *constant) bool { return anyMatches(k, found) })
 		}
-		if depth == len(path) && wanted.strength == "required" {
+		if depth == len(path) && wanted.binding != nil && wanted.binding.required {
 			for _, n := range found {
-				if ok, known := c.bound(n, wanted.valueSet); ok && known {
+				if ok, known := c.bound(n, wanted.binding.valueSet); ok && known {
 					return true
 				}
 			}
@@ -163,10 +188,12 @@ func (c *checker) hasProfile(slice *element, path []string, found []fhir.Node, v
 func (c *checker) refers(slice *element, v fhir.Node) bool {
 	ref := fhir.ParseReference(v.TextOf("reference"), "")
 	for _, t := range slice.types {
-		for _, canonical := range t.targets {
-			name := strings.TrimPrefix(canonical, base)
-			if p, err := c.rules.Profile(canonical); err == nil {
-				name = p.Type
+		for _, to := range t.targets {
+			name := to.name
+			if name == "" {
+				if p, err := c.rules.Profile(to.canonical); err == nil {
+					name = p.Type
+				}
 			}
 			if name == ref.Type {
 				return true
@@ -213,6 +240,10 @@ func follow(nodes []fhir.Node, path []string) []fhir.Node {
 		if len(nodes) == 0 {
 			return nil
 		}
+		if len(nodes) == 1 && !isFunction(part) {
+			nodes = named(nodes, part)
+			continue
+		}
 		next := make([]fhir.Node, 0, 2)
 		for _, n := range nodes {
 			if of, ok := argument(part, "ofType"); ok {
@@ -231,6 +262,17 @@ func follow(nodes []fhir.Node, path []string) []fhir.Node {
 		nodes = next
 	}
 	return nodes
+}
+
+// named are the children of the one node of a list, which may be overwritten.
+func named(one []fhir.Node, name string) []fhir.Node {
+	n, found := one[0], one[:0]
+	for c := n.First(); c.Exists(); c = c.Next() {
+		if c.Name() == name {
+			found = append(found, c)
+		}
+	}
+	return found
 }
 
 // elementAt is what a profile says of the element at a path below another; nil
@@ -272,7 +314,7 @@ func (c *checker) extensionSlice(e *element, url string) *element {
 	for _, slice := range e.slices {
 		for _, t := range slice.types {
 			for _, canonical := range t.profiles {
-				if canonical == url {
+				if withoutVersion(canonical) == url {
 					return slice
 				}
 			}

@@ -54,7 +54,7 @@ func (c *checker) profiles(n fhir.Node) []*Profile {
 	for declared := range n.Child("meta").Each("profile") {
 		add(declared.Text())
 	}
-	for _, asked := range c.rules.asked {
+	for _, asked := range c.rules.opt.Asked {
 		add(asked)
 	}
 	return all
@@ -108,9 +108,7 @@ func (s support) absent(n fhir.Node, e *element) {
 		Diagnostics: fmt.Sprintf("%s is must-support and absent%s", name, s.by(e)),
 	}
 	issue.Line, issue.Column = n.Position()
-	key := issue.Expression + "\x00" + issue.Diagnostics
-	if !s.seen[key] {
-		s.seen[key] = true
+	if !s.before(issue.Expression, issue.Diagnostics) {
 		s.tell(issue)
 	}
 }
