@@ -52,7 +52,7 @@ func (p *Places) Check(place string) error {
 	case "s3":
 		switch {
 		case p.S3 == nil:
-			return fmt.Errorf("%.100q is in S3, and the operator has not configured that", place)
+			return fmt.Errorf("%.100q is in S3, which the server is not set up for: bulk.s3_endpoint and bulk.buckets of its configuration do that", place)
 		case !bucketName.MatchString(u.Host):
 			return fmt.Errorf("%.100q names no S3 bucket: a name has 3 to 63 of a-z, 0-9, '.' and '-'", place)
 		case !slices.ContainsFunc(p.Buckets, func(allowed string) bool { return inBucket(allowed, u.Host+u.Path) }):
