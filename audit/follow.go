@@ -23,9 +23,11 @@ type Follower struct {
 	// Share is how much of the time Run works while records come, from 0 to 1;
 	// 0 is 1. What is left is for requests.
 	Share float64
-	// Batch is how many events go to the Sink at once, about; 0 is 500. While
-	// records come, and Share is less than 1, it is a tenth of that, so that no
-	// request has to wait for long.
+	// Pause is how long Run lets records gather before it hands on the first of
+	// them, and the least pause between batches while more come: what is handed
+	// on in lots disturbs requests less. CatchUp does not wait.
+	Pause time.Duration
+	// Batch is how many events go to the Sink at once, about; 0 is 500.
 	Batch int
 	// Logger is nil for slog.Default.
 	Logger *slog.Logger
@@ -54,11 +56,11 @@ const (
 // Run hands on records until ctx ends. What the Sink refuses is tried again,
 // and kept in the log meanwhile.
 func (f *Follower) Run(ctx context.Context) {
-	wait, limit := firstWait, f.batch()
+	wait := firstWait
 	for ctx.Err() == nil {
 		last, more := f.Log.End()
 		begin := time.Now()
-		n, err := f.step(ctx, limit)
+		n, err := f.step(ctx, f.batch())
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -71,20 +73,23 @@ func (f *Follower) Run(ctx context.Context) {
 			select {
 			case <-ctx.Done():
 			case <-more:
+				f.sleep(ctx, f.Pause)
 			}
 		default:
-			wait, limit = firstWait, f.batch()
-			if now, _ := f.Log.End(); now != last && f.Share > 0 && f.Share < 1 {
-				f.rest(ctx, time.Since(begin))
-				limit = max(1, limit/10)
+			wait = firstWait
+			if now, _ := f.Log.End(); now != last {
+				f.sleep(ctx, max(f.Pause, f.rest(time.Since(begin))))
 			}
 		}
 	}
 }
 
-// rest leaves the others their share of the time.
-func (f *Follower) rest(ctx context.Context, worked time.Duration) {
-	f.sleep(ctx, time.Duration(float64(worked)*(1-f.Share)/f.Share))
+// rest is how long the others have their share of the time.
+func (f *Follower) rest(worked time.Duration) time.Duration {
+	if f.Share <= 0 || f.Share >= 1 {
+		return 0
+	}
+	return time.Duration(float64(worked) * (1 - f.Share) / f.Share)
 }
 
 func (f *Follower) batch() int {
@@ -95,6 +100,9 @@ func (f *Follower) batch() int {
 }
 
 func (f *Follower) sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	after := f.After
 	if after == nil {
 		after = time.After

@@ -122,6 +122,44 @@ func TestFollowerRuns(t *testing.T) {
 	}
 }
 
+// TestFollowerGathers lets records come while a batch is handed on, and during
+// the pause after it: they are one batch.
+func TestFollowerGathers(t *testing.T) {
+	l, db := openLog(t, t.TempDir(), small), openDB(t)
+	ctx, stop := context.WithCancel(context.Background())
+	appendAll(t, l, 1, 3)
+	var lots []int
+	sink := sinkFunc(func(events []Event) {
+		if lots = append(lots, len(events)); len(lots) == 1 {
+			appendAll(t, l, 4, 6)
+			return
+		}
+		stop()
+	})
+	after := func(d time.Duration) <-chan time.Time {
+		if len(lots) != 1 || d < time.Hour {
+			t.Errorf("a pause of %s behind %v", d, lots)
+		}
+		appendAll(t, l, 7, 10)
+		over := make(chan time.Time)
+		close(over)
+		return over
+	}
+	f := &Follower{Log: l, Sink: sink, Name: "x", DB: db, Share: 0.5, Pause: time.Hour, After: after}
+	f.Run(ctx)
+	f.Close()
+	if !slices.Equal(lots, []int{3, 7}) {
+		t.Errorf("lots of %v", lots)
+	}
+}
+
+type sinkFunc func([]Event)
+
+func (f sinkFunc) Write(_ context.Context, events []Event) error {
+	f(events)
+	return nil
+}
+
 // samples are records of every class.
 func samples() []Stored {
 	who := Agent{User: "u1", FHIRUser: "Practitioner/1", Client: "app", Address: "192.0.2.1", Roles: []string{"practitioner"}, Purpose: "TREAT"}

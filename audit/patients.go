@@ -1,8 +1,6 @@
 package audit
 
-import (
-	"bytes"
-)
+import "bytes"
 
 // A PatientFinder collects the patients that JSON speaks of, as it passes by in
 // pieces: every reference and URL that ends in Patient/{id}, with a version or
@@ -67,7 +65,7 @@ func (f *PatientFinder) scan(b []byte) {
 // it or goes on with a version; nil otherwise.
 func leadingID(b []byte) []byte {
 	n := 0
-	for n < len(b) && n <= 64 && isIDByte(b[n]) {
+	for n < len(b) && n <= 64 && inID[b[n]] {
 		n++
 	}
 	if n == 0 || n > 64 || n == len(b) {
@@ -82,9 +80,13 @@ func leadingID(b []byte) []byte {
 	return nil
 }
 
-func isIDByte(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '-' || c == '.'
-}
+// inID are the bytes of ids. https://hl7.org/fhir/R4/datatypes.html#id
+var inID = func() (in [256]bool) {
+	for _, c := range []byte("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-.") {
+		in[c] = true
+	}
+	return in
+}()
 
 // fewPatients are looked through one by one.
 const fewPatients = 8
@@ -93,7 +95,8 @@ const fewPatients = 8
 func (f *PatientFinder) Add(id string) { f.add([]byte(id)) }
 
 func (f *PatientFinder) add(id []byte) {
-	if f.known[string(id)] {
+	// What is about one patient mostly stands together.
+	if last := len(f.found) - 1; last >= 0 && f.found[last] == string(id) || f.known[string(id)] {
 		return
 	}
 	if f.known == nil {
