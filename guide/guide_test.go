@@ -5,34 +5,16 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/tarnhealth/tarn/guide"
+	"github.com/tarnhealth/tarn/guide/guidetest"
 )
 
-// archive makes a package of files given as name, content, name, content …
+// archive is a package of files given as name, content, name, content …
 func archive(t testing.TB, files ...string) *bytes.Buffer {
-	t.Helper()
-	var b bytes.Buffer
-	zip := gzip.NewWriter(&b)
-	w := tar.NewWriter(zip)
-	for i := 0; i < len(files); i += 2 {
-		if err := w.WriteHeader(&tar.Header{Name: files[i], Mode: 0o644, Size: int64(len(files[i+1])), Typeflag: tar.TypeReg}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write([]byte(files[i+1])); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := zip.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return &b
+	return bytes.NewBuffer(guidetest.Archive(t, files...))
 }
 
 func manifest(name, version, dependencies string) string {
@@ -164,15 +146,7 @@ func TestVersionsBesideEachOther(t *testing.T) {
 func TestUSCore(t *testing.T) {
 	var all []*guide.Package
 	for _, version := range []string{"3.1.1", "4.0.0", "5.0.1", "6.1.0", "7.0.0", "8.0.0"} {
-		file, err := os.Open("../../shared/data/definitions/us-core/hl7.fhir.us.core-" + version + ".tgz")
-		if err != nil {
-			t.Skip("../shared/data is absent")
-		}
-		p, err := guide.Read(file, guide.DefaultLimits)
-		_ = file.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := guidetest.USCore(t, version).Packages()[0]
 		for _, s := range p.Skipped {
 			t.Errorf("%s: %s: %s", p, s.File, s.Reason)
 		}

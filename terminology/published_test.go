@@ -1,48 +1,23 @@
 package terminology_test
 
 import (
-	"archive/tar"
-	"compress/gzip"
-	"errors"
-	"io"
-	"os"
 	"path"
 	"strings"
 	"testing"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/published"
 	"github.com/tarnhealth/tarn/terminology"
 )
 
-// published yields the value sets of the published expansions.
-func published(t *testing.T, yield func(name string, root fhir.Node)) {
+// expansions yields the value sets of the published expansions.
+func expansions(t *testing.T, yield func(name string, root fhir.Node)) {
 	t.Helper()
-	file, err := os.Open("../../shared/data/definitions/r4-core-package/hl7.fhir.r4.expansions.tgz")
-	if err != nil {
-		t.Skip("../shared/data is absent")
-	}
-	defer file.Close()
-	unzip, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := tar.NewReader(unzip)
-	for {
-		header, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := path.Base(header.Name)
+	for file, data := range published.Package(t, "definitions/r4-core-package/hl7.fhir.r4.expansions.tgz") {
+		name := path.Base(file)
 		if !strings.HasPrefix(name, "ValueSet-") || path.Ext(name) != ".json" {
 			continue
-		}
-		data, err := io.ReadAll(files)
-		if err != nil {
-			t.Fatal(err)
 		}
 		tree, err := fhir.Parse(definition.R4().Schema, data, fhir.DefaultLimits)
 		if err != nil {
@@ -67,7 +42,7 @@ var wider = map[string]bool{
 func TestPublishedExpansions(t *testing.T) {
 	service := terminology.New(nil)
 	same, unknown := 0, 0
-	published(t, func(name string, root fhir.Node) {
+	expansions(t, func(name string, root fhir.Node) {
 		want := codesOf(root.Child("expansion"), map[string]bool{})
 		set, err := service.ValueSet(root.TextOf("url"))
 		if name == "ValueSet-dicom-cid-29-AcquisitionModality.json" {

@@ -1,11 +1,11 @@
 package validate
 
 import (
-	"os"
 	"testing"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/published"
 )
 
 // BenchmarkSynthea validates some resources of each type that real bundles
@@ -13,8 +13,8 @@ import (
 func BenchmarkSynthea(b *testing.B) {
 	var trees []*fhir.Tree
 	size := 0
-	for _, file := range glob(b, "synthea/dev/ndjson/*.ndjson.gz") {
-		for n, line := range lines(b, file) {
+	for _, file := range published.Glob(b, "synthea/dev/ndjson/*.ndjson.gz") {
+		for n, line := range published.Lines(b, file) {
 			if n == 200 {
 				break
 			}
@@ -28,11 +28,8 @@ func BenchmarkSynthea(b *testing.B) {
 func BenchmarkExamples(b *testing.B) {
 	var trees []*fhir.Tree
 	size := 0
-	for _, file := range glob(b, "examples/r4-official/*.json") {
-		src, err := os.ReadFile(file)
-		if err != nil {
-			b.Fatal(err)
-		}
+	for _, file := range published.Glob(b, "examples/r4-official/*.json") {
+		src := published.Read(b, file)
 		trees = append(trees, parse(b, src))
 		size += len(src)
 	}

@@ -1,19 +1,14 @@
 package validate
 
 import (
-	"bytes"
-	"compress/gzip"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/published"
 )
-
-const data = "../../shared/data"
 
 func parse(t testing.TB, src []byte) *fhir.Tree {
 	t.Helper()
@@ -22,43 +17,6 @@ func parse(t testing.TB, src []byte) *fhir.Tree {
 		t.Fatalf("%v in %.200s", err, src)
 	}
 	return tree
-}
-
-func glob(t testing.TB, pattern string) []string {
-	t.Helper()
-	if _, err := os.Stat(data); err != nil {
-		t.Skip("../shared/data is absent")
-	}
-	files, err := filepath.Glob(filepath.Join(data, pattern))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no file matches %s: %v", pattern, err)
-	}
-	return files
-}
-
-// unzip is the content of a gzipped file.
-func unzip(t testing.TB, file string) []byte {
-	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	gz, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	content, err := io.ReadAll(gz)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return content
-}
-
-// lines are the lines of a gzipped file.
-func lines(t testing.TB, file string) [][]byte {
-	t.Helper()
-	return bytes.Split(bytes.TrimSpace(unzip(t, file)), []byte{'\n'})
 }
 
 // broken lists the official examples that break base R4 and how, with the
@@ -85,12 +43,9 @@ var broken = map[string]struct {
 
 func TestOfficialExamples(t *testing.T) {
 	v := New(definition.R4())
-	files := glob(t, "examples/r4-official/*.json")
+	files := published.Glob(t, "examples/r4-official/*.json")
 	for _, file := range files {
-		src, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		src := published.Read(t, file)
 		issues := v.Validate(parse(t, src))
 		want, isBroken := broken[filepath.Base(file)]
 		if isBroken && len(issues) == want.count && strings.Contains(show(issues[0]), want.first) {
@@ -111,8 +66,8 @@ func TestOfficialExamples(t *testing.T) {
 func TestSynthea(t *testing.T) {
 	v := New(definition.R4())
 	count := 0
-	for _, file := range glob(t, "synthea/dev/ndjson/*.ndjson.gz") {
-		for n, line := range lines(t, file) {
+	for _, file := range published.Glob(t, "synthea/dev/ndjson/*.ndjson.gz") {
+		for n, line := range published.Lines(t, file) {
 			count++
 			for _, issue := range v.Validate(parse(t, line)) {
 				t.Errorf("%s line %d: %s", filepath.Base(file), n+1, show(issue))
@@ -126,9 +81,9 @@ func TestSynthea(t *testing.T) {
 
 func TestSyntheaBundles(t *testing.T) {
 	v := New(definition.R4())
-	files := glob(t, "synthea/dev/bundles/*.json.gz")
+	files := published.Glob(t, "synthea/dev/bundles/*.json.gz")
 	for _, file := range files {
-		for _, issue := range v.Validate(parse(t, unzip(t, file))) {
+		for _, issue := range v.Validate(parse(t, published.Read(t, file))) {
 			t.Errorf("%s: %s", filepath.Base(file), show(issue))
 		}
 	}

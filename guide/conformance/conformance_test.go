@@ -3,7 +3,6 @@ package conformance_test
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -143,23 +142,12 @@ func TestCapability(t *testing.T) {
 // TestUSCore compiles every profile of US Core, with the snapshots that are
 // published and with those made of the differentials.
 func TestUSCore(t *testing.T) {
-	file, err := os.Open("../../../shared/data/definitions/us-core/hl7.fhir.us.core-6.1.0.tgz")
-	if err != nil {
-		t.Skip("../shared/data is absent")
-	}
-	defer file.Close()
-	p, err := guide.Read(file, guide.DefaultLimits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := guide.NewSet(p)
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := guidetest.USCore(t, "6.1.0")
 	g, err := conformance.New(set, conformance.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := set.Packages()[0]
 	for i := range p.Entries {
 		if e := &p.Entries[i]; e.Type == "StructureDefinition" && e.Of == "Patient" {
 			if err := g.Against(parse(t, `{"resourceType":"Patient"}`), e.URL, func(fhir.Issue) {}); err != nil {

@@ -12,8 +12,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path"
 	"strings"
 	"testing"
+
+	"github.com/tarnhealth/tarn/guide"
+	"github.com/tarnhealth/tarn/internal/published"
 )
 
 // A Package is one that a test needs.
@@ -66,6 +71,41 @@ func Archive(t testing.TB, files ...string) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// USCore is US Core in a version, alone.
+func USCore(t testing.TB, version string) *guide.Set {
+	t.Helper()
+	file, err := os.Open(published.Path(t, published.USCore(version)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	p, err := guide.Read(file, guide.DefaultLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := guide.NewSet(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// USCoreExamples are the examples in a package of US Core, by file name.
+func USCoreExamples(t testing.TB, version string) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{}
+	for name, data := range published.Package(t, published.USCore(version)) {
+		if path.Dir(name) != "package/example" || path.Ext(name) != ".json" {
+			continue
+		}
+		var is struct{ ResourceType string }
+		if err := json.Unmarshal(data, &is); err == nil && is.ResourceType != "" { // the rest is the package's own index
+			all[path.Base(name)] = data
+		}
+	}
+	return all
 }
 
 // Registry serves packages in the layout of NPM until the test ends.

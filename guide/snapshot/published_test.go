@@ -1,13 +1,9 @@
 package snapshot_test
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -15,38 +11,16 @@ import (
 
 	"github.com/tarnhealth/tarn/guide/release"
 	"github.com/tarnhealth/tarn/guide/snapshot"
+	"github.com/tarnhealth/tarn/internal/published"
 )
-
-const shared = "../../../shared/data/definitions/"
 
 // definitions are the StructureDefinitions of a package, by URL.
 func definitions(t *testing.T, name string) map[string][]byte {
 	t.Helper()
-	file, err := os.Open(shared + name)
-	if err != nil {
-		t.Skip("../shared/data is absent")
-	}
-	defer file.Close()
-	unzip, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := map[string][]byte{}
-	files := tar.NewReader(unzip)
-	for {
-		header, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			return all
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if path.Dir(header.Name) != "package" || !strings.HasPrefix(path.Base(header.Name), "StructureDefinition-") {
+	for file, data := range published.Package(t, name) {
+		if path.Dir(file) != "package" || !strings.HasPrefix(path.Base(file), "StructureDefinition-") {
 			continue
-		}
-		data, err := io.ReadAll(files)
-		if err != nil {
-			t.Fatal(err)
 		}
 		var head struct{ URL string }
 		if err := json.Unmarshal(data, &head); err != nil {
@@ -54,6 +28,7 @@ func definitions(t *testing.T, name string) map[string][]byte {
 		}
 		all[head.URL] = data
 	}
+	return all
 }
 
 // without is a definition without its snapshot, if it is a profile.
@@ -223,8 +198,8 @@ var others = []string{
 }
 
 func TestUSCore(t *testing.T) {
-	for _, version := range []string{"3.1.1", "4.0.0", "5.0.1", "6.1.0", "7.0.0", "8.0.0"} {
-		t.Run(version, func(t *testing.T) { compare(t, "us-core/hl7.fhir.us.core-"+version+".tgz", false) })
+	for _, version := range published.USCoreVersions {
+		t.Run(version, func(t *testing.T) { compare(t, published.USCore(version), false) })
 	}
 }
 
@@ -233,4 +208,4 @@ func TestChain(t *testing.T) {
 	compare(t, "us-core/hl7.fhir.us.core-8.0.0.tgz", true)
 }
 
-func TestR4(t *testing.T) { compare(t, "r4-core-package/hl7.fhir.r4.core-4.0.1.tgz", false) }
+func TestR4(t *testing.T) { compare(t, published.R4Core, false) }

@@ -48,7 +48,7 @@ var imports = map[string][]string{
 	"guide":            {"fhir", "definition"},
 
 	"guide/conformance": {"fhir", "definition", "guide", "guide/release", "guide/snapshot", "terminology", "validate/profile"},
-	"guide/guidetest":   {},
+	"guide/guidetest":   {"guide", "internal/published"},
 	"guide/registry":    {"fhir", "guide"},
 	"guide/release":     {"definition/packed"},
 	"guide/snapshot":    {"fhir"},
@@ -179,6 +179,7 @@ var imports = map[string][]string{
 	"internal/browser":       {},
 	"internal/check":         {},
 	"internal/endtoend":      {},
+	"internal/published":     {},
 	"kv/kvtest":              {"kv"},
 	"pebble/internal/dict":   {"fhir", "synth"},
 	"store/storetest":        {"fhir", "definition", "search", "store"},

@@ -1,12 +1,7 @@
 package define_test
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"errors"
-	"io"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -14,11 +9,10 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/published"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/search/define"
 )
-
-const core = "../../../shared/data/definitions/r4-core-package/hl7.fhir.r4.core-4.0.1.tgz"
 
 // notDefinable are the published definitions that could not be used if a data
 // store had them as its own, with a part of what is said of them.
@@ -111,35 +105,16 @@ func checkSame(t *testing.T, set *definition.Set, scope *define.Scope, def *defi
 }
 
 // parameters are the SearchParameters of R4's package, by file name.
-func parameters(t *testing.T) map[string][]byte { return parametersIn(t, core) }
+func parameters(t *testing.T) map[string][]byte { return parametersIn(t, published.R4Core) }
 
-// parametersIn are the SearchParameter files of a package.
-func parametersIn(t *testing.T, file string) map[string][]byte {
+// parametersIn are the SearchParameters of a package, by file name.
+func parametersIn(t *testing.T, name string) map[string][]byte {
 	t.Helper()
-	data, err := os.ReadFile(file)
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skip("../../../shared/data is absent")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	z, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
 	files := map[string][]byte{}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return files
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if name := path.Base(h.Name); strings.HasPrefix(name, "SearchParameter-") {
-			if files[name], err = io.ReadAll(r); err != nil {
-				t.Fatal(err)
-			}
+	for file, data := range published.Package(t, name) {
+		if base := path.Base(file); strings.HasPrefix(base, "SearchParameter-") {
+			files[base] = data
 		}
 	}
+	return files
 }

@@ -1,12 +1,12 @@
 package define_test
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/published"
 	"github.com/tarnhealth/tarn/search"
 )
 
@@ -26,22 +26,14 @@ var refusedUSCore = map[string]string{
 // TestUSCore reads the definitions of US Core, most of which republish a
 // parameter of R4 (Q27): those are served by R4's own, the others can be added.
 func TestUSCore(t *testing.T) {
-	packages, err := filepath.Glob("../../../shared/data/definitions/us-core/hl7.fhir.us.core-*.tgz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(packages) == 0 {
-		t.Skip("../shared/data is absent")
-	}
 	registry, err := search.New(definition.R4())
 	if err != nil {
 		t.Fatal(err)
 	}
 	refused := map[string]bool{}
-	for _, file := range packages {
-		version := strings.TrimSuffix(file[strings.LastIndexByte(file, '-')+1:], ".tgz")
+	for _, version := range published.USCoreVersions {
 		served, added := 0, []search.Custom(nil)
-		for name, src := range parametersIn(t, file) {
+		for name, src := range parametersIn(t, published.USCore(version)) {
 			tree, err := fhir.Parse(registry.Definitions.Schema, src, fhir.DefaultLimits)
 			if err != nil {
 				t.Errorf("%s %s: %v", version, name, err)

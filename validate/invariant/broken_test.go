@@ -125,7 +125,7 @@ func having(doc *mutation.Doc, key string) []fhir.Node {
 		}
 	}
 	visit(doc.Tree.Root())
-	each(doc.Tree.Root(), visit)
+	mutation.Each(doc.Tree.Root(), visit)
 	return all
 }
 

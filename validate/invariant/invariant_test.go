@@ -1,16 +1,13 @@
 package invariant_test
 
 import (
-	"bytes"
-	"compress/gzip"
-	"io"
-	"os"
-	"path/filepath"
+	"path"
 	"strings"
 	"testing"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/published"
 	"github.com/tarnhealth/tarn/validate"
 	"github.com/tarnhealth/tarn/validate/invariant"
 )
@@ -61,24 +58,6 @@ func TestBrokenInvariants(t *testing.T) {
 	}
 }
 
-// lines yields the resources of an NDJSON file of the shared data.
-func lines(t testing.TB, name string) [][]byte {
-	t.Helper()
-	data, err := os.ReadFile("../../../shared/data/" + name)
-	if err != nil {
-		t.Skip("../shared/data is absent")
-	}
-	unzip, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := io.ReadAll(unzip)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bytes.Split(bytes.TrimSpace(all), []byte("\n"))
-}
-
 // faulty are the published examples that break rules of R4, with the first of
 // those.
 var faulty = map[string]string{
@@ -100,7 +79,7 @@ var faulty = map[string]string{
 // known by name.
 func TestOfficialExamples(t *testing.T) {
 	v := validate.New(definition.R4(), invariant.New(definition.R4()))
-	for _, line := range lines(t, "examples/r4-official/all-examples.ndjson.gz") {
+	for _, line := range published.Lines(t, "examples/r4-official/all-examples.ndjson.gz") {
 		tree, err := fhir.Parse(definition.R4().Schema, line, fhir.DefaultLimits)
 		if err != nil {
 			t.Fatal(err)
@@ -121,18 +100,14 @@ func TestOfficialExamples(t *testing.T) {
 
 // TestSynthea checks the resources of a published Synthea sample.
 func TestSynthea(t *testing.T) {
-	files, _ := filepath.Glob("../../../shared/data/synthea/dev/ndjson/*.ndjson.gz")
-	if len(files) == 0 {
-		t.Skip("../shared/data is absent")
-	}
 	v := validate.New(definition.R4(), invariant.New(definition.R4()))
 	found := map[string]int{}
-	for _, file := range files {
-		all := lines(t, "synthea/dev/ndjson/"+filepath.Base(file))
+	for _, file := range published.Glob(t, "synthea/dev/ndjson/*.ndjson.gz") {
+		all := published.Lines(t, file)
 		for _, line := range all[:min(len(all), 300)] {
 			for _, issue := range check(t, v, line) {
 				if issue.Severity == fhir.SeverityError {
-					found[filepath.Base(file)+" "+issue.Diagnostics]++
+					found[path.Base(file)+" "+issue.Diagnostics]++
 				}
 			}
 		}
@@ -143,7 +118,7 @@ func TestSynthea(t *testing.T) {
 }
 
 func BenchmarkObservation(b *testing.B) {
-	all := lines(b, "synthea/dev/ndjson/Observation.ndjson.gz")
+	all := published.Lines(b, "synthea/dev/ndjson/Observation.ndjson.gz")
 	tree, err := fhir.Parse(definition.R4().Schema, all[0], fhir.DefaultLimits)
 	if err != nil {
 		b.Fatal(err)

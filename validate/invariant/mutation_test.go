@@ -1,14 +1,12 @@
 package invariant_test
 
 import (
-	"errors"
-	"hash/fnv"
-	"os"
 	"slices"
 	"testing"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/published"
 	"github.com/tarnhealth/tarn/validate"
 	"github.com/tarnhealth/tarn/validate/invariant"
 	"github.com/tarnhealth/tarn/validate/mutation"
@@ -18,24 +16,10 @@ import (
 // TARN_BREAK is "all".
 const share = 16
 
-// tried reports whether a run tries a mutation: the same ones each time.
-func tried(name string) bool {
-	if os.Getenv("TARN_BREAK") == "all" {
-		return true
-	}
-	h := fnv.New32a()
-	h.Write([]byte(name)) //nolint:errcheck // a hash does not fail
-	return h.Sum32()%share == 0
-}
-
 // found are the issues of a resource, those of reading it or of validating it.
 func found(v *validate.Validator, resource []byte) []fhir.Issue {
-	tree, err := fhir.Parse(definition.R4().Schema, resource, fhir.DefaultLimits)
-	var broken *fhir.Error
-	if errors.As(err, &broken) {
-		return broken.Issues
-	}
-	return v.Validate(tree)
+	_, issues := mutation.Issues(definition.R4().Schema, resource, v.Validate)
+	return issues
 }
 
 // codes are how issues say what a mutation broke.
@@ -46,7 +30,7 @@ var codes = map[string][]string{
 
 // examples are the published examples that break no rule, the smallest first.
 func examples(t testing.TB) []*mutation.Doc {
-	all := lines(t, "examples/r4-official/all-examples.ndjson.gz")
+	all := published.Lines(t, "examples/r4-official/all-examples.ndjson.gz")
 	slices.SortStableFunc(all, func(a, b []byte) int { return len(a) - len(b) })
 	var docs []*mutation.Doc
 	for _, line := range all {
@@ -62,14 +46,6 @@ func examples(t testing.TB) []*mutation.Doc {
 	return docs
 }
 
-// each visits the values of a resource.
-func each(n fhir.Node, visit func(fhir.Node)) {
-	for c := n.First(); c.Exists(); c = c.Next() {
-		visit(c)
-		each(c, visit)
-	}
-}
-
 // TestMutations breaks each element that the published examples have, where it
 // occurs first: what is required is removed, what occurs once repeated, types,
 // formats, codes and what is referred to are wrong. Each is found where it is.
@@ -77,14 +53,14 @@ func TestMutations(t *testing.T) {
 	v := validate.New(definition.R4(), invariant.New(definition.R4()))
 	reached, broken := map[*fhir.Property]bool{}, map[string]int{}
 	for _, doc := range examples(t) {
-		each(doc.Tree.Root(), func(n fhir.Node) {
+		mutation.Each(doc.Tree.Root(), func(n fhir.Node) {
 			p := n.Property()
 			if reached[p] || n.IsPrimitive() && !n.HasValue() {
 				return
 			}
 			reached[p] = true
 			name := p.Owner.Name + "." + p.JSON
-			if !tried(name) {
+			if !mutation.Tried(name, share) {
 				return
 			}
 			for _, m := range doc.Of(definition.R4(), n) {

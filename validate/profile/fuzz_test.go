@@ -8,6 +8,7 @@ import (
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/guide"
+	"github.com/tarnhealth/tarn/guide/guidetest"
 	"github.com/tarnhealth/tarn/validate"
 	"github.com/tarnhealth/tarn/validate/invariant"
 	"github.com/tarnhealth/tarn/validate/profile"
@@ -16,13 +17,13 @@ import (
 // FuzzResource validates any resource against US Core: it may be wrong, but the
 // validator neither panics nor runs without bound, and an issue is somewhere.
 func FuzzResource(f *testing.F) {
-	examples := usCoreExamples(f, "6.1.0")
+	examples := guidetest.USCoreExamples(f, "6.1.0")
 	for _, name := range slices.Sorted(maps.Keys(examples)) {
 		if len(examples[name]) < 3000 {
 			f.Add(examples[name])
 		}
 	}
-	v := validator(usCore(f, "6.1.0"))
+	v := validator(guidetest.USCore(f, "6.1.0"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tree, err := fhir.Parse(definition.R4().Schema, data, fhir.Limits{Depth: 64, Nodes: 5000})
 		if err != nil {

@@ -1,16 +1,15 @@
 package profile_test
 
 import (
-	"errors"
-	"hash/fnv"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/guide/guidetest"
+	"github.com/tarnhealth/tarn/internal/published"
 	"github.com/tarnhealth/tarn/validate"
 	"github.com/tarnhealth/tarn/validate/invariant"
 	"github.com/tarnhealth/tarn/validate/mutation"
@@ -21,22 +20,12 @@ import (
 // TARN_BREAK is "all".
 const share = 24
 
-// tried reports whether a run tries a mutation: the same ones each time.
-func tried(name string) bool {
-	if os.Getenv("TARN_BREAK") == "all" {
-		return true
-	}
-	h := fnv.New32a()
-	h.Write([]byte(name)) //nolint:errcheck // a hash does not fail
-	return h.Sum32()%share == 0
-}
-
 // TestMutations breaks what the profiles of US Core say of each element that
 // their examples have: what is required is removed, what may be there once
 // repeated, types, codes, fixed values, patterns and targets are wrong, what may
 // not be there is added. Each is found where it is.
 func TestMutations(t *testing.T) {
-	for _, version := range usCoreVersions {
+	for _, version := range published.USCoreVersions {
 		t.Run(version, func(t *testing.T) { mutate(t, version) })
 	}
 }
@@ -53,12 +42,12 @@ type profileBreaker struct {
 }
 
 func mutate(t *testing.T, version string) {
-	set := usCore(t, version)
+	set := guidetest.USCore(t, version)
 	b := &profileBreaker{
 		T: t, rules: profile.New(definition.R4(), set.Find), pool: mutation.Pool{}, done: map[string]bool{}, count: map[string]int{},
 	}
 	b.v = validate.New(definition.R4(), invariant.New(definition.R4()), b.rules)
-	examples := usCoreExamples(t, version)
+	examples := guidetest.USCoreExamples(t, version)
 	var docs []*mutation.Doc
 	for _, name := range slices.Sorted(maps.Keys(examples)) {
 		doc, err := mutation.New(definition.R4().Schema, examples[name])
@@ -80,7 +69,7 @@ func mutate(t *testing.T, version string) {
 // try breaks one rule, unless that was done, and looks for the issue.
 func (b *profileBreaker) try(p profile.Place, kind, path, code string, change func() []byte) {
 	name := p.Profile + " " + p.ID + " " + kind
-	if b.done[name] || !tried(name) {
+	if b.done[name] || !mutation.Tried(name, share) {
 		return
 	}
 	b.done[name] = true
@@ -88,20 +77,13 @@ func (b *profileBreaker) try(p profile.Place, kind, path, code string, change fu
 	if broken == nil {
 		return
 	}
-	tree, err := fhir.Parse(definition.R4().Schema, broken, fhir.DefaultLimits)
-	var issues []fhir.Issue
-	var unread *fhir.Error
-	if errors.As(err, &unread) {
-		issues = unread.Issues
-	} else {
-		issues = b.v.Validate(tree)
-	}
+	tree, issues := mutation.Issues(definition.R4().Schema, broken, b.v.Validate)
 	if found(issues, path, code) {
 		b.count[kind]++
 		return
 	}
 	for _, s := range p.Slices {
-		if err != nil || b.rules.In(s, at(tree, s.Value.Path())) {
+		if tree == nil || b.rules.In(s, at(tree, s.Value.Path())) {
 			continue
 		}
 		// The value is not in its slice any more, which is an error where the
@@ -132,19 +114,12 @@ func found(issues []fhir.Issue, path, code string) bool {
 // at is the value at a path.
 func at(tree *fhir.Tree, path string) fhir.Node {
 	var found fhir.Node
-	each(tree.Root(), func(n fhir.Node) {
+	mutation.Each(tree.Root(), func(n fhir.Node) {
 		if n.Path() == path {
 			found = n
 		}
 	})
 	return found
-}
-
-func each(n fhir.Node, visit func(fhir.Node)) {
-	for c := n.First(); c.Exists(); c = c.Next() {
-		visit(c)
-		each(c, visit)
-	}
 }
 
 func (b *profileBreaker) place(p profile.Place) {
@@ -220,7 +195,11 @@ func (b *profileBreaker) codesOf(p profile.Place, first fhir.Node) {
 
 // constants breaks fixed values and patterns.
 func (b *profileBreaker) constants(p profile.Place, first fhir.Node) {
-	if !p.Constant {
+	constant := p.Fixed
+	if !constant.Exists() {
+		constant = p.Pattern
+	}
+	if !constant.Exists() {
 		return
 	}
 	var other any

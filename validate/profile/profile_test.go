@@ -6,7 +6,6 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +14,8 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/fhirpath"
 	"github.com/tarnhealth/tarn/guide"
+	"github.com/tarnhealth/tarn/guide/guidetest"
+	"github.com/tarnhealth/tarn/internal/published"
 	"github.com/tarnhealth/tarn/validate/profile"
 )
 
@@ -45,14 +46,10 @@ func expect(t *testing.T, name string, found []fhir.Issue, path, text string) {
 
 // TestBrokenExamples breaks examples of US Core in one way each.
 func TestBrokenExamples(t *testing.T) {
-	set := usCore(t, "6.1.0")
+	set := guidetest.USCore(t, "6.1.0")
 	read := func(name string) string {
-		data, err := os.ReadFile("../../../shared/data/examples/us-core/6.1.0/" + name + ".json")
-		if err != nil {
-			t.Skip("../shared/data is absent")
-		}
 		var b bytes.Buffer
-		if err := json.Compact(&b, data); err != nil {
+		if err := json.Compact(&b, published.Read(t, "examples/us-core/6.1.0/"+name+".json")); err != nil {
 			t.Fatal(err)
 		}
 		return b.String()

@@ -9,6 +9,8 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/guide/guidetest"
+	"github.com/tarnhealth/tarn/internal/published"
 	"github.com/tarnhealth/tarn/validate"
 	"github.com/tarnhealth/tarn/validate/invariant"
 	"github.com/tarnhealth/tarn/validate/mutation"
@@ -18,17 +20,17 @@ import (
 // TestInvariantsOfProfiles breaks each rule that the profiles of US Core add:
 // some change of an example is found by it, at the value that has the rule.
 func TestInvariantsOfProfiles(t *testing.T) {
-	versions := usCoreVersions
+	versions := published.USCoreVersions
 	if os.Getenv("TARN_BREAK") != "all" {
 		versions = []string{"3.1.1", "8.0.0"}
 	}
 	for _, version := range versions {
 		t.Run(version, func(t *testing.T) {
-			set := usCore(t, version)
+			set := guidetest.USCore(t, version)
 			rules := profile.New(definition.R4(), set.Find)
 			v := validate.New(definition.R4(), invariant.New(definition.R4()), rules)
 			pool, broken := mutation.Pool{}, map[string]bool{}
-			examples := usCoreExamples(t, version)
+			examples := guidetest.USCoreExamples(t, version)
 			var docs []*mutation.Doc
 			for _, name := range slices.Sorted(maps.Keys(examples)) {
 				doc, err := mutation.New(definition.R4().Schema, examples[name])

@@ -1,47 +1,23 @@
 package profile_test
 
 import (
-	"bytes"
-	"compress/gzip"
-	"io"
-	"os"
-	"path/filepath"
 	"regexp"
 	"testing"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/guide/guidetest"
+	"github.com/tarnhealth/tarn/internal/published"
 )
-
-// linesOf are the resources of a compressed NDJSON file.
-func linesOf(t testing.TB, file string) [][]byte {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Skip("../shared/data is absent")
-	}
-	unzip, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := io.ReadAll(unzip)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bytes.Split(bytes.TrimSpace(all), []byte("\n"))
-}
 
 // TestSynthea checks a published Synthea sample, which declares US Core 3.1.1.
 func TestSynthea(t *testing.T) {
-	files, _ := filepath.Glob("../../../shared/data/synthea/dev/ndjson/*.ndjson.gz")
-	if len(files) == 0 {
-		t.Skip("../shared/data is absent")
-	}
-	v := validator(usCore(t, "3.1.1"))
+	files := published.Glob(t, "synthea/dev/ndjson/*.ndjson.gz")
+	v := validator(guidetest.USCore(t, "3.1.1"))
 	place := regexp.MustCompile(`\[\d+\]`)
 	found, checked := map[string]int{}, 0
 	for _, file := range files {
-		lines := linesOf(t, file)
+		lines := published.Lines(t, file)
 		for _, line := range lines[:min(len(lines), 1000)] {
 			tree, err := fhir.Parse(definition.R4().Schema, line, fhir.DefaultLimits)
 			if err != nil {
@@ -74,8 +50,8 @@ func BenchmarkUSCorePatient(b *testing.B)     { benchmark(b, "Patient") }
 func BenchmarkUSCoreObservation(b *testing.B) { benchmark(b, "Observation") }
 
 func benchmark(b *testing.B, resourceType string) {
-	v := validator(usCore(b, "3.1.1"))
-	tree, err := fhir.Parse(definition.R4().Schema, linesOf(b, "../../../shared/data/synthea/dev/ndjson/"+resourceType+".ndjson.gz")[0], fhir.DefaultLimits)
+	v := validator(guidetest.USCore(b, "3.1.1"))
+	tree, err := fhir.Parse(definition.R4().Schema, published.Lines(b, "synthea/dev/ndjson/"+resourceType+".ndjson.gz")[0], fhir.DefaultLimits)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,13 +1,6 @@
 package profile_test
 
 import (
-	"archive/tar"
-	"compress/gzip"
-	"encoding/json"
-	"errors"
-	"io"
-	"os"
-	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -15,80 +8,24 @@ import (
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/guide"
+	"github.com/tarnhealth/tarn/guide/guidetest"
+	"github.com/tarnhealth/tarn/internal/published"
 	"github.com/tarnhealth/tarn/validate"
 	"github.com/tarnhealth/tarn/validate/invariant"
 	"github.com/tarnhealth/tarn/validate/profile"
 )
 
-const usCorePackages = "../../../shared/data/definitions/us-core/hl7.fhir.us.core-"
-
-// usCore is US Core in a version.
-func usCore(t testing.TB, version string) *guide.Set {
-	t.Helper()
-	file, err := os.Open(usCorePackages + version + ".tgz")
-	if err != nil {
-		t.Skip("../shared/data is absent")
-	}
-	defer file.Close()
-	p, err := guide.Read(file, guide.DefaultLimits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := guide.NewSet(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
-}
-
 func validator(set *guide.Set, asked ...string) *validate.Validator {
 	return validate.New(definition.R4(), invariant.New(definition.R4()), profile.New(definition.R4(), set.Find, asked...))
 }
 
-// usCoreExamples are the examples in a package of US Core, by file name.
-func usCoreExamples(t testing.TB, version string) map[string][]byte {
-	t.Helper()
-	file, err := os.Open(usCorePackages + version + ".tgz")
-	if err != nil {
-		t.Skip("../shared/data is absent")
-	}
-	defer file.Close()
-	unzip, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string][]byte{}
-	for archive := tar.NewReader(unzip); ; {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return all
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if path.Dir(header.Name) != "package/example" || path.Ext(header.Name) != ".json" {
-			continue
-		}
-		data, err := io.ReadAll(archive)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var is struct{ ResourceType string }
-		if json.Unmarshal(data, &is); is.ResourceType != "" { // the rest is the package's own index
-			all[path.Base(header.Name)] = data
-		}
-	}
-}
-
-var usCoreVersions = []string{"3.1.1", "4.0.0", "5.0.1", "6.1.0", "7.0.0", "8.0.0"}
-
 // TestUSCoreExamples checks every example of six versions of US Core: those that
 // break a rule are known by name.
 func TestUSCoreExamples(t *testing.T) {
-	for _, version := range usCoreVersions {
+	for _, version := range published.USCoreVersions {
 		t.Run(version, func(t *testing.T) {
-			v := validator(usCore(t, version))
-			examples := usCoreExamples(t, version)
+			v := validator(guidetest.USCore(t, version))
+			examples := guidetest.USCoreExamples(t, version)
 			for name, data := range examples {
 				tree, err := fhir.Parse(definition.R4().Schema, data, fhir.DefaultLimits)
 				if err != nil {
