@@ -45,7 +45,7 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("%q: %v, want %q", place, err, want)
 		}
 	}
-	if err := (&blob.Places{}).Check("s3://bucket/x"); err == nil || !strings.Contains(err.Error(), "operator") {
+	if err := (&blob.Places{}).Check("s3://bucket/x"); err == nil || !strings.Contains(err.Error(), "bulk.s3_endpoint") {
 		t.Error(err)
 	}
 }
