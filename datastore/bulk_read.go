@@ -75,6 +75,13 @@ func (v *View) Bulk(ctx context.Context, q BulkQuery) (iter.Seq2[store.Version, 
 	}, nil
 }
 
+// MayBulk is the error of KindForbidden with which Bulk refuses parts, whatever
+// is stored; nil where it does not.
+func (v *View) MayBulk(parts []search.Part) error {
+	_, err := v.confine(search.Plan{Parts: parts})
+	return err
+}
+
 // searchable is every type that the caller may search.
 func (v *View) searchable() (parts []search.Part) {
 	g := confiner{guard: &v.guard}

@@ -97,7 +97,13 @@ func (w *BulkWriter) Write(ctx context.Context, resources [][]byte) ([]BulkOutco
 		return nil, err
 	}
 	bound := &BulkWriter{store: w.store, access: access, opt: w.opt}
-	b := &bulkBatch{BulkWriter: bound, outcomes: make([]BulkOutcome, len(resources))}
+	b := &bulkBatch{BulkWriter: bound, outcomes: make([]BulkOutcome, len(resources)), places: make([]int, 0, len(resources))}
+	size := 0
+	for i := range resources {
+		size += len(resources[i])
+	}
+	b.Batch = store.NewBatch(len(resources), size)
+	defer b.Release()
 	if err := b.store(ctx, resources); err != nil {
 		return nil, storeError(err)
 	}
@@ -112,10 +118,10 @@ func (w *BulkWriter) Write(ctx context.Context, resources [][]byte) ([]BulkOutco
 // A bulkBatch is one call of Write.
 type bulkBatch struct {
 	*BulkWriter
+	// Batch has what is stored together, places where it stands in the input.
+	*store.Batch
+	places   []int
 	outcomes []BulkOutcome
-	// ops are what is stored together, places where they stand in the input.
-	ops    []store.Op
-	places []int
 	// parts are the contents that are not in the resources any more.
 	parts []*binary.Parts
 	// alone are the places of what is committed one by one, behind ops.
@@ -158,7 +164,7 @@ func (b *bulkBatch) prepareSafely(ctx context.Context, params *registries, i int
 // prepare makes the op of one resource.
 func (b *bulkBatch) prepare(ctx context.Context, params *registries, i int, resource []byte) error {
 	s, o := b.BulkWriter.store, &b.outcomes[i]
-	tree, err := s.Parse(resource)
+	tree, err := b.Parse(s.Definitions().Schema, resource)
 	if err != nil {
 		return err
 	}
@@ -188,11 +194,11 @@ func (b *bulkBatch) prepare(ctx context.Context, params *registries, i int, reso
 	if err != nil {
 		return err
 	}
-	op := store.Op{Kind: store.OpUpdate, Type: o.Type, ID: o.ID, Body: fhir.NewBody(tree.Root(), o.ID)}
-	if op.Entries, err = params.extract(tree, o.ID, s.base); err != nil {
+	op := store.Op{Kind: store.OpUpdate, Type: o.Type, ID: o.ID, Body: b.Body(tree.Root(), o.ID)}
+	if op.Entries, err = params.extractTo(&b.Entries, tree, o.ID, s.base); err != nil {
 		return err
 	}
-	b.ops, b.places = append(b.ops, op), append(b.places, i)
+	b.Ops, b.places = append(b.Ops, op), append(b.places, i)
 	if parts != nil {
 		b.parts = append(b.parts, parts)
 	}
@@ -218,25 +224,25 @@ func (b *bulkBatch) name(o *BulkOutcome) (authz.Interaction, error) {
 // stored together.
 func (b *bulkBatch) separate() {
 	type name struct{ resourceType, id string }
-	seen := make(map[name]bool, len(b.ops))
+	seen := make(map[name]bool, len(b.Ops))
 	kept := 0
-	for n, op := range b.ops {
+	for n, op := range b.Ops {
 		id := name{op.Type, op.ID}
 		if seen[id] {
 			b.alone = append(b.alone, b.places[n])
 			continue
 		}
 		seen[id] = true
-		b.ops[kept], b.places[kept] = op, b.places[n]
+		b.Ops[kept], b.places[kept] = op, b.places[n]
 		kept++
 	}
-	b.ops, b.places = b.ops[:kept], b.places[:kept]
+	b.Ops, b.places = b.Ops[:kept], b.places[:kept]
 	slices.Sort(b.alone)
 }
 
 // load stores the ops.
 func (b *bulkBatch) load(ctx context.Context) error {
-	if len(b.ops) == 0 {
+	if len(b.Ops) == 0 {
 		return nil
 	}
 	backend := b.BulkWriter.store.backend
@@ -250,7 +256,7 @@ func (b *bulkBatch) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	versions, err := backend.Load(ctx, b.ops)
+	versions, err := backend.Load(ctx, b.Ops)
 	kept.Done(ctx, endingOf(err))
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/datastore/consented"
+	"github.com/tarnhealth/tarn/datastore/defined"
 	"github.com/tarnhealth/tarn/datastore/linked"
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
@@ -260,7 +261,10 @@ func (c *Catalog) openStore(ctx context.Context, r Record) (*Store, error) {
 	}
 	s.consents = consented.New(backend, consented.Options{Read: s.Read, Registry: s.Registry, Base: base, Now: c.opt.Now})
 	s.links = linked.New(s.consents.Store(), linked.Options{Read: s.Read, Registry: s.Registry, Base: base})
-	s.backend = s.links.Store()
+	s.defined = defined.New(s.links.Store(), defined.Options{
+		Find: s.canonical, Read: s.Read, Codes: func() terminology.Options { return s.knownCodes(context.Background()) },
+	})
+	s.backend = s.defined.Store()
 	s.past, _ = backend.(past)
 	s.identity.Store(r.Identity)
 	if c.opt.Contents != nil {

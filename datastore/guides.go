@@ -3,8 +3,10 @@ package datastore
 import (
 	"context"
 
+	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/guide/conformance"
+	"github.com/tarnhealth/tarn/store"
 	"github.com/tarnhealth/tarn/terminology"
 	"github.com/tarnhealth/tarn/validate"
 )
@@ -27,12 +29,42 @@ type guided struct {
 
 // useGuides makes guides count for what is validated from now on.
 func (s *Store) useGuides(g *conformance.Guides) {
-	next := &guided{guides: g, strict: s.validator.With(s.answers())}
-	if g != nil && !g.Empty() {
-		next.guides = g.With(s.knownCodes(context.Background()))
-		next.strict = next.strict.With(next.guides)
+	s.guided.Store(&guided{guides: g, strict: s.validator.With(s.answers(), declared{s})})
+}
+
+// declared is the rule of the profiles that resources declare, and of the
+// resources that define them.
+type declared struct{ *Store }
+
+// Check implements validate.Rule.
+func (s declared) Check(tree *fhir.Tree, report func(fhir.Issue)) {
+	g, err := s.conforming()
+	if err != nil {
+		report(fhir.Issue{Severity: fhir.SeverityError, Code: "exception", Diagnostics: "the profiles of the data store cannot be read; try again"})
+		return
 	}
-	s.guided.Store(next)
+	if g == nil {
+		g = conformance.None()
+	} else {
+		g.Check(tree, report)
+	}
+	if tree.Root().Type().Name == structureDefinition {
+		g.Define(tree, report)
+	}
+}
+
+const structureDefinition = "StructureDefinition"
+
+// conforming are the guides with what the data store's own resources define now;
+// nil where there is neither.
+func (s *Store) conforming() (*conformance.Guides, error) { return s.defined.Guides(s.Guides()) }
+
+// canonical finds a resource as the data store itself: what it says holds for
+// callers who may not read it too.
+func (s *Store) canonical(resourceType, canonical string) (store.Version, bool, error) {
+	f := s.findAll()
+	defer f.close()
+	return f.version(resourceType, canonical)
 }
 
 // SetGuides changes the guides of the data store, which keeps none itself:
@@ -77,18 +109,40 @@ func (s *Store) Validate(tree *fhir.Tree) []fhir.Issue { return s.validate(tree,
 
 // ValidateAgainst returns the issues of a resource by R4 and by one profile,
 // declared or not. It is an error of KindNotSupported where no guide of the data
-// store has the profile.
-func (s *Store) ValidateAgainst(tree *fhir.Tree, profile string) ([]fhir.Issue, error) {
+// store has the profile, and no resource that the caller may read defines it.
+func (s *Store) ValidateAgainst(ctx context.Context, access authz.Access, tree *fhir.Tree, profile string) ([]fhir.Issue, error) {
 	issues := s.validator.Validate(tree)
-	g := s.Guides()
-	if g == nil {
-		g = conformance.None()
+	g, err := s.askedFor(ctx, access, profile)
+	if err != nil {
+		return nil, err
 	}
-	err := g.Against(tree, profile, func(i fhir.Issue) { issues = append(issues, i) })
+	err = g.Against(tree, profile, func(i fhir.Issue) { issues = append(issues, i) })
 	if fhir.KindOf(err) == fhir.KindNotFound && err != nil {
-		return nil, fhir.Errorf(fhir.KindNotSupported, "the profile %s is not known to this data store: none of its guides has it; without the parameter profile, the resource is validated against R4 and the profiles that it declares", profile).At("http.profile")
+		return nil, fhir.Errorf(fhir.KindNotSupported, "the profile %s is not known to this data store: none of its guides has it, and no StructureDefinition there; without the parameter profile, the resource is validated against R4 and the profiles that it declares", profile).At("http.profile")
 	}
 	return issues, err
+}
+
+// askedFor are the guides to look for a profile in that a caller names: with what
+// resources define where the caller may read the one of that name.
+func (s *Store) askedFor(ctx context.Context, access authz.Access, profile string) (*conformance.Guides, error) {
+	f := &finder{ctx: ctx, store: s, access: access}
+	defer f.close()
+	own := s.Guides()
+	if own == nil {
+		own = conformance.None()
+	}
+	if access.Check(authz.Read, structureDefinition) != nil {
+		return own, nil
+	}
+	if _, ok, err := f.version(structureDefinition, profile); err != nil || !ok {
+		return own, err
+	}
+	g, err := s.conforming()
+	if g == nil {
+		g = own
+	}
+	return g, err
 }
 
 // openGuides takes a data store's guides from the shelf.

@@ -205,10 +205,10 @@ func TestGuideProfiles(t *testing.T) {
 	}
 	_, err = s.Commit(ctx, authz.Unrestricted(), []datastore.Op{{Interaction: authz.Update, Type: "Patient", ID: "a", Resource: tree}}, nil)
 	wantKind(t, err, fhir.KindUnprocessable, "name must be there")
-	if issues, err := s.ValidateAgainst(tree, url+"|1.0.0"); err != nil || len(issues) != 1 || issues[0].Expression != "Patient.name" {
+	if issues, err := s.ValidateAgainst(ctx, authz.Unrestricted(), tree, url+"|1.0.0"); err != nil || len(issues) != 1 || issues[0].Expression != "Patient.name" {
 		t.Errorf("ValidateAgainst: %+v, %v", issues, err)
 	}
-	_, err = s.ValidateAgainst(tree, url+"|2.0.0")
+	_, err = s.ValidateAgainst(ctx, authz.Unrestricted(), tree, url+"|2.0.0")
 	wantKind(t, err, fhir.KindNotSupported, "none of its guides has it")
 }
 

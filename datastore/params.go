@@ -73,7 +73,12 @@ type registries struct {
 
 // extract makes all entries of a resource.
 func (r *registries) extract(tree *fhir.Tree, id, base string) ([]search.Entry, error) {
-	entries, err := r.write.Extract(tree, id, base)
+	return r.extractTo(nil, tree, id, base)
+}
+
+// extractTo is extract with entries that are cut from a block.
+func (r *registries) extractTo(b *search.Block, tree *fhir.Tree, id, base string) ([]search.Entry, error) {
+	entries, err := r.write.ExtractTo(b, tree, id, base)
 	if err != nil || r.renewed == nil {
 		return entries, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/datastore/consented"
+	"github.com/tarnhealth/tarn/datastore/defined"
 	"github.com/tarnhealth/tarn/datastore/linked"
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
@@ -29,6 +30,7 @@ type Store struct {
 	// backend is the storage as consents and links watch it.
 	backend  store.Store
 	consents *consented.Consents
+	defined  *defined.Definitions
 	// past reads what was there at any time; nil where the storage cannot.
 	past    past
 	links   *linked.Links

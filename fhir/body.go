@@ -78,6 +78,13 @@ func (d Body) Append(b []byte, versionID string, lastUpdated time.Time) []byte {
 //
 // A body made again from what Append wrote, under the same id, is the same.
 func NewBody(resource Node, id string) Body {
+	body, _ := AppendBody(nil, resource, id)
+	return body
+}
+
+// AppendBody is NewBody with JSON in the memory of b, to which it is appended
+// where it is a copy.
+func AppendBody(b []byte, resource Node, id string) (Body, []byte) {
 	src := resource.Raw()
 	edits, at := idEdit(src, resource, id)
 	if meta := resource.Child("meta"); meta.Exists() {
@@ -86,10 +93,12 @@ func NewBody(resource Node, id string) Body {
 		edits = append(edits, cuts...)
 	}
 	if len(edits) == 0 && resource.tree.owned {
-		return Body{JSON: src, At: at.offset - at.back, Form: at.form}
+		return Body{JSON: src, At: at.offset - at.back, Form: at.form}, b
 	}
-	sortEdits(edits)
-	return Body{JSON: Splice(src, edits), At: moved(edits, at.offset) - at.back, Form: at.form}
+	start := len(b)
+	b = appendSpliced(b, src, edits)
+	json := b[start:len(b):len(b)]
+	return Body{JSON: json, At: moved(edits, at.offset) - at.back, Form: at.form}, b
 }
 
 // place is where the version's part of meta goes: back bytes before where
@@ -137,6 +146,13 @@ func idEdit(src []byte, resource Node, id string) ([]Edit, place) {
 // go; afterID is the place after the id.
 func metaCuts(src []byte, resource, meta Node, afterID place) ([]Edit, place) {
 	start, end := within(resource, meta)
+	if !versioned(meta) {
+		first := start + 1
+		for src[first] != '"' { // white space
+			first++
+		}
+		return nil, place{first, 0, MetaBefore}
+	}
 	inner := members(src[start:end], -1)
 	var kept []bool
 	for _, m := range inner {
@@ -157,6 +173,20 @@ func metaCuts(src []byte, resource, meta Node, afterID place) ([]Edit, place) {
 		}
 	}
 	return cuts, place{start + inner[first].start, 0, MetaBefore}
+}
+
+// versioned reports whether a meta has something that is the server's to write,
+// or nothing at all.
+func versioned(meta Node) bool {
+	if !meta.First().Exists() {
+		return true
+	}
+	for c := meta.First(); c.Exists(); c = c.Next() {
+		if ownedByVersion(c.Name()) {
+			return true
+		}
+	}
+	return false
 }
 
 // ownedByVersion reports whether a member of meta is the server's to write.

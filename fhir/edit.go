@@ -16,7 +16,10 @@ type Edit struct {
 // Splice returns a copy of src with the edits applied. It sorts edits in place
 // by Start; edits at the same place keep their order. Edits may touch but not
 // overlap: Splice panics where they do or where one lies outside src.
-func Splice(src []byte, edits []Edit) []byte {
+func Splice(src []byte, edits []Edit) []byte { return appendSpliced(nil, src, edits) }
+
+// appendSpliced is Splice with the copy appended to out.
+func appendSpliced(out, src []byte, edits []Edit) []byte {
 	sortEdits(edits)
 	size, from := len(src), 0
 	for _, e := range edits {
@@ -26,7 +29,12 @@ func Splice(src []byte, edits []Edit) []byte {
 		size += len(e.Text) - (e.End - e.Start)
 		from = e.End
 	}
-	out := make([]byte, 0, size)
+	if cap(out)-len(out) < size {
+		// What was appended before stays where it is.
+		grown := make([]byte, len(out), len(out)+max(size, len(out)))
+		copy(grown, out)
+		out = grown
+	}
 	from = 0
 	for _, e := range edits {
 		out = append(out, src[from:e.Start]...)

@@ -35,13 +35,26 @@ const bytesPerNode = 24
 // A syntax error is one issue of severity fatal; structural
 // errors are collected, up to 50. src must not change while the tree is in use.
 func Parse(schema *Schema, src []byte, limits Limits) (*Tree, error) {
+	nodes, err := parse(schema, src, limits, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Tree{Source: src, Schema: schema, nodes: nodes}, nil
+}
+
+// parse is Parse into the memory of own, where that is not nil.
+func parse(schema *Schema, src []byte, limits Limits, own *[]node) ([]node, error) {
 	if uint64(len(src)) > math.MaxUint32-8 {
 		return nil, Errorf(KindTooLarge, "the body has %d bytes; the greatest size is 4 GiB", len(src))
 	}
 	p := parser{src: src, schema: schema, limits: limits, kind: KindInvalid}
 	var nodes []node
 	if p.encoding() {
-		nodes = p.read()
+		if own != nil {
+			nodes = p.readInto(own)
+		} else {
+			nodes = p.read()
+		}
 	}
 	if p.full() {
 		p.issues = append(p.issues, Issue{
@@ -52,7 +65,7 @@ func Parse(schema *Schema, src []byte, limits Limits) (*Tree, error) {
 	if len(p.issues) > 0 {
 		return nil, &Error{Kind: p.kind, Issues: p.issues}
 	}
-	return &Tree{Source: src, Schema: schema, nodes: nodes}, nil
+	return nodes, nil
 }
 
 // tapes keeps tapes to read into, of up to pooledNodes nodes, so that a

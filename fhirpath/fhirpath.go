@@ -195,11 +195,28 @@ func (e *Expr) Bool(focus fhir.Node, env Env) (bool, error) {
 // known. Several of R4's invariants are empty where what they are about is
 // absent (ref-1 on a reference without text), so only a known false breaks one.
 func (e *Expr) Condition(focus fhir.Node, env Env) (value, known bool, err error) {
-	m := newMachine(focus, env)
-	defer m.release()
-	t, err := m.truth(e.program().root)
+	j := NewJudge(env)
+	defer j.Close()
+	return j.Condition(e, focus)
+}
+
+// A Judge evaluates many conditions one after the other in the same memory. It
+// is for one goroutine.
+type Judge struct{ m *machine }
+
+// NewJudge returns a Judge whose conditions share an environment. Close gives
+// its memory back.
+func NewJudge(env Env) Judge { return Judge{newMachine(fhir.Node{}, env)} }
+
+// Condition is Expr.Condition.
+func (j Judge) Condition(e *Expr, focus fhir.Node) (value, known bool, err error) {
+	j.m.begin(focus)
+	t, err := j.m.truth(e.program().root)
 	return t == isTrue, t != unknown, err
 }
+
+// Close ends the use of a Judge.
+func (j Judge) Close() { j.m.release() }
 
 // failed is what an expression that does not compile comes to.
 type failed struct{ error }

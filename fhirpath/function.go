@@ -170,6 +170,17 @@ func integerArgument(items []Item) (int64, bool, error) {
 	return n, true, nil
 }
 
+// stringView is stringArgument for what is forgotten before the tree is: the
+// text of a node is not copied.
+func stringView(items []Item) (string, bool, error) {
+	if len(items) == 1 && items[0].kind == KindNode {
+		if n := items[0].node; n.HasValue() && isStringType(n.Type().Name) {
+			return n.View(), true, nil
+		}
+	}
+	return stringArgument(items)
+}
+
 // stringArgument is the one string of an argument or input.
 func stringArgument(items []Item) (string, bool, error) {
 	item, ok, err := singleValue(items)

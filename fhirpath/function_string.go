@@ -76,10 +76,18 @@ func stringFunction(f func(m *machine, s, arg string) error) runner {
 }
 
 func stringTest(test func(s, part string) bool) runner {
-	return stringFunction(func(m *machine, s, part string) error {
+	return func(m *machine, in []Item, args arguments) error {
+		s, ok, err := stringView(in)
+		if err != nil || !ok {
+			return err
+		}
+		part, ok, err := stringView(args[0])
+		if err != nil || !ok {
+			return err
+		}
 		m.push(Boolean(test(s, part)))
 		return nil
-	})
+	}
 }
 
 func stringMap(f func(string) string) runner {
@@ -247,7 +255,7 @@ func matching(head, tail string) signature {
 			return nil, nil, err
 		}
 		f, err := c.function(s, func(m *machine, in []Item, args arguments) error {
-			text, ok, err := stringArgument(in)
+			text, ok, err := stringView(in)
 			if err != nil || !ok {
 				return err
 			}

@@ -38,12 +38,19 @@ var machines = sync.Pool{New: func() any {
 
 func newMachine(focus fhir.Node, env Env) *machine {
 	m := machines.Get().(*machine)
+	m.env = env
+	m.begin(focus)
+	return m
+}
+
+// begin makes ready for an evaluation.
+func (m *machine) begin(focus fhir.Node) {
 	item := Item{}
 	if focus.Exists() {
 		item = NodeItem(focus)
 	}
-	m.env, m.focus, m.this, m.index, m.total, m.work = env, item, item, 0, nil, 0
-	return m
+	m.stack, m.nodes = m.stack[:0], m.nodes[:0]
+	m.focus, m.this, m.index, m.total, m.work = item, item, 0, nil, 0
 }
 
 // release gives the machine back without the trees it has seen.

@@ -214,15 +214,50 @@ type comparison struct {
 func (c *comparison) eval(m *machine) error { return evalLogical(m, c) }
 
 func (c *comparison) truth(m *machine) (truth, error) {
-	left, right, ok, err := c.values(m)
-	if err != nil || !ok {
+	l, r, err := c.both(m)
+	if err != nil {
+		return unknown, err
+	}
+	if a, ok := temporalNode(l); ok {
+		if b, ok := temporalNode(r); ok && a.comparable(b) {
+			return c.ordered(a.cmp(b))
+		}
+	}
+	left, okLeft, err := singleValue(l)
+	if err != nil {
+		return unknown, err
+	}
+	right, okRight, err := singleValue(r)
+	if err != nil || !okLeft || !okRight {
 		return unknown, err
 	}
 	order, known, err := compare(left, right)
-	if err != nil || !known {
+	if err != nil {
 		return unknown, err
 	}
+	return c.ordered(order, known)
+}
+
+func (c *comparison) ordered(order int, known bool) (truth, error) {
+	if !known {
+		return unknown, nil
+	}
 	return truthOf(c.holds(order)), nil
+}
+
+// temporalNode is the one date or time that a path selected, without an item
+// for it: the two ends of a Period are compared in many resources.
+func temporalNode(items []Item) (temporal, bool) {
+	if len(items) != 1 || items[0].kind != KindNode || !items[0].node.HasValue() {
+		return temporal{}, false
+	}
+	switch n := items[0].node; n.Type().Name {
+	case "date":
+		return parseTemporal(KindDate, n.View())
+	case "dateTime", "instant":
+		return parseTemporal(KindDateTime, n.View())
+	}
+	return temporal{}, false
 }
 
 // compare orders two System values.

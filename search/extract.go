@@ -94,6 +94,12 @@ const EntriesVersion = 4
 // tree itself may have is not looked at. A resource that validate accepts
 // never fails.
 func (r *Registry) Extract(tree *fhir.Tree, id, base string) ([]Entry, error) {
+	return r.ExtractTo(nil, tree, id, base)
+}
+
+// ExtractTo is Extract with entries that are cut from a block, where that is not
+// nil.
+func (r *Registry) ExtractTo(b *Block, tree *fhir.Tree, id, base string) ([]Entry, error) {
 	root := tree.Root()
 	of := r.resources[root.Type().Index]
 	if of == nil {
@@ -130,7 +136,7 @@ func (r *Registry) Extract(tree *fhir.Tree, id, base string) ([]Entry, error) {
 	if x.err != nil {
 		return nil, x.err
 	}
-	return x.entries(), nil
+	return x.entries(b), nil
 }
 
 // index adds the entries of one parameter.
@@ -276,12 +282,12 @@ func refersTo(key []byte, resourceType string) bool {
 }
 
 // entries copies what was collected out of the indexer.
-func (x *indexer) entries() []Entry {
+func (x *indexer) entries(b *Block) []Entry {
 	var size uint32
 	for _, s := range x.spans {
 		size += s.end - s.start
 	}
-	entries, arena := make([]Entry, len(x.spans)), make([]byte, 0, size)
+	entries, arena := b.cut(len(x.spans), int(size))
 	for i, s := range x.spans {
 		start := len(arena)
 		arena = append(arena, x.key(s)...)

@@ -36,7 +36,8 @@ type Store interface {
 	Commit(ctx context.Context, ops []Op) ([]Version, error)
 	// Load is Commit for bulk input: preconditions are not allowed, and an op
 	// that would store what is stored already is left out (its current
-	// version is returned), so that a load may be repeated.
+	// version is returned), so that a load may be repeated. When it returns, ops
+	// and bodies are the caller's again; entries are not.
 	Load(ctx context.Context, ops []Op) ([]Version, error)
 	// Changes yields the versions after t, oldest first, up to now.
 	Changes(ctx context.Context, after T) iter.Seq2[Version, error]

@@ -108,20 +108,22 @@ func Of(schema *fhir.Schema, context string, k fhir.Constraint) Invariant {
 
 // Check reports the invariants that a resource breaks.
 func (r *Rules) Check(tree *fhir.Tree, report func(fhir.Issue)) {
-	r.visit(tree.Root(), fhirpath.Env{Now: time.Now()}, report)
+	j := fhirpath.NewJudge(fhirpath.Env{Now: time.Now()})
+	defer j.Close()
+	r.visit(tree.Root(), j, report)
 }
 
-func (r *Rules) visit(n fhir.Node, env fhirpath.Env, report func(fhir.Issue)) {
+func (r *Rules) visit(n fhir.Node, j fhirpath.Judge, report func(fhir.Issue)) {
 	for _, list := range [...][]Invariant{r.types[n.TypeIndex()], r.elements[n.PropertyIndex()]} {
 		for i := range list {
-			list[i].Check(n, env, report)
+			list[i].check(n, j, report)
 		}
 	}
 	if n.TypeIndex() == r.narrative {
 		narrative(n.Child("div"), report)
 	}
 	for c := n.First(); c.Exists(); c = c.Next() {
-		r.visit(c, env, report)
+		r.visit(c, j, report)
 	}
 }
 
@@ -147,7 +149,13 @@ func narrative(div fhir.Node, report func(fhir.Issue)) {
 // Check reports where a value breaks the invariant. One whose condition is
 // empty is kept: several of R4's are where what they are about is absent.
 func (k *Invariant) Check(n fhir.Node, env fhirpath.Env, report func(fhir.Issue)) {
-	holds, known, err := k.expr.Condition(n, env)
+	j := fhirpath.NewJudge(env)
+	defer j.Close()
+	k.check(n, j, report)
+}
+
+func (k *Invariant) check(n fhir.Node, j fhirpath.Judge, report func(fhir.Issue)) {
+	holds, known, err := j.Condition(k.expr, n)
 	if err == nil && (holds || !known) {
 		return
 	}

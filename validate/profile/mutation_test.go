@@ -195,11 +195,7 @@ func (b *profileBreaker) codesOf(p profile.Place, first fhir.Node) {
 
 // constants breaks fixed values and patterns.
 func (b *profileBreaker) constants(p profile.Place, first fhir.Node) {
-	constant := p.Fixed
-	if !constant.Exists() {
-		constant = p.Pattern
-	}
-	if !constant.Exists() {
+	if !p.Constant {
 		return
 	}
 	var other any

@@ -50,10 +50,8 @@ type Profiles struct {
 
 // NewProfiles makes profiles of a source.
 func NewProfiles(set *definition.Set, source Source) *Profiles {
-	p := &Profiles{
-		schema: set.Schema, source: source, ofBase: map[string]bool{}, codes: terminology.New(terminology.Library(source.Find)),
-		named: map[string]*Profile{}, texts: map[string]string{}, rules: map[string]invariant.Invariant{},
-	}
+	p := newProfiles(set.Schema, source)
+	p.ofBase = map[string]bool{}
 	for _, t := range set.Schema.Types {
 		for _, k := range t.Constraints {
 			p.ofBase[k.Key] = true
@@ -66,6 +64,23 @@ func NewProfiles(set *definition.Set, source Source) *Profiles {
 	}
 	return p
 }
+
+func newProfiles(schema *fhir.Schema, source Source) *Profiles {
+	return &Profiles{
+		schema: schema, source: source, codes: terminology.New(terminology.Library(source.Find)),
+		named: map[string]*Profile{}, texts: map[string]string{}, rules: map[string]invariant.Invariant{},
+	}
+}
+
+// Of makes profiles of another source for the same release.
+func (p *Profiles) Of(source Source) *Profiles {
+	other := newProfiles(p.schema, source)
+	other.ofBase = p.ofBase
+	return other
+}
+
+// maxKept is how many profiles stay compiled.
+const maxKept = 5000
 
 // Profile finds and compiles a profile. It is an error of KindNotFound where
 // there is none, of KindUnprocessable where it cannot be used.
@@ -102,6 +117,12 @@ func (p *Profiles) find(canonical string) (*Profile, error) {
 		}
 		if found, err = p.compile(tree.Root(), canonical); err != nil {
 			return nil, err
+		}
+		if len(p.named) >= maxKept {
+			clear(p.named)
+			clear(p.texts)
+			clear(p.rules)
+			p.known.Clear()
 		}
 		p.named[name] = found
 	}
