@@ -62,7 +62,7 @@ func (r *request) against(tree *fhir.Tree, profile string) ([]fhir.Issue, error)
 	if profile == "" {
 		return r.store.Validate(tree), nil
 	}
-	return r.store.ValidateAgainst(tree, profile)
+	return r.store.ValidateAgainst(r.ctx, r.access, tree, profile)
 }
 
 // stored is the resource of the request's URL, as it is now.

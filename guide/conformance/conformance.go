@@ -44,6 +44,8 @@ type Guides struct {
 	// knows.
 	profiles *profile.Profiles
 	rules    *profile.Rules
+	// stored finds what the resources of a data store define; nil for nothing.
+	stored Stored
 	// versions has the names of packages that are there in several versions.
 	versions map[string]bool
 }
@@ -105,6 +107,13 @@ func (g *Guides) Find(resourceType, canonical string) (*fhir.Tree, error) {
 	if resourceType != structure {
 		return g.set.Find(resourceType, canonical)
 	}
+	if g.stored != nil && g.name(canonical) == "" {
+		tree, err := g.stored(structure, canonical)
+		if err != nil || tree == nil {
+			return nil, err
+		}
+		return g.whole(tree)
+	}
 	src, p, err := g.text(canonical)
 	if err != nil || src == nil {
 		return nil, err
@@ -133,6 +142,13 @@ func (g *Guides) text(canonical string) ([]byte, *guide.Package, error) {
 		return src, p, err
 	}
 	src, err := release.R4().Find(canonical)
+	if src == nil && err == nil && g.stored != nil {
+		tree, err := g.stored(structure, canonical)
+		if err != nil || tree == nil {
+			return nil, nil, err
+		}
+		return tree.Root().Raw(), nil, nil
+	}
 	return src, nil, err
 }
 

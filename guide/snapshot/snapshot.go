@@ -9,6 +9,7 @@ package snapshot
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
@@ -69,6 +70,15 @@ func Generate(src []byte, find Find) ([]byte, error) {
 	return json.Marshal(whole)
 }
 
+// ErrNotKnown says that a definition that a profile is based on is not known: it
+// may be one day.
+var ErrNotKnown = errors.New("snapshot: a definition is not known")
+
+func notKnown(url, of string) error {
+	e := fhir.Errorf(fhir.KindUnprocessable, "no snapshot can be made of the profile %s: it is based on %s, which is not known here", url, of)
+	return e.Because(ErrNotKnown)
+}
+
 func unusable(url, format string, args ...any) error {
 	e := fhir.Errorf(fhir.KindUnprocessable, format, args...)
 	e.Issues[0].Diagnostics = "no snapshot can be made of the profile " + url + ": " + e.Issues[0].Diagnostics
@@ -102,7 +112,7 @@ func (g *generator) generate(d *definition) ([]element, error) {
 		return nil, err
 	}
 	if elements == nil {
-		return nil, unusable(d.URL, "it is based on %s, which is not known here", d.BaseDefinition)
+		return nil, notKnown(d.URL, d.BaseDefinition)
 	}
 	t, err := build(elements)
 	if err != nil {

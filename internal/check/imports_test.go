@@ -97,10 +97,11 @@ var imports = map[string][]string{
 	"pebble/internal/recent":   {"fhir", "pebble/internal/posting", "search", "store"},
 
 	"identity":  {"fhir"},
-	"datastore": {"binary", "fhir", "identity", "kv", "definition", "fhirpath", "validate", "validate/invariant", "validate/profile", "validate/questionnaire", "search", "search/lookup", "search/terminology", "store", "terminology", "terminology/closure", "terminology/codebook", "guide/conformance", "authz", "audit", "datastore/consented", "datastore/linked"},
+	"datastore": {"binary", "fhir", "identity", "kv", "definition", "fhirpath", "validate", "validate/invariant", "validate/profile", "validate/questionnaire", "search", "search/lookup", "search/terminology", "store", "terminology", "terminology/closure", "terminology/codebook", "guide/conformance", "authz", "audit", "datastore/consented", "datastore/defined", "datastore/linked"},
 
 	"datastore/consented": {"fhir", "recall", "search", "store", "authz", "authz/consent"},
 	"datastore/linked":    {"fhir", "recall", "search", "store", "authz"},
+	"datastore/defined":   {"fhir", "recall", "search", "store", "terminology", "guide/conformance"},
 
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 
