@@ -23,6 +23,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/rest"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/smart"
 )
 
@@ -239,13 +240,13 @@ func (f *folder) noteGrant(log *slog.Logger) func(context.Context, smart.Event) 
 
 // recorded runs a request to the admin API that changes something, and records
 // it. What cannot be recorded is not begun.
-func (f *folder) recorded(route adminRequest, r *http.Request) (any, error) {
+func (f *folder) recorded(c admin.Change, run func() (any, error)) (any, error) {
 	a, err := f.audit()
 	if err != nil {
 		return nil, err
 	}
-	result, failure := route.run(f, r)
-	rec := audit.Record{Class: audit.ClassAdmin, Action: route.pattern, Status: http.StatusOK, Agent: audit.Agent{User: "administrator", Address: "local"}}
+	result, failure := run()
+	rec := audit.Record{Class: audit.ClassAdmin, Action: c.Pattern, Status: http.StatusOK, Agent: audit.Agent{User: "administrator", Address: "local"}}
 	if failure != nil {
 		rec.Status = fhir.KindOf(failure).Status()
 	}
@@ -254,7 +255,7 @@ func (f *folder) recorded(route adminRequest, r *http.Request) (any, error) {
 			rec.Store = record.ID
 		}
 	}
-	rec.Entities = []string{r.URL.Path}
+	rec.Entities = []string{c.Path}
 	return result, errors.Join(failure, a.append(rec))
 }
 

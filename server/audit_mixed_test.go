@@ -17,6 +17,7 @@ import (
 	"github.com/tarnhealth/tarn/blob"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/profile"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/sigv4"
 	"github.com/tarnhealth/tarn/smart"
 )
@@ -70,7 +71,7 @@ func TestEveryRequestIsInTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	const fhirUser = "Practitioner/7"
-	user, err := a.AddUser(ctx, NewUser{Username: "roe", Name: "Dr. Roe", Profiles: []login.Profile{{DataStore: "*", FHIRUser: fhirUser}}})
+	user, err := a.AddUser(ctx, admin.NewUser{Username: "roe", Name: "Dr. Roe", Profiles: []login.Profile{{DataStore: "*", FHIRUser: fhirUser}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,10 +161,10 @@ func (r *running) numbered(access string, n int, method, path, contentType, body
 }
 
 // otherEvents are those beside the FHIR API.
-func (r *running) otherEvents(a *Admin, client ClientInfo) {
+func (r *running) otherEvents(a *admin.Admin, client admin.ClientInfo) {
 	r.t.Helper()
 	ctx := context.Background()
-	made, err := a.AddUser(ctx, NewUser{Username: "ann", Name: "Ann", Password: "violet harbour lantern", Profiles: []login.Profile{{DataStore: "*", FHIRUser: "Patient/1"}}})
+	made, err := a.AddUser(ctx, admin.NewUser{Username: "ann", Name: "Ann", Password: "violet harbour lantern", Profiles: []login.Profile{{DataStore: "*", FHIRUser: "Patient/1"}}})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tarnhealth/tarn/backup"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/server/backups"
 	"github.com/tarnhealth/tarn/server/vault"
 )
@@ -234,8 +235,8 @@ func TestStagedCopiesGo(t *testing.T) {
 	}
 	r := start(t, c)
 	a := openTestAdmin(t, c.Data)
-	var staged backups.Staged
-	if err := a.call(context.Background(), http.MethodPost, "/backups/stages", nil, &staged); err != nil {
+	staged, err := a.Stage(context.Background())
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(left); err == nil {
@@ -418,7 +419,7 @@ func TestRestoreOneStore(t *testing.T) {
 	if !m.Part || len(m.Stores) != 1 {
 		t.Errorf("it holds %+v", m.Stores)
 	}
-	restore := func(a *Admin, data string, ask backups.Adoption) error {
+	restore := func(a *admin.Admin, data string, ask backups.Adoption) error {
 		t.Helper()
 		ask.Source = "trial"
 		record, err := a.RestoreStore(ctx, p, m, data, ask, nil)

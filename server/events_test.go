@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/server/admin"
 )
 
 // TestEvents posts what changes, also where the receiver was away until the next
@@ -56,15 +57,15 @@ func TestEvents(t *testing.T) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
-	admin, err := OpenAdmin(t.Context(), c.Data)
+	a, err := OpenAdmin(t.Context(), c.Data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer admin.Close()
-	if _, err := admin.CreateStore(t.Context(), NewStore{ID: "trial"}); err != nil {
+	defer a.Close()
+	if _, err := a.CreateStore(t.Context(), admin.NewStore{ID: "trial"}); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := admin.Delete(t.Context(), "trial"); err != nil || r.Status != datastore.StatusDeleted {
+	if r, err := a.Delete(t.Context(), "trial"); err != nil || r.Status != datastore.StatusDeleted {
 		t.Fatal(r, err)
 	}
 	for _, want := range []string{"Creating", "Active", "Deleting", "Deleted"} {

@@ -18,6 +18,7 @@ import (
 	"github.com/tarnhealth/tarn/guide/shelf"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/server/backups"
 	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/guides"
@@ -34,7 +35,7 @@ type folder struct {
 	vault   *vault.Vault
 	storage *storage
 	catalog *datastore.Catalog
-	admin   *adminSocket
+	admin   *admin.Socket
 	jobs    *jobs
 	// authority opens what says who callers are.
 	authority func() (*authority, error)
@@ -76,7 +77,7 @@ func (s *Server) openFolder(ctx context.Context) (*folder, error) {
 	var err error
 	f.audit = lazyAudit(&s.cfg, f, s.log)
 	f.authority = lazyAuthority(&s.cfg, f, s.log)
-	if f.admin, err = listenAdmin(f, s.log); err != nil {
+	if f.admin, err = admin.Listen(f.administered(), s.log); err != nil {
 		// The server is whole without it.
 		s.log.Warn("no admin socket: tarn datastore will not work while the server runs", "error", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/tarnhealth/tarn/apikey"
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/sigv4"
 )
 
@@ -32,7 +33,7 @@ type signer struct {
 	presignedIn time.Duration
 }
 
-func (r *running) signer(key AccessKey) signer {
+func (r *running) signer(key admin.AccessKey) signer {
 	return signer{r: r, id: key.ID, secret: key.Secret, at: time.Now(), service: signingName, header: http.Header{}}
 }
 
@@ -88,7 +89,7 @@ func (r *running) send(req *http.Request) (int, string, http.Header) {
 
 // awsServer has a data store "signed" with AWS_AUTH, and one "both" with tokens
 // beside it.
-func awsServer(t *testing.T, change func(*Config)) (*running, *Admin) {
+func awsServer(t *testing.T, change func(*Config)) (*running, *admin.Admin) {
 	t.Helper()
 	ctx := context.Background()
 	dir := t.TempDir()
@@ -100,19 +101,19 @@ func awsServer(t *testing.T, change func(*Config)) (*running, *Admin) {
 		change(&cfg)
 	}
 	r := start(t, cfg)
-	admin := openTestAdmin(t, dir)
+	a := openTestAdmin(t, dir)
 	for id, p := range map[string]*datastore.IdentityProvider{
 		"signed": {Strategy: datastore.StrategyAWS},
 		"both":   {Strategy: datastore.StrategySMART, FineGrained: true, Signed: true},
 	} {
-		if _, err := admin.Create(ctx, id, "", p); err != nil {
+		if _, err := a.Create(ctx, id, "", p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return r, admin
+	return r, a
 }
 
-func (a *Admin) accessKey(t *testing.T, role string, stores ...string) AccessKey {
+func accessKey(t *testing.T, a *admin.Admin, role string, stores ...string) admin.AccessKey {
 	t.Helper()
 	key, err := a.AddAccessKey(context.Background(), sigv4.Key{Role: role, DataStores: stores})
 	if err != nil {
@@ -128,8 +129,8 @@ const (
 
 // TestSignedRequests holds the FHIR API of AWS_AUTH data stores to AWS's signer.
 func TestSignedRequests(t *testing.T) {
-	r, admin := awsServer(t, nil)
-	s := r.signer(admin.accessKey(t, sigv4.RoleAdmin))
+	r, a := awsServer(t, nil)
+	s := r.signer(accessKey(t, a, sigv4.RoleAdmin))
 	status, body, header := s.do("POST", signedBase+"/Patient", someone)
 	if status != 201 {
 		t.Fatalf("create: %d %s", status, body)
@@ -163,8 +164,8 @@ func TestSignedRequests(t *testing.T) {
 }
 
 func TestSignedRequestsRefused(t *testing.T) {
-	r, admin := awsServer(t, nil)
-	s := r.signer(admin.accessKey(t, sigv4.RoleAdmin))
+	r, a := awsServer(t, nil)
+	s := r.signer(accessKey(t, a, sigv4.RoleAdmin))
 	for name, c := range map[string]struct {
 		change func(*signer)
 		code   string
@@ -216,8 +217,8 @@ func TestSignedRequestsRefused(t *testing.T) {
 
 // TestSignedRoles is what the roles of access keys allow.
 func TestSignedRoles(t *testing.T) {
-	r, admin := awsServer(t, nil)
-	if status, body, _ := r.signer(admin.accessKey(t, sigv4.RoleAdmin)).do("PUT", signedBase+"/Patient/p", `{"resourceType":"Patient","id":"p"}`); status != 201 {
+	r, a := awsServer(t, nil)
+	if status, body, _ := r.signer(accessKey(t, a, sigv4.RoleAdmin)).do("PUT", signedBase+"/Patient/p", `{"resourceType":"Patient","id":"p"}`); status != 201 {
 		t.Fatalf("%d %s", status, body)
 	}
 	for _, c := range []struct {
@@ -231,7 +232,7 @@ func TestSignedRoles(t *testing.T) {
 		{authz.RoleAuditor, 200, 403, 403, 200, 403},
 		{"unheard-of", 403, 403, 403, 403, 403},
 	} {
-		s := r.signer(admin.accessKey(t, c.role))
+		s := r.signer(accessKey(t, a, c.role))
 		for _, try := range []struct {
 			method, path, body string
 			want               int
@@ -247,7 +248,7 @@ func TestSignedRoles(t *testing.T) {
 			}
 		}
 	}
-	confined := r.signer(admin.accessKey(t, sigv4.RoleAdmin, "both"))
+	confined := r.signer(accessKey(t, a, sigv4.RoleAdmin, "both"))
 	if status, _, _ := confined.do("GET", signedBase+"/Patient/p", ""); status != 403 {
 		t.Errorf("a key for another data store: %d", status)
 	}
@@ -262,11 +263,11 @@ func TestSignedRoles(t *testing.T) {
 // TestAPIKeys is the second factor of clients, and what it counts.
 func TestAPIKeys(t *testing.T) {
 	ctx := context.Background()
-	r, admin := awsServer(t, nil)
-	if _, err := admin.SetIdentity(ctx, "signed", &datastore.IdentityProvider{Strategy: datastore.StrategyAWS, APIKey: true}); err != nil {
+	r, a := awsServer(t, nil)
+	if _, err := a.SetIdentity(ctx, "signed", &datastore.IdentityProvider{Strategy: datastore.StrategyAWS, APIKey: true}); err != nil {
 		t.Fatal(err)
 	}
-	s := r.signer(admin.accessKey(t, sigv4.RoleAdmin))
+	s := r.signer(accessKey(t, a, sigv4.RoleAdmin))
 	try := func(name, value string, want int, text string) http.Header {
 		t.Helper()
 		s := s
@@ -279,9 +280,9 @@ func TestAPIKeys(t *testing.T) {
 		}
 		return header
 	}
-	make := func(k apikey.Key) APIKey {
+	make := func(k apikey.Key) admin.APIKey {
 		t.Helper()
-		made, err := admin.AddAPIKey(ctx, k)
+		made, err := a.AddAPIKey(ctx, k)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -302,19 +303,19 @@ func TestAPIKeys(t *testing.T) {
 	}
 	try("of the quota", daily.Value, 200, "Bundle")
 	try("beyond the quota", daily.Value, 429, "is used up")
-	if _, err := admin.ChangeAPIKey(ctx, daily.ID, APIKeyChange{Plan: apikey.Plan{Quota: 3, Period: apikey.Month}}); err != nil {
+	if _, err := a.ChangeAPIKey(ctx, daily.ID, admin.APIKeyChange{Plan: apikey.Plan{Quota: 3, Period: apikey.Month}}); err != nil {
 		t.Error(err)
 	}
 	try("of a greater quota", daily.Value, 200, "Bundle")
-	if _, err := admin.ChangeAPIKey(ctx, daily.ID, APIKeyChange{Disabled: true}); err != nil {
+	if _, err := a.ChangeAPIKey(ctx, daily.ID, admin.APIKeyChange{Disabled: true}); err != nil {
 		t.Error(err)
 	}
 	try("disabled", daily.Value, 403, "disabled")
-	list, err := admin.APIKeys(ctx)
+	list, err := a.APIKeys(ctx)
 	if err != nil || len(list) != 4 || list[0].Used != 2 || list[0].Value != "" {
 		t.Errorf("%+v, %v", list, err)
 	}
-	if _, err := admin.DeleteAPIKey(ctx, mine.ID); err != nil {
+	if _, err := a.DeleteAPIKey(ctx, mine.ID); err != nil {
 		t.Error(err)
 	}
 	try("deleted", mine.Value, 403, "not known")

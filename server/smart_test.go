@@ -16,6 +16,7 @@ import (
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/profile"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/smart"
 )
 
@@ -214,7 +215,7 @@ access:
 	r.want("/datastore/default/r4/metadata", 200, r.cfg.BaseURL+"/auth/register")
 
 	ctx, a := context.Background(), openTestAdmin(t, c.Data)
-	if _, err := a.AddUser(ctx, NewUser{Username: "short", Name: "x", Password: "violet harbour 1"}); err == nil || !strings.Contains(err.Error(), "at least 20 characters") {
+	if _, err := a.AddUser(ctx, admin.NewUser{Username: "short", Name: "x", Password: "violet harbour 1"}); err == nil || !strings.Contains(err.Error(), "at least 20 characters") {
 		t.Errorf("a password of 16 characters: %v", err)
 	}
 	client, err := a.AddClient(ctx, smart.Client{
@@ -228,7 +229,7 @@ access:
 	if left := time.Until(service.Expires); err != nil || left < 6*time.Minute || left > 7*time.Minute {
 		t.Errorf("the token of a service lives for %s, %v", left, err)
 	}
-	if _, err := a.AddUser(ctx, NewUser{Username: "nurse", Name: "x", Roles: []string{"nurse"}, Profiles: []login.Profile{{DataStore: "*", FHIRUser: "Practitioner/7"}}}); err != nil {
+	if _, err := a.AddUser(ctx, admin.NewUser{Username: "nurse", Name: "x", Roles: []string{"nurse"}, Profiles: []login.Profile{{DataStore: "*", FHIRUser: "Practitioner/7"}}}); err != nil {
 		t.Fatal(err)
 	}
 	nurse, err := p.Token(ctx, nil, profile.Ask{Scope: "user/*.rs", DataStore: DefaultStore, User: "nurse"})
@@ -290,7 +291,7 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-func openTestAdmin(t *testing.T, dir string) *Admin {
+func openTestAdmin(t *testing.T, dir string) *admin.Admin {
 	t.Helper()
 	a, err := OpenAdmin(context.Background(), dir)
 	if err != nil {
@@ -310,7 +311,7 @@ func TestDisabledUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	added, err := a.AddUser(ctx, NewUser{Username: "roe", Name: "Dr. Roe", Profiles: []login.Profile{{DataStore: "*", FHIRUser: "Practitioner/7"}}})
+	added, err := a.AddUser(ctx, admin.NewUser{Username: "roe", Name: "Dr. Roe", Profiles: []login.Profile{{DataStore: "*", FHIRUser: "Practitioner/7"}}})
 	if err != nil || added.Password == "" || !added.MustChange {
 		t.Fatalf("AddUser = %+v, %v", added, err)
 	}

@@ -23,6 +23,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/server/listen"
 	"github.com/tarnhealth/tarn/smart"
 )
@@ -77,7 +78,7 @@ func writePEM(t *testing.T, file, kind string, der []byte) string {
 type secured struct {
 	*running
 	authority *testAuthority
-	admin     *Admin
+	admin     *admin.Admin
 }
 
 func secure(t *testing.T) *secured {

@@ -6,20 +6,20 @@ import (
 	"slices"
 
 	"github.com/tarnhealth/tarn/apikey"
-	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/sigv4"
 )
 
 func (p *planner) failed() error { return errors.Join(p.errs...) }
 
 // silent is a step that makes no secret.
-func silent(run func(context.Context, *server.Admin) error) step {
-	return func(ctx context.Context, a *server.Admin) ([]Secret, error) { return nil, run(ctx, a) }
+func silent(run func(context.Context, *admin.Admin) error) step {
+	return func(ctx context.Context, a *admin.Admin) ([]Secret, error) { return nil, run(ctx, a) }
 }
 
 func createStore(d DataStore) step {
-	return silent(func(ctx context.Context, a *server.Admin) error {
-		_, err := a.CreateStore(ctx, server.NewStore{ID: d.ID, Name: d.Name, KMSKey: d.KMSKey, Identity: d.Identity})
+	return silent(func(ctx context.Context, a *admin.Admin) error {
+		_, err := a.CreateStore(ctx, admin.NewStore{ID: d.ID, Name: d.Name, KMSKey: d.KMSKey, Identity: d.Identity})
 		return err
 	})
 }
@@ -28,7 +28,7 @@ func updateStore(from, to DataStore, fields []string) (step, error) {
 	if slices.Contains(fields, "kmsKey") {
 		return nil, errors.New("the key that it is encrypted with cannot be changed; make another data store, and move the data there")
 	}
-	return silent(func(ctx context.Context, a *server.Admin) error {
+	return silent(func(ctx context.Context, a *admin.Admin) error {
 		if slices.Contains(fields, "name") {
 			if _, err := a.Rename(ctx, to.ID, to.Name); err != nil {
 				return err
@@ -43,15 +43,15 @@ func updateStore(from, to DataStore, fields []string) (step, error) {
 }
 
 func removeStore(d DataStore) step {
-	return silent(func(ctx context.Context, a *server.Admin) error {
+	return silent(func(ctx context.Context, a *admin.Admin) error {
 		_, err := a.Delete(ctx, d.ID)
 		return err
 	})
 }
 
 func createUser(u User) step {
-	return func(ctx context.Context, a *server.Admin) ([]Secret, error) {
-		made, err := a.AddUser(ctx, server.NewUser{
+	return func(ctx context.Context, a *admin.Admin) ([]Secret, error) {
+		made, err := a.AddUser(ctx, admin.NewUser{
 			Name: u.Name, Username: u.Username, Email: u.Email, NoPassword: u.NoPassword, Roles: u.Roles, Profiles: u.Profiles,
 		})
 		if err == nil && u.Disabled {
@@ -65,26 +65,26 @@ func createUser(u User) step {
 }
 
 func updateUser(from, to User, fields []string) (step, error) {
-	return silent(func(ctx context.Context, a *server.Admin) error {
+	return silent(func(ctx context.Context, a *admin.Admin) error {
 		if from.Disabled != to.Disabled {
 			if _, err := a.DisableUser(ctx, to.Username, to.Disabled); err != nil {
 				return err
 			}
 		}
-		_, err := a.ChangeUser(ctx, to.Username, server.UserChange{Name: to.Name, Email: to.Email, Roles: to.Roles, Profiles: to.Profiles})
+		_, err := a.ChangeUser(ctx, to.Username, admin.UserChange{Name: to.Name, Email: to.Email, Roles: to.Roles, Profiles: to.Profiles})
 		return err
 	}), nil
 }
 
 func removeUser(u User) step {
-	return silent(func(ctx context.Context, a *server.Admin) error {
+	return silent(func(ctx context.Context, a *admin.Admin) error {
 		_, err := a.DeleteUser(ctx, u.Username)
 		return err
 	})
 }
 
 func createClient(c Client) step {
-	return func(ctx context.Context, a *server.Admin) ([]Secret, error) {
+	return func(ctx context.Context, a *admin.Admin) ([]Secret, error) {
 		made, err := a.AddClient(ctx, c.wanted())
 		if err != nil || made.Secret == "" {
 			return nil, err
@@ -99,14 +99,14 @@ func updateClient(from, to Client, fields []string) (step, error) {
 	if slices.Contains(fields, "type") {
 		return nil, nil
 	}
-	return silent(func(ctx context.Context, a *server.Admin) error {
+	return silent(func(ctx context.Context, a *admin.Admin) error {
 		_, err := a.ChangeClient(ctx, to.wanted())
 		return err
 	}), nil
 }
 
 func removeClient(c Client) step {
-	return silent(func(ctx context.Context, a *server.Admin) error {
+	return silent(func(ctx context.Context, a *admin.Admin) error {
 		_, err := a.RemoveClient(ctx, c.ID)
 		return err
 	})
@@ -115,7 +115,7 @@ func removeClient(c Client) step {
 func (s *state) accessKeyKind() kind[AccessKey] {
 	return kind[AccessKey]{
 		create: func(k AccessKey) step {
-			return func(ctx context.Context, a *server.Admin) ([]Secret, error) {
+			return func(ctx context.Context, a *admin.Admin) ([]Secret, error) {
 				made, err := a.AddAccessKey(ctx, sigv4.Key{Name: k.Name, Role: k.Role, DataStores: k.DataStores})
 				if err == nil && k.Disabled {
 					_, err = a.DisableAccessKey(ctx, made.ID, true)
@@ -127,13 +127,13 @@ func (s *state) accessKeyKind() kind[AccessKey] {
 			if !slices.Equal(fields, []string{"disabled"}) {
 				return nil, nil
 			}
-			return silent(func(ctx context.Context, a *server.Admin) error {
+			return silent(func(ctx context.Context, a *admin.Admin) error {
 				_, err := a.DisableAccessKey(ctx, s.accessKeys[to.Name], to.Disabled)
 				return err
 			}), nil
 		},
 		remove: func(k AccessKey) step {
-			return silent(func(ctx context.Context, a *server.Admin) error {
+			return silent(func(ctx context.Context, a *admin.Admin) error {
 				_, err := a.DeleteAccessKey(ctx, s.accessKeys[k.Name])
 				return err
 			})
@@ -144,10 +144,10 @@ func (s *state) accessKeyKind() kind[AccessKey] {
 func (s *state) apiKeyKind() kind[APIKey] {
 	return kind[APIKey]{
 		create: func(k APIKey) step {
-			return func(ctx context.Context, a *server.Admin) ([]Secret, error) {
+			return func(ctx context.Context, a *admin.Admin) ([]Secret, error) {
 				made, err := a.AddAPIKey(ctx, apikey.Key{Name: k.Name, Client: k.Client, DataStores: k.DataStores, Plan: k.Plan})
 				if err == nil && k.Disabled {
-					_, err = a.ChangeAPIKey(ctx, made.ID, server.APIKeyChange{Plan: k.Plan, Disabled: true})
+					_, err = a.ChangeAPIKey(ctx, made.ID, admin.APIKeyChange{Plan: k.Plan, Disabled: true})
 				}
 				return []Secret{{Name: "API key", Value: made.Value}}, err
 			}
@@ -156,13 +156,13 @@ func (s *state) apiKeyKind() kind[APIKey] {
 			if slices.Contains(fields, "client") || slices.Contains(fields, "dataStores") {
 				return nil, nil
 			}
-			return silent(func(ctx context.Context, a *server.Admin) error {
-				_, err := a.ChangeAPIKey(ctx, s.apiKeys[to.Name], server.APIKeyChange{Plan: to.Plan, Disabled: to.Disabled})
+			return silent(func(ctx context.Context, a *admin.Admin) error {
+				_, err := a.ChangeAPIKey(ctx, s.apiKeys[to.Name], admin.APIKeyChange{Plan: to.Plan, Disabled: to.Disabled})
 				return err
 			}), nil
 		},
 		remove: func(k APIKey) step {
-			return silent(func(ctx context.Context, a *server.Admin) error {
+			return silent(func(ctx context.Context, a *admin.Admin) error {
 				_, err := a.DeleteAPIKey(ctx, s.apiKeys[k.Name])
 				return err
 			})

@@ -5,6 +5,6 @@
 //
 // It leaves to others: what each of the things means and which values are
 // allowed (datastore, login, smart, sigv4, apikey), and the requests that change
-// them (server.Admin). What is in tarn.yaml, such as upstream providers and
+// them (admin.Admin). What is in tarn.yaml, such as upstream providers and
 // roles of callers, is not its business.
 package stack

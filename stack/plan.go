@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 )
 
 // An Action is what a Change does.
@@ -33,7 +33,7 @@ type Change struct {
 	// Differences say what an update changes: "roles: [\"a\"] → [\"b\"]".
 	Differences []string `json:"differences,omitempty"`
 
-	run func(context.Context, *server.Admin) ([]Secret, error)
+	run func(context.Context, *admin.Admin) ([]Secret, error)
 }
 
 // A Secret was just made, and is shown once.
@@ -53,7 +53,7 @@ type Plan struct {
 
 // Make compares a file with what there is. With prune, what is not in a section
 // that the file has is deleted. The error says what cannot be made so.
-func Make(ctx context.Context, a *server.Admin, f *File, prune bool) (*Plan, error) {
+func Make(ctx context.Context, a *admin.Admin, f *File, prune bool) (*Plan, error) {
 	s, err := read(ctx, a)
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func Make(ctx context.Context, a *server.Admin, f *File, prune bool) (*Plan, err
 }
 
 // A step carries out a change.
-type step = func(context.Context, *server.Admin) ([]Secret, error)
+type step = func(context.Context, *admin.Admin) ([]Secret, error)
 
 // A kind is how things of one kind are changed. update returns nil where what
 // differs cannot be changed; they are then replaced, or, where replacing would
@@ -131,7 +131,7 @@ func (p *planner) change(kind, name string, differ map[string]string, update fun
 
 // both runs two steps.
 func both(first, second step) step {
-	return func(ctx context.Context, a *server.Admin) ([]Secret, error) {
+	return func(ctx context.Context, a *admin.Admin) ([]Secret, error) {
 		if _, err := first(ctx, a); err != nil {
 			return nil, err
 		}
@@ -193,7 +193,7 @@ func short(value json.RawMessage) string {
 
 // Apply carries the plan out, one change after the other, and calls done after
 // each. It stops at the first error; applied again, the file goes on from there.
-func (p *Plan) Apply(ctx context.Context, a *server.Admin, done func(Change, []Secret)) error {
+func (p *Plan) Apply(ctx context.Context, a *admin.Admin, done func(Change, []Secret)) error {
 	for _, c := range p.Changes {
 		secrets, err := c.run(ctx, a)
 		if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/tarnhealth/tarn/apikey"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/login"
-	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/sigv4"
 	"github.com/tarnhealth/tarn/smart"
 )
@@ -20,7 +20,7 @@ type state struct {
 
 // Export returns what there is as a File. Secrets are not in it. Keys without a
 // name are left out: nothing would know them again.
-func Export(ctx context.Context, a *server.Admin) (*File, error) {
+func Export(ctx context.Context, a *admin.Admin) (*File, error) {
 	s, err := read(ctx, a)
 	if err != nil {
 		return nil, err
@@ -28,9 +28,9 @@ func Export(ctx context.Context, a *server.Admin) (*File, error) {
 	return &s.File, nil
 }
 
-func read(ctx context.Context, a *server.Admin) (*state, error) {
+func read(ctx context.Context, a *admin.Admin) (*state, error) {
 	s := &state{accessKeys: map[string]string{}, apiKeys: map[string]string{}}
-	for _, part := range []func(context.Context, *server.Admin) error{s.readStores, s.readUsers, s.readClients, s.readAccessKeys, s.readAPIKeys} {
+	for _, part := range []func(context.Context, *admin.Admin) error{s.readStores, s.readUsers, s.readClients, s.readAccessKeys, s.readAPIKeys} {
 		if err := part(ctx, a); err != nil {
 			return nil, err
 		}
@@ -38,7 +38,7 @@ func read(ctx context.Context, a *server.Admin) (*state, error) {
 	return s, nil
 }
 
-func (s *state) readStores(ctx context.Context, a *server.Admin) error {
+func (s *state) readStores(ctx context.Context, a *admin.Admin) error {
 	list, err := a.List(ctx)
 	for _, r := range list {
 		if r.Status == datastore.StatusDeleted || r.Status == datastore.StatusDeleting {
@@ -53,7 +53,7 @@ func (s *state) readStores(ctx context.Context, a *server.Admin) error {
 	return err
 }
 
-func (s *state) readUsers(ctx context.Context, a *server.Admin) error {
+func (s *state) readUsers(ctx context.Context, a *admin.Admin) error {
 	list, err := a.Users(ctx)
 	for _, u := range list {
 		s.Users = append(s.Users, userOf(u.User, !u.SignsInBy.Password))
@@ -65,7 +65,7 @@ func userOf(u login.User, noPassword bool) User {
 	return User{Username: u.Username, Name: u.Name, Email: u.Email, NoPassword: noPassword, Disabled: u.Disabled, Roles: u.Roles, Profiles: u.Profiles}
 }
 
-func (s *state) readClients(ctx context.Context, a *server.Admin) error {
+func (s *state) readClients(ctx context.Context, a *admin.Admin) error {
 	list, err := a.Clients(ctx)
 	for _, c := range list {
 		if c.Registered {
@@ -87,7 +87,7 @@ func (c Client) wanted() smart.Client {
 	return one
 }
 
-func (s *state) readAccessKeys(ctx context.Context, a *server.Admin) error {
+func (s *state) readAccessKeys(ctx context.Context, a *admin.Admin) error {
 	list, err := a.AccessKeys(ctx)
 	for _, k := range list {
 		if k.Name == "" {
@@ -105,7 +105,7 @@ func accessKeyOf(k sigv4.Key) AccessKey {
 	return AccessKey{Name: k.Name, Role: k.Role, DataStores: k.DataStores, Disabled: k.Disabled}
 }
 
-func (s *state) readAPIKeys(ctx context.Context, a *server.Admin) error {
+func (s *state) readAPIKeys(ctx context.Context, a *admin.Admin) error {
 	list, err := a.APIKeys(ctx)
 	for _, k := range list {
 		if k.Name == "" {

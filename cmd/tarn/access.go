@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/server/explain"
 )
 
@@ -54,7 +54,7 @@ request is allowed, and 1 where it is not.`,
 				}
 				q.Body = text
 			}
-			return flags.with(cmd, func(ctx context.Context, a *server.Admin) error {
+			return flags.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 				answer, err := a.ExplainAccess(ctx, store, q)
 				if err != nil {
 					return err

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 )
 
 // folderFlags are common to the commands that work on a data folder.
@@ -34,12 +35,12 @@ func (f *folderFlags) add(cmd *cobra.Command) {
 	cmd.PersistentFlags().BoolVar(&f.json, "json", false, "print JSON")
 }
 
-func (f *folderFlags) with(cmd *cobra.Command, run func(context.Context, *server.Admin) error) error {
-	admin, err := server.OpenAdmin(cmd.Context(), f.data)
+func (f *folderFlags) with(cmd *cobra.Command, run func(context.Context, *admin.Admin) error) error {
+	folder, err := server.OpenAdmin(cmd.Context(), f.data)
 	if err != nil {
 		return failed(err)
 	}
-	return failed(errors.Join(run(cmd.Context(), admin), admin.Close()))
+	return failed(errors.Join(run(cmd.Context(), folder), folder.Close()))
 }
 
 // printJSON writes a value with indents.

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tarnhealth/tarn/apikey"
-	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 )
 
 func apiKeyCommand() *cobra.Command {
@@ -50,7 +50,7 @@ func apiKeyAddCommand(flags *folderFlags) *cobra.Command {
   tarn apikey add --data ./tarn-data --name trial --datastore trial-7 --quota 10000 --period month --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return flags.with(cmd, func(ctx context.Context, a *server.Admin) error {
+			return flags.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 				made, err := a.AddAPIKey(ctx, key)
 				if err != nil {
 					return err
@@ -75,7 +75,7 @@ func apiKeyListCommand(flags *folderFlags) *cobra.Command {
 		Use: "list", Short: "List the API keys and what was used of them, the oldest first", Args: cobra.NoArgs,
 		Example: `  tarn apikey list --data ./tarn-data`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return flags.with(cmd, func(ctx context.Context, a *server.Admin) error {
+			return flags.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 				list, err := a.APIKeys(ctx)
 				if err != nil {
 					return err
@@ -92,7 +92,7 @@ func apiKeyChangeCommand(flags *folderFlags) *cobra.Command {
 		Use: "change ID", Short: "Give a key another plan, whole", Args: cobra.ExactArgs(1),
 		Example: "  tarn apikey change mfrggzdfmztwq2lk --rate 100 --burst 200 --data ./tarn-data",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return flags.changeAPIKey(cmd, args[0], func(to *server.APIKeyChange) { to.Plan = plan })
+			return flags.changeAPIKey(cmd, args[0], func(to *admin.APIKeyChange) { to.Plan = plan })
 		},
 	}
 	planFlags(cmd, &plan)
@@ -104,22 +104,22 @@ func apiKeyStateCommand(flags *folderFlags, verb, short string, disabled bool) *
 		Use: verb + " ID", Short: short, Args: cobra.ExactArgs(1),
 		Example: "  tarn apikey " + verb + " mfrggzdfmztwq2lk --data ./tarn-data",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return flags.changeAPIKey(cmd, args[0], func(to *server.APIKeyChange) { to.Disabled = disabled })
+			return flags.changeAPIKey(cmd, args[0], func(to *admin.APIKeyChange) { to.Disabled = disabled })
 		},
 	}
 }
 
 // changeAPIKey changes what a key has now.
-func (f *folderFlags) changeAPIKey(cmd *cobra.Command, id string, change func(*server.APIKeyChange)) error {
-	return f.with(cmd, func(ctx context.Context, a *server.Admin) error {
+func (f *folderFlags) changeAPIKey(cmd *cobra.Command, id string, change func(*admin.APIKeyChange)) error {
+	return f.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 		list, err := a.APIKeys(ctx)
 		if err != nil {
 			return err
 		}
-		to := server.APIKeyChange{}
+		to := admin.APIKeyChange{}
 		for _, key := range list {
 			if key.ID == id {
-				to = server.APIKeyChange{Plan: key.Plan, Disabled: key.Disabled}
+				to = admin.APIKeyChange{Plan: key.Plan, Disabled: key.Disabled}
 			}
 		}
 		change(&to)
@@ -127,7 +127,7 @@ func (f *folderFlags) changeAPIKey(cmd *cobra.Command, id string, change func(*s
 		if err != nil {
 			return err
 		}
-		return f.printAPIKeys(cmd.OutOrStdout(), key, []server.APIKey{key})
+		return f.printAPIKeys(cmd.OutOrStdout(), key, []admin.APIKey{key})
 	})
 }
 
@@ -136,19 +136,19 @@ func apiKeyDeleteCommand(flags *folderFlags) *cobra.Command {
 		Use: "delete ID", Short: "Delete a key for good", Args: cobra.ExactArgs(1),
 		Example: "  tarn apikey delete mfrggzdfmztwq2lk --data ./tarn-data",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return flags.with(cmd, func(ctx context.Context, a *server.Admin) error {
+			return flags.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 				key, err := a.DeleteAPIKey(ctx, args[0])
 				if err != nil {
 					return err
 				}
-				return flags.printAPIKeys(cmd.OutOrStdout(), key, []server.APIKey{key})
+				return flags.printAPIKeys(cmd.OutOrStdout(), key, []admin.APIKey{key})
 			})
 		},
 	}
 }
 
 // printAPIKeys writes value as JSON, or the keys as a table for people.
-func (f *folderFlags) printAPIKeys(out io.Writer, value any, keys []server.APIKey) error {
+func (f *folderFlags) printAPIKeys(out io.Writer, value any, keys []admin.APIKey) error {
 	if f.json {
 		return printJSON(out, value)
 	}

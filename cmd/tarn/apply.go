@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/stack"
 )
 
@@ -59,7 +59,7 @@ is in tarn.yaml, such as providers and roles, is not in this file.` + folderHelp
 			if err != nil {
 				return failed(fmt.Errorf("%s: %w", a.file, err))
 			}
-			return a.with(cmd, func(ctx context.Context, admin *server.Admin) error { return a.apply(ctx, admin, f) })
+			return a.with(cmd, func(ctx context.Context, to *admin.Admin) error { return a.apply(ctx, to, f) })
 		},
 	}
 	a.add(cmd)
@@ -86,8 +86,8 @@ type applied struct {
 	Secrets []stack.Secret `json:"secrets,omitempty"`
 }
 
-func (a *applying) apply(ctx context.Context, admin *server.Admin, f *stack.File) error {
-	plan, err := stack.Make(ctx, admin, f, a.prune)
+func (a *applying) apply(ctx context.Context, to *admin.Admin, f *stack.File) error {
+	plan, err := stack.Make(ctx, to, f, a.prune)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (a *applying) apply(ctx context.Context, admin *server.Admin, f *stack.File
 		if err := a.agreed(); err != nil {
 			return err
 		}
-		err = plan.Apply(ctx, admin, func(c stack.Change, secrets []stack.Secret) {
+		err = plan.Apply(ctx, to, func(c stack.Change, secrets []stack.Secret) {
 			result.Applied++
 			result.Secrets = append(result.Secrets, secrets...)
 			if !a.json {
@@ -164,7 +164,7 @@ themselves.` + folderHelp,
 		Example: `  tarn export-config --data ./tarn-data > stack.yaml`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return flags.with(cmd, func(ctx context.Context, a *server.Admin) error {
+			return flags.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 				f, err := stack.Export(ctx, a)
 				if err != nil {
 					return err

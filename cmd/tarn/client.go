@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tarnhealth/tarn/profile"
-	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/smart"
 )
 
@@ -32,9 +32,9 @@ func clientCommand() *cobra.Command {
 	flags := &folderFlags{}
 	flags.add(cmd)
 	cmd.AddCommand(clientAddCommand(flags), clientListCommand(flags),
-		clientNamedCommand(flags, "show", "Show a client", (*server.Admin).Client),
+		clientNamedCommand(flags, "show", "Show a client", (*admin.Admin).Client),
 		clientRotateCommand(flags),
-		clientNamedCommand(flags, "remove", "Remove a client; its tokens are good no more", (*server.Admin).RemoveClient),
+		clientNamedCommand(flags, "remove", "Remove a client; its tokens are good no more", (*admin.Admin).RemoveClient),
 		clientInviteCommand(flags),
 	)
 	return cmd
@@ -80,7 +80,7 @@ With redirect URIs it is an app that people use; without, a service
 			if err := ask.complete(); err != nil {
 				return failed(err)
 			}
-			return flags.client(cmd, ask.profile, func(ctx context.Context, a *server.Admin) (server.ClientInfo, error) {
+			return flags.client(cmd, ask.profile, func(ctx context.Context, a *admin.Admin) (admin.ClientInfo, error) {
 				return a.AddClient(ctx, ask.Client)
 			})
 		},
@@ -169,7 +169,7 @@ func clientListCommand(flags *folderFlags) *cobra.Command {
   tarn client list --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return flags.with(cmd, func(ctx context.Context, a *server.Admin) error {
+			return flags.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 				list, err := a.Clients(ctx)
 				if err != nil {
 					return err
@@ -187,14 +187,14 @@ func clientListCommand(flags *folderFlags) *cobra.Command {
 	}
 }
 
-func clientNamedCommand(flags *folderFlags, verb, short string, run func(*server.Admin, context.Context, string) (server.ClientInfo, error)) *cobra.Command {
+func clientNamedCommand(flags *folderFlags, verb, short string, run func(*admin.Admin, context.Context, string) (admin.ClientInfo, error)) *cobra.Command {
 	return &cobra.Command{
 		Use:     verb + " ID",
 		Short:   short,
 		Example: "  tarn client " + verb + " heart --data ./tarn-data",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return flags.client(cmd, "", func(ctx context.Context, a *server.Admin) (server.ClientInfo, error) { return run(a, ctx, args[0]) })
+			return flags.client(cmd, "", func(ctx context.Context, a *admin.Admin) (admin.ClientInfo, error) { return run(a, ctx, args[0]) })
 		},
 	}
 }
@@ -207,7 +207,7 @@ func clientRotateCommand(flags *folderFlags) *cobra.Command {
 		Example: "  tarn client rotate-secret tests --profile http://127.0.0.1:8080 --data ./tarn-data",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return flags.client(cmd, saveTo, func(ctx context.Context, a *server.Admin) (server.ClientInfo, error) {
+			return flags.client(cmd, saveTo, func(ctx context.Context, a *admin.Admin) (admin.ClientInfo, error) {
 				return a.RotateSecret(ctx, args[0])
 			})
 		},
@@ -227,7 +227,7 @@ func clientInviteCommand(flags *folderFlags) *cobra.Command {
 		Example: `  tarn client invite --uses 5 --lifetime 72h --data ./tarn-data`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return flags.with(cmd, func(ctx context.Context, a *server.Admin) error {
+			return flags.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 				token, err := a.InitialToken(ctx, uses, lifetime)
 				if err != nil {
 					return err
@@ -248,13 +248,13 @@ func clientInviteCommand(flags *folderFlags) *cobra.Command {
 // client runs something about one client and prints it. A new secret goes into
 // the profile of the server saveTo, where that is given, instead of to the
 // terminal.
-func (f *folderFlags) client(cmd *cobra.Command, saveTo string, run func(context.Context, *server.Admin) (server.ClientInfo, error)) error {
+func (f *folderFlags) client(cmd *cobra.Command, saveTo string, run func(context.Context, *admin.Admin) (admin.ClientInfo, error)) error {
 	if saveTo != "" {
 		if _, err := profile.Path(saveTo); err != nil {
 			return failed(err)
 		}
 	}
-	return f.with(cmd, func(ctx context.Context, a *server.Admin) error {
+	return f.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 		c, err := run(ctx, a)
 		if err != nil {
 			return err
@@ -273,7 +273,7 @@ func (f *folderFlags) client(cmd *cobra.Command, saveTo string, run func(context
 	})
 }
 
-func printClient(out io.Writer, c server.ClientInfo, saved string) error {
+func printClient(out io.Writer, c admin.ClientInfo, saved string) error {
 	var rights []string
 	for _, right := range []struct {
 		has  bool

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tarnhealth/tarn/datastore"
-	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 )
 
 func datastoreCommand() *cobra.Command {
@@ -39,7 +39,7 @@ func createCommand(flags *folderFlags) *cobra.Command {
 			if err != nil {
 				return failed(err)
 			}
-			return flags.store(cmd, func(ctx context.Context, a *server.Admin) (datastore.Record, error) {
+			return flags.store(cmd, func(ctx context.Context, a *admin.Admin) (datastore.Record, error) {
 				return a.Create(ctx, id, name, p)
 			})
 		},
@@ -58,7 +58,7 @@ func listCommand(flags *folderFlags) *cobra.Command {
   tarn datastore list --data ./tarn-data --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return flags.with(cmd, func(ctx context.Context, a *server.Admin) error {
+			return flags.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 				list, err := a.List(ctx)
 				if err != nil {
 					return err
@@ -76,7 +76,7 @@ func describeCommand(flags *folderFlags) *cobra.Command {
 		Example: `  tarn datastore describe default --data ./tarn-data`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return flags.store(cmd, func(ctx context.Context, a *server.Admin) (datastore.Record, error) {
+			return flags.store(cmd, func(ctx context.Context, a *admin.Admin) (datastore.Record, error) {
 				return a.Describe(ctx, args[0])
 			})
 		},
@@ -96,7 +96,7 @@ are destroyed.`,
 		Example: `  tarn datastore delete trial-7 --data ./tarn-data`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return flags.store(cmd, func(ctx context.Context, a *server.Admin) (datastore.Record, error) {
+			return flags.store(cmd, func(ctx context.Context, a *admin.Admin) (datastore.Record, error) {
 				return a.Delete(ctx, args[0])
 			})
 		},
@@ -104,8 +104,8 @@ are destroyed.`,
 }
 
 // store runs a command that is about one data store, and prints it.
-func (f *folderFlags) store(cmd *cobra.Command, run func(context.Context, *server.Admin) (datastore.Record, error)) error {
-	return f.with(cmd, func(ctx context.Context, a *server.Admin) error {
+func (f *folderFlags) store(cmd *cobra.Command, run func(context.Context, *admin.Admin) (datastore.Record, error)) error {
+	return f.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 		record, err := run(ctx, a)
 		if err != nil {
 			return err

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tarnhealth/tarn/datastore"
-	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 )
 
 func identityCommand(flags *folderFlags) *cobra.Command {
@@ -50,7 +50,7 @@ taken whole; it holds from the next request on.`,
 			if err != nil {
 				return failed(err)
 			}
-			return flags.store(cmd, func(ctx context.Context, a *server.Admin) (datastore.Record, error) {
+			return flags.store(cmd, func(ctx context.Context, a *admin.Admin) (datastore.Record, error) {
 				return a.SetIdentity(ctx, args[0], p)
 			})
 		},

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/server/vault"
 )
 
@@ -23,19 +23,19 @@ audit log of a data folder are encrypted with.` + folderHelp,
 	flags := &folderFlags{}
 	flags.add(cmd)
 	cmd.AddCommand(
-		flags.encryption("status", "Show who has which keys", "", "  tarn encryption status --data ./tarn-data", (*server.Admin).Encryption),
+		flags.encryption("status", "Show who has which keys", "", "  tarn encryption status --data ./tarn-data", (*admin.Admin).Encryption),
 		flags.encryption("check", "Ask customers' keys whether they may be used, now", `Ask customers' keys whether they may be used, now: data stores whose keys were
-disabled are closed, and those whose keys were enabled come back.`, "  tarn encryption check --data ./tarn-data", (*server.Admin).CheckKeys),
+disabled are closed, and those whose keys were enabled come back.`, "  tarn encryption check --data ./tarn-data", (*admin.Admin).CheckKeys),
 		flags.encryption("rotate-master", "Replace the master key in its file", `Replace the master key in its file, and wrap all data keys with the new one. No
 data is written anew, and nothing stops. Back the new file up; the old one is of
-no use after that.`, "  tarn encryption rotate-master --data ./tarn-data", (*server.Admin).RotateMasterKey),
+no use after that.`, "  tarn encryption rotate-master --data ./tarn-data", (*admin.Admin).RotateMasterKey),
 		flags.encryptionRotate(), flags.encryptionEnable(),
 	)
 	return cmd
 }
 
 // encryption makes a command that prints all keys after something was done.
-func (f *folderFlags) encryption(verb, short, long, example string, run func(*server.Admin, context.Context) ([]vault.Status, error)) *cobra.Command {
+func (f *folderFlags) encryption(verb, short, long, example string, run func(*admin.Admin, context.Context) ([]vault.Status, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: verb, Short: short, Long: long, Example: example, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.printKeysAfter(cmd, run) },
@@ -54,7 +54,7 @@ ID is a data store, or _records for the server's own records, or _audit for the
 audit log, where the new key is for what is written from now on.`,
 		Example: "  tarn encryption rotate default --data ./tarn-data", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.printKeysAfter(cmd, func(a *server.Admin, ctx context.Context) ([]vault.Status, error) {
+			return f.printKeysAfter(cmd, func(a *admin.Admin, ctx context.Context) ([]vault.Status, error) {
 				return a.RotateDataKey(ctx, args[0])
 			})
 		},
@@ -75,7 +75,7 @@ already is written anew.`,
 		Example: `  tarn encryption enable default --data ./tarn-data
   tarn encryption enable trial-7 --kms-key alias/trial --data ./tarn-data`, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.printKeysAfter(cmd, func(a *server.Admin, ctx context.Context) ([]vault.Status, error) {
+			return f.printKeysAfter(cmd, func(a *admin.Admin, ctx context.Context) ([]vault.Status, error) {
 				return a.Seal(ctx, args[0], key)
 			})
 		},
@@ -84,8 +84,8 @@ already is written anew.`,
 	return cmd
 }
 
-func (f *folderFlags) printKeysAfter(cmd *cobra.Command, run func(*server.Admin, context.Context) ([]vault.Status, error)) error {
-	return f.with(cmd, func(ctx context.Context, a *server.Admin) error {
+func (f *folderFlags) printKeysAfter(cmd *cobra.Command, run func(*admin.Admin, context.Context) ([]vault.Status, error)) error {
+	return f.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 		all, err := run(a, ctx)
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tarnhealth/tarn/guide/shelf"
 	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/server/guides"
 )
 
@@ -42,8 +43,8 @@ type guideFlags struct {
 }
 
 // printGuides prints all guides after something was done.
-func (f *guideFlags) printGuides(cmd *cobra.Command, run func(context.Context, *server.Admin) ([]shelf.Guide, error)) error {
-	return f.with(cmd, func(ctx context.Context, a *server.Admin) error {
+func (f *guideFlags) printGuides(cmd *cobra.Command, run func(context.Context, *admin.Admin) ([]shelf.Guide, error)) error {
+	return f.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 		list, err := run(ctx, a)
 		if err != nil {
 			return err
@@ -78,7 +79,7 @@ fetched with it. Of a file, the packages that it needs have to be there already;
   tarn ig add hl7.fhir.us.core@6.1.0 --registry https://packages.example.org --store clinic`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.printGuides(cmd, func(ctx context.Context, a *server.Admin) ([]shelf.Guide, error) {
+			return f.printGuides(cmd, func(ctx context.Context, a *admin.Admin) ([]shelf.Guide, error) {
 				return f.addGuide(ctx, a, cmd.InOrStdin(), args[0], asked)
 			})
 		},
@@ -90,7 +91,7 @@ fetched with it. Of a file, the packages that it needs have to be there already;
 
 // addGuide adds a file where there is one of the name, or - for the standard
 // input, and else a package of a registry.
-func (f *guideFlags) addGuide(ctx context.Context, a *server.Admin, stdin io.Reader, name string, asked guides.Addition) ([]shelf.Guide, error) {
+func (f *guideFlags) addGuide(ctx context.Context, a *admin.Admin, stdin io.Reader, name string, asked guides.Addition) ([]shelf.Guide, error) {
 	if name == "-" {
 		return a.AddGuide(ctx, f.store, stdin, asked.Incomplete)
 	}
@@ -113,7 +114,7 @@ func (f *guideFlags) igList() *cobra.Command {
 that are not there. --json says more, such as the files that cannot be used.`,
 		Example: "  tarn ig list --store clinic --data ./tarn-data",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.printGuides(cmd, func(ctx context.Context, a *server.Admin) ([]shelf.Guide, error) { return a.Guides(ctx, f.store) })
+			return f.printGuides(cmd, func(ctx context.Context, a *admin.Admin) ([]shelf.Guide, error) { return a.Guides(ctx, f.store) })
 		},
 	}
 }
@@ -125,7 +126,7 @@ func (f *guideFlags) igRemove() *cobra.Command {
 known any more, and its search parameters and their index go.`,
 		Example: "  tarn ig remove hl7.fhir.us.core@6.1.0 --data ./tarn-data",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.printGuides(cmd, func(ctx context.Context, a *server.Admin) ([]shelf.Guide, error) {
+			return f.printGuides(cmd, func(ctx context.Context, a *admin.Admin) ([]shelf.Guide, error) {
 				return a.RemoveGuide(ctx, f.store, args[0])
 			})
 		},
@@ -144,7 +145,7 @@ An empty list is written --default "".`,
 		Example: `  tarn ig set --default hl7.fhir.us.core@6.1.0 --data ./tarn-data
   tarn ig set --demand http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient --refuse-unknown`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.with(cmd, func(ctx context.Context, a *server.Admin) error {
+			return f.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 				s, err := a.GuideSettings(ctx, f.store)
 				if err != nil {
 					return err

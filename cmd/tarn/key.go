@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/sigv4"
 )
 
@@ -24,13 +24,13 @@ sign their requests to the control API with.` + folderHelp,
 	flags := &folderFlags{}
 	flags.add(cmd)
 	cmd.AddCommand(keyAddCommand(flags), keyListCommand(flags),
-		keyNamedCommand(flags, "disable", "Disable a key", func(a *server.Admin, ctx context.Context, id string) (sigv4.Key, error) {
+		keyNamedCommand(flags, "disable", "Disable a key", func(a *admin.Admin, ctx context.Context, id string) (sigv4.Key, error) {
 			return a.DisableAccessKey(ctx, id, true)
 		}),
-		keyNamedCommand(flags, "enable", "Enable a disabled key again", func(a *server.Admin, ctx context.Context, id string) (sigv4.Key, error) {
+		keyNamedCommand(flags, "enable", "Enable a disabled key again", func(a *admin.Admin, ctx context.Context, id string) (sigv4.Key, error) {
 			return a.DisableAccessKey(ctx, id, false)
 		}),
-		keyNamedCommand(flags, "delete", "Delete a key for good", (*server.Admin).DeleteAccessKey),
+		keyNamedCommand(flags, "delete", "Delete a key for good", (*admin.Admin).DeleteAccessKey),
 	)
 	return cmd
 }
@@ -56,7 +56,7 @@ With --format env it is printed as lines for a shell.`,
 			if format != "text" && format != "json" && format != "env" {
 				return fmt.Errorf("--format is %q; allowed is text, json or env", format)
 			}
-			return flags.with(cmd, func(ctx context.Context, a *server.Admin) error {
+			return flags.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 				made, err := a.AddAccessKey(ctx, key)
 				if err != nil {
 					return err
@@ -73,7 +73,7 @@ With --format env it is printed as lines for a shell.`,
 	return cmd
 }
 
-func printAccessKey(out io.Writer, made server.AccessKey, format string) error {
+func printAccessKey(out io.Writer, made admin.AccessKey, format string) error {
 	switch format {
 	case "json":
 		return printJSON(out, made)
@@ -90,7 +90,7 @@ func keyListCommand(flags *folderFlags) *cobra.Command {
 		Use: "list", Short: "List the access keys, the oldest first", Args: cobra.NoArgs,
 		Example: `  tarn key list --data ./tarn-data`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return flags.with(cmd, func(ctx context.Context, a *server.Admin) error {
+			return flags.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 				list, err := a.AccessKeys(ctx)
 				if err != nil {
 					return err
@@ -101,12 +101,12 @@ func keyListCommand(flags *folderFlags) *cobra.Command {
 	}
 }
 
-func keyNamedCommand(flags *folderFlags, verb, short string, run func(*server.Admin, context.Context, string) (sigv4.Key, error)) *cobra.Command {
+func keyNamedCommand(flags *folderFlags, verb, short string, run func(*admin.Admin, context.Context, string) (sigv4.Key, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " ID", Short: short, Args: cobra.ExactArgs(1),
 		Example: "  tarn key " + verb + " AKIAIOSFODNN7EXAMPLE --data ./tarn-data",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return flags.with(cmd, func(ctx context.Context, a *server.Admin) error {
+			return flags.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 				key, err := run(a, ctx, args[0])
 				if err != nil {
 					return err

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/token"
 )
 
@@ -26,22 +26,22 @@ old ones stay until all that they signed has expired.
 
 With --revoke, after a leak, the old keys go at once and all tokens so far are
 invalid.`, `  tarn keys rotate --data ./tarn-data
-  tarn keys rotate --revoke --data ./tarn-data`, func(ctx context.Context, a *server.Admin) ([]token.KeyInfo, error) {
+  tarn keys rotate --revoke --data ./tarn-data`, func(ctx context.Context, a *admin.Admin) ([]token.KeyInfo, error) {
 		return a.RotateKeys(ctx, revoke)
 	})
 	rotate.Flags().BoolVar(&revoke, "revoke", false, "at once: all tokens so far become invalid")
-	cmd.AddCommand(flags.keysCommand("list", "List the keys, the oldest first", "", "  tarn keys list --data ./tarn-data", func(ctx context.Context, a *server.Admin) ([]token.KeyInfo, error) {
+	cmd.AddCommand(flags.keysCommand("list", "List the keys, the oldest first", "", "  tarn keys list --data ./tarn-data", func(ctx context.Context, a *admin.Admin) ([]token.KeyInfo, error) {
 		return a.Keys(ctx)
 	}), rotate)
 	return cmd
 }
 
 // keysCommand makes a command that prints the keys after something was done.
-func (f *folderFlags) keysCommand(verb, short, long, example string, run func(context.Context, *server.Admin) ([]token.KeyInfo, error)) *cobra.Command {
+func (f *folderFlags) keysCommand(verb, short, long, example string, run func(context.Context, *admin.Admin) ([]token.KeyInfo, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: verb, Short: short, Long: long, Example: example, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.with(cmd, func(ctx context.Context, a *server.Admin) error {
+			return f.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 				list, err := run(ctx, a)
 				if err != nil {
 					return err

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/terminology/distribution"
 	"github.com/tarnhealth/tarn/terminology/shelf"
 )
@@ -85,7 +85,7 @@ where that is loaded:
 // check reports whether there is the data folder, and the data store in it.
 func (f *folderFlags) check(cmd *cobra.Command, store string) error {
 	if store != "" {
-		return f.with(cmd, func(ctx context.Context, a *server.Admin) error {
+		return f.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 			_, err := a.Describe(ctx, store)
 			return err
 		})

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tarnhealth/tarn/login"
-	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 )
 
 func userCommand() *cobra.Command {
@@ -29,21 +29,21 @@ practitioner, non-practitioner, auditor, admin, and those of the configuration.`
 	flags := &folderFlags{}
 	flags.add(cmd)
 	cmd.AddCommand(userAddCommand(flags), userListCommand(flags),
-		userNamedCommand(flags, "show", "Show a user", (*server.Admin).User),
-		userNamedCommand(flags, "disable", "Stop a user from signing in; ends sessions and what apps were given", func(a *server.Admin, ctx context.Context, name string) (server.UserInfo, error) {
+		userNamedCommand(flags, "show", "Show a user", (*admin.Admin).User),
+		userNamedCommand(flags, "disable", "Stop a user from signing in; ends sessions and what apps were given", func(a *admin.Admin, ctx context.Context, name string) (admin.UserInfo, error) {
 			return a.DisableUser(ctx, name, true)
 		}),
-		userNamedCommand(flags, "enable", "Let a user sign in again, also after a lock-out", func(a *server.Admin, ctx context.Context, name string) (server.UserInfo, error) {
+		userNamedCommand(flags, "enable", "Let a user sign in again, also after a lock-out", func(a *admin.Admin, ctx context.Context, name string) (admin.UserInfo, error) {
 			return a.DisableUser(ctx, name, false)
 		}),
 		userResetCommand(flags),
-		userNamedCommand(flags, "delete", "Delete a user, with their sessions and what apps were given", (*server.Admin).DeleteUser),
+		userNamedCommand(flags, "delete", "Delete a user, with their sessions and what apps were given", (*admin.Admin).DeleteUser),
 	)
 	return cmd
 }
 
 func userAddCommand(flags *folderFlags) *cobra.Command {
-	var u server.NewUser
+	var u admin.NewUser
 	var store, fhirUser string
 	var patients []string
 	var ask bool
@@ -71,7 +71,7 @@ and must be changed at the first sign-in within a week.`,
 					return failed(err)
 				}
 			}
-			return flags.user(cmd, func(ctx context.Context, a *server.Admin) (server.UserInfo, error) { return a.AddUser(ctx, u) })
+			return flags.user(cmd, func(ctx context.Context, a *admin.Admin) (admin.UserInfo, error) { return a.AddUser(ctx, u) })
 		},
 	}
 	f := cmd.Flags()
@@ -95,7 +95,7 @@ func userListCommand(flags *folderFlags) *cobra.Command {
   tarn user list --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return flags.with(cmd, func(ctx context.Context, a *server.Admin) error {
+			return flags.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 				list, err := a.Users(ctx)
 				if err != nil {
 					return err
@@ -113,7 +113,7 @@ func userListCommand(flags *folderFlags) *cobra.Command {
 	}
 }
 
-func fhirUsers(u server.UserInfo) string {
+func fhirUsers(u admin.UserInfo) string {
 	var all []string
 	for _, p := range u.Profiles {
 		all = append(all, p.FHIRUser)
@@ -121,7 +121,7 @@ func fhirUsers(u server.UserInfo) string {
 	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), ",")
 }
 
-func userState(u server.UserInfo) string {
+func userState(u admin.UserInfo) string {
 	switch {
 	case u.Disabled:
 		return "disabled"
@@ -132,14 +132,14 @@ func userState(u server.UserInfo) string {
 }
 
 // userNamedCommand makes a command about one user.
-func userNamedCommand(flags *folderFlags, verb, short string, run func(*server.Admin, context.Context, string) (server.UserInfo, error)) *cobra.Command {
+func userNamedCommand(flags *folderFlags, verb, short string, run func(*admin.Admin, context.Context, string) (admin.UserInfo, error)) *cobra.Command {
 	return &cobra.Command{
 		Use:     verb + " USERNAME",
 		Short:   short,
 		Example: "  tarn user " + verb + " ann --data ./tarn-data",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return flags.user(cmd, func(ctx context.Context, a *server.Admin) (server.UserInfo, error) { return run(a, ctx, args[0]) })
+			return flags.user(cmd, func(ctx context.Context, a *admin.Admin) (admin.UserInfo, error) { return run(a, ctx, args[0]) })
 		},
 	}
 }
@@ -162,7 +162,7 @@ func userResetCommand(flags *folderFlags) *cobra.Command {
 					return failed(err)
 				}
 			}
-			return flags.user(cmd, func(ctx context.Context, a *server.Admin) (server.UserInfo, error) {
+			return flags.user(cmd, func(ctx context.Context, a *admin.Admin) (admin.UserInfo, error) {
 				return a.ResetUser(ctx, args[0], password, factors)
 			})
 		},
@@ -173,8 +173,8 @@ func userResetCommand(flags *folderFlags) *cobra.Command {
 }
 
 // user runs something about one user and prints it.
-func (f *folderFlags) user(cmd *cobra.Command, run func(context.Context, *server.Admin) (server.UserInfo, error)) error {
-	return f.with(cmd, func(ctx context.Context, a *server.Admin) error {
+func (f *folderFlags) user(cmd *cobra.Command, run func(context.Context, *admin.Admin) (admin.UserInfo, error)) error {
+	return f.with(cmd, func(ctx context.Context, a *admin.Admin) error {
 		u, err := run(ctx, a)
 		if err != nil {
 			return err
@@ -186,7 +186,7 @@ func (f *folderFlags) user(cmd *cobra.Command, run func(context.Context, *server
 	})
 }
 
-func printUser(out io.Writer, u server.UserInfo) error {
+func printUser(out io.Writer, u admin.UserInfo) error {
 	rows := [][]string{
 		{"username", u.Username}, {"name", u.Name}, {"e-mail", u.Email}, {"id", u.ID}, {"state", userState(u)},
 		{"roles", strings.Join(u.Roles, ", ")}, {"signs in by", signsInBy(u.SignsInBy)}, {"created", u.Created.Local().Format(time.DateTime)},
@@ -205,7 +205,7 @@ func printUser(out io.Writer, u server.UserInfo) error {
 	return printTable(out, rows)
 }
 
-func signsInBy(by server.SignsInBy) string {
+func signsInBy(by admin.SignsInBy) string {
 	var ways []string
 	for _, way := range []struct {
 		there bool

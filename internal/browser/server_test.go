@@ -16,6 +16,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/smart"
 )
 
@@ -57,11 +58,11 @@ func newWorld(t *testing.T, change ...func(*server.Config)) *world {
 	cfg := server.Default()
 	cfg.Data = t.TempDir()
 	w := startServer(t, cfg, change...)
-	admin, err := server.OpenAdmin(t.Context(), cfg.Data)
+	a, err := server.OpenAdmin(t.Context(), cfg.Data)
 	must(t, err)
-	defer admin.Close()
-	w.addUsers(t, admin)
-	w.addClients(t, admin)
+	defer a.Close()
+	w.addUsers(t, a)
+	w.addClients(t, a)
 	w.fill(t)
 	return w
 }
@@ -161,18 +162,18 @@ func (w *world) post(t *testing.T, path, kind, authorization, body string, answe
 	must(t, json.Unmarshal(text, answer))
 }
 
-func (w *world) addUsers(t *testing.T, admin *server.Admin) {
+func (w *world) addUsers(t *testing.T, a *admin.Admin) {
 	t.Helper()
-	for _, u := range []server.NewUser{
+	for _, u := range []admin.NewUser{
 		{Name: "Ann Lee", Username: "ann", Email: "ann@example.org", Profiles: []login.Profile{{DataStore: "default", FHIRUser: "Patient/ann"}}},
 		{Name: "Pat Lee", Username: "parent", Profiles: []login.Profile{{DataStore: "default", FHIRUser: "Patient/ann", Patients: []string{"bob"}}}},
 		{Name: "Dr. Jane Roe", Username: "doc", Email: "doc@example.org", Roles: []string{authz.RolePractitioner}, Profiles: []login.Profile{{DataStore: "default", FHIRUser: "Practitioner/doc"}}},
 	} {
 		u.Password = password
-		_, err := admin.AddUser(t.Context(), u)
+		_, err := a.AddUser(t.Context(), u)
 		must(t, err)
 	}
-	added, err := admin.AddUser(t.Context(), server.NewUser{Name: "New Person", Username: "new"})
+	added, err := a.AddUser(t.Context(), admin.NewUser{Name: "New Person", Username: "new"})
 	must(t, err)
 	w.first = added.Password
 }
@@ -186,7 +187,7 @@ var appScopes = map[string]string{
 }
 
 // addClients registers the apps, an EHR, and the service that loads the data.
-func (w *world) addClients(t *testing.T, admin *server.Admin) {
+func (w *world) addClients(t *testing.T, a *admin.Admin) {
 	t.Helper()
 	clients := []smart.Client{
 		{ID: "ehr", Name: "The EHR", Type: smart.Symmetric, Scopes: "system/*.rs", Grants: []string{"client_credentials"}, MayLaunch: true},
@@ -203,7 +204,7 @@ func (w *world) addClients(t *testing.T, admin *server.Admin) {
 	}
 	for _, c := range clients {
 		c.DataStores = []string{server.DefaultStore}
-		added, err := admin.AddClient(t.Context(), c)
+		added, err := a.AddClient(t.Context(), c)
 		must(t, err)
 		w.keys[c.ID] = added.Secret
 	}

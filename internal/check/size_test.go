@@ -24,7 +24,6 @@ var exempt = map[string]string{
 	"datastore": "the one door: whatever reads or writes a data store passes its guard, which no other package may see",
 	"rest":      "one file for each interaction and operation; they share the request, and do not know each other",
 	"pebble":    "one store: its writer, seals, erasures and searches share its records and its state in memory; what stands by itself is in pebble/internal",
-	"server":    "assembly: each setting and each request of administration of the packages below it ends here; its administration is to become a package of its own",
 	"fhir":      "the resource in its two forms, JSON and XML, around one tree",
 	"fhirpath":  "one language: its grammar, types and some ninety functions change together",
 }

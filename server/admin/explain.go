@@ -1,4 +1,4 @@
-package server
+package admin
 
 import (
 	"cmp"
@@ -16,18 +16,18 @@ import (
 )
 
 // explainRoutes explain decisions.
-var explainRoutes = []adminRequest{{"POST /datastores/{id}/explain", explainAccess}}
+var explainRoutes = []route{{"POST /datastores/{id}/explain", explainAccess}}
 
-func explainAccess(f *folder, r *http.Request) (any, error) {
+func explainAccess(f *Folder, r *http.Request) (any, error) {
 	var q explain.Question
-	if err := readAdmin(r, &q); err != nil {
+	if err := readBody(r, &q); err != nil {
 		return nil, err
 	}
-	store, err := f.catalog.Store(r.PathValue("id"))
+	store, err := f.Catalog.Store(r.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
-	a, err := f.authority()
+	a, err := f.Authority()
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func explainAccess(f *folder, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	access, err := authz.Decide(store.Registry(), caller, *a.policies.of(store))
+	access, err := authz.Decide(store.Registry(), caller, *a.Policy(store))
 	if err != nil {
 		return explain.Refused(asked, err), nil
 	}
@@ -47,13 +47,13 @@ func explainAccess(f *folder, r *http.Request) (any, error) {
 }
 
 // explained is the caller that a question is about.
-func (a *authority) explained(ctx context.Context, store *datastore.Store, q *explain.Question) (authz.Caller, error) {
+func (a *Authority) explained(ctx context.Context, store *datastore.Store, q *explain.Question) (authz.Caller, error) {
 	claims := &token.Claims{
 		Subject: q.User, ClientID: q.Client, Scope: q.Scope, Patient: q.Patient, FHIRUser: q.FHIRUser, Patients: q.Patients, Roles: q.Roles,
 		Tenant: store.Identity().TenantID(),
 	}
 	if q.User != "" {
-		user, err := findUser(ctx, a.login.Directory(), q.User)
+		user, err := findUser(ctx, a.Users, q.User)
 		if err != nil {
 			return authz.Caller{}, userError(err)
 		}
@@ -65,7 +65,7 @@ func (a *authority) explained(ctx context.Context, store *datastore.Store, q *ex
 		}
 	}
 	if q.Client != "" && q.Scope == "" {
-		client, err := a.smart.Clients().Show(ctx, q.Client)
+		client, err := a.SMART.Clients().Show(ctx, q.Client)
 		if err != nil {
 			return authz.Caller{}, err
 		}

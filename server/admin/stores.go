@@ -1,4 +1,4 @@
-package server
+package admin
 
 import (
 	"context"
@@ -9,31 +9,31 @@ import (
 )
 
 // storeRoutes administer data stores.
-var storeRoutes = []adminRequest{
-	{"GET /datastores", func(f *folder, r *http.Request) (any, error) { return f.catalog.List(r.Context()) }},
+var storeRoutes = []route{
+	{"GET /datastores", func(f *Folder, r *http.Request) (any, error) { return f.Catalog.List(r.Context()) }},
 	{"POST /datastores", createStore},
-	{"GET /datastores/{id}", func(f *folder, r *http.Request) (any, error) {
-		return f.catalog.Describe(r.Context(), r.PathValue("id"))
+	{"GET /datastores/{id}", func(f *Folder, r *http.Request) (any, error) {
+		return f.Catalog.Describe(r.Context(), r.PathValue("id"))
 	}},
-	{"DELETE /datastores/{id}", func(f *folder, r *http.Request) (any, error) {
-		return f.catalog.Delete(r.Context(), r.PathValue("id"))
+	{"DELETE /datastores/{id}", func(f *Folder, r *http.Request) (any, error) {
+		return f.Catalog.Delete(r.Context(), r.PathValue("id"))
 	}},
-	{"PUT /datastores/{id}/name", func(f *folder, r *http.Request) (any, error) {
+	{"PUT /datastores/{id}/name", func(f *Folder, r *http.Request) (any, error) {
 		var name string
-		if err := readAdmin(r, &name); err != nil {
+		if err := readBody(r, &name); err != nil {
 			return nil, err
 		}
-		return f.catalog.Change(r.Context(), r.PathValue("id"), func(record *datastore.Record) error {
+		return f.Catalog.Change(r.Context(), r.PathValue("id"), func(record *datastore.Record) error {
 			record.Name = name
 			return nil
 		})
 	}},
-	{"PUT /datastores/{id}/identity", func(f *folder, r *http.Request) (any, error) {
+	{"PUT /datastores/{id}/identity", func(f *Folder, r *http.Request) (any, error) {
 		var p *datastore.IdentityProvider
-		if err := readAdmin(r, &p); err != nil {
+		if err := readBody(r, &p); err != nil {
 			return nil, err
 		}
-		return f.catalog.SetIdentity(r.Context(), r.PathValue("id"), p)
+		return f.Catalog.SetIdentity(r.Context(), r.PathValue("id"), p)
 	}},
 }
 
@@ -47,16 +47,16 @@ type NewStore struct {
 	Identity *datastore.IdentityProvider `json:"identity,omitempty"`
 }
 
-func createStore(f *folder, r *http.Request) (any, error) {
+func createStore(f *Folder, r *http.Request) (any, error) {
 	var asked NewStore
-	if err := readAdmin(r, &asked); err != nil {
+	if err := readBody(r, &asked); err != nil {
 		return nil, err
 	}
 	draft := datastore.Draft{ID: asked.ID, Name: asked.Name, Identity: asked.Identity}
 	if asked.KMSKey != "" {
 		draft.Control = &datastore.Control{KeyType: "CUSTOMER_MANAGED_KMS_KEY", KeyID: asked.KMSKey}
 	}
-	s, err := f.catalog.CreateFrom(r.Context(), draft)
+	s, err := f.Catalog.CreateFrom(r.Context(), draft)
 	return recordOf(s), err
 }
 

@@ -1,4 +1,4 @@
-package server
+package admin
 
 import (
 	"context"
@@ -41,17 +41,17 @@ type NewUser struct {
 }
 
 // userRoutes administer users. {id} is a user name, an e-mail address or an id.
-var userRoutes = []adminRequest{
+var userRoutes = []route{
 	{"GET /users", listUsers},
 	{"POST /users", addUser},
-	{"GET /users/{id}", onUser(func(context.Context, *authority, *login.User) (string, error) { return "", nil })},
+	{"GET /users/{id}", onUser(func(context.Context, *Authority, *login.User) (string, error) { return "", nil })},
 	{"PUT /users/{id}", changeUser},
-	{"POST /users/{id}/disable", onUser(func(ctx context.Context, a *authority, u *login.User) (string, error) {
+	{"POST /users/{id}/disable", onUser(func(ctx context.Context, a *Authority, u *login.User) (string, error) {
 		// What the user gave to apps ends with the sessions.
-		return "", errors.Join(a.login.Directory().Disable(ctx, u.ID, true), a.smart.RevokeUser(ctx, u.ID))
+		return "", errors.Join(a.Users.Disable(ctx, u.ID, true), a.SMART.RevokeUser(ctx, u.ID))
 	})},
-	{"POST /users/{id}/enable", onUser(func(ctx context.Context, a *authority, u *login.User) (string, error) {
-		return "", errors.Join(a.login.Directory().Disable(ctx, u.ID, false), a.login.Directory().Unlock(ctx, u.ID))
+	{"POST /users/{id}/enable", onUser(func(ctx context.Context, a *Authority, u *login.User) (string, error) {
+		return "", errors.Join(a.Users.Disable(ctx, u.ID, false), a.Users.Unlock(ctx, u.ID))
 	})},
 	{"POST /users/{id}/reset", resetUser},
 	{"DELETE /users/{id}", deleteUser},
@@ -65,13 +65,13 @@ type UserChange struct {
 	Profiles []login.Profile `json:"profiles,omitempty"`
 }
 
-func changeUser(f *folder, r *http.Request) (any, error) {
+func changeUser(f *Folder, r *http.Request) (any, error) {
 	var asked UserChange
-	if err := readAdmin(r, &asked); err != nil {
+	if err := readBody(r, &asked); err != nil {
 		return nil, err
 	}
-	return onUser(func(ctx context.Context, a *authority, u *login.User) (string, error) {
-		_, err := a.login.Directory().Update(ctx, u.ID, func(u *login.User) error {
+	return onUser(func(ctx context.Context, a *Authority, u *login.User) (string, error) {
+		_, err := a.Users.Update(ctx, u.ID, func(u *login.User) error {
 			u.Name, u.Email, u.Roles, u.Profiles = asked.Name, asked.Email, asked.Roles, asked.Profiles
 			return nil
 		})
@@ -105,8 +105,8 @@ func userError(err error) error {
 	return err
 }
 
-func (a *authority) describeUser(ctx context.Context, id, password string) (UserInfo, error) {
-	d := a.login.Directory()
+func (a *Authority) describeUser(ctx context.Context, id, password string) (UserInfo, error) {
+	d := a.Users
 	u, err := d.Get(ctx, id)
 	if err != nil {
 		return UserInfo{}, userError(err)
@@ -119,12 +119,12 @@ func (a *authority) describeUser(ctx context.Context, id, password string) (User
 	return UserInfo{User: *u, SignsInBy: by, Password: password}, nil
 }
 
-func listUsers(f *folder, r *http.Request) (any, error) {
-	a, err := f.authority()
+func listUsers(f *Folder, r *http.Request) (any, error) {
+	a, err := f.Authority()
 	if err != nil {
 		return nil, err
 	}
-	users, err := a.login.Directory().List(r.Context())
+	users, err := a.Users.List(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -142,19 +142,19 @@ func listUsers(f *folder, r *http.Request) (any, error) {
 	return list, nil
 }
 
-func addUser(f *folder, r *http.Request) (any, error) {
-	a, err := f.authority()
+func addUser(f *Folder, r *http.Request) (any, error) {
+	a, err := f.Authority()
 	if err != nil {
 		return nil, err
 	}
 	var asked NewUser
-	if err := readAdmin(r, &asked); err != nil {
+	if err := readBody(r, &asked); err != nil {
 		return nil, err
 	}
 	if asked.NoPassword && asked.Password != "" {
 		return nil, fhir.Errorf(fhir.KindInvalid, "give a password, or noPassword, not both")
 	}
-	d := a.login.Directory()
+	d := a.Users
 	u, err := d.Add(r.Context(), login.NewUser{
 		Name: asked.Name, Username: asked.Username, Email: asked.Email, Password: asked.Password,
 		Roles: asked.Roles, Profiles: asked.Profiles,
@@ -172,13 +172,13 @@ func addUser(f *folder, r *http.Request) (any, error) {
 }
 
 // onUser makes a request about one user. change may return a temporary password.
-func onUser(change func(context.Context, *authority, *login.User) (string, error)) func(*folder, *http.Request) (any, error) {
-	return func(f *folder, r *http.Request) (any, error) {
-		a, err := f.authority()
+func onUser(change func(context.Context, *Authority, *login.User) (string, error)) func(*Folder, *http.Request) (any, error) {
+	return func(f *Folder, r *http.Request) (any, error) {
+		a, err := f.Authority()
 		if err != nil {
 			return nil, err
 		}
-		u, err := findUser(r.Context(), a.login.Directory(), r.PathValue("id"))
+		u, err := findUser(r.Context(), a.Users, r.PathValue("id"))
 		if err != nil {
 			return nil, err
 		}
@@ -198,13 +198,13 @@ type resetRequest struct {
 	Factors bool `json:"factors,omitempty"`
 }
 
-func resetUser(f *folder, r *http.Request) (any, error) {
+func resetUser(f *Folder, r *http.Request) (any, error) {
 	var asked resetRequest
-	if err := readAdmin(r, &asked); err != nil {
+	if err := readBody(r, &asked); err != nil {
 		return nil, err
 	}
-	return onUser(func(ctx context.Context, a *authority, u *login.User) (string, error) {
-		d := a.login.Directory()
+	return onUser(func(ctx context.Context, a *Authority, u *login.User) (string, error) {
+		d := a.Users
 		if asked.Factors {
 			if err := d.RemoveFactors(ctx, u.ID); err != nil {
 				return "", err
@@ -217,12 +217,12 @@ func resetUser(f *folder, r *http.Request) (any, error) {
 	})(f, r)
 }
 
-func deleteUser(f *folder, r *http.Request) (any, error) {
-	a, err := f.authority()
+func deleteUser(f *Folder, r *http.Request) (any, error) {
+	a, err := f.Authority()
 	if err != nil {
 		return nil, err
 	}
-	u, err := findUser(r.Context(), a.login.Directory(), r.PathValue("id"))
+	u, err := findUser(r.Context(), a.Users, r.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
@@ -230,10 +230,10 @@ func deleteUser(f *folder, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.smart.RevokeUser(r.Context(), u.ID); err != nil {
+	if err := a.SMART.RevokeUser(r.Context(), u.ID); err != nil {
 		return nil, err
 	}
-	return info, userError(a.login.Directory().Delete(r.Context(), u.ID))
+	return info, userError(a.Users.Delete(r.Context(), u.ID))
 }
 
 // Users lists all users by name.

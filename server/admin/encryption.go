@@ -1,32 +1,31 @@
-package server
+package admin
 
 import (
 	"context"
 	"net/http"
 	"net/url"
 
-	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/server/vault"
 )
 
 // encryptionRoutes administer keys of encryption at rest.
-var encryptionRoutes = []adminRequest{
-	{"GET /encryption", func(f *folder, _ *http.Request) (any, error) { return f.encryption() }},
-	{"POST /encryption/check", func(f *folder, r *http.Request) (any, error) {
-		if err := f.vault.CheckAll(r.Context(), f.catalog); err != nil {
+var encryptionRoutes = []route{
+	{"GET /encryption", func(f *Folder, _ *http.Request) (any, error) { return f.encryption() }},
+	{"POST /encryption/check", func(f *Folder, r *http.Request) (any, error) {
+		if err := f.Vault.CheckAll(r.Context(), f.Catalog); err != nil {
 			return nil, err
 		}
 		return f.encryption()
 	}},
-	{"POST /encryption/master/rotate", func(f *folder, r *http.Request) (any, error) {
-		if err := f.vault.RotateMaster(r.Context()); err != nil {
+	{"POST /encryption/master/rotate", func(f *Folder, r *http.Request) (any, error) {
+		if err := f.Vault.RotateMaster(r.Context()); err != nil {
 			return nil, err
 		}
 		return f.encryption()
 	}},
-	{"POST /encryption/{id}/rotate", func(f *folder, r *http.Request) (any, error) {
+	{"POST /encryption/{id}/rotate", func(f *Folder, r *http.Request) (any, error) {
 		id := r.PathValue("id")
-		if err := f.vault.Rotate(r.Context(), id); err != nil {
+		if err := f.Vault.Rotate(r.Context(), id); err != nil {
 			return nil, err
 		}
 		return f.rewrite(r.Context(), id)
@@ -42,25 +41,25 @@ type newSeal struct {
 
 // sealOwner encrypts what was not encrypted. A data store is closed and opened
 // again for it, which takes as long as opening it.
-func sealOwner(f *folder, r *http.Request) (any, error) {
+func sealOwner(f *Folder, r *http.Request) (any, error) {
 	var asked newSeal
-	if err := readAdmin(r, &asked); err != nil {
+	if err := readBody(r, &asked); err != nil {
 		return nil, err
 	}
 	id, ctx := r.PathValue("id"), r.Context()
 	if id == vault.Records {
-		if err := f.vault.Seal(ctx, id, asked.KeyID); err != nil {
+		if err := f.Vault.Seal(ctx, id, asked.KeyID); err != nil {
 			return nil, err
 		}
 		return f.encryption() // from the next start on
 	}
-	if _, err := f.catalog.Store(id); err != nil {
+	if _, err := f.Catalog.Store(id); err != nil {
 		return nil, err
 	}
-	if err := f.vault.Seal(ctx, id, asked.KeyID); err != nil {
+	if err := f.Vault.Seal(ctx, id, asked.KeyID); err != nil {
 		return nil, err
 	}
-	if err := f.catalog.Reopen(ctx, id); err != nil {
+	if err := f.Catalog.Reopen(ctx, id); err != nil {
 		return nil, err
 	}
 	return f.rewrite(ctx, id)
@@ -69,31 +68,23 @@ func sealOwner(f *folder, r *http.Request) (any, error) {
 // rewrite writes an owner's files anew, so that they are sealed with the current
 // key, and lets the keys go that nothing needs. A manifest and logs that are
 // open keep theirs until the next start.
-func (f *folder) rewrite(ctx context.Context, id string) (any, error) {
+func (f *Folder) rewrite(ctx context.Context, id string) (any, error) {
 	if id == vault.Audit || id == vault.Files {
 		return f.encryption()
 	}
-	var err error
-	if id == vault.Records {
-		err = f.storage.RewriteRecords(ctx)
-	} else if s := f.storage.open(id); s != nil {
-		err = s.Rewrite(ctx)
-	} else {
-		err = fhir.Errorf(fhir.KindUnavailable, "the data store %q is not open", id)
-	}
-	if err != nil {
+	if err := f.Rewrite(ctx, id); err != nil {
 		return nil, err
 	}
-	if _, err := f.vault.Settle(ctx, id); err != nil {
+	if _, err := f.Vault.Settle(ctx, id); err != nil {
 		return nil, err
 	}
 	return f.encryption()
 }
 
-func (f *folder) encryption() ([]vault.Status, error) {
-	all, err := f.vault.Status()
+func (f *Folder) encryption() ([]vault.Status, error) {
+	all, err := f.Vault.Status()
 	for i := range all {
-		if why := f.catalog.Suspended(all[i].Owner); why != nil {
+		if why := f.Catalog.Suspended(all[i].Owner); why != nil {
 			all[i].Unavailable = why.Error()
 		}
 	}

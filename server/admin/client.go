@@ -1,4 +1,4 @@
-package server
+package admin
 
 import (
 	"bytes"
@@ -7,14 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 
 	"github.com/tarnhealth/tarn/fhir"
-	"github.com/tarnhealth/tarn/pebble"
 )
 
 // An Admin works on a data folder: through the admin socket where a server runs
@@ -26,56 +23,26 @@ type Admin struct {
 	close  func() error
 }
 
-// OpenAdmin opens an existing data folder for administration. The error is a
-// Refusal where it cannot be opened. The caller closes the Admin.
-func OpenAdmin(ctx context.Context, dir string) (*Admin, error) {
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return nil, &Refusal{Text: fmt.Sprintf("there is no data folder %s; name the folder of the server with --data", dir), Cause: err}
-	}
-	if a := dialAdmin(ctx, dir); a != nil {
-		return a, nil
-	}
-	f := &folder{dir: dir}
-	cfg := offline()
-	err := f.open(ctx, &cfg)
-	if err == nil {
-		quiet := slog.New(slog.DiscardHandler)
-		f.audit = lazyAudit(&cfg, f, quiet)
-		f.authority = lazyAuthority(&cfg, f, quiet)
-		return &Admin{web: &http.Client{Transport: inProcess{adminHandler(f, quiet)}}, close: f.Close}, nil
-	}
-	err = errors.Join(err, f.Close())
-	if !errors.Is(err, pebble.ErrLocked) {
-		return nil, err
-	}
-	// A server may have opened its socket meanwhile.
-	if a := dialAdmin(ctx, dir); a != nil {
-		return a, nil
-	}
-	return nil, &Refusal{Text: fmt.Sprintf("the data folder %s is in use, but %s in it does not answer; wait until the server is ready, or stop it", dir, adminName), Cause: err}
+// InProcess works on a folder in this process, by what answers its requests.
+// closing frees the folder.
+func InProcess(handler http.Handler, closing func() error) *Admin {
+	return &Admin{web: &http.Client{Transport: inProcess{handler}}, close: closing}
 }
 
-// offline is the configuration for administration without a server: what is
-// kept does not depend on the base URL.
-func offline() Config {
-	c := Default()
-	c.BaseURL = "http://" + c.Listen
-	// What opens encrypted folders is where the server has it.
-	c.MasterKey = os.Getenv("TARN_MASTER_KEY_FILE")
-	c.Encryption.Endpoint, c.Encryption.Region = os.Getenv("TARN_ENCRYPTION_KMS_ENDPOINT"), os.Getenv("TARN_ENCRYPTION_KMS_REGION")
-	return c
-}
+// Remote reports whether a server answers.
+func (a *Admin) Remote() bool { return a.remote }
 
 // Close frees the folder.
 func (a *Admin) Close() error { return a.close() }
 
-// dialAdmin returns nil where no server answers.
-func dialAdmin(ctx context.Context, dir string) *Admin {
+// Dial works on a folder through the socket of the server that runs on it. It
+// returns nil where no server answers.
+func Dial(ctx context.Context, dir string) *Admin {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		short, done := shortPath(dir)
 		defer done()
 		var d net.Dialer
-		return d.DialContext(ctx, "unix", filepath.Join(short, adminName))
+		return d.DialContext(ctx, "unix", filepath.Join(short, SocketName))
 	}
 	conn, err := dial(ctx, "", "")
 	if err != nil {
@@ -137,20 +104,20 @@ func (a *Admin) send(ctx context.Context, method, path, contentType string, body
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return adminFailure(res)
+		return failed(res)
 	}
 	return json.NewDecoder(res.Body).Decode(result)
 }
 
-func adminFailure(res *http.Response) error {
-	var failed adminError
-	if err := json.NewDecoder(res.Body).Decode(&failed); err != nil || failed.Error == "" {
+func failed(res *http.Response) error {
+	var told failure
+	if err := json.NewDecoder(res.Body).Decode(&told); err != nil || told.Error == "" {
 		return fmt.Errorf("the running server answers %s", res.Status)
 	}
 	for kind := fhir.KindInvalid; kind <= fhir.KindURITooLong; kind++ {
 		if kind.Status() == res.StatusCode {
-			return fhir.Errorf(kind, "%s", failed.Error)
+			return fhir.Errorf(kind, "%s", told.Error)
 		}
 	}
-	return errors.New(failed.Error)
+	return errors.New(told.Error)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/server/admin"
 )
 
 // TestAdmin does the same through the socket of a server and on the folder
@@ -18,7 +19,7 @@ func TestAdmin(t *testing.T) {
 		dir := t.TempDir()
 		r := start(t, testConfig(dir))
 		testAdmin(t, dir, true)
-		info, err := os.Stat(filepath.Join(dir, adminName))
+		info, err := os.Stat(filepath.Join(dir, admin.SocketName))
 		if err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("the socket: %v, %v; want mode 0600", info.Mode(), err)
 		}
@@ -54,8 +55,8 @@ func testAdmin(t *testing.T, dir string, overSocket bool) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	if a.remote != overSocket {
-		t.Errorf("the admin works over the socket: %v, want %v", a.remote, overSocket)
+	if a.Remote() != overSocket {
+		t.Errorf("the admin works over the socket: %v, want %v", a.Remote(), overSocket)
 	}
 	created, err := a.Create(ctx, "trial", "Trial", nil)
 	if err != nil || created.ID != "trial" || created.Name != "Trial" || created.Status != datastore.StatusActive {
@@ -89,7 +90,7 @@ func testAdmin(t *testing.T, dir string, overSocket bool) {
 // TestStaleSocket starts after a crash that left the socket behind.
 func TestStaleSocket(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, adminName), []byte("left by a crash"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, admin.SocketName), []byte("left by a crash"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	start(t, testConfig(dir))
@@ -110,7 +111,7 @@ func TestOpenAdminRefusals(t *testing.T) {
 
 	dir := t.TempDir()
 	start(t, testConfig(dir))
-	if err := os.Remove(filepath.Join(dir, adminName)); err != nil {
+	if err := os.Remove(filepath.Join(dir, admin.SocketName)); err != nil {
 		t.Fatal(err)
 	}
 	_, err = OpenAdmin(ctx, dir)

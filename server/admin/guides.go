@@ -1,4 +1,4 @@
-package server
+package admin
 
 import (
 	"context"
@@ -14,43 +14,43 @@ import (
 )
 
 // guideRoutes administer the implementation guides of a data store.
-var guideRoutes = []adminRequest{
-	{"GET /datastores/{id}/guides", func(f *folder, r *http.Request) (any, error) {
-		return f.guides.List(r.Context(), r.PathValue("id"))
+var guideRoutes = []route{
+	{"GET /datastores/{id}/guides", func(f *Folder, r *http.Request) (any, error) {
+		return f.Guides.List(r.Context(), r.PathValue("id"))
 	}},
 	{"POST /datastores/{id}/guides", addGuide},
-	{"DELETE /datastores/{id}/guides/{name}", func(f *folder, r *http.Request) (any, error) {
-		return f.guides.Remove(r.Context(), r.PathValue("id"), r.PathValue("name"))
+	{"DELETE /datastores/{id}/guides/{name}", func(f *Folder, r *http.Request) (any, error) {
+		return f.Guides.Remove(r.Context(), r.PathValue("id"), r.PathValue("name"))
 	}},
-	{"GET /datastores/{id}/guide-settings", func(f *folder, r *http.Request) (any, error) {
-		return f.guides.Settings(r.Context(), r.PathValue("id"))
+	{"GET /datastores/{id}/guide-settings", func(f *Folder, r *http.Request) (any, error) {
+		return f.Guides.Settings(r.Context(), r.PathValue("id"))
 	}},
-	{"PUT /datastores/{id}/guide-settings", func(f *folder, r *http.Request) (any, error) {
+	{"PUT /datastores/{id}/guide-settings", func(f *Folder, r *http.Request) (any, error) {
 		var asked conformance.Settings
-		if err := readAdmin(r, &asked); err != nil {
+		if err := readBody(r, &asked); err != nil {
 			return nil, err
 		}
-		return f.guides.Set(r.Context(), r.PathValue("id"), asked)
+		return f.Guides.Set(r.Context(), r.PathValue("id"), asked)
 	}},
 }
 
 // packageType is the media type of a package; any other body names one.
 const packageType = "application/gzip"
 
-func addGuide(f *folder, r *http.Request) (any, error) {
+func addGuide(f *Folder, r *http.Request) (any, error) {
 	id := r.PathValue("id")
 	if r.Header.Get("Content-Type") == packageType {
 		data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, guides.MaxPackage))
 		if err != nil {
 			return nil, fhir.Errorf(fhir.KindInvalid, "the package cannot be read: %v", err)
 		}
-		return f.guides.Add(r.Context(), id, shelf.Addition{Packages: [][]byte{data}, Incomplete: r.URL.Query().Get("incomplete") == "true"})
+		return f.Guides.Add(r.Context(), id, shelf.Addition{Packages: [][]byte{data}, Incomplete: r.URL.Query().Get("incomplete") == "true"})
 	}
 	var asked guides.Addition
-	if err := readAdmin(r, &asked); err != nil {
+	if err := readBody(r, &asked); err != nil {
 		return nil, err
 	}
-	return f.guides.Fetch(r.Context(), id, asked)
+	return f.Guides.Fetch(r.Context(), id, asked)
 }
 
 func guidesPath(id string) string { return "/datastores/" + url.PathEscape(id) + "/guides" }

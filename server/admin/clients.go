@@ -1,4 +1,4 @@
-package server
+package admin
 
 import (
 	"context"
@@ -19,16 +19,16 @@ type ClientInfo struct {
 }
 
 // clientRoutes administer registered clients.
-var clientRoutes = []adminRequest{
+var clientRoutes = []route{
 	{"GET /clients", onClients(func(ctx context.Context, c smart.Clients, _ string) (any, error) { return c.List(ctx) })},
 	{"POST /clients", addClient},
 	{"GET /clients/{id}", onClients(func(ctx context.Context, c smart.Clients, id string) (any, error) {
 		client, err := c.Show(ctx, id)
 		return ClientInfo{Client: client}, err
 	})},
-	{"PUT /clients/{id}", func(f *folder, r *http.Request) (any, error) {
+	{"PUT /clients/{id}", func(f *Folder, r *http.Request) (any, error) {
 		var asked smart.Client
-		if err := readAdmin(r, &asked); err != nil {
+		if err := readBody(r, &asked); err != nil {
 			return nil, err
 		}
 		return onClients(func(ctx context.Context, c smart.Clients, id string) (any, error) {
@@ -55,19 +55,19 @@ var clientRoutes = []adminRequest{
 	{"POST /clients-initial", initialToken},
 }
 
-func onClients(run func(context.Context, smart.Clients, string) (any, error)) func(*folder, *http.Request) (any, error) {
-	return func(f *folder, r *http.Request) (any, error) {
-		a, err := f.authority()
+func onClients(run func(context.Context, smart.Clients, string) (any, error)) func(*Folder, *http.Request) (any, error) {
+	return func(f *Folder, r *http.Request) (any, error) {
+		a, err := f.Authority()
 		if err != nil {
 			return nil, err
 		}
-		return run(r.Context(), a.smart.Clients(), r.PathValue("id"))
+		return run(r.Context(), a.SMART.Clients(), r.PathValue("id"))
 	}
 }
 
-func addClient(f *folder, r *http.Request) (any, error) {
+func addClient(f *Folder, r *http.Request) (any, error) {
 	var asked smart.Client
-	if err := readAdmin(r, &asked); err != nil {
+	if err := readBody(r, &asked); err != nil {
 		return nil, err
 	}
 	return onClients(func(ctx context.Context, c smart.Clients, _ string) (any, error) {
@@ -87,9 +87,9 @@ type InitialToken struct {
 	Token string `json:"initialAccessToken"`
 }
 
-func initialToken(f *folder, r *http.Request) (any, error) {
+func initialToken(f *Folder, r *http.Request) (any, error) {
 	var asked initialRequest
-	if err := readAdmin(r, &asked); err != nil {
+	if err := readBody(r, &asked); err != nil {
 		return nil, err
 	}
 	if asked.Uses < 1 || asked.Uses > 10_000 || asked.Lifetime < time.Minute || asked.Lifetime > 366*24*time.Hour {
@@ -146,23 +146,23 @@ func (a *Admin) InitialToken(ctx context.Context, uses int, lifetime time.Durati
 }
 
 // keyRoutes administer the signing keys.
-var keyRoutes = []adminRequest{
+var keyRoutes = []route{
 	{"GET /keys", onKeys(func(context.Context, *token.Keys) error { return nil })},
 	{"POST /keys/rotate", onKeys(func(ctx context.Context, k *token.Keys) error { return k.Rotate(ctx) })},
 	{"POST /keys/revoke", onKeys(func(ctx context.Context, k *token.Keys) error { return k.Revoke(ctx) })},
 }
 
 // onKeys does something with the keys and answers with their list.
-func onKeys(run func(context.Context, *token.Keys) error) func(*folder, *http.Request) (any, error) {
-	return func(f *folder, r *http.Request) (any, error) {
-		a, err := f.authority()
+func onKeys(run func(context.Context, *token.Keys) error) func(*Folder, *http.Request) (any, error) {
+	return func(f *Folder, r *http.Request) (any, error) {
+		a, err := f.Authority()
 		if err != nil {
 			return nil, err
 		}
-		if err := run(r.Context(), a.keys); err != nil {
+		if err := run(r.Context(), a.Keys); err != nil {
 			return nil, err
 		}
-		return a.keys.List(r.Context())
+		return a.Keys.List(r.Context())
 	}
 }
 

@@ -1,4 +1,4 @@
-package server
+package admin
 
 import (
 	"context"
@@ -18,7 +18,7 @@ type AccessKey struct {
 }
 
 // accessKeyRoutes administer the access keys of the control API.
-var accessKeyRoutes = []adminRequest{
+var accessKeyRoutes = []route{
 	{"GET /access-keys", onAccessKeys(func(ctx context.Context, k *sigv4.Keys, _ string) (any, error) { return k.List(ctx) })},
 	{"POST /access-keys", addAccessKey},
 	{"POST /access-keys/{id}/disable", onAccessKeys(func(ctx context.Context, k *sigv4.Keys, id string) (any, error) {
@@ -30,14 +30,14 @@ var accessKeyRoutes = []adminRequest{
 	{"DELETE /access-keys/{id}", onAccessKeys(func(ctx context.Context, k *sigv4.Keys, id string) (any, error) { return k.Delete(ctx, id) })},
 }
 
-func onAccessKeys(run func(context.Context, *sigv4.Keys, string) (any, error)) func(*folder, *http.Request) (any, error) {
-	return func(f *folder, r *http.Request) (any, error) {
-		a, err := f.authority()
+func onAccessKeys(run func(context.Context, *sigv4.Keys, string) (any, error)) func(*Folder, *http.Request) (any, error) {
+	return func(f *Folder, r *http.Request) (any, error) {
+		a, err := f.Authority()
 		if err != nil {
 			return nil, err
 		}
 		id := r.PathValue("id")
-		result, err := run(r.Context(), f.accessKeys(a), id)
+		result, err := run(r.Context(), a.AccessKeys, id)
 		switch {
 		case errors.Is(err, sigv4.ErrNotFound):
 			err = fhir.Errorf(fhir.KindNotFound, "there is no access key %q", id)
@@ -48,9 +48,9 @@ func onAccessKeys(run func(context.Context, *sigv4.Keys, string) (any, error)) f
 	}
 }
 
-func addAccessKey(f *folder, r *http.Request) (any, error) {
+func addAccessKey(f *Folder, r *http.Request) (any, error) {
 	var asked sigv4.Key
-	if err := readAdmin(r, &asked); err != nil {
+	if err := readBody(r, &asked); err != nil {
 		return nil, err
 	}
 	return onAccessKeys(func(ctx context.Context, k *sigv4.Keys, _ string) (any, error) {

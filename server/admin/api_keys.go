@@ -1,4 +1,4 @@
-package server
+package admin
 
 import (
 	"context"
@@ -20,9 +20,9 @@ type APIKey struct {
 }
 
 // apiKeyRoutes administer the API keys.
-var apiKeyRoutes = []adminRequest{
-	{"GET /api-keys", func(f *folder, r *http.Request) (any, error) {
-		keys, err := f.apiKeys.List(r.Context())
+var apiKeyRoutes = []route{
+	{"GET /api-keys", func(f *Folder, r *http.Request) (any, error) {
+		keys, err := f.APIKeys.List(r.Context())
 		list := make([]APIKey, 0, len(keys))
 		for _, key := range keys {
 			one, failed := f.withUse(r.Context(), key, err)
@@ -32,33 +32,33 @@ var apiKeyRoutes = []adminRequest{
 		}
 		return list, err
 	}},
-	{"POST /api-keys", func(f *folder, r *http.Request) (any, error) {
+	{"POST /api-keys", func(f *Folder, r *http.Request) (any, error) {
 		var asked apikey.Key
-		if err := readAdmin(r, &asked); err != nil {
+		if err := readBody(r, &asked); err != nil {
 			return nil, err
 		}
-		made, value, err := f.apiKeys.Create(r.Context(), asked)
+		made, value, err := f.APIKeys.Create(r.Context(), asked)
 		return APIKey{Key: made, Value: value}, err
 	}},
-	{"PUT /api-keys/{id}", func(f *folder, r *http.Request) (any, error) {
+	{"PUT /api-keys/{id}", func(f *Folder, r *http.Request) (any, error) {
 		var asked APIKeyChange
-		if err := readAdmin(r, &asked); err != nil {
+		if err := readBody(r, &asked); err != nil {
 			return nil, err
 		}
-		key, err := f.apiKeys.Change(r.Context(), r.PathValue("id"), asked.Plan, asked.Disabled)
+		key, err := f.APIKeys.Change(r.Context(), r.PathValue("id"), asked.Plan, asked.Disabled)
 		return f.withUse(r.Context(), key, err)
 	}},
-	{"DELETE /api-keys/{id}", func(f *folder, r *http.Request) (any, error) {
-		key, err := f.apiKeys.Delete(r.Context(), r.PathValue("id"))
+	{"DELETE /api-keys/{id}", func(f *Folder, r *http.Request) (any, error) {
+		key, err := f.APIKeys.Delete(r.Context(), r.PathValue("id"))
 		return APIKey{Key: key}, err
 	}},
 }
 
-func (f *folder) withUse(ctx context.Context, key apikey.Key, err error) (APIKey, error) {
+func (f *Folder) withUse(ctx context.Context, key apikey.Key, err error) (APIKey, error) {
 	if err != nil {
 		return APIKey{}, err
 	}
-	used, err := f.apiKeys.Usage(ctx, key, time.Now())
+	used, err := f.APIKeys.Usage(ctx, key, time.Now())
 	return APIKey{Key: key, Used: used}, err
 }
 
