@@ -30,12 +30,13 @@ func Events(s *Stored) ([]Event, error) {
 		patients = []string{""}
 	}
 	events := make([]Event, len(patients))
+	shown := &Stored{Number: s.Number, Record: presentable(s.Record)}
 	for i, patient := range patients {
 		id := EventID(s.Number)
 		if i > 0 {
 			id += "-" + strconv.Itoa(i+1)
 		}
-		text, err := json.Marshal(eventOf(s, id, patient))
+		text, err := json.Marshal(eventOf(shown, id, patient))
 		if err != nil {
 			return nil, fmt.Errorf("audit: record %d as AuditEvent: %w", s.Number, err)
 		}
@@ -183,8 +184,11 @@ func agentsOf(r *Record) []agent {
 	}
 	user := agent{Type: &concept{Coding: []coding{{systemParticipation, "IRCP", "information recipient"}}}, Requestor: true, Purpose: purposes(r.Agent.Purpose)}
 	user.Who = &reference{Reference: referenceTo(r.Agent.FHIRUser)}
-	if r.Agent.User != "" {
+	switch {
+	case r.Agent.User != "":
 		user.Who.Identifier, user.Name = &identifier{r.Agent.User}, r.Agent.User
+	case user.Who.Reference == "":
+		user.Who.Display = r.Agent.FHIRUser
 	}
 	for _, role := range r.Agent.Roles {
 		user.Role = append(user.Role, concept{Text: role})

@@ -187,16 +187,26 @@ func samples() []Stored {
 }
 
 func TestAuditEventsAreValid(t *testing.T) {
+	check, count := eventCheck(), 0
+	for _, s := range samples() {
+		count += check(t, &s)
+	}
+	if count != len(samples())+2 {
+		t.Errorf("%d events", count)
+	}
+}
+
+// eventCheck checks the AuditEvents of a record and counts them.
+func eventCheck() func(*testing.T, *Stored) int {
 	set := definition.R4()
 	validator := validate.New(set)
-	count := 0
-	for _, s := range samples() {
-		events, err := Events(&s)
+	return func(t *testing.T, s *Stored) int {
+		t.Helper()
+		events, err := Events(s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range events {
-			count++
 			tree, err := fhir.Parse(set.Schema, e.JSON, fhir.DefaultLimits)
 			if err != nil {
 				t.Fatalf("%s: %v", e.JSON, err)
@@ -208,10 +218,30 @@ func TestAuditEventsAreValid(t *testing.T) {
 				t.Errorf("%s", e.JSON)
 			}
 		}
+		return len(events)
 	}
-	if count != len(samples())+2 {
-		t.Errorf("%d events", count)
+}
+
+// FuzzAuditEvents: whatever callers send and is recorded, the AuditEvents of it
+// are valid. One that a data store refuses would keep back all after it.
+func FuzzAuditEvents(f *testing.F) {
+	for _, text := range []string{
+		"Patient/1\x00", "Patient/1\x7f", "\xff\xfe", " ", "\t", "Patient/" + strings.Repeat("a", 65), "Patient/1/_history/\n", "http://\x01/Patient/1",
+		"https:// a b", "Observation/a b", "$x  y", "$\u00a0\u2028", "\ufeff", "//", "Patient//", "_/1", "urn:uuid:1",
+	} {
+		for class := range 4 {
+			f.Add(text, class)
+		}
 	}
+	check, classes := eventCheck(), []Class{ClassREST, ClassSignIn, ClassAdmin, ClassErasure}
+	f.Fuzz(func(t *testing.T, text string, class int) {
+		all := []string{text}
+		check(t, &Stored{Number: 1, Record: Record{
+			Time: time.Unix(1_800_000_000, 0), Action: text, Class: classes[uint(class)%4], Request: text, Status: 404, Entities: all, Patients: all, Query: text, Detail: text,
+			Agent: Agent{User: text, FHIRUser: text, Client: text, Address: text, Roles: all, Purpose: text},
+		}})
+		check(t, &Stored{Number: 2, Record: Record{Time: time.Unix(1_800_000_000, 0), Action: "read", Status: 200, Entities: all, Agent: Agent{FHIRUser: text}}})
+	})
 }
 
 func TestAuditEventOfARead(t *testing.T) {

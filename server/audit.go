@@ -25,6 +25,7 @@ import (
 	"github.com/tarnhealth/tarn/rest"
 	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/smart"
+	"github.com/tarnhealth/tarn/validate"
 )
 
 // auditName is the folder of the audit log in a data folder.
@@ -88,7 +89,7 @@ func (a *auditLog) follow(cfg *Config, f *folder, stdout io.Writer, log *slog.Lo
 		return nil
 	}
 	db := f.storage.Records()
-	a.index = &audit.Follower{Log: a.log, Sink: &storeSink{stores: f.catalog}, Name: "index", DB: db, Share: auditShare, Logger: log}
+	a.index = &audit.Follower{Log: a.log, Sink: &storeSink{stores: f.catalog}, Name: "index", DB: db, Share: auditShare, Pause: auditPause, Batch: auditBatch, Logger: log}
 	a.followers = []*audit.Follower{a.index}
 	for _, name := range cfg.Audit.Sinks {
 		sink, err := newSink(name, stdout)
@@ -113,8 +114,13 @@ func (a *auditLog) follow(cfg *Config, f *folder, stdout io.Writer, log *slog.Lo
 	return nil
 }
 
-// auditShare is how much of the time the index works while requests come.
-const auditShare = 0.02
+// How the index works while requests come: its share of the time, how long it
+// lets records gather, and how many AuditEvents it makes at once, about.
+const (
+	auditShare = 0.02
+	auditPause = 5 * time.Second
+	auditBatch = 2000
+)
 
 // needed is the lowest record that is still to be handed on.
 func (a *auditLog) needed(ctx context.Context) (uint64, error) {
@@ -283,71 +289,42 @@ func newSink(name string, stdout io.Writer) (audit.Sink, error) {
 }
 
 // A storeSink keeps AuditEvents as resources: those of a data store there, and
-// those of none in the data store "default".
-type storeSink struct {
-	stores *datastore.Catalog
-	// begun is set once a batch was written: until then, some may be there from
-	// before a crash.
-	begun bool
-}
+// those of none in the data store "default". It takes them in bulk, past the
+// engine's log and memory, since what is there is looked through by every
+// search. What is there already is not written again.
+type storeSink struct{ stores *datastore.Catalog }
 
-// Write commits the events.
+// Write stores the events.
 func (s *storeSink) Write(ctx context.Context, events []audit.Event) error {
-	ops := map[string][]datastore.Op{}
+	of := map[string][][]byte{}
 	for i := range events {
 		id := cmp.Or(events[i].Record.Store, DefaultStore)
+		of[id] = append(of[id], events[i].JSON)
+	}
+	for id, resources := range of {
 		store, err := s.stores.Store(id)
 		if fhir.KindOf(err) == fhir.KindNotFound && err != nil {
-			continue // the data store was deleted; the log has the record
+			continue // the data store was deleted; the log has the records
 		}
-		if err != nil {
-			return err
-		}
-		op, err := s.op(ctx, store, &events[i])
-		if err != nil {
-			return err
-		}
-		if op != nil {
-			ops[id] = append(ops[id], *op)
-		}
-	}
-	for id, of := range ops {
-		store, err := s.stores.Store(id)
 		if err == nil {
-			_, err = store.Commit(ctx, authz.Unrestricted(), of, nil)
+			err = storeEvents(ctx, store, resources)
 		}
 		if err != nil {
 			return fmt.Errorf("AuditEvents of the data store %s: %w", id, err)
 		}
 	}
-	s.begun = true
 	return nil
 }
 
-// op makes the write of an event; nil where it is there.
-func (s *storeSink) op(ctx context.Context, store *datastore.Store, e *audit.Event) (*datastore.Op, error) {
-	if !s.begun {
-		there, err := hasEvent(ctx, store, e.ID)
-		if there || err != nil {
-			return nil, err
+func storeEvents(ctx context.Context, store *datastore.Store, resources [][]byte) error {
+	// No profile may keep them out.
+	w := store.BulkWriter(authz.Unrestricted(), datastore.BulkOptions{Type: "AuditEvent", Level: validate.Minimal})
+	outcomes, err := w.Write(ctx, resources)
+	for i := range outcomes {
+		if outcomes[i].Err != nil {
+			// What is wrong with it would name patients in the server's log.
+			err = errors.Join(err, fmt.Errorf("%s is refused with status %d", outcomes[i].ID, fhir.KindOf(outcomes[i].Err).Status()))
 		}
 	}
-	tree, err := store.Parse(e.JSON)
-	if err != nil {
-		return nil, err
-	}
-	return &datastore.Op{Interaction: authz.Update, Type: "AuditEvent", ID: e.ID, Resource: tree}, nil
-}
-
-func hasEvent(ctx context.Context, store *datastore.Store, id string) (bool, error) {
-	view, err := store.View(ctx, authz.Unrestricted(), 0)
-	if err != nil {
-		return false, err
-	}
-	defer view.Close()
-	_, err = view.Read(ctx, "AuditEvent", id)
-	if fhir.KindOf(err) == fhir.KindNotFound && err != nil {
-		return false, nil
-	}
-	return err == nil, err
+	return err
 }

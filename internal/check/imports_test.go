@@ -149,9 +149,9 @@ var imports = map[string][]string{
 
 	"rest/answer":      {"fhir", "terminology", "terminology/closure"},
 	"server/codes":     {"server/settings", "terminology/external", "terminology", "terminology/codebook", "terminology/shelf"},
-	"server":           {"server/codes", "server/contents", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/shelf", "server/backups", "server/bulkjobs", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/keyring", "server/admin"},
+	"server":           {"server/codes", "server/contents", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/shelf", "server/backups", "server/bulkjobs", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/keyring", "server/admin", "validate"},
 	"server/admin":     {"apikey", "authz", "backup", "bearer", "datastore", "fhir", "guide/conformance", "guide/shelf", "login", "server/backups", "server/explain", "server/guides", "server/vault", "sigv4", "smart", "token"},
-	"server/guides":    {"fhir", "datastore", "guide/conformance", "guide/registry", "guide/shelf", "server/settings"},
+	"server/guides":    {"fhir", "authz", "rest", "datastore", "guide/conformance", "guide/registry", "guide/shelf", "server/settings"},
 	"server/backups":   {"fhir", "kv", "store", "audit", "backup", "blob", "blob/s3blob", "crypt", "crypt/awskms", "crypt/keyring", "datastore", "pebble", "server/settings", "server/vault"},
 	"server/explain":   {"fhir", "authz", "datastore"},
 	"server/issuers":   {"identity", "token", "server/lambda"},
