@@ -81,6 +81,8 @@ type Options struct {
 	Tenants bool
 	// Bulk, if not nil, carries out $export and $import.
 	Bulk *bulk.Service
+	// Operations are more operations.
+	Operations []Operation
 }
 
 // TenantPrefix is the path that the data stores of tenants lie below too:
@@ -114,6 +116,9 @@ func New(opt Options) http.Handler {
 	h := &handler{Options: opt, started: opt.Now().UTC(), routes: routes(), operations: operations(), capabilities: map[*datastore.Store]*capability{}}
 	if opt.Bulk != nil {
 		h.operations = append(h.operations, bulkOperations()...)
+	}
+	for i := range opt.Operations {
+		h.operations = append(h.operations, opt.Operations[i].operation())
 	}
 	if opt.Audit != nil {
 		h.operations = append(h.operations, accessReportOperation())

@@ -56,6 +56,7 @@ func (g *Guides) Define(tree *fhir.Tree, report func(fhir.Issue)) {
 			return // which is the one that counts
 		}
 	}
+	g = g.with(tree)
 	whole, err := g.whole(tree)
 	if err != nil {
 		severity := fhir.SeverityError
@@ -71,6 +72,24 @@ func (g *Guides) Define(tree *fhir.Tree, report func(fhir.Issue)) {
 		}
 		report(i)
 	})
+}
+
+// with are the guides as they are when a StructureDefinition is stored, so that
+// what is based on itself is found out.
+func (g *Guides) with(tree *fhir.Tree) *Guides {
+	root, before := tree.Root(), g.stored
+	url := root.TextOf("url")
+	other := *g
+	other.stored = func(resourceType, canonical string) (*fhir.Tree, error) {
+		if canonical == url || canonical == url+"|"+root.TextOf("version") {
+			return tree, nil
+		}
+		if before == nil {
+			return nil, nil
+		}
+		return before(resourceType, canonical)
+	}
+	return &other
 }
 
 // IsProfile reports whether a StructureDefinition is one that resources are

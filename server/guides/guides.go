@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
@@ -91,6 +92,8 @@ type Service struct {
 	Catalog Catalog
 	// Registry is Config.Registry.
 	Registry string
+	// uploading is held while a package comes over HTTP.
+	uploading sync.Mutex
 }
 
 // An Addition asks for a package by its name.
