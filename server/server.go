@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/rest"
-	"github.com/tarnhealth/tarn/server/disks"
 	"github.com/tarnhealth/tarn/server/listen"
 	"github.com/tarnhealth/tarn/server/timelimit"
 	"github.com/tarnhealth/tarn/server/wire"
@@ -46,17 +45,14 @@ type Server struct {
 	out     io.Writer
 
 	// addr is set and listening closed once the port is open.
-	addr string
-	// metricsAddr is that of the metrics, "" where they have none of their own.
-	metricsAddr string
-	listening   chan struct{}
+	addr      string
+	listening chan struct{}
 	// ready is closed when requests are answered.
 	ready chan struct{}
 	// fhir answers requests to data stores, pages those of people and apps to
 	// the authorization server; nil while starting. There are no pages without
 	// authorization.
 	fhir, pages atomic.Pointer[http.Handler]
-	disks       atomic.Pointer[disks.Watch]
 	// control answers requests to the control API; nil while starting.
 	control  atomic.Pointer[http.Handler]
 	stopping atomic.Bool
@@ -114,11 +110,6 @@ func (s *Server) Run(ctx context.Context) error {
 	requests, cutOff := context.WithCancel(context.Background())
 	defer cutOff()
 	web := s.webServer(requests)
-	stopMetrics, err := s.listenMetrics()
-	if err != nil {
-		return errors.Join(err, listener.Close())
-	}
-	defer stopMetrics()
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(listener) }()
 
@@ -243,9 +234,6 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	f.tend(func(ctx context.Context, log *slog.Logger) {
 		f.vault.Watch(ctx, f.catalog, s.cfg.Encryption.Check, log)
 	}, s.log)
-	watch := &disks.Watch{Stores: f.storage.all, Records: f.storage.RecordsFailed, Reopen: f.catalog.Reopen, Log: s.log}
-	s.disks.Store(watch)
-	f.tend(func(ctx context.Context, _ *slog.Logger) { watch.Run(ctx) }, s.log)
 	pages := guard.pages
 	s.pages.Store(&pages)
 	s.control.Store(&control)
