@@ -11,7 +11,7 @@ func (s *Server) announce() {
 	base := s.cfg.BaseURL + rest.Prefix + DefaultStore + "/r4"
 	switch {
 	case s.demo != nil:
-		s.demo.announce(s.out)
+		s.demo.announce(s.out, s.metricsURL())
 	case s.cfg.Demo:
 		fmt.Fprintf(s.out, `Tarn serves %d synthetic patients at %s
 
@@ -20,8 +20,8 @@ Try:
   curl '%s/Observation?code=http://loinc.org%%7C8867-4&_sort=-date&_count=5&_pretty=true'
   curl '%s/Condition?_include=Condition:subject&_count=5&_pretty=true'
 
-Health %s/healthz, metrics %s/metrics. Stop with Ctrl-C.
-`, demoPatients, base, base, base, base, s.cfg.BaseURL, s.cfg.BaseURL)
+Health %s/healthz, metrics %s. Stop with Ctrl-C.
+`, demoPatients, base, base, base, base, s.cfg.BaseURL, s.metricsURL())
 	case s.cfg.Auth == AuthNone:
 		fmt.Fprintf(s.out, "Tarn serves %s\n", base)
 	default:

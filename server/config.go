@@ -33,6 +33,9 @@ import (
 type Config struct {
 	// Listen is the address to serve at, host:port; port 0 picks a free one.
 	Listen string
+	// MetricsListen is the address that has /metrics, host:port, by plain HTTP; ""
+	// for where the FHIR API is.
+	MetricsListen string
 	// Data is the data folder; "" for one that is removed at the end.
 	Data string
 	// BaseURL is how clients reach the server, without a trailing slash; "" for

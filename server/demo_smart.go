@@ -235,7 +235,7 @@ func readDemoPerson(r synth.Resource) (demoPerson, error) {
 }
 
 // announce prints what there is to try.
-func (d *demonstration) announce(out io.Writer) {
+func (d *demonstration) announce(out io.Writer, metrics string) {
 	base := d.base + rest.Prefix + DefaultStore + "/r4"
 	fmt.Fprintf(out, "Tarn serves %d synthetic patients at %s\n\n", demoPatients, base)
 	fmt.Fprintf(out, "Open the sample SMART app in a browser, %s%s/launch, and sign in as\n", d.base, demoPrefix)
@@ -261,5 +261,5 @@ This uses the client %s, whose secret is in
 %s
 `, tarn, d.base, base, base, tarn, d.base, d.patient, base, d.patient, base, d.other, demoServiceID, d.profile)
 	}
-	fmt.Fprintf(out, "\nHealth %s/healthz, metrics %s/metrics. Stop with Ctrl-C.\n", d.base, d.base)
+	fmt.Fprintf(out, "\nHealth %s/healthz, metrics %s. Stop with Ctrl-C.\n", d.base, metrics)
 }

@@ -17,20 +17,15 @@ import (
 // ServeHTTP sends a request where its path belongs. It is no ServeMux, for that
 // would redirect the double slashes that FHIR clients send.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
-	case "/healthz":
-		status(w, http.StatusOK, "alive\n")
-	case "/readyz":
-		s.readyz(w)
-	case "/metrics":
-		s.metrics.handler.ServeHTTP(w, r)
-	case "/":
+	switch path := r.URL.Path; {
+	case path == "/healthz", path == "/readyz", path == "/metrics" && s.metricsHere():
+		s.serveWatcher(w, r)
+	case path == "/":
 		if r.Method == http.MethodPost {
 			s.serveControl(w, r)
 			return
 		}
-		status(w, http.StatusOK, fmt.Sprintf("Tarn %s, a FHIR R4 data store.\nFHIR API: %s%s%s/r4\nHealth: /healthz, /readyz; metrics: /metrics\n",
-			Version(), s.cfg.BaseURL, rest.Prefix, DefaultStore))
+		s.welcome(w)
 	default:
 		if s.servePages(w, r) {
 			return
@@ -41,6 +36,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		outcome(w, fhir.Errorf(fhir.KindNotFound, "nothing is at this path; FHIR data stores are at %s{id}/r4", rest.Prefix))
 	}
+}
+
+// welcome says what is where.
+func (s *Server) welcome(w http.ResponseWriter) {
+	metrics := "; metrics: /metrics"
+	if !s.metricsHere() {
+		metrics = ""
+	}
+	status(w, http.StatusOK, fmt.Sprintf("Tarn %s, a FHIR R4 data store.\nFHIR API: %s%s%s/r4\nHealth: /healthz, /readyz%s\n",
+		Version(), s.cfg.BaseURL, rest.Prefix, DefaultStore, metrics))
 }
 
 func (s *Server) readyz(w http.ResponseWriter) {

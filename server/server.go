@@ -45,8 +45,10 @@ type Server struct {
 	out     io.Writer
 
 	// addr is set and listening closed once the port is open.
-	addr      string
-	listening chan struct{}
+	addr string
+	// metricsAddr is that of the metrics, "" where they have none of their own.
+	metricsAddr string
+	listening   chan struct{}
 	// ready is closed when requests are answered.
 	ready chan struct{}
 	// fhir answers requests to data stores, pages those of people and apps to
@@ -110,6 +112,11 @@ func (s *Server) Run(ctx context.Context) error {
 	requests, cutOff := context.WithCancel(context.Background())
 	defer cutOff()
 	web := s.webServer(requests)
+	stopMetrics, err := s.listenMetrics()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer stopMetrics()
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(listener) }()
 

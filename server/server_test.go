@@ -175,6 +175,25 @@ func TestServe(t *testing.T) {
 	again.want("/datastore/default/r4/Patient/p1", 200, "Secretname")
 }
 
+// TestMetricsListen has the metrics at an address of their own only.
+func TestMetricsListen(t *testing.T) {
+	c := testConfig(t.TempDir())
+	c.MetricsListen = "127.0.0.1:0"
+	r := start(t, c)
+	r.want("/metrics", 404, "OperationOutcome")
+	r.want("/healthz", 200, "alive")
+	for path, want := range map[string]int{"/metrics": 200, "/healthz": 200, "/readyz": 200, "/": 404, "/datastore/default/r4/metadata": 404} {
+		resp, err := http.Get(strings.TrimSuffix(r.metricsURL(), "/metrics") + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		if resp.Body.Close(); err != nil || resp.StatusCode != want || path == "/metrics" && !strings.Contains(string(text), "tarn_build_info") {
+			t.Errorf("%s: %d %v %.300s", path, resp.StatusCode, err, text)
+		}
+	}
+}
+
 // TestStarting looks at a server whose data stores are not open yet.
 func TestStarting(t *testing.T) {
 	s, err := New(testConfig(t.TempDir()))

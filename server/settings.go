@@ -43,6 +43,14 @@ var allSettings = slices.Concat([]setting{
 	flat("listen", "the address to serve at, host:port",
 		func(c *Config, s string) error { return settings.Address(&c.Listen, s) },
 		func(c *Config) string { return c.Listen }),
+	flat("metrics.listen", "an address that has /metrics instead, host:port; health is at both",
+		func(c *Config, s string) error {
+			if c.MetricsListen = ""; s == "" {
+				return nil
+			}
+			return settings.Address(&c.MetricsListen, s)
+		},
+		func(c *Config) string { return c.MetricsListen }),
 	flat("data", "the data folder, made where it is not there",
 		func(c *Config, s string) error { return text(&c.Data, s) },
 		func(c *Config) string { return c.Data }),
