@@ -161,6 +161,13 @@ func (s *Store) readChunk(first doc) (_ *column.Chunk, err error) {
 	return chunk, nil
 }
 
+// Of up to fewFacts docs the facts are read where a range has more than
+// shortRange keys: among millions of versions every range has.
+const (
+	fewFacts   = 1024
+	shortRange = 32
+)
+
 // filter keeps the docs of a set that have a key in spans which passes test. It
 // reports false, and has done nothing, where the index is the better way.
 func (e *evaluation) filter(n search.Terms, q *lists.Query, set *roaring.Bitmap) (kept *roaring.Bitmap, done bool, err error) {
@@ -177,7 +184,11 @@ func (e *evaluation) filter(n search.Terms, q *lists.Query, set *roaring.Bitmap)
 		return nil, false, nil
 	}
 	// The range may be short: it is given up when it was not by then.
-	kept, err = e.terms.Within(q, set, cost/4)
+	most := cost / 4
+	if set.GetCardinality() <= fewFacts {
+		most = min(most, shortRange)
+	}
+	kept, err = e.terms.Within(q, set, most)
 	if err == nil || !errors.Is(err, lists.ErrTooLong) {
 		return kept, true, err
 	}

@@ -73,7 +73,7 @@ func (o *Options) setDefaults() {
 		o.windowCost = defaultWindowCost
 	}
 	if o.windowDocs == 0 {
-		o.windowDocs = 1 << segmentBits
+		o.windowDocs = defaultWindowDocs
 	}
 	if o.walkSteps == 0 {
 		o.walkSteps = defaultWalkSteps

@@ -66,8 +66,8 @@ type Options struct {
 	// whatever that costs. Tests set it.
 	joinBack bool
 	// windowCost is up to which cost conditions are evaluated at once where a
-	// page needs no total, windowDocs how many docs the first window has
-	// otherwise. Tests change them.
+	// page needs no total, windowDocs how many docs the first window has at
+	// least otherwise. Tests change them.
 	windowCost, windowDocs int
 	// walkSteps is how many keys a sort walks rather than read one resource.
 	// Tests change it.
@@ -85,7 +85,8 @@ const (
 	DefaultRetention  = 15 * time.Minute
 	DefaultCacheBytes = 64 << 20
 	defaultByEntries  = 256
-	defaultWindowCost = 1 << 15
+	defaultWindowCost = 1 << 11
+	defaultWindowDocs = 256
 	defaultWalkSteps  = 256
 	defaultFactSteps  = 12
 	defaultBulkOps    = 128

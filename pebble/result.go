@@ -165,17 +165,23 @@ type sized int
 // GetCardinality implements store.Set.
 func (s sized) GetCardinality() uint64 { return uint64(s) }
 
-// page is a page of the set of all matches.
+// page is a page of the matches of a plan.
 func (e *evaluation) page(plan search.Plan, page store.Page) (docs []doc, r store.Result, err error) {
 	if docs, r, ok, err := e.sortedAll(plan, page); ok {
 		return docs, r, err
 	}
-	if windowed, err := e.windowed(plan, page); windowed || err != nil {
-		if err != nil {
-			return nil, r, err
-		}
-		return e.windowPage(plan, page)
+	l, windowed, err := e.leader(plan, page)
+	if err != nil {
+		return nil, r, err
 	}
+	if windowed {
+		return e.windowPage(&l, plan, page)
+	}
+	return e.wholePage(plan, page)
+}
+
+// wholePage is a page of the set of all matches, made at once.
+func (e *evaluation) wholePage(plan search.Plan, page store.Page) (docs []doc, r store.Result, err error) {
 	set, err := e.plan(plan)
 	if err != nil {
 		return nil, r, err

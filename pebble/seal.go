@@ -14,6 +14,7 @@ import (
 	"github.com/tarnhealth/tarn/pebble/internal/ingest"
 	"github.com/tarnhealth/tarn/pebble/internal/lists"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
+	"github.com/tarnhealth/tarn/pebble/internal/tidy"
 )
 
 // tally is the number of resources by type at some doc.
@@ -39,10 +40,14 @@ type sealer struct {
 	counts tally
 	// mu guards changes of Store.index.
 	mu sync.Mutex
+	// tidy merges the files of loads in small groups.
+	tidy tidy.Tidier
 }
 
 func (q *sealer) start(s *Store) {
 	q.work, q.done = make(chan seal, 1), make(chan struct{})
+	q.tidy.Dir, q.tidy.Failure, q.tidy.Tags = s.ingestion(), &s.failure, []byte{tagBody, tagVersion}
+	q.tidy.Look()
 	go func() {
 		defer close(q.done)
 		for job := range q.work {
@@ -64,6 +69,7 @@ func (q *sealer) start(s *Store) {
 func (q *sealer) wait() {
 	close(q.work)
 	<-q.done
+	q.tidy.Close()
 }
 
 // show adds a version to the index. Readers do not look at it before Store.now
@@ -146,6 +152,7 @@ func (s *Store) seal(job seal) error {
 		return err
 	}
 	s.stats.sealed.Add(1)
+	s.seals.tidy.Look()
 	s.seals.mu.Lock()
 	defer s.seals.mu.Unlock()
 	heads := slices.DeleteFunc(slices.Clone(s.index.Load().heads), func(h *posting.Head) bool { return h == job.head })

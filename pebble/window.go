@@ -1,118 +1,225 @@
 package pebble
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/tarnhealth/tarn/pebble/internal/lists"
+	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/pebble/internal/rank"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
 
 // A page in the order of time that nobody wants the total of needs no set of
-// all matches. Where conditions have many, they are evaluated for one window of
-// versions after the other, each larger than the one before, until the page is
-// full: what a page costs then does not grow with the store. A page that never
-// gets full costs a third more than it would at once.
+// all matches. Where conditions have many, one of them leads: its docs are read
+// segment by segment, without those that have none, and what else must hold is
+// looked for in one window of them after the other, each larger than the one
+// before, until the page is full. What a page costs then grows neither with the
+// store nor with how far behind each other matches lie. A page that never gets
+// full costs a third more than it would at once.
 
 // windowGrowth is how much larger each window is than the one before.
 const windowGrowth = 4
 
-// windowed reports whether a page is looked for in windows.
-func (e *evaluation) windowed(plan search.Plan, page store.Page) (bool, error) {
-	if page.Total || page.Limit <= 0 || !byT(plan.Sort) || len(plan.Parts) != 1 || !inWindows(plan.Parts[0].Where) {
-		return false, nil
-	}
-	cost, err := e.cost(plan.Parts[0].Type, plan.Parts[0].Where)
-	return cost > e.store.opt.windowCost, err
+// joinDocs is how many docs are asked for what refers to each of them, in
+// windows, before all is found at once.
+const joinDocs = 4
+
+// A leader is the condition that windows follow, the cheapest that asks for
+// single keys: all docs of the type where there is none.
+type leader struct {
+	query lists.Query
+	// cost is about how many docs it has.
+	cost int
+	// rest are the other conditions, the cheapest for each doc first.
+	rest []search.Node
+	// joins is set where one of them is a join; size is how many docs the first
+	// window has.
+	joins bool
+	size  int
 }
 
-// inWindows reports whether a node costs less for fewer docs. A join does not:
-// its inner search is for all.
+// leader finds the condition that leads; ok is false where a page cannot be
+// looked for in windows, or need not be.
+func (e *evaluation) leader(plan search.Plan, page store.Page) (l leader, ok bool, err error) {
+	if page.Total || page.Limit <= 0 || !byT(plan.Sort) || len(plan.Parts) != 1 {
+		return l, false, nil
+	}
+	part := plan.Parts[0]
+	if l.query, ok = e.everything(part.Type); !ok {
+		return l, false, nil
+	}
+	l.cost = e.resources(part.Type)
+	nodes, isAnd := part.Where.(search.And)
+	if !isAnd {
+		nodes = search.And{part.Where}
+	}
+	best := -1
+	for i, n := range nodes {
+		terms, single := n.(search.Terms)
+		if !single || !e.single(terms) {
+			continue
+		}
+		cost, err := e.costTerms(terms)
+		if err != nil {
+			return l, false, err
+		}
+		if q, _ := e.query(terms); cost < l.cost || best < 0 {
+			best, l.query, l.cost = i, q, cost
+		}
+	}
+	for i, n := range nodes {
+		if i != best {
+			l.rest = append(l.rest, n)
+		}
+	}
+	return l, l.cost > e.store.opt.windowCost && e.follow(&l), nil
+}
+
+// single reports whether a condition asks for a few keys, and nothing else.
+func (e *evaluation) single(n search.Terms) bool {
+	q, known := e.query(n)
+	return known && n.Recheck == nil && !q.Ranges() && len(q.Spans) <= manySpans
+}
+
+// follow puts the conditions behind a leader in order, and reports whether they
+// cost less for fewer docs.
+func (e *evaluation) follow(l *leader) bool {
+	l.size = e.store.opt.windowDocs
+	each := func(n search.Node) int {
+		if terms, ok := n.(search.Terms); ok && e.single(terms) {
+			return 0
+		}
+		return costAfter(n)
+	}
+	for _, n := range l.rest {
+		switch n := n.(type) {
+		case search.Has:
+			l.joins = true
+		case search.Terms:
+			if n.Recheck == nil && !factual(n.Param) && !e.single(n) {
+				// A range costs as much for a few docs as for a segment of them.
+				l.size = e.store.opt.windowDocs * windowGrowth * windowGrowth * windowGrowth
+			}
+		default:
+			if !inWindows(n) {
+				return false
+			}
+		}
+	}
+	slices.SortStableFunc(l.rest, func(a, b search.Node) int { return cmp.Compare(each(a), each(b)) })
+	return true
+}
+
+// inWindows reports whether a node costs less for fewer docs.
 func inWindows(n search.Node) bool {
 	switch n := n.(type) {
-	case search.Terms, search.Updated:
+	case nil, search.Terms, search.Updated:
 		return true
 	case search.And:
-		return allInWindows(n)
+		return !slices.ContainsFunc(n, notInWindows)
 	case search.Or:
-		return allInWindows(n)
+		return !slices.ContainsFunc(n, notInWindows)
 	case search.Not:
 		return inWindows(n.Node)
 	}
 	return false
 }
 
-func allInWindows(nodes []search.Node) bool {
-	for _, n := range nodes {
-		if !inWindows(n) {
-			return false
-		}
-	}
-	return true
+func notInWindows(n search.Node) bool { return !inWindows(n) }
+
+// windows are the docs of a leader in the order of a page.
+type windows struct {
+	*evaluation
+	query lists.Query
+	desc  bool
+	after doc // 0 for the first page
+	// pending are docs that were read and not given out.
+	pending *roaring.Bitmap
+	// at is the segment to look from; end is set behind the last.
+	at  uint16
+	end bool
 }
 
-// A window is the docs from first to last, which is n stretches of a size.
-type window struct {
-	first, last uint64
-	n, size     uint64
-	desc        bool
-	end         uint64 // the last doc that there is
-}
-
-// firstWindow is behind a doc, 0 for none, and ends where a multiple of size
-// docs does: with a segment.
-func firstWindow(sort []search.SortKey, after, end doc, size int) window {
-	w := window{n: 1, size: uint64(size), desc: len(sort) > 0 && sort[0].Desc, end: uint64(end)}
+func (e *evaluation) windows(query lists.Query, sort []search.SortKey, after doc) *windows {
+	w := &windows{evaluation: e, query: query, desc: len(sort) > 0 && sort[0].Desc, after: after, pending: roaring.New()}
 	switch {
 	case !w.desc:
-		w.first = uint64(after) + 1
+		w.at = after.Segment()
 	case after != 0:
-		w.last = uint64(after) - 1
+		w.at = after.Segment()
 	default:
-		w.last = w.end
+		w.at = e.at.Segment()
 	}
-	w.fit()
 	return w
 }
 
-// fit sets the end of a window whose beginning and size are known.
-func (w *window) fit() {
-	if w.desc {
-		w.first = max(1, (w.last/w.size-min(w.last/w.size, w.n-1))*w.size)
-		return
+// next gives up to size docs out, none at the end. They are visible.
+func (w *windows) next(size int) (*roaring.Bitmap, error) {
+	for !w.end && int(w.pending.GetCardinality()) < size {
+		if err := w.ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := w.read(); err != nil {
+			return nil, err
+		}
 	}
-	w.last = min(w.end, (w.first/w.size+w.n)*w.size-1)
+	window := w.pending
+	if n := int(window.GetCardinality()); n <= size {
+		w.pending = roaring.New()
+		return window, nil
+	} else if w.desc {
+		size = n - size
+	}
+	first, err := window.Select(uint32(size)) // of what comes later, or of this window
+	if err != nil {
+		return nil, err
+	}
+	w.pending = window.Clone()
+	if w.desc {
+		w.pending.RemoveRange(uint64(first), 1<<32)
+		window.RemoveRange(0, uint64(first))
+	} else {
+		w.pending.RemoveRange(0, uint64(first))
+		window.RemoveRange(uint64(first), 1<<32)
+	}
+	return window, nil
 }
 
-// next is the window behind, larger where growing is asked for; ok is false
-// where there is none.
-func (w *window) next(growing bool) (ok bool) {
-	if growing {
-		w.n *= windowGrowth
+// read reads the next segment that has docs.
+func (w *windows) read() error {
+	segment, ok, err := w.terms.NextSegment(&w.query, w.at, w.desc)
+	if err != nil || !ok || segment > w.evaluation.at.Segment() {
+		w.end = true
+		return err
 	}
-	if w.desc {
-		w.last = w.first - 1
-		w.fit()
-		return w.last > 0
+	if w.end = w.desc && segment == 0 || !w.desc && segment == w.evaluation.at.Segment(); w.desc {
+		w.at = segment - 1
+	} else {
+		w.at = segment + 1
 	}
-	w.first = w.last + 1
-	w.fit()
-	return w.first <= w.end
-}
-
-// inWindow is the docs of a type that are in a window.
-func (e *evaluation) inWindow(resourceType string, w window) (*roaring.Bitmap, error) {
-	docs := roaring.New()
-	docs.AddRange(w.first, w.last+1)
-	q, ok := e.everything(resourceType)
-	if !ok {
-		return roaring.New(), nil
+	var g posting.Gather
+	if err := w.terms.GatherSegment(&g, &w.query, segment); err != nil {
+		return err
 	}
-	return e.terms.Narrow(&q, docs)
+	docs := g.Bitmap()
+	switch {
+	case w.after == 0:
+	case w.desc:
+		docs.RemoveRange(uint64(w.after), 1<<32)
+	default:
+		docs.RemoveRange(0, uint64(w.after)+1)
+	}
+	w.store.lives.Visible(docs, w.evaluation.at)
+	w.pending.Or(docs)
+	return nil
 }
 
 // windowPage is a page of a plan, looked for in windows.
-func (e *evaluation) windowPage(plan search.Plan, page store.Page) (docs []doc, r store.Result, err error) {
+func (e *evaluation) windowPage(l *leader, plan search.Plan, page store.Page) (docs []doc, r store.Result, err error) {
 	after, err := rank.ReadDoc(page.After)
 	if err != nil {
 		return nil, r, err
@@ -121,18 +228,23 @@ func (e *evaluation) windowPage(plan search.Plan, page store.Page) (docs []doc, 
 	step := e.trace.Begin(part.Type, "one stretch of time after the other, until the page is full")
 	found := roaring.New()
 	want := page.Limit + 1
-	w := firstWindow(plan.Sort, after, e.at, e.store.opt.windowDocs)
-	growing := false
-	for more := w.first <= w.last; more && len(docs) < want; more = w.next(growing) {
-		set, err := e.inWindow(part.Type, w)
+	w := e.windows(l.query, plan.Sort, after)
+	for size, passed := l.size, 0; len(docs) < want; size *= windowGrowth {
+		set, err := w.next(size)
 		if err != nil {
 			return nil, r, err
 		}
-		if growing = !set.IsEmpty(); !growing {
-			continue
+		if set.IsEmpty() {
+			break
 		}
-		if set, err = e.node(part.Type, part.Where, set); err != nil {
-			return nil, r, err
+		if passed += int(set.GetCardinality()); l.joins && passed > joinDocs*l.size {
+			step.End(found)
+			return e.wholePage(plan, page)
+		}
+		for _, n := range l.rest {
+			if set, err = e.node(part.Type, n, set); err != nil {
+				return nil, r, err
+			}
 		}
 		e.store.lives.Visible(set, e.at)
 		docs = append(docs, pageByT(set, plan.Sort, 0, want-len(docs))...)

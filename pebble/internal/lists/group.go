@@ -223,7 +223,8 @@ func (t *Reader) gatherGroups(into posting.Into, param uint16, p piece, only *Se
 		return err
 	}
 	head := []byte{GroupTag, byte(param >> 8), byte(param), byte(p.level)}
-	for ok := it.SeekGE(append(bytes.Clone(head), p.span.From...)); ok; ok = it.Next() {
+	skip := skipper{only: only}
+	for ok := it.SeekGE(append(bytes.Clone(head), p.span.From...)); ok; {
 		key := it.Key()
 		if !bytes.HasPrefix(key, head) {
 			break
@@ -234,11 +235,14 @@ func (t *Reader) gatherGroups(into posting.Into, param uint16, p piece, only *Se
 		if err := t.pass(); err != nil {
 			return err
 		}
-		if segment := uint16(binary.BigEndian.Uint32(key[len(key)-4:])); only.has(segment) {
+		segment := uint16(binary.BigEndian.Uint32(key[len(key)-4:]))
+		wanted := only.has(segment)
+		if wanted {
 			if err := into.Add(segment, it.Value()); err != nil {
 				return err
 			}
 		}
+		ok = skip.next(it, wanted, segment)
 	}
 	return it.Error()
 }

@@ -320,8 +320,8 @@ func (t *Reader) gatherUpTo(into posting.Into, param uint16, span search.Span, t
 	}
 	lower, upper := Bounds(param)
 	var last []byte
-	passed, lists := false, 0
-	for ok := it.SeekGE(append(lower, span.From...)); ok && bytes.Compare(it.Key(), upper) < 0; ok = it.Next() {
+	passed, lists, skip := false, 0, skipper{only: only}
+	for ok := it.SeekGE(append(lower, span.From...)); ok && bytes.Compare(it.Key(), upper) < 0; {
 		key, segment := Split(it.Key())
 		lists++
 		if last == nil || !bytes.Equal(key, last) {
@@ -337,11 +337,13 @@ func (t *Reader) gatherUpTo(into posting.Into, param uint16, span search.Span, t
 			last = append(last[:0], key...)
 			passed = bytes.Compare(key, span.From) >= 0 && (test == nil || test(key))
 		}
-		if passed && only.has(segment) {
+		wanted := only.has(segment)
+		if passed && wanted {
 			if err := into.Add(segment, it.Value()); err != nil {
 				return nil, err
 			}
 		}
+		ok = skip.next(it, wanted, segment)
 	}
 	return nil, it.Error()
 }
