@@ -62,6 +62,9 @@ var (
 	ErrDenied       = errors.New("blob: access denied")
 	ErrNoBucket     = errors.New("blob: no such bucket or folder")
 	ErrNotSupported = errors.New("blob: not supported by this bucket")
+	// ErrBusy is for a service that does not answer, or asks to come later, and
+	// did so each time that it was asked.
+	ErrBusy = errors.New("blob: the service does not answer, or asks to come back later")
 )
 
 // maxKey is the greatest length of a key in bytes, which S3 has.

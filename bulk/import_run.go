@@ -416,10 +416,16 @@ func (im *importer) tick() {
 	im.began, im.saved = now, now
 }
 
+// lastOutput is how long a job that is at its end may take to write what is left
+// of its report: a place that does not answer does not keep it from ending.
+const lastOutput = 2 * time.Minute
+
 // end writes the manifest, and records how the job came out.
 func (im *importer) end(ctx context.Context, failure error) error {
 	cancelled := errors.Is(context.Cause(ctx), job.ErrCancelled) || errors.Is(failure, job.ErrCancelled)
 	late := context.WithoutCancel(ctx)
+	output, done := context.WithTimeout(late, lastOutput)
+	defer done()
 	status := 200
 	switch {
 	case cancelled:
@@ -428,9 +434,9 @@ func (im *importer) end(ctx context.Context, failure error) error {
 		status, im.state.Message = statusOf(failure), public(failure)
 	}
 	if im.out != nil {
-		err := im.commit(late)
+		err := im.commit(output)
 		if err == nil {
-			err = im.writeManifest(late)
+			err = im.writeManifest(output)
 		}
 		if err != nil && failure == nil {
 			failure, status, im.state.Message = err, statusOf(err), public(err)

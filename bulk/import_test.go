@@ -90,18 +90,41 @@ func checkReport(w *world, got bulk.ImportStatus) {
 	}
 }
 
+// TestImportLevels imports what is whole but breaks a rule, and what is not
+// whole, at each level.
 func TestImportLevels(t *testing.T) {
-	for level, want := range map[validate.Level]string{validate.Strict: "FAILURE", validate.Minimal: "SUCCESS_WITH_SEARCH_VALIDATION_FAILURES"} {
+	const (
+		whole  = `{"resourceType":"Patient","id":"whole","gender":"male"}`
+		rule   = `{"resourceType":"Observation","id":"rule","code":{"text":"no status"}}`
+		code   = `{"resourceType":"Patient","id":"code","gender":"wrong"}`
+		broken = `{"resourceType":"Patient","id":"broken","gendre":"male"}`
+	)
+	for _, c := range []struct {
+		level                     validate.Level
+		success, failure, flagged string
+	}{
+		{validate.Strict, "1", "2 3 4", ""},
+		{validate.StructureOnly, "1", "2 3 4", ""},
+		{validate.Minimal, "1", "4", "2 3"},
+	} {
 		w := newWorld(t, nil)
-		w.write("a.ndjson", `{"resourceType":"Observation","id":"1","code":{"text":"no status"}}`)
+		w.write("a.ndjson", strings.Join([]string{whole, rule, code, broken}, "\n"))
 		w.run()
-		got := w.awaitImport(w.startImport(bulk.Import{Level: level, Output: url(w.out)}).ID)
-		lines := w.report(got.ID, want)
-		if len(lines) != 1 || !strings.Contains(string(lines[0].Response.Blob), "status") {
-			t.Errorf("%v: %+v %+v", level, lines, got.Counts)
+		got := w.awaitImport(w.startImport(bulk.Import{Level: c.level, Output: url(w.out)}).ID)
+		for folder, want := range map[string]string{"SUCCESS": c.success, "FAILURE": c.failure, "SUCCESS_WITH_SEARCH_VALIDATION_FAILURES": c.flagged} {
+			var lines []string
+			for _, l := range w.report(got.ID, folder) {
+				lines = append(lines, fmt.Sprint(l.LineID))
+				if folder != "SUCCESS" && !strings.Contains(string(l.Response.Blob), `"OperationOutcome"`) {
+					t.Errorf("%v: line %d of %s has %s", c.level, l.LineID, folder, l.Response.Blob)
+				}
+			}
+			if text := strings.Join(lines, " "); text != want {
+				t.Errorf("%v: %s has the lines %q, want %q", c.level, folder, text, want)
+			}
 		}
-		if stored := w.count("Observation"); stored != map[validate.Level]int{validate.Minimal: 1}[level] {
-			t.Errorf("%v: %d stored", level, stored)
+		if want := int64(strings.Count(c.success+" "+c.flagged, " ") + 1); c.flagged == "" && got.Stored != 1 || c.flagged != "" && got.Stored != want {
+			t.Errorf("%v: %+v", c.level, got.Counts)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package bulk
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"strconv"
@@ -155,7 +156,11 @@ func (r *report) commit(ctx context.Context, number int) (wrote bool, err error)
 
 // outputError says that the output cannot be written.
 func outputError(err error) error {
-	return fhir.Errorf(fhir.KindUnavailable, "the output cannot be written: %s", public(err)).Because(err)
+	why := public(err)
+	if errors.Is(err, blob.ErrBusy) {
+		why = busy
+	}
+	return fhir.Errorf(fhir.KindUnavailable, "the output cannot be written: %s", why).Because(err)
 }
 
 // An importManifest is the manifest.json of an import job, in HealthLake's

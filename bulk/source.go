@@ -35,6 +35,7 @@ type source interface {
 
 // A folder is a source in a bucket: one file, or all below a prefix.
 type folder struct {
+	url   string
 	place blob.Place
 	// single is set where the prefix is the name of one file.
 	single bool
@@ -49,13 +50,13 @@ func openFolder(ctx context.Context, places *blob.Places, url string) (*folder, 
 	if place.Prefix != "" && !strings.HasSuffix(place.Prefix, "/") {
 		switch _, err := place.Bucket.Stat(ctx, place.Prefix); {
 		case err == nil:
-			return &folder{place: place, single: true}, nil
+			return &folder{url: url, place: place, single: true}, nil
 		case !errors.Is(err, blob.ErrNotFound) && !errors.Is(err, blob.ErrKey):
 			place.Free()
 			return nil, placeError(url, err)
 		}
 	}
-	return &folder{place: place.Folder()}, nil
+	return &folder{url: url, place: place.Folder()}, nil
 }
 
 // placeError is an error that says which place it is about.
@@ -65,9 +66,14 @@ func placeError(url string, err error) error {
 		return fhir.Errorf(fhir.KindInvalid, "%.200s does not exist", url).Because(err)
 	case errors.Is(err, blob.ErrDenied):
 		return fhir.Errorf(fhir.KindInvalid, "%.200s refuses access to this server", url).Because(err)
+	case errors.Is(err, blob.ErrBusy):
+		return fhir.Errorf(fhir.KindUnavailable, "%.200s cannot be used: %s", url, busy).Because(err)
 	}
 	return fhir.Errorf(fhir.KindUnavailable, "%.200s cannot be used now: the server's log says why", url).Because(err)
 }
+
+// busy says what to do about blob.ErrBusy.
+const busy = "its service does not answer, or asks to slow down, and went on doing so; start the job again when it is better, and what is there already stays as it is"
 
 // isInput reports whether a file's name is that of NDJSON.
 func isInput(name string) bool {
@@ -86,7 +92,7 @@ func (f *folder) files(ctx context.Context, after string) iter.Seq2[inputFile, e
 		}
 		for info, err := range f.place.Bucket.List(ctx, f.place.Prefix, after) {
 			if err != nil {
-				yield(inputFile{}, err)
+				yield(inputFile{}, placeError(f.url, err))
 				return
 			}
 			if !yield(inputFile{name: info.Key, size: info.Size}, nil) {
@@ -150,6 +156,8 @@ func fileError(f inputFile, err error) error {
 		return fhir.Errorf(fhir.KindUnprocessable, "the file is gone: it was there when the files were listed").Because(err)
 	case errors.Is(err, blob.ErrDenied), errors.Is(err, blob.ErrNoBucket), errors.Is(err, blob.ErrRange):
 		return fhir.Errorf(fhir.KindInvalid, "the file %.300s cannot be read: it, or its bucket, was changed or removed meanwhile, or refuses access", f.name).Because(err)
+	case errors.Is(err, blob.ErrBusy):
+		return fhir.Errorf(fhir.KindUnavailable, "the file %.300s cannot be read: %s", f.name, busy).Because(err)
 	case errors.As(err, &reading):
 		return fhir.Errorf(fhir.KindUnavailable, "the file %.300s cannot be read: the server's log says why", f.name).Because(fmt.Errorf("%s: %w", f.name, err))
 	}

@@ -3,6 +3,7 @@ package s3blob
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -46,12 +47,27 @@ func (r *reader) Read(p []byte) (int, error) {
 			return 0, context.Cause(r.ctx)
 		case err == nil || errors.Is(err, io.EOF):
 			err = io.ErrUnexpectedEOF
-		case errors.Is(err, blob.ErrNotFound), errors.Is(err, blob.ErrDenied), errors.Is(err, errReplaced):
+		case errors.Is(err, blob.ErrNotFound), errors.Is(err, blob.ErrNoBucket), errors.Is(err, blob.ErrDenied), errors.Is(err, errReplaced):
 			return 0, err
 		}
 		if r.failures >= r.bucket.opt.Attempts {
-			return 0, err
+			return 0, fmt.Errorf("%w: %w", blob.ErrBusy, err)
 		}
+		r.wait()
+	}
+}
+
+// firstPause is before the second time that nothing more came.
+const firstPause = 100 * time.Millisecond
+
+// wait leaves the service some time, unless it just broke off.
+func (r *reader) wait() {
+	if r.failures < 2 {
+		return
+	}
+	select {
+	case <-r.ctx.Done():
+	case <-time.After(min(r.bucket.opt.Pause, firstPause<<min(r.failures-2, 10))):
 	}
 }
 
@@ -71,8 +87,14 @@ func (r *reader) read(p []byte) (int, error) {
 }
 
 func (r *reader) open() error {
+	_, err := r.ask(rangeOf(r.at, r.end))
+	return err
+}
+
+// ask asks for a range; nil is all there is.
+func (r *reader) ask(span *string) (*s3.GetObjectOutput, error) {
 	ctx, cancel := context.WithCancel(r.ctx)
-	in := &s3.GetObjectInput{Bucket: &r.bucket.name, Key: &r.info.Key, Range: rangeOf(r.at, r.end)}
+	in := &s3.GetObjectInput{Bucket: &r.bucket.name, Key: &r.info.Key, Range: span}
 	if r.info.ETag != "" {
 		in.IfMatch = &r.info.ETag
 	}
@@ -80,13 +102,13 @@ func (r *reader) open() error {
 	if err != nil {
 		cancel()
 		if isPrecondition(err) {
-			return errReplaced
+			return nil, errReplaced
 		}
-		return s3Error(err)
+		return nil, s3Error(err)
 	}
 	r.body, r.cancel = got.Body, cancel
 	r.stalled = time.AfterFunc(r.bucket.opt.Stall, cancel)
-	return nil
+	return got, nil
 }
 
 func isPrecondition(err error) bool {

@@ -19,12 +19,15 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/tarnhealth/tarn/blob"
 )
@@ -44,8 +47,11 @@ type Options struct {
 	// Stall is how long a read may bring nothing before it is begun again; 0 is
 	// a minute.
 	Stall time.Duration
-	// Attempts is how often a request is tried; 0 is 4.
+	// Attempts is how often a request is tried, with pauses that grow up to
+	// Pause; 0 is 4. What the service refuses for good is tried once.
 	Attempts int
+	// Pause is 0 for 20 seconds.
+	Pause time.Duration
 }
 
 // A Bucket is one bucket of the service.
@@ -66,9 +72,12 @@ func Open(ctx context.Context, name string, opt Options) (*Bucket, error) {
 	if opt.Attempts == 0 {
 		opt.Attempts = 4
 	}
+	if opt.Pause == 0 {
+		opt.Pause = 20 * time.Second
+	}
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = opt.Stall })
 	load := []func(*config.LoadOptions) error{
-		config.WithRegion(opt.Region), config.WithRetryMaxAttempts(opt.Attempts), config.WithHTTPClient(client),
+		config.WithRegion(opt.Region), config.WithRetryer(opt.retryer), config.WithHTTPClient(client),
 	}
 	if opt.KeyID != "" {
 		load = append(load, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(opt.KeyID, opt.Secret, "")))
@@ -88,11 +97,27 @@ func Open(ctx context.Context, name string, opt Options) (*Bucket, error) {
 	return &Bucket{client: service, name: name, opt: opt}, nil
 }
 
+// retryer tries again what may come right. How often is up to Attempts alone:
+// many requests at a time that are told to slow down do not use up the tries of
+// each other.
+func (opt *Options) retryer() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = opt.Attempts, opt.Pause, ratelimit.None
+	})
+}
+
 // Stat describes an object.
 func (b *Bucket) Stat(ctx context.Context, key string) (blob.Info, error) {
 	head, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: &key})
+	if err = s3Error(err); errors.Is(err, blob.ErrNotFound) {
+		// The answer does not say whether the object is missing or the bucket.
+		_, missing := b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &b.name})
+		if errors.Is(s3Error(missing), blob.ErrNotFound) {
+			err = fmt.Errorf("%w: %w", blob.ErrNoBucket, missing)
+		}
+	}
 	if err != nil {
-		return blob.Info{}, s3Error(err)
+		return blob.Info{}, err
 	}
 	return blob.Info{Key: key, Size: aws.ToInt64(head.ContentLength), Modified: aws.ToTime(head.LastModified), ETag: aws.ToString(head.ETag)}, nil
 }
@@ -172,7 +197,9 @@ type writer struct {
 	buf    bytes.Buffer
 	upload *string
 	parts  []types.CompletedPart
-	done   bool
+	// sent is the size of the parts, in bytes.
+	sent int64
+	done bool
 }
 
 // partSize is the size of the next part: as many parts as S3 takes, 10,000, are
@@ -224,6 +251,7 @@ func (w *writer) flush() error {
 		return s3Error(err)
 	}
 	w.parts = append(w.parts, types.CompletedPart{ETag: part.ETag, PartNumber: number})
+	w.sent += int64(w.buf.Len())
 	w.buf.Reset()
 	return nil
 }
@@ -250,8 +278,18 @@ func (w *writer) Commit() error {
 	_, err := b.client.CompleteMultipartUpload(w.ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: &b.name, Key: &w.key, UploadId: w.upload, MultipartUpload: &types.CompletedMultipartUpload{Parts: w.parts},
 	})
+	if codeOf(err) == "NoSuchUpload" && w.completed() {
+		err = nil
+	}
 	w.done = err == nil
 	return s3Error(err)
+}
+
+// completed reports whether the upload was completed although the answer that
+// said so was lost: the object has the size, and was made of as many parts.
+func (w *writer) completed() bool {
+	info, err := w.bucket.Stat(w.ctx, w.key)
+	return err == nil && info.Size == w.sent && strings.HasSuffix(strings.Trim(info.ETag, `"`), "-"+strconv.Itoa(len(w.parts)))
 }
 
 // Close gives up the upload. It must get through although the context ended.
@@ -271,6 +309,11 @@ func (w *writer) Close() error {
 
 // Open reads an object.
 func (b *Bucket) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	if offset == 0 && length < 0 {
+		if r, err := b.openWhole(ctx, key); r != nil || err != nil {
+			return r, err
+		}
+	}
 	info, err := b.Stat(ctx, key)
 	if err != nil {
 		return nil, err
@@ -286,21 +329,51 @@ func (b *Bucket) Open(ctx context.Context, key string, offset, length int64) (io
 	return r, nil
 }
 
+// openWhole reads an object from its beginning to its end by one request, or
+// returns nil where the answer does not say where the end is.
+func (b *Bucket) openWhole(ctx context.Context, key string) (io.ReadCloser, error) {
+	r := &reader{ctx: ctx, bucket: b, info: blob.Info{Key: key}}
+	got, err := r.ask(nil)
+	if err != nil {
+		return nil, err
+	}
+	if aws.ToInt64(got.ContentLength) < 0 || got.ContentLength == nil {
+		r.drop()
+		return nil, nil
+	}
+	r.end = aws.ToInt64(got.ContentLength)
+	r.info.Size, r.info.ETag = r.end, aws.ToString(got.ETag)
+	return r, nil
+}
+
+// codeOf is the service's code of an error; "" for others.
+func codeOf(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
 // s3Error names what callers tell apart.
 func s3Error(err error) error {
 	if err == nil {
 		return nil
 	}
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		switch api.ErrorCode() {
-		case "NoSuchKey", "NotFound":
-			return fmt.Errorf("%w: %w", blob.ErrNotFound, err)
-		case "NoSuchBucket":
-			return fmt.Errorf("%w: %w", blob.ErrNoBucket, err)
-		case "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch":
-			return fmt.Errorf("%w: %w", blob.ErrDenied, err)
-		}
+	switch codeOf(err) {
+	case "NoSuchKey", "NotFound":
+		return fmt.Errorf("%w: %w", blob.ErrNotFound, err)
+	case "NoSuchBucket":
+		return fmt.Errorf("%w: %w", blob.ErrNoBucket, err)
+	case "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch":
+		return fmt.Errorf("%w: %w", blob.ErrDenied, err)
+	case "SlowDown", "RequestTimeout":
+		return fmt.Errorf("%w: %w", blob.ErrBusy, err)
+	}
+	var answer interface{ HTTPStatusCode() int }
+	var unsent *smithyhttp.RequestSendError
+	if errors.As(err, &answer) && answer.HTTPStatusCode() >= http.StatusInternalServerError || errors.As(err, &unsent) && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w: %w", blob.ErrBusy, err)
 	}
 	return err
 }

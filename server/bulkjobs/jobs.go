@@ -43,7 +43,7 @@ func Open(cfg Config, data string, keys seal.Keys, opt bulk.Options) (*Jobs, err
 	}
 	opt.Places = blob.Places{Roots: cfg.Folders, Buckets: cfg.Buckets}
 	if cfg.Endpoint != "" {
-		opt.Places.S3 = cfg.OpenBucket
+		opt.Places.S3 = func(ctx context.Context, name string) (blob.Bucket, error) { return cfg.openBucket(ctx, name, jobAttempts) }
 	}
 	if cfg.Fetch != FetchNone {
 		opt.Fetch = token.Guarded(cfg.Fetch == FetchPrivate, cfg.Fetch == FetchPrivate)
@@ -62,7 +62,15 @@ func Open(cfg Config, data string, keys seal.Keys, opt bulk.Options) (*Jobs, err
 // OpenBucket opens a bucket of the service. Whether it is there shows when it is
 // used.
 func (c *Config) OpenBucket(ctx context.Context, name string) (blob.Bucket, error) {
-	o := s3blob.Options{Endpoint: c.Endpoint, Region: c.Region, KMSKey: c.KMSKey}
+	return c.openBucket(ctx, name, 0)
+}
+
+// jobAttempts is how often a job tries a request, with pauses of some 50 seconds
+// in all: nobody waits for its answer.
+const jobAttempts = 10
+
+func (c *Config) openBucket(ctx context.Context, name string, attempts int) (blob.Bucket, error) {
+	o := s3blob.Options{Endpoint: c.Endpoint, Region: c.Region, KMSKey: c.KMSKey, Attempts: attempts}
 	if o.Endpoint == "aws" {
 		o.Endpoint = ""
 	}
