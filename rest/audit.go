@@ -261,10 +261,29 @@ func (r *request) auditedQuery() string {
 	if r.rawQuery != "" {
 		q += "?" + r.rawQuery
 	}
-	if q += form; len(q) > maxAudited {
+	if q = withoutToken(q + form); len(q) > maxAudited {
 		q = q[:maxAudited]
 	}
 	return strings.ToValidUTF8(q, "\uFFFD")
+}
+
+// withoutToken is a query without the access token that some clients send in it:
+// that is not looked at, but it may be good elsewhere.
+// https://www.rfc-editor.org/rfc/rfc6750#section-2.3
+func withoutToken(query string) string {
+	const name = "access_token="
+	for from := 0; ; {
+		i := strings.Index(query[from:], name)
+		if i < 0 {
+			return query
+		}
+		from += i + len(name)
+		end := strings.IndexAny(query[from:], "&\n")
+		if end < 0 {
+			end = len(query) - from
+		}
+		query = query[:from] + query[from+end:]
+	}
 }
 
 // searches are the interactions that are a query whatever their URL.
@@ -317,22 +336,37 @@ func (r *request) follows(entries []*entry) {
 // auditEvents refuses to change what was recorded, and brings what is read up
 // to date.
 func (r *request) auditEvents() error {
-	if r.h.Audit == nil || r.resourceType != "AuditEvent" {
+	if r.h.Audit == nil {
 		return nil
 	}
-	changes := slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, r.method) &&
-		r.level != levelTypeSearch && r.level != levelCompartmentSearch
+	if r.resourceType == "AuditEvent" && r.changes() {
+		return fhir.Errorf(fhir.KindMethodNotAllowed, "AuditEvent resources are this server's own record of what was done; they can be read and searched by auditors, and nobody can create, change or delete them through the API").With("Allow", "GET, HEAD, OPTIONS")
+	}
+	if !r.mayFindEvents() || r.h.Audit.Index == nil || r.method == http.MethodOptions || r.access.Check(authz.SearchType, "AuditEvent") != nil {
+		return nil
+	}
+	return r.h.Audit.Index(r.ctx)
+}
+
+// changes reports whether the request is to change resources.
+func (r *request) changes() bool {
 	if r.operation != "" {
 		o, err := r.findOperation()
-		changes = err == nil && o.affectsState
+		return err == nil && o.affectsState
 	}
-	if !changes {
-		if r.h.Audit.Index == nil || r.method == http.MethodOptions || r.access.Check(authz.SearchType, r.resourceType) != nil {
-			return nil
-		}
-		return r.h.Audit.Index(r.ctx)
+	return slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, r.method) &&
+		r.level != levelTypeSearch && r.level != levelCompartmentSearch
+}
+
+// mayFindEvents reports whether AuditEvents may be in the answer: where they are
+// asked for, and where all resources are.
+func (r *request) mayFindEvents() bool {
+	switch {
+	case r.resourceType == "AuditEvent", strings.Contains(r.rawQuery, "AuditEvent"),
+		r.operation == "everything", r.operation == "export", r.level == levelSystemSearch, r.level == levelSystemHistory:
+		return true
 	}
-	return fhir.Errorf(fhir.KindMethodNotAllowed, "AuditEvent resources are this server's own record of what was done; they can be read and searched by auditors, and nobody can create, change or delete them through the API").With("Allow", "GET, HEAD, OPTIONS")
+	return r.operation == "" && r.method == http.MethodGet && (r.level == levelSystem || r.level == levelCompartment && r.resourceType == "")
 }
 
 // recordErasure keeps records of erasures in the audit log; nil where there is

@@ -1,6 +1,7 @@
 package rest_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -118,6 +119,8 @@ func TestEveryRequestIsRecorded(t *testing.T) {
 		{"GET /Patient", "search-type 200 of 1,2 by \"Patient\"\n"},
 		{"GET /Patient?_id=2", "search-type 200 of 2 by \"Patient?_id=2\"\n"},
 		{"GET /Patient?_id=none", "search-type 200 by \"Patient?_id=none\"\n"},
+		{"GET /Patient?_id=2&access_token=se.cr.et&_count=1", "search-type 400 by \"Patient?_id=2&access_token=&_count=1\"\n"},
+		{"GET /Patient/3?access_token=se.cr.et", "read 404 Patient/3 of 3 by \"Patient/3?access_token=\"\n"},
 		{"POST /Patient/_search\nContent-Type: application/x-www-form-urlencoded\n\n_id=1", "search-type 200 of 1 by \"Patient/_search\\n_id=1\"\n"},
 		{"GET /Patient/1/Observation", "search-type 200 of 1,2 by \"Patient/1/Observation\"\n"},
 		{"GET /Observation/o/_history", "history-instance 200 Observation/o of 1,2 by \"Observation/o/_history\"\n"},
@@ -189,6 +192,28 @@ func TestAuditEventsAreNotChanged(t *testing.T) {
 	}
 	if res, body := exchange(t, base, "GET /AuditEvent"); res.StatusCode != http.StatusOK {
 		t.Errorf("a search: %s %s", res.Status, body)
+	}
+}
+
+// TestAuditEventsAreBroughtUpToDate asks in each way that may find AuditEvents,
+// and in some that cannot.
+func TestAuditEventsAreBroughtUpToDate(t *testing.T) {
+	asked := 0
+	audited := &rest.Audit{Log: &memory{}, Index: func(context.Context) error { asked++; return nil }}
+	s := openServer(t, vfs.NewMem(), &clock{}, func(o *rest.Options) { o.Audit = audited })
+	base := s.url + strings.TrimPrefix(s.create(t, "audited").Base(), "http://example.org")
+	exchange(t, base, "PUT /Patient/1\n\n"+`{"resourceType":"Patient","id":"1"}`)
+	batch := `{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"GET","url":"AuditEvent"}}]}`
+	for ask, want := range map[string]int{
+		"GET /AuditEvent": 1, "GET /AuditEvent/audit-1": 1, "GET /?_type=AuditEvent": 1, "GET /?_id=x": 1, "GET /_history": 1, "POST /_search": 1,
+		"GET /Patient?_revinclude=AuditEvent:patient": 1, "GET /Patient?_has:AuditEvent:patient:action=R": 1, "GET /Patient/1/$everything": 1,
+		"GET /Patient/1/*": 1, "GET /Patient/1/AuditEvent": 1, "POST /\n\n" + batch: 1,
+		"GET /Patient": 0, "GET /Patient/1": 0, "GET /Patient/1/Observation": 0, "GET /metadata": 0, "OPTIONS /AuditEvent": 0,
+	} {
+		asked = 0
+		if exchange(t, base, ask); asked != want {
+			t.Errorf("%s: asked for %d times, want %d", ask, asked, want)
+		}
 	}
 }
 
