@@ -331,8 +331,8 @@ func (c *Catalog) Store(id string) (*Store, error) {
 	if s := c.stores[id]; s != nil {
 		return s, nil
 	}
-	if c.suspended[id] != nil {
-		return nil, unavailable(id)
+	if why := c.suspended[id]; why != nil {
+		return nil, unavailable(id, why)
 	}
 	return nil, fhir.Errorf(fhir.KindNotFound, "there is no data store %q", id)
 }

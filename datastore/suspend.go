@@ -107,7 +107,7 @@ func (c *Catalog) Resume(ctx context.Context, id string) error {
 // KindUnavailable.
 func (c *Catalog) Reopen(ctx context.Context, id string) error {
 	if err := c.suspend(id, errReopening); err != nil {
-		return err
+		c.opt.Logger.Error("a data store could not be closed cleanly", "store", id, "error", err)
 	}
 	return c.Resume(ctx, id)
 }
@@ -123,6 +123,9 @@ func (c *Catalog) Suspended(id string) error {
 
 // unavailable is what callers are told of a suspended data store: not what a
 // service says about its keys, which is for the operator.
-func unavailable(id string) error {
+func unavailable(id string, why error) error {
+	if errors.Is(why, errReopening) {
+		return fhir.Errorf(fhir.KindUnavailable, "the data store %q is being opened again; try again", id).With("Retry-After", "5")
+	}
 	return fhir.Errorf(fhir.KindUnavailable, "the data store %q is unavailable: the key that it is encrypted with cannot be used now; when its operator has enabled the key, the data store comes back", id).With("Retry-After", "60")
 }

@@ -108,7 +108,7 @@ func (s *Store) alone(ctx context.Context, fn func() error) error {
 // prepare does what needs no order: it packs bodies and, for a load, looks for
 // ops that change nothing.
 func (s *Store) prepare(r *request) error {
-	if err := s.failure.Writable(); err != nil {
+	if err := s.failure.Get(); err != nil {
 		return err
 	}
 	r.answer = make(chan result, 1)

@@ -95,6 +95,8 @@ type Stats struct {
 	// Scrubs is the number of key ranges whose files still hold bytes of what
 	// was erased, and are being written anew.
 	Scrubs int
+	// ReadOnly is 1 since the disk failed, otherwise 0.
+	ReadOnly int
 }
 
 // Stats returns the store's numbers, or the zero Stats after Close.
@@ -114,6 +116,9 @@ func (s *Store) Stats() Stats {
 		Live:      s.live.snapshot(),
 		Scrubs:    s.scrubs.Left(),
 		Views:     s.pins.Views(),
+	}
+	if s.failure.Get() != nil {
+		st.ReadOnly = 1
 	}
 	for _, h := range s.index.Load().heads {
 		st.Unsealed += h.Docs()

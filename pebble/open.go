@@ -38,6 +38,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	}
 	s := &Store{opt: opt, dir: dir,
 		queue: make(chan *request, 256), finish: make(chan *group, 4), finished: make(chan struct{})}
+	s.failure.Pause = opt.diskPause
 	var err error
 	if s.db, s.disk, err = s.failure.Open(dir, engine.Options(opt.FS, opt.memory.blocks)); err != nil {
 		return nil, err

@@ -78,6 +78,8 @@ type Options struct {
 	// bulkOps is from how many ops on a load is written past the log. Tests
 	// change it.
 	bulkOps int
+	// diskPause is engine.Failure.Pause. Tests change it.
+	diskPause time.Duration
 }
 
 // Defaults of Options.

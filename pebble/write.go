@@ -190,7 +190,7 @@ func (g *group) fail(cause func() error) {
 
 // stage verifies a request and adds its ops to the batch.
 func (s *Store) stage(g *group, r *request) ([]store.Version, error) {
-	if err := s.failure.Writable(); err != nil {
+	if err := s.failure.Get(); err != nil {
 		return nil, err
 	}
 	if err := s.gauge.Check(s.opt.FS, s.dir); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"sync"
 	"syscall"
@@ -226,6 +227,13 @@ func (s *storage) open(id string) *pebble.Store {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stores[id]
+}
+
+// all are the data stores that were opened.
+func (s *storage) all() map[string]*pebble.Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.stores)
 }
 
 // RemoveStore implements datastore.Backend.

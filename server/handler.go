@@ -59,7 +59,17 @@ func (s *Server) readyz(w http.ResponseWriter) {
 		status(w, http.StatusServiceUnavailable, "stopping\n")
 		return
 	}
-	status(w, http.StatusOK, "ready\n")
+	text := "ready\n"
+	if disks := s.disks.Load(); disks != nil {
+		if why := disks.Fatal(); why != "" {
+			status(w, http.StatusServiceUnavailable, why+"\n")
+			return
+		}
+		for _, line := range disks.Failed() {
+			text += line + "\n"
+		}
+	}
+	status(w, http.StatusOK, text)
 }
 
 // serveFHIR passes a request on with its time limit, which holds for the

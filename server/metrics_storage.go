@@ -1,8 +1,6 @@
 package server
 
 import (
-	"maps"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tarnhealth/tarn/pebble"
@@ -36,6 +34,8 @@ var storageMetrics = []storageMetric{
 		func(s *pebble.Stats) float64 { return float64(s.DiskBytes) }),
 	perStore("tarn_views", "Open views.", prometheus.GaugeValue,
 		func(s *pebble.Stats) float64 { return float64(s.Views) }),
+	perStore("tarn_store_read_only", "1 since the disk failed or was full, until the data store is opened again.", prometheus.GaugeValue,
+		func(s *pebble.Stats) float64 { return float64(s.ReadOnly) }),
 }
 
 var resourcesDesc = prometheus.NewDesc("tarn_resources", "Resources that exist, by type.", []string{"store", "type"}, nil)
@@ -50,10 +50,7 @@ func (s *storage) Describe(descs chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector: it asks every open data store.
 func (s *storage) Collect(out chan<- prometheus.Metric) {
-	s.mu.Lock()
-	open := maps.Clone(s.stores)
-	s.mu.Unlock()
-	for id, p := range open {
+	for id, p := range s.all() {
 		stats := p.Stats()
 		for _, m := range storageMetrics {
 			out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&stats), id)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/rest"
+	"github.com/tarnhealth/tarn/server/disks"
 	"github.com/tarnhealth/tarn/server/listen"
 	"github.com/tarnhealth/tarn/server/timelimit"
 	"github.com/tarnhealth/tarn/server/wire"
@@ -55,6 +56,7 @@ type Server struct {
 	// the authorization server; nil while starting. There are no pages without
 	// authorization.
 	fhir, pages atomic.Pointer[http.Handler]
+	disks       atomic.Pointer[disks.Watch]
 	// control answers requests to the control API; nil while starting.
 	control  atomic.Pointer[http.Handler]
 	stopping atomic.Bool
@@ -241,6 +243,9 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	f.tend(func(ctx context.Context, log *slog.Logger) {
 		f.vault.Watch(ctx, f.catalog, s.cfg.Encryption.Check, log)
 	}, s.log)
+	watch := &disks.Watch{Stores: f.storage.all, Records: f.storage.RecordsFailed, Reopen: f.catalog.Reopen, Log: s.log}
+	s.disks.Store(watch)
+	f.tend(func(ctx context.Context, _ *slog.Logger) { watch.Run(ctx) }, s.log)
 	pages := guard.pages
 	s.pages.Store(&pages)
 	s.control.Store(&control)

@@ -3,6 +3,8 @@ package endtoend
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -13,6 +15,13 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble"
+	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/server/disks"
+	"github.com/tarnhealth/tarn/store"
 )
 
 // A fullDisk is a file system that can run out of space: files can then
@@ -75,6 +84,93 @@ func testFullDisk(t *testing.T, size int) {
 	pairs.check(t, a)
 }
 
+// A watchedFolder remembers the data stores that it opened.
+type watchedFolder struct {
+	*pebble.Folder
+	mu     sync.Mutex
+	stores map[string]*pebble.Store
+}
+
+func (f *watchedFolder) OpenStore(ctx context.Context, id string, registry *search.Registry, candidate func(store.Version) (*search.Candidate, error)) (store.Store, error) {
+	s, err := f.Folder.OpenStore(ctx, id, registry, candidate)
+	if p, ok := s.(*pebble.Store); ok {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.stores[id] = p
+	}
+	return s, err
+}
+
+func (f *watchedFolder) opened() map[string]*pebble.Store {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.stores)
+}
+
+func openWatched(t *testing.T, fs vfs.FS) (*datastore.Catalog, *disks.Watch) {
+	t.Helper()
+	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	backend := &watchedFolder{Folder: folder, stores: map[string]*pebble.Store{}}
+	c, err := datastore.Open(context.Background(), datastore.Options{Backend: backend, BaseURL: "http://example.org"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, &disks.Watch{Stores: backend.opened, Records: folder.RecordsFailed, Reopen: c.Reopen, Log: slog.New(slog.DiscardHandler)}
+}
+
+// TestFullDiskPasses fills the disk under a server and frees it: what reads goes
+// on meanwhile, what is watched tells, and afterwards everything can be written
+// again, though nothing was restarted: data stores and the server's own records.
+// What was acknowledged is there.
+func TestFullDiskPasses(t *testing.T) {
+	var disk fullDisk
+	ctx := context.Background()
+	catalog, watch := openWatched(t, disk.wrap(vfs.NewMem()))
+	defer catalog.Close()
+	for _, id := range []string{"default", "other"} {
+		if _, err := catalog.Create(ctx, id, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := serveCatalog(t, catalog)
+	pairs := &pairs{size: 10}
+	pairs.writeUntilFull(t, a, &disk)
+	if failed := watch.Failed(); len(failed) != 1 || failed[0] != "data store default is read-only: the disk is full; free some space" {
+		t.Errorf("what failed: %q", failed)
+	}
+	if _, err := catalog.Create(ctx, "third", ""); fhir.KindOf(err) != fhir.KindUnavailable {
+		t.Errorf("a data store on a full disk: %v", err)
+	}
+	if why := watch.Fatal(); !strings.Contains(why, "the server's own records are read-only: the disk is full") {
+		t.Errorf("what is fatal: %q", why)
+	}
+	watch.Check(ctx)
+	got := a.ask(t, "PUT", "/Patient/p", strings.NewReader(`{"resourceType":"Patient","id":"p"}`))
+	wantRefusal(t, got, 503, "transient", "what to do: free some space")
+	if wait := got.header.Get("Retry-After"); wait == "" {
+		t.Error("no Retry-After")
+	}
+	pairs.check(t, a)
+
+	disk.full.Store(false)
+	watch.Check(ctx)
+	if failed := watch.Failed(); len(failed) > 0 {
+		t.Errorf("when there is space: %q", failed)
+	}
+	a.must(t, 200, "POST", "/", pairs.body("after"))
+	pairs.acknowledged = append(pairs.acknowledged, "after")
+	pairs.check(t, a)
+	if _, err := catalog.Create(ctx, "third", ""); err != nil && fhir.KindOf(err) != fhir.KindConflict {
+		t.Errorf("a data store when there is space: %v", err)
+	}
+	if why := watch.Fatal(); why != "" {
+		t.Errorf("when there is space: %q", why)
+	}
+}
+
 // pairs are the transactions that clients tried.
 type pairs struct {
 	size int // of a pair in bytes, about
@@ -92,9 +188,8 @@ func (p *pairs) body(id string) string {
 		{"resource":{"resourceType":"Observation","id":%[1]q,"status":"final","code":{"text":"%[2]x"},"subject":{"reference":"Patient/%[1]s"}},"request":{"method":"PUT","url":"Observation/%[1]s"}}]}`, id, text)
 }
 
-// filled is after how many transactions the disk is full. With large ones it is
-// far from where the engine begins a new log: an engine whose disk fails in just
-// that moment ends the process, where nobody can keep it.
+// filled is after how many transactions the disk is full: with large ones in the
+// moment when the engine begins a new log.
 const filled = 140
 
 // writeUntilFull fills the disk after some acknowledged transactions, while

@@ -143,7 +143,7 @@ func (d *DB) Close() error {
 func (d *DB) Failed() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.now.failure.Writable()
+	return d.now.failure.Get()
 }
 
 // enter returns the engine for a view or an update, which must leave.

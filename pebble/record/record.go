@@ -119,7 +119,7 @@ func (d *DB) apply(ctx context.Context, at *opened, fn func(kv.Tx) error) (*lsm.
 		return nil, ctx.Err()
 	}
 	defer func() { <-d.writer }()
-	if err := at.failure.Writable(); err != nil {
+	if err := at.failure.Get(); err != nil {
 		return nil, err
 	}
 	batch := at.db.NewIndexedBatch()

@@ -16,20 +16,21 @@ import (
 // A Failure is what is known of the errors of an engine's disk.
 //
 // After the first one in writing the log, the list of files or a file of one's
-// own, the store only reads: it cannot know whether the batch that failed will
-// be found when the folder is opened again. Where the engine cannot write out its
-// memory, the store only reads until it can.
+// own, and where the engine cannot write out its memory, the store only reads: it
+// cannot know whether the batch that failed will be found when the folder is
+// opened again.
 type Failure struct {
 	// Of is what the engine holds, "the data store" where it is "".
 	Of string
+	// Pause is how long the engine waits before it tries to write a table again;
+	// 0 is halt.DefaultPause.
+	Pause time.Duration
 
 	mu    sync.Mutex
 	cause error
 	dead  bool
-	// flush is why the engine's memory cannot be written out now.
-	flush error
-	// changed is closed at the next error.
-	changed chan struct{}
+	// first is closed at the first error; nil where nobody waits for it.
+	first chan struct{}
 }
 
 // Get returns what callers are to see of a failure that lasts until the folder
@@ -39,13 +40,6 @@ func (f *Failure) Get() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.lasting()
-}
-
-// Writable is as Get, and also tells of a failure that may pass.
-func (f *Failure) Writable() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.writable()
 }
 
 func (f *Failure) lasting() error {
@@ -60,19 +54,6 @@ func (f *Failure) lasting() error {
 	return fhir.Errorf(fhir.KindUnavailable,
 		"storage failed: the disk of %s is full. Reading goes on, and nothing of this request is visible; "+
 			"what to do: free some space on the server's disk, then try again", f.of()).With("Retry-After", "30").Because(f.cause)
-}
-
-func (f *Failure) writable() error {
-	if err := f.lasting(); err != nil || f.flush == nil {
-		return err
-	}
-	why := "fails"
-	if Full(f.flush) {
-		why = "is full"
-	}
-	return fhir.Errorf(fhir.KindUnavailable,
-		"storage failed: the disk of %s %s. Reading goes on, and nothing of this request is stored; "+
-			"what to do: free or repair the server's disk, then try again", f.of(), why).With("Retry-After", "30").Because(f.flush)
 }
 
 func (f *Failure) of() string { return cmp.Or(f.Of, "the data store") }
@@ -103,8 +84,9 @@ func (f *Failure) Set(cause error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.cause == nil {
-		f.cause = cause
-		f.tell()
+		if f.cause = cause; f.first != nil {
+			close(f.first)
+		}
 	}
 	return f.lasting()
 }

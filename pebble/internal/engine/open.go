@@ -78,7 +78,7 @@ func FlushAll(ctx context.Context, db *lsm.DB, failure *Failure) error {
 	if err != nil {
 		return err
 	}
-	return failure.Await(ctx, flushed)
+	return failure.await(ctx, flushed)
 }
 
 func markFormat(db *lsm.DB, key []byte, format int) error {

@@ -17,11 +17,12 @@ import (
 // before that counts. The file system is to be released before the engine is
 // closed.
 func (f *Failure) Watch(o *lsm.Options, dir string) *halt.FS {
-	disk := halt.New(o.FS, dir, func(err error) {
+	disk := halt.New(o.FS, dir, f.Pause, func(err error) {
 		slog.Error("the disk of a data folder failed: it is not written any more", "folder", dir, "error", err)
 		f.Set(err)
-	}, f.stuck)
+	})
 	o.FS, o.Logger = disk, log{disk}
+	flushes := 0 // that failed, one after the other
 	o.EventListener = &lsm.EventListener{
 		// The call that read the block fails, which is enough.
 		DataCorruption: func(info lsm.DataCorruptionInfo) {
@@ -32,10 +33,25 @@ func (f *Failure) Watch(o *lsm.Options, dir string) *halt.FS {
 				o.Logger.Errorf("background error: %s", err)
 			}
 		},
-		FlushEnd: func(info lsm.FlushInfo) { f.flushed(info.Err) },
+		// One flush runs at a time.
+		FlushEnd: func(info lsm.FlushInfo) {
+			if info.Err == nil || info.Err.Error() == emptyTable {
+				flushes = 0
+			} else if flushes++; flushes >= maxFlushes {
+				disk.Halt(info.Err)
+			}
+		},
 	}
 	return disk
 }
+
+// maxFlushes is how often the engine tries to write out its memory: writers and
+// the ingestion of files would wait for it for ever.
+const maxFlushes = 3
+
+// emptyTable is what the engine says, without a type, where nothing was left to
+// write: that is no failure.
+const emptyTable = "pebble: empty table"
 
 // Open opens the engine in dir, watched. Its errors are those of OpenError.
 func (f *Failure) Open(dir string, o *lsm.Options) (db *lsm.DB, disk *halt.FS, err error) {
@@ -55,63 +71,29 @@ func (f *Failure) Open(dir string, o *lsm.Options) (db *lsm.DB, disk *halt.FS, e
 	return nil, nil, OpenError(dir, plain, err)
 }
 
-// flushed is told how the engine wrote out its memory.
-func (f *Failure) flushed(err error) {
-	if err != nil && err.Error() != emptyTable {
-		f.stuck(err)
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.flush = nil
-}
-
-// emptyTable is what the engine says, without a type, where nothing was left to
-// write: that is no failure.
-const emptyTable = "pebble: empty table"
-
-// stuck is told that the engine cannot write out its memory. It tries again.
-func (f *Failure) stuck(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.flush = err
-	f.tell()
-}
-
-// Await waits until the engine's memory is written out, which done tells of, or
+// await waits until the engine's memory is written out, which done tells of, or
 // cannot be.
-func (f *Failure) Await(ctx context.Context, done <-chan struct{}) error {
-	for {
-		changed, err := f.change()
-		if err != nil {
-			return err
-		}
-		select {
-		case <-done:
-			return f.Get()
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-changed:
-		}
+func (f *Failure) await(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+	case <-f.failed():
+	case <-ctx.Done():
+		return ctx.Err()
 	}
+	return f.Get()
 }
 
-// change is closed when the next error comes.
-func (f *Failure) change() (<-chan struct{}, error) {
+// failed is closed at the first error.
+func (f *Failure) failed() <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.changed == nil {
-		f.changed = make(chan struct{})
+	if f.first == nil {
+		f.first = make(chan struct{})
+		if f.cause != nil {
+			close(f.first)
+		}
 	}
-	return f.changed, f.writable()
-}
-
-// tell wakes those that wait for a change. f.mu is held.
-func (f *Failure) tell() {
-	if f.changed != nil {
-		close(f.changed)
-		f.changed = nil
-	}
+	return f.first
 }
 
 // log passes on what an operator must see.

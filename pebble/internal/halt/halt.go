@@ -5,8 +5,9 @@
 // of its folder: it ends the process, whatever else is in it. So it never sees
 // one. At the first such error the folder is halted: it stays as it is, as if
 // the power had been cut, while the engine goes on to believe that all is well
-// and can be read from. What it would write and remove is dropped, and what it
-// would need again, tables, it cannot write.
+// and can be read from. What it would write and remove is dropped. Of tables, which it
+// reads again, those of what it has in memory are kept in memory; others it
+// cannot write.
 //
 // An engine that writes here says nothing of whether anything is durable: who
 // waits for a sync has to look whether the folder was halted (the hook of New is
@@ -16,6 +17,7 @@
 package halt
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"strings"
@@ -35,8 +37,8 @@ const flushing vfs.DiskWriteCategory = "pebble-memtable-flush"
 // How long the engine has to wait where a table cannot be written, for it tries
 // again at once: ordinarily, and when it is about to be closed.
 const (
-	pause      = 250 * time.Millisecond
-	shortPause = 5 * time.Millisecond
+	DefaultPause = 250 * time.Millisecond
+	shortPause   = 5 * time.Millisecond
 )
 
 // An FS is the file system of one engine. Of what is not in its folder, such as
@@ -47,9 +49,9 @@ type FS struct {
 	// failed is told of the error that halts the folder, before any call returns
 	// that comes after it.
 	failed func(error)
-	// flush is told where the engine's memory cannot be written out. The engine
-	// tries again.
-	flush func(error)
+	pause  time.Duration
+	// tables are those that were written after the folder was halted.
+	tables *vfs.MemFS
 
 	once     sync.Once
 	halted   atomic.Bool
@@ -57,10 +59,11 @@ type FS struct {
 	released chan struct{}
 }
 
-// New returns the file system for the engine in dir.
-func New(disk vfs.FS, dir string, failed, flush func(error)) *FS {
+// New returns the file system for the engine in dir, which waits for pause where
+// a table cannot be written; 0 is DefaultPause.
+func New(disk vfs.FS, dir string, pause time.Duration, failed func(error)) *FS {
 	return &FS{
-		FS: disk, dir: disk.PathDir(disk.PathJoin(dir, "x")), failed: failed, flush: flush,
+		FS: disk, pause: cmp.Or(pause, DefaultPause), dir: disk.PathDir(disk.PathJoin(dir, "x")), failed: failed, tables: vfs.NewMem(),
 		released: make(chan struct{}),
 	}
 }
@@ -74,6 +77,7 @@ func (f *FS) Unwrap() vfs.FS { return f.FS }
 // Halt halts the folder for a reason. It returns when that is known.
 func (f *FS) Halt(err error) {
 	f.once.Do(func() {
+		_ = f.tables.MkdirAll(f.dir, 0o700) // in memory
 		f.failed(err)
 		f.halted.Store(true)
 	})
@@ -81,21 +85,10 @@ func (f *FS) Halt(err error) {
 
 // slow is the error of a table, for an engine that would try again at once.
 func (f *FS) slow(err error) error {
-	wait := pause
 	select {
 	case <-f.released:
-		wait = shortPause
-	default:
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	if wait == shortPause {
-		<-timer.C
-		return err
-	}
-	select {
-	case <-timer.C:
-	case <-f.released:
+		time.Sleep(min(shortPause, f.pause))
+	case <-time.After(f.pause):
 	}
 	return err
 }
@@ -159,6 +152,31 @@ func (f *FS) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...
 	return f.FS.OpenReadWrite(name, category, opts...)
 }
 
+// Open implements vfs.FS.
+func (f *FS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	if f.kept(name) {
+		return f.tables.Open(name, opts...)
+	}
+	return f.FS.Open(name, opts...)
+}
+
+// Stat implements vfs.FS.
+func (f *FS) Stat(name string) (vfs.FileInfo, error) {
+	if f.kept(name) {
+		return f.tables.Stat(name)
+	}
+	return f.FS.Stat(name)
+}
+
+// kept reports whether a file is in memory.
+func (f *FS) kept(name string) bool {
+	if !f.halted.Load() || f.kind(name) != table {
+		return false
+	}
+	_, err := f.tables.Stat(name)
+	return err == nil
+}
+
 // Link implements vfs.FS.
 func (f *FS) Link(oldname, newname string) error {
 	if f.dropped(newname) {
@@ -177,6 +195,9 @@ func (f *FS) Rename(oldname, newname string) error {
 
 // Remove implements vfs.FS.
 func (f *FS) Remove(name string) error {
+	if f.kept(name) {
+		return f.tables.Remove(name)
+	}
 	if f.dropped(name) {
 		return nil
 	}
@@ -192,16 +213,17 @@ func (f *FS) RemoveAll(name string) error {
 }
 
 func (f *FS) createTable(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	t := &tableFile{fs: f, flush: category == flushing}
 	if f.halted.Load() {
+		if category == flushing {
+			return f.tables.Create(name, category)
+		}
 		return nil, f.slow(ErrHalted)
 	}
 	file, err := f.FS.Create(name, category)
 	if err != nil {
-		return nil, t.failed(err)
+		return nil, f.slow(err)
 	}
-	t.File = file
-	return t, nil
+	return &tableFile{File: file, fs: f}, nil
 }
 
 // essential opens a file that the engine may not see errors of. Where it cannot
@@ -220,8 +242,7 @@ func (f *FS) essential(name string, open func() (vfs.File, error)) vfs.File {
 // A tableFile is a table that is being written.
 type tableFile struct {
 	vfs.File
-	fs    *FS
-	flush bool
+	fs *FS
 }
 
 // do runs a call unless the folder is halted.
@@ -230,16 +251,9 @@ func (t *tableFile) do(call func() error) error {
 		return t.fs.slow(ErrHalted)
 	}
 	if err := call(); err != nil {
-		return t.failed(err)
+		return t.fs.slow(err)
 	}
 	return nil
-}
-
-func (t *tableFile) failed(err error) error {
-	if t.flush {
-		t.fs.flush(err)
-	}
-	return t.fs.slow(err)
 }
 
 func (t *tableFile) Write(p []byte) (n int, err error) {
@@ -258,7 +272,7 @@ func (t *tableFile) SyncTo(length int64) (full bool, err error) {
 
 func (t *tableFile) Close() error {
 	if err := t.File.Close(); err != nil {
-		return t.failed(err)
+		return t.fs.slow(err)
 	}
 	return nil
 }

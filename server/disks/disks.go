@@ -1,0 +1,94 @@
+// Package disks watches what a full or failing disk does to a data folder: it
+// says which data stores cannot be written, and opens them again when a disk that
+// was full has space.
+//
+// It leaves to others: what becomes of writes meanwhile (pebble), and the server's
+// own records, which open themselves again (pebble/record).
+package disks
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tarnhealth/tarn/pebble"
+)
+
+// Every is how often a server looks.
+const Every = 5 * time.Second
+
+// A Watch is that of one data folder.
+type Watch struct {
+	// Stores are the data stores that were opened, by id.
+	Stores func() map[string]*pebble.Store
+	// Records is why the server's own records cannot be written; nil where they
+	// can be.
+	Records func() error
+	// Reopen closes a data store and opens it again.
+	Reopen func(ctx context.Context, id string) error
+	Log    *slog.Logger
+}
+
+// Run looks until ctx ends.
+func (w *Watch) Run(ctx context.Context) {
+	tick := time.NewTicker(Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			w.Check(ctx)
+		}
+	}
+}
+
+// Check opens those data stores again whose disk was full and has space now. It
+// is safe: all that was acknowledged is there, and a write that was refused when
+// the disk became full may be there too.
+func (w *Watch) Check(ctx context.Context) {
+	stores := w.Stores()
+	for _, id := range slices.Sorted(maps.Keys(stores)) {
+		if !stores[id].Reopenable() {
+			continue
+		}
+		if err := w.Reopen(ctx, id); err != nil {
+			w.Log.Error("a data store whose disk was full cannot be opened again", "store", id, "error", err)
+			continue
+		}
+		w.Log.Info("the disk has space again: a data store can be written", "store", id)
+	}
+}
+
+// Failed says of each data store that cannot be written why, in a line, ordered
+// by id.
+func (w *Watch) Failed() []string {
+	var lines []string
+	stores := w.Stores()
+	for _, id := range slices.Sorted(maps.Keys(stores)) {
+		if err := stores[id].Failed(); err != nil {
+			lines = append(lines, fmt.Sprintf("data store %s is read-only: %s", id, reason(err)))
+		}
+	}
+	return lines
+}
+
+// Fatal is why the server as a whole cannot work, "" where it can: signing in,
+// jobs and the audit log need its own records.
+func (w *Watch) Fatal() string {
+	if err := w.Records(); err != nil {
+		return "the server's own records are read-only: " + reason(err)
+	}
+	return ""
+}
+
+// reason is what everybody may know of a failure.
+func reason(err error) string {
+	if pebble.Full(err) {
+		return "the disk is full; free some space"
+	}
+	return "the disk failed; repair it and start the server again"
+}
