@@ -34,6 +34,8 @@ type Invariant struct {
 	// Warning is set for a rule that should be kept and need not.
 	Warning bool
 	expr    *fhirpath.Expr
+	// settled, where not nil, tells of most values that they keep it.
+	settled settled
 }
 
 // structural are the invariants that the validator checks by itself, and those
@@ -103,7 +105,7 @@ func Of(schema *fhir.Schema, context string, k fhir.Constraint) Invariant {
 	if context != "" {
 		options = append(options, fhirpath.WithContext(context))
 	}
-	return Invariant{Key: k.Key, Human: k.Human, Warning: !k.Error, expr: fhirpath.Later(schema, expression, options...)}
+	return Invariant{Key: k.Key, Human: k.Human, Warning: !k.Error, expr: fhirpath.Later(schema, expression, options...), settled: natively[expression]}
 }
 
 // Check reports the invariants that a resource breaks.
@@ -155,6 +157,9 @@ func (k *Invariant) Check(n fhir.Node, env fhirpath.Env, report func(fhir.Issue)
 }
 
 func (k *Invariant) check(n fhir.Node, j fhirpath.Judge, report func(fhir.Issue)) {
+	if k.settled != nil && k.settled(n) {
+		return
+	}
 	holds, known, err := j.Condition(k.expr, n)
 	if err == nil && (holds || !known) {
 		return
