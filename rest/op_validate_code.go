@@ -27,7 +27,7 @@ func validateCodeOperation() operation {
 			if err != nil {
 				return err
 			}
-			all := []parameter{{Name: "result", Boolean: &verdict.Result}}
+			all := append(make([]parameter, 0, 3), parameter{Name: "result", Boolean: &verdict.Result})
 			if verdict.Message != "" {
 				all = append(all, parameter{Name: "message", String: verdict.Message})
 			}

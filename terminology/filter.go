@@ -185,6 +185,9 @@ func (c compiler) above(of int, self bool) test {
 }
 
 func isNotFound(err error) bool {
+	if err == nil {
+		return false
+	}
 	var e *fhir.Error
 	return errors.As(err, &e) && e.Kind == fhir.KindNotFound
 }

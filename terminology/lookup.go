@@ -46,11 +46,15 @@ func (s *CodeSystem) Lookup(code string, properties []string) (*Details, error) 
 	if c.Inactive {
 		add(Property{Code: "inactive", Kind: "boolean", Text: "true"})
 	}
-	for _, code := range m.codes(concepts.Parents) {
-		add(Property{Code: "parent", Kind: "code", Text: code})
+	if wanted("parent") {
+		for _, code := range m.codes(concepts.Parents) {
+			add(Property{Code: "parent", Kind: "code", Text: code})
+		}
 	}
-	for _, code := range m.codes(concepts.Children) {
-		add(Property{Code: "child", Kind: "code", Text: code})
+	if wanted("child") {
+		for _, code := range m.codes(concepts.Children) {
+			add(Property{Code: "child", Kind: "code", Text: code})
+		}
 	}
 	return d, nil
 }

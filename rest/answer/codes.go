@@ -9,7 +9,7 @@ func Details(d *terminology.Details, language string) []Parameter {
 	if name == "" {
 		name = d.System.URL
 	}
-	all := []Parameter{{Name: "name", String: name}}
+	all := append(make([]Parameter, 0, 3+len(d.Designations)+len(d.Properties)), Parameter{Name: "name", String: name})
 	if d.System.Version != "" {
 		all = append(all, Parameter{Name: "version", String: d.System.Version})
 	}

@@ -344,8 +344,16 @@ func (b *Book) Set(name string) concept.Bits {
 	return found
 }
 
+// mark puts a list into a set.
 func (b *Book) mark(found concept.Bits, l *lists, at int) {
-	for place := range l.each(at) {
+	c := cursor{l.bytes(at)}
+	for place := 0; len(c.rest) > 0; {
+		if step := c.rest[0]; step < 0x80 { // as nearly all are, in lists that are long
+			place += int(step)
+			c.rest = c.rest[1:]
+		} else {
+			place += c.next()
+		}
 		if place >= b.Concepts {
 			return
 		}

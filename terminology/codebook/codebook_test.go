@@ -264,6 +264,18 @@ func BenchmarkAt(b *testing.B) {
 	}
 }
 
+// BenchmarkMatching finds concepts by a word that all have and one that few have.
+func BenchmarkMatching(b *testing.B) {
+	_, book := write(b, wide(300_000))
+	for _, number := range []string{"2345", "234"} {
+		b.Run(number, func(b *testing.B) {
+			for b.Loop() {
+				_ = book.Matching([]string{"concept", "wide", number})
+			}
+		})
+	}
+}
+
 // wide is a system of n concepts in which each has two parents.
 func wide(n int) *codebook.Builder {
 	b := codebook.NewBuilder(codebook.Meta{URL: "http://x.org/wide", CaseSensitive: true})

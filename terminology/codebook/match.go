@@ -83,7 +83,21 @@ func (b *Book) has(at int, word string) bool {
 	begins := func(text string) bool {
 		return slices.ContainsFunc(concept.Words(text), func(w string) bool { return strings.HasPrefix(w, word) })
 	}
-	c := b.At(at)
-	return strings.HasPrefix(c.Code, word) || strings.HasPrefix(c.Code, strings.ToUpper(word)) || begins(c.Display) ||
-		slices.ContainsFunc(c.Designations, func(d concept.Designation) bool { return begins(d.Value) })
+	code := b.codes.at(at)
+	if strings.HasPrefix(code, word) || strings.HasPrefix(code, strings.ToUpper(word)) {
+		return true
+	}
+	r := cursor{b.records.bytes(at)}
+	if begins(b.text(r.next())) {
+		return true
+	}
+	r.next() // the definition
+	for n := r.count(3); n > 0; n-- {
+		r.next()
+		r.next()
+		if begins(b.text(r.next())) {
+			return true
+		}
+	}
+	return false
 }

@@ -12,102 +12,118 @@ import (
 const blockSize = 16
 
 // A table is texts in byte order, front-coded: the first of each block in full,
-// the others as what they share with the one before, and the rest.
-//
-// Section: count (4 bytes), the offset of each block and of the end (4 bytes
-// each), blocks. In a block: for each text but the first the length shared, then
-// the length of the rest, and the rest.
+// the others as what they share with the one before, and the rest. Its parts are
+// blocks: for each text but the first the length shared, then the length of the
+// rest, and the rest.
 type table struct {
-	n       int
-	offsets []byte
-	data    []byte
+	n int
+	parts
 }
 
-func (t *table) open(section []byte) error {
-	if len(section) < 8 {
-		return fmt.Errorf("%w: a table is cut", ErrDamaged)
-	}
-	t.n = int(binary.LittleEndian.Uint32(section))
-	size := (t.blocks() + 1) * 4
-	if len(section)-4 < size {
-		return fmt.Errorf("%w: a table is cut", ErrDamaged)
-	}
-	t.offsets, t.data = section[4:4+size], section[4+size:]
-	return nil
+func (t *table) open(section []byte) (err error) {
+	t.n, err = t.parts.open(section, blockSize)
+	return err
 }
 
 func (t *table) blocks() int { return (t.n + blockSize - 1) / blockSize }
 
-// between are the bytes from one offset to the next; nil where the offsets are
-// not right.
-func between(offsets, data []byte, at int) []byte {
-	if at < 0 || at*4+8 > len(offsets) {
+// parts are byte strings that stand one behind the other.
+//
+// Section: how many things are in them (4 bytes), the offset of each part and of
+// the end (4 bytes each), bytes.
+type parts struct{ offsets, data []byte }
+
+// open reads a section of parts that have up to size things each, and tells how
+// many things there are.
+func (p *parts) open(section []byte, size int) (n int, err error) {
+	if len(section) < 8 {
+		return 0, fmt.Errorf("%w: a section is cut", ErrDamaged)
+	}
+	n = int(binary.LittleEndian.Uint32(section))
+	length := ((n+size-1)/size + 1) * 4
+	if len(section)-4 < length {
+		return 0, fmt.Errorf("%w: a section is cut", ErrDamaged)
+	}
+	p.offsets, p.data = section[4:4+length], section[4+length:]
+	return n, nil
+}
+
+// bytes are those of a part; nil where the offsets are not right.
+func (p *parts) bytes(at int) []byte {
+	if at < 0 || at*4+8 > len(p.offsets) {
 		return nil
 	}
-	from, to := binary.LittleEndian.Uint32(offsets[at*4:]), binary.LittleEndian.Uint32(offsets[at*4+4:])
-	if from > to || uint64(to) > uint64(len(data)) {
+	from, to := binary.LittleEndian.Uint32(p.offsets[at*4:]), binary.LittleEndian.Uint32(p.offsets[at*4+4:])
+	if from > to || uint64(to) > uint64(len(p.data)) {
 		return nil
 	}
-	return data[from:to]
+	return p.data[from:to]
 }
 
 // first is the first text of a block.
 func (t *table) first(block int) []byte {
-	c := cursor{between(t.offsets, t.data, block)}
+	c := cursor{t.bytes(block)}
 	return c.take(c.next())
 }
 
-// walk yields the numbers and texts of a block; a text is good until the next.
-func (t *table) walk(block int, yield func(at int, text []byte) bool) {
-	c := cursor{between(t.offsets, t.data, block)}
-	var room [128]byte
-	text := append(room[:0], c.take(c.next())...)
-	for at := block * blockSize; at < t.n && at < (block+1)*blockSize; at++ {
-		if at%blockSize > 0 {
-			shared := min(c.next(), len(text))
-			text = append(text[:shared], c.take(c.next())...)
-		}
-		if !yield(at, text) {
-			return
-		}
+// A walk goes over the texts of a block.
+type walk struct {
+	// at is the number of the text.
+	at, end int
+	rest    cursor
+}
+
+// walk begins at a block, before its first text.
+func (t *table) walk(block int) walk {
+	return walk{at: block*blockSize - 1, end: min((block+1)*blockSize, t.n), rest: cursor{t.bytes(block)}}
+}
+
+// next makes the next text of the one before, if there is a next. (It does not
+// keep the text itself so that short ones need no memory.)
+func (w *walk) next(text []byte) ([]byte, bool) {
+	if w.at++; w.at >= w.end {
+		return text, false
 	}
+	shared := 0
+	if w.at%blockSize > 0 {
+		shared = min(w.rest.next(), len(text))
+	}
+	return append(text[:shared], w.rest.take(w.rest.next())...), true
 }
 
 // at is the text of a number.
-func (t *table) at(n int) (text string) {
+func (t *table) at(n int) string {
 	if n < 0 || n >= t.n {
 		return ""
 	}
-	t.walk(n/blockSize, func(at int, b []byte) bool {
-		if at == n {
-			text = string(b)
-		}
-		return at < n
-	})
-	return text
+	var room [128]byte
+	w := t.walk(n / blockSize)
+	text, ok := w.next(room[:0])
+	for ok && w.at < n {
+		text, ok = w.next(text)
+	}
+	return string(text)
 }
 
-// lower is the number of the first text that is not before the one given.
-func (t *table) lower(text string) int {
-	block := sort.Search(t.blocks(), func(i int) bool { return string(t.first(i)) > text }) - 1
+// lower is the number of the first text that is not before the one given, and
+// whether it is that one.
+func (t *table) lower(wanted string) (at int, same bool) {
+	block := sort.Search(t.blocks(), func(i int) bool { return string(t.first(i)) > wanted }) - 1
 	if block < 0 {
-		return 0
+		return 0, false
 	}
-	found := min((block+1)*blockSize, t.n)
-	t.walk(block, func(at int, b []byte) bool {
-		if string(b) >= text {
-			found = at
-			return false
-		}
-		return true
-	})
-	return found
+	var room [128]byte
+	w := t.walk(block)
+	text, ok := w.next(room[:0])
+	for ok && string(text) < wanted {
+		text, ok = w.next(text)
+	}
+	return w.at, ok && string(text) == wanted
 }
 
 // find is the number of a text, -1 where there is none.
 func (t *table) find(text string) int {
-	at := t.lower(text)
-	if at < t.n && t.at(at) == text {
+	if at, same := t.lower(text); same {
 		return at
 	}
 	return -1
@@ -115,30 +131,20 @@ func (t *table) find(text string) int {
 
 // prefixed are the numbers of the texts that begin with one: from, and before to.
 func (t *table) prefixed(head string) (from, to int) {
-	return t.lower(head), t.lower(head + "\xff\xff\xff\xff")
+	from, _ = t.lower(head)
+	to, _ = t.lower(head + "\xff\xff\xff\xff")
+	return from, to
 }
 
-// lists are lists of places, or byte strings, by number.
-//
-// Section: count (4 bytes), the offset of each and of the end (4 bytes each),
-// bytes.
+// lists are lists of places, or byte strings, by number, a part each.
 type lists struct {
-	n       int
-	offsets []byte
-	data    []byte
+	n int
+	parts
 }
 
-func (l *lists) open(section []byte) error {
-	if len(section) < 8 {
-		return fmt.Errorf("%w: lists are cut", ErrDamaged)
-	}
-	l.n = int(binary.LittleEndian.Uint32(section))
-	size := (l.n + 1) * 4
-	if len(section)-4 < size {
-		return fmt.Errorf("%w: lists are cut", ErrDamaged)
-	}
-	l.offsets, l.data = section[4:4+size], section[4+size:]
-	return nil
+func (l *lists) open(section []byte) (err error) {
+	l.n, err = l.parts.open(section, 1)
+	return err
 }
 
 // size is how many bytes the lists from one to before another have.
@@ -149,8 +155,6 @@ func (l *lists) size(from, to int) int {
 	first, end := binary.LittleEndian.Uint32(l.offsets[from*4:]), binary.LittleEndian.Uint32(l.offsets[to*4:])
 	return int(end) - int(first)
 }
-
-func (l *lists) bytes(at int) []byte { return between(l.offsets, l.data, at) }
 
 // each yields the places of a list, which ascend.
 func (l *lists) each(at int) iter.Seq[int] {

@@ -24,9 +24,12 @@ var r4 []byte
 // A Table finds resources by type and canonical URL. It is immutable and safe
 // for concurrent use.
 type Table struct {
-	lines map[string]line // by type and URL
-	order []string
+	lines map[key]line
+	order []key
 }
+
+// A key is a resource's type and URL.
+type key struct{ of, url string }
 
 // A line is a resource's version and its JSON.
 type line struct {
@@ -48,11 +51,11 @@ var R4 = sync.OnceValue(func() *Table {
 
 // unpack reads lines of "type TAB url TAB version TAB json".
 func unpack(table []byte) (*Table, error) {
-	t := &Table{lines: map[string]line{}}
+	t := &Table{lines: map[key]line{}}
 	err := packed.ReadLines(table, 4, func(parts [][]byte) {
-		key := string(parts[0]) + " " + string(parts[1])
-		t.lines[key] = line{string(parts[2]), parts[3]}
-		t.order = append(t.order, key)
+		k := key{string(parts[0]), string(parts[1])}
+		t.lines[k] = line{string(parts[2]), parts[3]}
+		t.order = append(t.order, k)
 	})
 	return t, err
 }
@@ -60,10 +63,10 @@ func unpack(table []byte) (*Table, error) {
 // Find finds a resource by its canonical URL, with or without a |version; nil
 // where there is none.
 func (t *Table) Find(resourceType, canonical string) (*fhir.Tree, error) {
-	found, ok := t.lines[resourceType+" "+canonical] // R4 has URLs with a version in them
+	found, ok := t.lines[key{resourceType, canonical}] // R4 has URLs with a version in them
 	if !ok {
 		url, version, _ := strings.Cut(canonical, "|")
-		if found, ok = t.lines[resourceType+" "+url]; !ok || version != found.version {
+		if found, ok = t.lines[key{resourceType, url}]; !ok || version != found.version {
 			return nil, nil
 		}
 	}
@@ -73,9 +76,9 @@ func (t *Table) Find(resourceType, canonical string) (*fhir.Tree, error) {
 // URLs are the canonical URLs of all resources of a type, in their order.
 func (t *Table) URLs(resourceType string) []string {
 	var urls []string
-	for _, key := range t.order {
-		if of, url, _ := strings.Cut(key, " "); of == resourceType {
-			urls = append(urls, url)
+	for _, k := range t.order {
+		if k.of == resourceType {
+			urls = append(urls, k.url)
 		}
 	}
 	return urls
