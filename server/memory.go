@@ -19,10 +19,18 @@ const memoryFloor = 64 << 20
 // collection nothing, so that more of them are cheap.
 const memoryAim = 208 << 20
 
+// memoryLimit is what the whole heap may take before the collector runs whatever
+// else was decided. A process that goes on with an import at its start allocates
+// hundreds of megabytes in the second that it takes until the percentage follows
+// from what is live; so does one whose live heap grows by a step. It is no more
+// than a limit to the moment: where more is live, it is higher (limitAt).
+const memoryLimit = 336 << 20
+
 // TuneCollector lets the garbage collector of the process run once as much was
 // allocated as is live, or memoryFloor where that is more; and less than that,
 // but not less than memoryFloor, where the heap would get larger than
-// memoryAim. GOGC, where it is set, decides instead.
+// memoryAim. GOGC, where it is set, decides instead, and GOMEMLIMIT instead of
+// memoryLimit.
 func TuneCollector() {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -31,11 +39,20 @@ func TuneCollector() {
 	// for each hundred.
 	const first = memoryFloor / (4 << 20) * 100
 	debug.SetGCPercent(first)
-	(&tuner{percent: first}).await()
+	t := &tuner{percent: first}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		t.limit = memoryLimit
+		debug.SetMemoryLimit(memoryLimit)
+	}
+	t.await()
 }
 
-// A tuner sets the collector's percentage after each collection.
-type tuner struct{ percent int }
+// A tuner sets the collector's percentage after each collection, and its limit
+// where that is not 0.
+type tuner struct {
+	percent int
+	limit   int64
+}
 
 // cycle is garbage at once, so that its cleanup runs after each collection. It
 // has a pointer because small objects without one may be kept longer.
@@ -56,6 +73,21 @@ func (t *tuner) adjust(live uint64) {
 		debug.SetGCPercent(percent)
 		t.percent = percent
 	}
+	if t.limit == 0 {
+		return
+	}
+	limit := limitAt(live)
+	if diff := limit - t.limit; diff > t.limit/8 || -diff > t.limit/8 {
+		debug.SetMemoryLimit(limit)
+		t.limit = limit
+	}
+}
+
+// limitAt leaves a heap that is large the room that collectAt gives it, and some
+// for what is beside it.
+func limitAt(live uint64) int64 {
+	garbage := live / 100 * uint64(collectAt(live))
+	return int64(max(memoryLimit, live+garbage+memoryFloor))
 }
 
 // collectAt is how much garbage, as a percentage of what is live, is let be.

@@ -23,15 +23,33 @@ func TestCollectAt(t *testing.T) {
 	}
 }
 
+func TestLimitAt(t *testing.T) {
+	for live, want := range map[uint64]int64{
+		0:          memoryLimit,
+		200 << 20:  memoryLimit,
+		1024 << 20: 1024<<20 + 64<<20 + 64<<20,
+	} {
+		if got := limitAt(live); got < want-16<<20 || got > want+16<<20 {
+			t.Errorf("with %d bytes live: %d, want %d", live, got, want)
+		}
+	}
+}
+
 // TestTuneCollector waits for the adjustment after a collection.
 func TestTuneCollector(t *testing.T) {
 	t.Setenv("GOGC", "")
+	t.Setenv("GOMEMLIMIT", "")
+	limit := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(limit)
 	before := debug.SetGCPercent(100)
 	defer debug.SetGCPercent(before)
 	TuneCollector()
 	first := debug.SetGCPercent(100)
 	if first != 1600 {
 		t.Errorf("the first collection is at %d %%", first)
+	}
+	if limit := debug.SetMemoryLimit(-1); limit != memoryLimit {
+		t.Errorf("the limit is %d", limit)
 	}
 	kept := make([]byte, 32<<20)
 	adjusted := make(chan int)

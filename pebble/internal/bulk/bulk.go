@@ -34,8 +34,8 @@ func (r *Records) Add(d posting.Doc, version, body []byte) {
 // Take has the engine take the records over: durable, and all or nothing.
 func (r *Records) Take(dir ingest.Dir, versionTag, bodyTag byte) error {
 	return dir.Take(
-		ingest.File{Name: "bodies.tmp", Write: func(w *sstable.Writer) error { return r.write(bodyTag, r.bodies, w) }},
-		ingest.File{Name: "versions.tmp", Write: func(w *sstable.Writer) error { return r.write(versionTag, r.versions, w) }},
+		ingest.File{Name: "bodies.tmp", Dense: true, Write: func(w *sstable.Writer) error { return r.write(bodyTag, r.bodies, w) }},
+		ingest.File{Name: "versions.tmp", Dense: true, Write: func(w *sstable.Writer) error { return r.write(versionTag, r.versions, w) }},
 	)
 }
 

@@ -31,6 +31,10 @@ type Dir struct {
 // Create begins a file. One of the same name, which a crash may have left, is
 // written over.
 func (d Dir) Create(name string) (w *sstable.Writer, path string, err error) {
+	return d.create(name, func(*sstable.WriterOptions) {})
+}
+
+func (d Dir) create(name string, change func(*sstable.WriterOptions)) (w *sstable.Writer, path string, err error) {
 	path = d.FS.PathJoin(d.Path, name)
 	file, err := d.FS.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -38,8 +42,9 @@ func (d Dir) Create(name string) (w *sstable.Writer, path string, err error) {
 	}
 	options := engine.Options(d.FS, nil) // a cache is of no use to a writer
 	options.EnsureDefaults()
-	return sstable.NewWriter(objstorageprovider.NewFileWritable(file),
-		options.MakeWriterOptions(len(options.Levels)-1, d.DB.TableFormat())), path, nil
+	own := options.MakeWriterOptions(len(options.Levels)-1, d.DB.TableFormat())
+	change(&own)
+	return sstable.NewWriter(objstorageprovider.NewFileWritable(file), own), path, nil
 }
 
 // A File is one of several that are taken over together. Their ranges of keys
@@ -47,8 +52,18 @@ func (d Dir) Create(name string) (w *sstable.Writer, path string, err error) {
 type File struct {
 	// Name is that of the file while it is written.
 	Name string
+	// Dense is set where only keys that are there are asked for, so that a
+	// filter has nothing to tell.
+	Dense bool
 	// Write adds the records, in the order of their keys.
 	Write func(w *sstable.Writer) error
+}
+
+// change is what is other in a file than in the engine's own.
+func (f *File) change(o *sstable.WriterOptions) {
+	if f.Dense {
+		o.FilterPolicy = lsm.NoFilterPolicy
+	}
 }
 
 // Take writes files side by side, and has the engine take them over.
@@ -58,7 +73,7 @@ func (d Dir) Take(files ...File) error {
 	for i := range files {
 		group.Go(func() (err error) {
 			var w *sstable.Writer
-			if w, paths[i], err = d.Create(files[i].Name); err != nil {
+			if w, paths[i], err = d.create(files[i].Name, files[i].change); err != nil {
 				return err
 			}
 			return errors.Join(files[i].Write(w), w.Close())
