@@ -20,3 +20,17 @@ func (s *Store) bound(ctx context.Context, access authz.Access) (authz.Access, e
 	}
 	return narrowed, nil
 }
+
+// Bind is an access as the data store takes it now, completed by its Persons and
+// narrowed by its Consents: for what is decided of a caller outside of a View.
+func (s *Store) Bind(ctx context.Context, access authz.Access) (authz.Access, error) {
+	return s.bound(ctx, access)
+}
+
+// LinkedPatients are the ids of the patients whom the Persons that there are now
+// lead the user of an access to, sorted; whether the user may see them is another
+// matter.
+func (s *Store) LinkedPatients(ctx context.Context, access authz.Access) ([]string, error) {
+	ids, err := s.links.Patients(ctx, access)
+	return ids, storeError(err)
+}

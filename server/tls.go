@@ -29,6 +29,9 @@ func (s *Server) secure(ctx context.Context, listener net.Listener) (net.Listene
 	if err != nil {
 		return nil, &Refusal{Text: "TLS: " + err.Error(), Cause: err}
 	}
+	if err := t.ServeChallenges(ctx); err != nil {
+		return nil, &Refusal{Text: "tls.acme.http_listen: " + err.Error(), Cause: err}
+	}
 	s.clientRoots = t.ClientRoots
 	go t.Watch(ctx)
 	return tls.NewListener(listener, t.Config()), nil
@@ -77,6 +80,14 @@ var tlsSettings = []setting{
 			return issuer(&c.TLS.Directory, s)
 		},
 		func(c *Config) string { return c.TLS.Directory }),
+	flat("tls.acme.http_listen", "an address that proves the names over plain HTTP too, which the authority reaches at port 80",
+		func(c *Config, s string) error {
+			if c.TLS.HTTP = ""; s == "" {
+				return nil
+			}
+			return settings.Address(&c.TLS.HTTP, s)
+		},
+		func(c *Config) string { return c.TLS.HTTP }),
 	flat("tls.client_certificates", "whether clients are asked for certificates: off, request, or require",
 		func(c *Config, s string) error { return clientCertificates(&c.TLS.Clients, s) },
 		func(c *Config) string { return cmp.Or(string(c.TLS.Clients), "off") }),

@@ -21,9 +21,27 @@ type (
 )
 
 // actsFor is patientsOf with the patient that a user's own RelatedPerson is of,
-// as package authz has it: while that is active.
-// http://hl7.org/fhir/R4/relatedperson.html
-func (s *Service) actsFor(ctx context.Context, store *datastore.Store, p login.Profile) (ids []string, all bool, err error) {
+// and those whom the user's Persons lead to, as package authz has it.
+func (s *Service) actsFor(ctx context.Context, store *datastore.Store, user *login.User, p login.Profile) (ids []string, all bool, err error) {
+	if ids, all, err = relatedTo(ctx, store, p); all || err != nil {
+		return ids, all, err
+	}
+	access, err := s.cfg.Access(ctx, user, store)
+	if err != nil {
+		return nil, false, err
+	}
+	linked, err := store.LinkedPatients(ctx, access)
+	for _, id := range linked {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, false, err
+}
+
+// relatedTo is patientsOf with the patient that a user's own RelatedPerson is of,
+// while that is active. http://hl7.org/fhir/R4/relatedperson.html
+func relatedTo(ctx context.Context, store *datastore.Store, p login.Profile) (ids []string, all bool, err error) {
 	ids, all = patientsOf(p)
 	kind, id, _ := strings.Cut(p.FHIRUser, "/")
 	if kind != "RelatedPerson" {

@@ -190,10 +190,8 @@ func (w *world) open(t testing.TB, change ...func(*smart.Config)) {
 		DB: db, BaseURL: home, Keys: w.keys, Login: w.login, Stores: w.catalog, Log: log, Now: w.clock.now, KeySets: sets,
 		Assertions: token.NewAssertions(token.AssertionsConfig{DB: db, KeySets: sets, Now: w.clock.now}),
 		Proofs:     proofs,
-		Access: func(context.Context, *login.User, *datastore.Store) (authz.Access, error) {
-			return authz.Unrestricted(), nil
-		},
-		Address: func(r *http.Request) string { return r.Header.Get("Test-Address") },
+		Access:     accessOf,
+		Address:    func(r *http.Request) string { return r.Header.Get("Test-Address") },
 	}
 	for _, c := range change {
 		c(&cfg)
@@ -202,6 +200,14 @@ func (w *world) open(t testing.TB, change ...func(*smart.Config)) {
 	w.s, err = smart.New(cfg)
 	must(err)
 	w.handler = w.routes()
+}
+
+// accessOf is what a user sees on the pages that choose a patient.
+func accessOf(_ context.Context, user *login.User, store *datastore.Store) (authz.Access, error) {
+	profile, _ := user.Profile(store.Record().ID)
+	caller := authz.Caller{FHIRUser: profile.FHIRUser, Patients: profile.Patients}
+	caller.Scopes, _ = authz.ParseScopes("user/*.read", store.Registry())
+	return authz.Decide(store.Registry(), caller, authz.Policy{Base: store.Base(), Practitioners: authz.Relations{All: true}, Persons: 3})
 }
 
 // tryNew makes another service with a changed configuration.
@@ -244,6 +250,9 @@ func (w *world) fill(t testing.TB, store *datastore.Store) {
 		`{"resourceType":"Practitioner","id":"doc","name":[{"family":"Roe"}]}`,
 		`{"resourceType":"RelatedPerson","id":"aunt","active":true,"patient":{"reference":"Patient/bob"}}`,
 		`{"resourceType":"RelatedPerson","id":"former","active":false,"patient":{"reference":"Patient/bob"}}`,
+		`{"resourceType":"Person","id":"twice","link":[{"target":{"reference":"Patient/cy"},"assurance":"level3"},{"target":{"reference":"Patient/bob"},"assurance":"level4"},{"target":{"reference":"Patient/ann"},"assurance":"level2"}]}`,
+		`{"resourceType":"Person","id":"aunt","link":[{"target":{"reference":"RelatedPerson/aunt"},"assurance":"level4"},{"target":{"reference":"RelatedPerson/old"},"assurance":"level4"}]}`,
+		`{"resourceType":"RelatedPerson","id":"old","active":false,"patient":{"reference":"Patient/cy"}}`,
 		`{"resourceType":"Encounter","id":"ann-1","status":"finished","class":{"code":"AMB","display":"ambulatory"},"subject":{"reference":"Patient/ann"},"period":{"start":"2026-01-05"}}`,
 		`{"resourceType":"Encounter","id":"ann-2","status":"in-progress","class":{"code":"IMP","display":"inpatient"},"subject":{"reference":"Patient/ann"},"period":{"start":"2026-02-05"}}`,
 		`{"resourceType":"Encounter","id":"bob-1","status":"finished","class":{"code":"AMB","display":"ambulatory"},"subject":{"reference":"Patient/bob"},"period":{"start":"2026-01-06"}}`,
@@ -270,6 +279,8 @@ func (w *world) addUsers(t testing.TB) {
 		{Name: "Dr. Roe", Username: "doc", Roles: []string{"practitioner"}, Profiles: []login.Profile{{DataStore: "default", FHIRUser: "Practitioner/doc"}}},
 		{Name: "Aunt Jo", Username: "aunt", Profiles: []login.Profile{{DataStore: "default", FHIRUser: "RelatedPerson/aunt"}}},
 		{Name: "Uncle Al", Username: "former", Profiles: []login.Profile{{DataStore: "default", FHIRUser: "RelatedPerson/former"}}},
+		{Name: "Cy Ng", Username: "cy", Profiles: []login.Profile{{DataStore: "default", FHIRUser: "Person/twice"}}},
+		{Name: "Jo Lee", Username: "jo", Profiles: []login.Profile{{DataStore: "default", FHIRUser: "Person/aunt"}}},
 		{Name: "Nobody", Username: "nobody"},
 		{Name: "Lost", Username: "lost", Profiles: []login.Profile{{DataStore: "default", FHIRUser: "Person/x"}}},
 	} {

@@ -32,7 +32,7 @@ var recentTable = kv.NewTable[[]string]("smart-recent")
 // stepPatient wants a patient in context where the scopes need one, and one
 // that the user may see.
 func (s *Service) stepPatient(f *flow) (answer, error) {
-	ids, all, err := s.actsFor(f.r.Context(), f.store, f.profile)
+	ids, all, err := s.actsFor(f.r.Context(), f.store, f.user, f.profile)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (s *Service) showPatients(w http.ResponseWriter, r *http.Request) {
 // posted to keep names and dates of birth out of URLs.
 func (s *Service) renderPatients(w http.ResponseWriter, f *flow) {
 	r := f.r
-	ids, all, err := s.actsFor(r.Context(), f.store, f.profile)
+	ids, all, err := s.actsFor(r.Context(), f.store, f.user, f.profile)
 	if err != nil {
 		s.finishWith(w, r, f.a, err)
 		return

@@ -200,7 +200,7 @@ func (s *Service) holderOf(ctx context.Context, g *Grant) (*holder, error) {
 	if err != nil || !ok || user.Disabled {
 		return nil, gone
 	}
-	ids, all, err := s.actsFor(ctx, store, profile)
+	ids, all, err := s.actsFor(ctx, store, user, profile)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ package linked
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -120,6 +121,57 @@ func (l *Links) persons(ctx context.Context, user string, to *targets) error {
 		}
 	}
 	return nil
+}
+
+// Patients are the ids of the patients whom the Persons that there are now lead the
+// user of an access to, each once: those that they link to, and those of the
+// active RelatedPersons that they link to.
+func (l *Links) Patients(ctx context.Context, access authz.Access) ([]string, error) {
+	user, least, ok := access.Persons()
+	if !ok {
+		return nil, nil
+	}
+	found := &targets{user: user, least: least, base: l.opt.Base}
+	if err := l.persons(ctx, user, found); err != nil {
+		return nil, err
+	}
+	view, err := l.store.View(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	ids := found.patients
+	for _, related := range found.related {
+		id, err := l.patientOf(ctx, view, related)
+		if err != nil {
+			return nil, err
+		}
+		if id != "" {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+// patientOf is the patient of a RelatedPerson, "" where it is not active.
+func (l *Links) patientOf(ctx context.Context, view store.View, id string) (patient string, err error) {
+	v, err := view.Read(ctx, "RelatedPerson", id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && v.Deleted() {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	tree, err := l.opt.Read(v)
+	if err != nil || tree.Root().TextOf("active") == "false" {
+		return "", err
+	}
+	ref := fhir.ParseReference(tree.Root().Child("patient").TextOf("reference"), l.opt.Base)
+	if ref.Kind != fhir.RefRelative || ref.Type != "Patient" {
+		return "", nil
+	}
+	return ref.ID, nil
 }
 
 func (l *Links) add(v store.Version, to *targets) error {

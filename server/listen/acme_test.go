@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -24,12 +25,14 @@ import (
 )
 
 // An acmeServer is an authority that speaks ACME with one client, and tries
-// tls-alpn-01 on it. https://www.rfc-editor.org/rfc/rfc8555
+// tls-alpn-01 on it, or http-01 where that is set. https://www.rfc-editor.org/rfc/rfc8555
 type acmeServer struct {
 	*authority
 	t   *testing.T
 	web *httptest.Server
 	try func(name string) (*x509.Certificate, error)
+	// http reads what is at a path of the server that is to have the name.
+	http func(name, path string) string
 
 	mu            sync.Mutex
 	thumbprint    string // of the account's key
@@ -82,10 +85,10 @@ func (s *acmeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.answer(w, 200, s.order(url))
 	case "/authz/1":
 		s.answer(w, 200, map[string]any{"status": status[s.proven], "identifier": map[string]string{"type": "dns", "value": s.name},
-			"challenges": []any{map[string]any{"type": "tls-alpn-01", "url": url("/challenge/1"), "token": "tok", "status": status[s.proven]}}})
+			"challenges": []any{map[string]any{"type": s.kind(), "url": url("/challenge/1"), "token": "tok", "status": status[s.proven]}}})
 	case "/challenge/1":
 		s.challenge()
-		s.answer(w, 200, map[string]any{"type": "tls-alpn-01", "url": url("/challenge/1"), "token": "tok", "status": status[s.proven]})
+		s.answer(w, 200, map[string]any{"type": s.kind(), "url": url("/challenge/1"), "token": "tok", "status": status[s.proven]})
 	case "/certificate/1":
 		_ = pem.Encode(w, &pem.Block{Type: "CERTIFICATE", Bytes: s.der})
 		_, _ = w.Write(s.pem())
@@ -123,9 +126,22 @@ func (s *acmeServer) order(url func(string) string) map[string]any {
 	return o
 }
 
-// challenge looks for the proof in the certificate of the server that is to have
+// kind is that of the challenge.
+func (s *acmeServer) kind() string {
+	if s.http != nil {
+		return "http-01"
+	}
+	return "tls-alpn-01"
+}
+
+// challenge looks for the proof at a path of the server that is to have the name
+// (https://www.rfc-editor.org/rfc/rfc8555#section-8.3), or in the certificate of the server that is to have
 // the name. https://www.rfc-editor.org/rfc/rfc8737
 func (s *acmeServer) challenge() {
+	if s.http != nil {
+		s.proven = s.http(s.name, "/.well-known/acme-challenge/tok") == "tok."+s.thumbprint
+		return
+	}
 	certificate, err := s.try(s.name)
 	if err != nil {
 		s.t.Error(err)
@@ -190,5 +206,47 @@ func TestACME(t *testing.T) {
 	}
 	if len(names) < 2 {
 		t.Errorf("the folder has %q", names)
+	}
+}
+
+// TestACMEOverHTTP proves the name on a plain address, which serves nothing else.
+func TestACMEOverHTTP(t *testing.T) {
+	s, vault := newACME(t), NewVault()
+	vault.Open(filepath.Join(t.TempDir(), "acme"), xor{})
+	server := must(Open(Config{Domains: []string{"fhir.example.org"}, Directory: s.web.URL + "/directory", HTTP: "127.0.0.1:0"}, vault, (&logBuffer{}).logger()))
+	ask := func(name, path string) string {
+		rec, r := httptest.NewRecorder(), httptest.NewRequest("GET", "http://"+name+path, nil)
+		server.challenges.ServeHTTP(rec, r)
+		return strings.TrimSpace(rec.Body.String())
+	}
+	s.http = ask
+	if _, _, err := shake(server.Config(), &tls.Config{RootCAs: s.pool(), ServerName: "fhir.example.org", NextProtos: []string{"h2"}}); err != nil || s.orders != 1 {
+		t.Fatalf("%v after %d orders", err, s.orders)
+	}
+	for _, path := range []string{"/", "/datastore/x/r4/Patient", "/.well-known/acme-challenge/other"} {
+		if text := ask("fhir.example.org", path); strings.Contains(text, s.thumbprint) || path != "/.well-known/acme-challenge/other" && !strings.Contains(text, "use https") {
+			t.Errorf("%s is answered with %q", path, text)
+		}
+	}
+}
+
+// TestChallengesHaveAnAddress of their own, until the server ends.
+func TestChallengesHaveAnAddress(t *testing.T) {
+	taken := must(net.Listen("tcp", "127.0.0.1:0"))
+	defer taken.Close()
+	cfg := Config{Domains: []string{"fhir.example.org"}, HTTP: taken.Addr().String()}
+	if err := must(Open(cfg, NewVault(), (&logBuffer{}).logger())).ServeChallenges(t.Context()); err == nil {
+		t.Error("an address that is taken is taken again")
+	}
+	cfg.HTTP = "127.0.0.1:0"
+	if err := must(Open(cfg, NewVault(), (&logBuffer{}).logger())).ServeChallenges(t.Context()); err != nil {
+		t.Error(err)
+	}
+	cfg.HTTP = ""
+	if err := must(Open(cfg, NewVault(), (&logBuffer{}).logger())).ServeChallenges(t.Context()); err != nil {
+		t.Errorf("without an address: %v", err)
+	}
+	if (&Config{HTTP: ":80"}).Problem() == "" {
+		t.Error("an address without names is taken")
 	}
 }

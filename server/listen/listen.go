@@ -13,6 +13,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -33,6 +35,9 @@ type Config struct {
 	// Let's Encrypt.
 	Domains          []string
 	Email, Directory string
+	// HTTP is an address at which names are proven over plain HTTP too, "" for
+	// over TLS alone: for where port 443 does not lead here when TLS begins.
+	HTTP string
 	// Clients says whether clients are asked for certificates.
 	Clients ClientCertificates
 	// ClientCAFile is a PEM file with the authorities of clients' certificates.
@@ -61,8 +66,8 @@ func (c *Config) Problem() string {
 		return "tls.cert_file and tls.key_file go together"
 	case c.CertFile != "" && len(c.Domains) > 0:
 		return "the certificate is in tls.cert_file or asked for with tls.acme.domains, not both"
-	case len(c.Domains) == 0 && (c.Email != "" || c.Directory != ""):
-		return "tls.acme.email and tls.acme.directory go with tls.acme.domains"
+	case len(c.Domains) == 0 && (c.Email != "" || c.Directory != "" || c.HTTP != ""):
+		return "tls.acme.email, tls.acme.directory and tls.acme.http_listen go with tls.acme.domains"
 	case !c.On() && (c.Clients != ClientsOff || c.ClientCAFile != ""):
 		return "tls.client_certificates and tls.client_ca_file need a certificate of the server's own: tls.cert_file, or tls.acme.domains"
 	case c.Clients == ClientsRequire && c.ClientCAFile == "":
@@ -79,6 +84,8 @@ type TLS struct {
 	log   *slog.Logger
 	vault *Vault
 	acme  *autocert.Manager
+	// challenges answers what is asked over plain HTTP, nil where nothing is.
+	challenges http.Handler
 	// current is what connections are made by, read from files with hash.
 	current atomic.Pointer[tls.Config]
 	roots   atomic.Pointer[x509.CertPool]
@@ -99,8 +106,44 @@ func Open(cfg Config, vault *Vault, log *slog.Logger) (*TLS, error) {
 		if cfg.Directory == "" {
 			t.acme.Client.DirectoryURL = autocert.DefaultACMEDirectory
 		}
+		if cfg.HTTP != "" {
+			t.challenges = t.acme.HTTPHandler(http.HandlerFunc(onlyChallenges))
+		}
 	}
 	return t, t.reload()
+}
+
+// onlyChallenges answers what is no challenge. Nobody is sent on to https: a client
+// that sends its token in the clear is not to get along with it.
+func onlyChallenges(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "this address proves the server's names to a certificate authority, and serves nothing else; use https", http.StatusNotFound)
+}
+
+// challengeTimeout is how long a request for a challenge may take.
+const challengeTimeout = 10 * time.Second
+
+// ServeChallenges proves the server's names at Config.HTTP until ctx ends; it does
+// nothing where there is none. The error is of the address.
+// https://www.rfc-editor.org/rfc/rfc8555#section-8.3
+func (t *TLS) ServeChallenges(ctx context.Context) error {
+	if t.challenges == nil {
+		return nil
+	}
+	listener, err := net.Listen("tcp", t.cfg.HTTP)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler: t.challenges, ReadTimeout: challengeTimeout, WriteTimeout: challengeTimeout, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(t.log.Handler(), slog.LevelDebug),
+	}
+	context.AfterFunc(ctx, func() { _ = server.Close() }) // nothing is left to be answered
+	go func() {
+		if err := server.Serve(listener); ctx.Err() == nil {
+			t.log.Error("challenges over HTTP are served no more", "error", err)
+		}
+	}()
+	return nil
 }
 
 // Config is for the server that listens. Each connection is made by the files as
