@@ -153,6 +153,7 @@ func (s *Service) note(r *http.Request, e *oauthError, status int) {
 func answerJSON(w http.ResponseWriter, status int, value any) {
 	noStore(w)
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

@@ -1,12 +1,9 @@
 package wire
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
-	"net"
-	"net/http"
 	"time"
 )
 
@@ -33,27 +30,4 @@ func (c *conn) handshake(conn *tls.Conn) (ok, over bool) {
 	}
 	c.tls = &state
 	return true, false
-}
-
-type tlsKey struct{}
-
-// showTLS lets the requests of connections that were handed over in the middle
-// say how they are secured, as net/http sees only what it is given.
-func showTLS(other *http.Server) {
-	connContext, handler := other.ConnContext, other.Handler
-	other.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		if connContext != nil {
-			ctx = connContext(ctx, c)
-		}
-		if b, ok := c.(*begun); ok && b.tls != nil {
-			ctx = context.WithValue(ctx, tlsKey{}, b.tls)
-		}
-		return ctx
-	}
-	other.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if state, ok := r.Context().Value(tlsKey{}).(*tls.ConnectionState); ok {
-			r.TLS = state
-		}
-		handler.ServeHTTP(w, r)
-	})
 }

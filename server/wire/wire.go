@@ -71,7 +71,7 @@ func (s *Server) Serve(listener net.Listener) error {
 	}
 	s.listener, s.conns, s.handed = listener, map[*conn]struct{}{}, newHandedOver(listener.Addr())
 	s.mu.Unlock()
-	showTLS(s.Other)
+	adapt(s.Other)
 	go func() { _ = s.Other.Serve(s.handed) }() // ends with ErrServerClosed
 	for delay := time.Duration(0); ; {
 		rwc, err := listener.Accept()
