@@ -17,8 +17,11 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/guide/conformance"
 	"github.com/tarnhealth/tarn/guide/shelf"
 	"github.com/tarnhealth/tarn/pebble"
+	"github.com/tarnhealth/tarn/terminology"
+	"github.com/tarnhealth/tarn/terminology/codebook"
 )
 
 // twenty are twenty guides: US Core in six versions, and the same under other
@@ -87,8 +90,9 @@ func heap() float64 {
 }
 
 // BenchmarkTwentyGuides is the start of a server with twenty guides in its
-// records, and the use of every profile of the newest version of each. Metrics:
-// MB held after the start and after all profiles were used.
+// records, and the use of every profile of the newest version of each, by one
+// data store and by six that know terminologies of their own. Metrics: MB held
+// after the start and after all profiles were used.
 func BenchmarkTwentyGuides(b *testing.B) {
 	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: vfs.NewMem()})
 	if err != nil {
@@ -101,8 +105,8 @@ func BenchmarkTwentyGuides(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	for _, use := range []bool{false, true} {
-		b.Run(fmt.Sprintf("used=%v", use), func(b *testing.B) {
+	for _, stores := range []int{0, 1, 6} {
+		b.Run(fmt.Sprintf("stores=%d", stores), func(b *testing.B) {
 			b.StopTimer()
 			for range b.N {
 				before := heap()
@@ -112,28 +116,39 @@ func BenchmarkTwentyGuides(b *testing.B) {
 				if err != nil || len(g.Packages()) != 20 {
 					b.Fatal(err)
 				}
-				profiles := 0
-				for _, p := range g.Packages() {
-					for i := range p.Entries {
-						e := &p.Entries[i]
-						if !use || e.Type != "StructureDefinition" || e.Kind != "resource" {
-							continue
-						}
-						tree, err := fhir.Parse(definition.R4().Schema, []byte(`{"resourceType":"`+e.Of+`"}`), fhir.DefaultLimits)
-						if err != nil {
-							b.Fatal(err)
-						}
-						if err := g.Against(tree, e.URL+"|"+p.Version, func(fhir.Issue) {}); err != nil && !strings.Contains(err.Error(), "not known") {
-							b.Fatal(err)
-						}
-						profiles++
-					}
+				profiles, all := 0, []*conformance.Guides(nil)
+				for range stores {
+					own := g.With(terminology.Options{Books: func(string) *codebook.Book { return nil }})
+					profiles += useAll(b, own)
+					all = append(all, own)
 				}
 				b.StopTimer()
 				b.ReportMetric(heap()-before, "MB")
 				b.ReportMetric(float64(profiles), "profiles")
-				runtime.KeepAlive(g)
+				runtime.KeepAlive(all)
 			}
 		})
 	}
+}
+
+// useAll checks something against every profile of guides for resources.
+func useAll(b *testing.B, g *conformance.Guides) (profiles int) {
+	b.Helper()
+	for _, p := range g.Packages() {
+		for i := range p.Entries {
+			e := &p.Entries[i]
+			if e.Type != "StructureDefinition" || e.Kind != "resource" {
+				continue
+			}
+			tree, err := fhir.Parse(definition.R4().Schema, []byte(`{"resourceType":"`+e.Of+`"}`), fhir.DefaultLimits)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := g.Against(tree, e.URL+"|"+p.Version, func(fhir.Issue) {}); err != nil && !strings.Contains(err.Error(), "not known") {
+				b.Fatal(err)
+			}
+			profiles++
+		}
+	}
+	return profiles
 }
