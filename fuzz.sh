@@ -12,6 +12,10 @@
 # fuzzed: small inputs that earlier runs on this machine found to be worth
 # keeping are copied to testdata/fuzz, where ordinary tests read them.
 #
+# Inputs are made smaller in twenty steps at most: which lines run differs from
+# run to run (memories, collections), so that the usual minute goes into inputs
+# that cannot be made smaller, and nothing new is tried meanwhile.
+#
 # It fails only on an input that makes a target fail, which is then in
 # testdata/fuzz; a fuzzer that merely ran out of time does not count.
 set -euo pipefail
@@ -69,7 +73,7 @@ while read -r package name share; do
 	if [ ! -e "$binary" ]; then go test -c -fuzz . -o "$binary" "./$package"; fi
 	time=$((seconds * 1000 * share / 100))ms
 	echo "fuzz $package $name $time"
-	if (cd "$package" && "$binary" -test.run "^$name\$" -test.fuzz "^$name\$" -test.fuzztime "$time" -test.parallel 2 -test.fuzzcachedir "$cache/$package") >"$work/log" 2>&1; then continue; fi
+	if (cd "$package" && "$binary" -test.run "^$name\$" -test.fuzz "^$name\$" -test.fuzztime "$time" -test.parallel 2 -test.fuzzminimizetime 20x -test.fuzzcachedir "$cache/$package") >"$work/log" 2>&1; then continue; fi
 	if grep -q 'Failing input written' "$work/log" || ! grep -q 'context deadline exceeded' "$work/log"; then
 		cat "$work/log" >&2
 		failed=1

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/rest/answer"
 	"github.com/tarnhealth/tarn/terminology"
 	"github.com/tarnhealth/tarn/terminology/capabilities"
@@ -39,7 +40,20 @@ func expandOperation() operation {
 	}
 }
 
+// unoffered are parameters of $expand without which an answer would be another
+// than the one asked for: they are refused, whatever else the client would have
+// ignored.
+var unoffered = map[string]string{
+	"context": "the value set of an element is asked for by its url, which the element's binding names",
+	"date":    "what codes meant on another day is not kept; valueSetVersion, system-version and force-system-version choose versions",
+}
+
 func (in *arguments) expand() (x answer.Expansion, err error) {
+	for name, reason := range unoffered {
+		if in.text(name) != "" {
+			return x, fhir.Errorf(fhir.KindNotSupported, "$expand does not take the parameter %q: %s", name, reason).At("http." + name)
+		}
+	}
 	if err := in.only(capabilities.Parameters...); err != nil {
 		return x, err
 	}
