@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"time"
 
-	lsm "github.com/cockroachdb/pebble/v2"
-
 	"github.com/tarnhealth/tarn/pebble/internal/engine"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -47,7 +45,7 @@ func (s *Store) Checkpoint(ctx context.Context, dir string) (Checkpoint, error) 
 			}
 			made.At = h.updated()
 		}
-		return s.failure.Guard(func() error { return s.db.Checkpoint(dir, lsm.WithFlushedWAL()) })
+		return s.failure.Checkpoint(s.db, s.disk, dir)
 	})
 	return made, err
 }

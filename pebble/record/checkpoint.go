@@ -3,8 +3,6 @@ package record
 import (
 	"context"
 
-	lsm "github.com/cockroachdb/pebble/v2"
-
 	"github.com/tarnhealth/tarn/pebble/internal/engine"
 )
 
@@ -27,5 +25,5 @@ func (d *DB) Checkpoint(ctx context.Context, dir string) error {
 	if err := at.failure.Get(); err != nil {
 		return err
 	}
-	return at.failure.Guard(func() error { return at.db.Checkpoint(dir, lsm.WithFlushedWAL()) })
+	return at.failure.Checkpoint(at.db, at.disk, dir)
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -96,10 +98,11 @@ func (f *Failure) Set(cause error) error {
 func (f *Failure) Guard(call func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
+			slog.Error("the storage engine gave up", "panic", p, "stack", string(debug.Stack()))
 			f.mu.Lock()
 			f.dead = true
 			f.mu.Unlock()
-			err = fmt.Errorf("%w: %v", errGaveUp, p)
+			err = f.Set(fmt.Errorf("%w: %v", errGaveUp, p))
 		}
 	}()
 	return cmp.Or(call(), f.Get())

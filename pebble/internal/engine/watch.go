@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ func (f *Failure) Open(dir string, o *lsm.Options) (db *lsm.DB, disk *halt.FS, e
 	disk = f.Watch(o, dir)
 	err = f.Guard(func() (err error) {
 		db, err = lsm.Open(dir, o)
-		return err
+		return cmp.Or(err, disk.Elsewhere())
 	})
 	if err == nil {
 		return db, disk, nil
@@ -69,6 +70,15 @@ func (f *Failure) Open(dir string, o *lsm.Options) (db *lsm.DB, disk *halt.FS, e
 		err = errors.Join(err, db.Close())
 	}
 	return nil, nil, OpenError(dir, plain, err)
+}
+
+// Checkpoint has the engine copy its files to another folder, one at a time.
+func (f *Failure) Checkpoint(db *lsm.DB, disk *halt.FS, to string) error {
+	return f.Guard(func() error {
+		_ = disk.Elsewhere() // of a copy before
+		err := db.Checkpoint(to, lsm.WithFlushedWAL())
+		return cmp.Or(err, disk.Elsewhere())
+	})
 }
 
 // await waits until the engine's memory is written out, which done tells of, or

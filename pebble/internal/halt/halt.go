@@ -42,7 +42,8 @@ const (
 )
 
 // An FS is the file system of one engine. Of what is not in its folder, such as
-// copies, the engine sees all errors.
+// copies, the engine sees all errors but those of syncing a folder, which it does
+// not live with either: Elsewhere has them.
 type FS struct {
 	vfs.FS
 	dir string
@@ -52,6 +53,9 @@ type FS struct {
 	pause  time.Duration
 	// tables are those that were written after the folder was halted.
 	tables *vfs.MemFS
+
+	mu    sync.Mutex
+	other error // of syncing another folder
 
 	once     sync.Once
 	halted   atomic.Bool
@@ -138,8 +142,11 @@ func (f *FS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCatego
 // OpenDir implements vfs.FS.
 func (f *FS) OpenDir(name string) (vfs.File, error) {
 	dir, err := f.FS.OpenDir(name)
-	if err != nil || f.PathDir(f.PathJoin(name, "x")) != f.dir {
-		return dir, err
+	if err != nil {
+		return nil, err
+	}
+	if f.PathDir(f.PathJoin(name, "x")) != f.dir {
+		return &otherDir{File: dir, fs: f}, nil
 	}
 	return &essentialFile{File: dir, fs: f, name: name}, nil
 }
@@ -275,6 +282,31 @@ func (t *tableFile) Close() error {
 		return t.fs.slow(err)
 	}
 	return nil
+}
+
+// An otherDir is a folder that is not the engine's.
+type otherDir struct {
+	vfs.File
+	fs *FS
+}
+
+func (d *otherDir) Sync() error {
+	if err := d.File.Sync(); err != nil {
+		d.fs.mu.Lock()
+		defer d.fs.mu.Unlock()
+		d.fs.other = cmp.Or(d.fs.other, err)
+	}
+	return nil
+}
+
+// Elsewhere returns the first error of syncing another folder since it was
+// called.
+func (f *FS) Elsewhere() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	err := f.other
+	f.other = nil
+	return err
 }
 
 // An essentialFile halts the folder at its first error.
