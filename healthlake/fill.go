@@ -60,7 +60,7 @@ func (c *call) idle(r datastore.Record, jobs bool) error {
 	case c.h.cfg.Bulk.Filling(r.ID):
 		return failed(codeConflict, "The data store %q is in state CREATING.", r.ID)
 	case jobs:
-		return failed(codeConflict, "The data store %q has the %s, which has not ended; wait for it, or cancel it: DELETE %s%s.", r.ID, busy, c.h.endpoint(r), cancelPath(busy))
+		return failed(codeConflict, "The data store %q has the %s, which has not ended; wait for it, or cancel it: CancelFHIR%sJob, or DELETE %s%s.", r.ID, busy, map[string]string{"import": "Import", "export": "Export"}[busy[:6]], c.h.endpoint(r), cancelPath(busy))
 	}
 	return nil
 }

@@ -139,6 +139,8 @@ var operations = map[string]bool{
 	"StartFHIRExportJob":    true,
 	"DescribeFHIRExportJob": false,
 	"ListFHIRExportJobs":    false,
+	"CancelFHIRImportJob":   true,
+	"CancelFHIRExportJob":   true,
 }
 
 // offered are the operations that this server has.
@@ -158,6 +160,8 @@ var offered = map[string]func(*call) (any, error){
 	"StartFHIRExportJob":    (*call).startExport,
 	"DescribeFHIRExportJob": (*call).describeExport,
 	"ListFHIRExportJobs":    (*call).listExports,
+	"CancelFHIRImportJob":   (*call).cancelImport,
+	"CancelFHIRExportJob":   (*call).cancelExport,
 }
 
 // Changes reports whether a request asks for an operation that changes

@@ -64,7 +64,7 @@ func (in *input) has(name string) bool {
 func (in *input) breaks(name string, value any, format string, args ...any) {
 	shown := "null"
 	if value != nil {
-		shown = fmt.Sprintf("'%.100v'", value)
+		shown = fmt.Sprintf("'%.100s'", fmt.Sprint(value))
 	}
 	in.notes.broken = append(in.notes.broken, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: %s", shown, in.at(name), fmt.Sprintf(format, args...)))
 }

@@ -40,6 +40,8 @@ func TestBadInput(t *testing.T) {
 		{create, `{"DatastoreTypeVersion":4}`, serialization, "datastoreTypeVersion must be a string"},
 		{create, `{"DatastoreTypeVersion":"R5"}`, validation, "Value 'R5' at 'datastoreTypeVersion' failed to satisfy constraint: Member must satisfy enum value set: [R4]"},
 		{create, `{"DatastoreTypeVersion":"R5","DatastoreName":"","Other":1}`, validation, "3 validation errors detected: "},
+		{list, `{"MaxResults":501}`, validation, "Value '501' at 'maxResults' failed to satisfy constraint: Member must have value less than or equal to 500"},
+		{list, `{"MaxResults":-7}`, validation, "Value '-7' at 'maxResults'"},
 		{create, `{"DatastoreTypeVersion":"R4","datastoreName":"a"}`, validation, "'datastoreName' failed to satisfy constraint: Member is not known"},
 		{create, `{"DatastoreTypeVersion":"R4","DatastoreName":""}`, validation, "greater than or equal to 1"},
 		{create, `{"DatastoreTypeVersion":"R4","DatastoreName":"` + strings.Repeat("ä", 257) + `"}`, validation, "less than or equal to 256"},

@@ -302,7 +302,7 @@ func TestDeleteWithJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	var conflict *types.ConflictException
-	if _, err := client.DeleteFHIRDatastore(ctx, &sdk.DeleteFHIRDatastoreInput{DatastoreId: aws.String("mine")}); !errors.As(err, &conflict) || !strings.Contains(err.Error(), "/r4/import/"+*begun.JobId) {
+	if _, err := client.DeleteFHIRDatastore(ctx, &sdk.DeleteFHIRDatastoreInput{DatastoreId: aws.String("mine")}); !errors.As(err, &conflict) || !strings.Contains(err.Error(), "CancelFHIRImportJob, or DELETE https://fhir.example.org/datastore/mine/r4/import/"+*begun.JobId) {
 		t.Errorf("%v", err)
 	}
 	waiter := sdk.NewFHIRImportJobCompletedWaiter(client, func(o *sdk.FHIRImportJobCompletedWaiterOptions) {

@@ -14,10 +14,12 @@ import (
 	"github.com/tarnhealth/tarn/server/vault"
 )
 
-// administered is the folder as its administration sees it.
-func (f *folder) administered() *admin.Folder {
+// administered is the folder as its administration sees it. role is as in
+// admin.Folder.
+func (f *folder) administered(role func(string) error) *admin.Folder {
 	return &admin.Folder{
-		Dir: f.dir, Catalog: f.catalog, Guides: f.guides, APIKeys: f.apiKeys, Vault: f.vault, Stages: f.stages,
+		Role: role,
+		Dir:  f.dir, Catalog: f.catalog, Guides: f.guides, APIKeys: f.apiKeys, Vault: f.vault, Stages: f.stages,
 		Authority: sync.OnceValues(f.administeredAuthority), Record: f.recorded, Rewrite: f.rewrite, Adopt: f.storage.adopt,
 		KeyRefusal: func(file string, err error) error { return keyRefusal(&Config{MasterKey: file}, f.dir, err) },
 	}
@@ -60,7 +62,7 @@ func OpenAdmin(ctx context.Context, dir string) (*admin.Admin, error) {
 		quiet := slog.New(slog.DiscardHandler)
 		f.audit = lazyAudit(&cfg, f, quiet)
 		f.authority = lazyAuthority(&cfg, f, quiet)
-		return admin.InProcess(admin.Handler(f.administered(), quiet), f.Close), nil
+		return admin.InProcess(admin.Handler(f.administered(nil), quiet), f.Close), nil
 	}
 	err = errors.Join(err, f.Close())
 	if !errors.Is(err, pebble.ErrLocked) {

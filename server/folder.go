@@ -78,7 +78,7 @@ func (s *Server) openFolder(ctx context.Context) (*folder, error) {
 	var err error
 	f.audit = lazyAudit(&s.cfg, f, s.log)
 	f.authority = lazyAuthority(&s.cfg, f, s.log)
-	if f.admin, err = admin.Listen(f.administered(), s.log); err != nil {
+	if f.admin, err = admin.Listen(f.administered(s.cfg.keyRole), s.log); err != nil {
 		// The server is whole without it.
 		s.log.Warn("no admin socket: tarn datastore will not work while the server runs", "error", err)
 	}

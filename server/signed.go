@@ -1,8 +1,10 @@
 package server
 
 import (
+	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/bearer"
@@ -59,6 +61,17 @@ func (k *keyClaims) of(key sigv4.Key, ds *datastore.Store, r *http.Request) (*to
 
 // builtinRoles are roles of access that every server has, beside admin.
 var builtinRoles = []string{authz.RolePractitioner, authz.RoleNonPractitioner, authz.RoleAuditor}
+
+// keyRole refuses a role of access keys that the configuration does not define.
+func (c *Config) keyRole(role string) error {
+	control := c.Control.roles()
+	if _, access := c.Roles[role]; access || control[role] != nil || role == sigv4.RoleAdmin || role == sigv4.RoleReadOnly || slices.Contains(builtinRoles, role) {
+		return nil
+	}
+	known := slices.Concat([]string{sigv4.RoleAdmin, sigv4.RoleReadOnly}, builtinRoles, slices.Collect(maps.Keys(control)), slices.Collect(maps.Keys(c.Roles)))
+	slices.Sort(known)
+	return fhir.Errorf(fhir.KindInvalid, "the role %q means nothing to this server; use one of %s, or define it under control.roles or access.roles in tarn.yaml", role, strings.Join(slices.Compact(known), ", "))
+}
 
 // allowed is what a role of access keys allows, as a scope and roles of authz;
 // scope is "" for nothing. A role may be among those of the control API, among

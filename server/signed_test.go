@@ -217,7 +217,18 @@ func TestSignedRequestsRefused(t *testing.T) {
 
 // TestSignedRoles is what the roles of access keys allow.
 func TestSignedRoles(t *testing.T) {
-	r, a := awsServer(t, nil)
+	keys := map[string]admin.AccessKey{}
+	r, a := awsServer(t, func(c *Config) {
+		// The key is older than the configuration, which has no such role any more.
+		before, err := OpenAdmin(context.Background(), c.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys["unheard-of"] = accessKey(t, before, "unheard-of")
+		if err := before.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
 	if status, body, _ := r.signer(accessKey(t, a, sigv4.RoleAdmin)).do("PUT", signedBase+"/Patient/p", `{"resourceType":"Patient","id":"p"}`); status != 201 {
 		t.Fatalf("%d %s", status, body)
 	}
@@ -232,7 +243,11 @@ func TestSignedRoles(t *testing.T) {
 		{authz.RoleAuditor, 200, 403, 403, 200, 403},
 		{"unheard-of", 403, 403, 403, 403, 403},
 	} {
-		s := r.signer(accessKey(t, a, c.role))
+		key, made := keys[c.role]
+		if !made {
+			key = accessKey(t, a, c.role)
+		}
+		s := r.signer(key)
 		for _, try := range []struct {
 			method, path, body string
 			want               int
@@ -320,4 +335,18 @@ func TestAPIKeys(t *testing.T) {
 	}
 	try("deleted", mine.Value, 403, "not known")
 	r.want(signedBase+"/metadata", 200, "X-Api-Key")
+}
+
+// TestRolesOfAccessKeys are those that the configuration knows.
+func TestRolesOfAccessKeys(t *testing.T) {
+	_, a := awsServer(t, nil)
+	for role, want := range map[string]string{
+		sigv4.RoleAdmin: "", sigv4.RoleReadOnly: "", authz.RoleAuditor: "", "patients": "", "tagger": "",
+		"pateints": "the role \"pateints\" means nothing to this server; use one of admin, auditor,",
+	} {
+		_, err := a.AddAccessKey(context.Background(), sigv4.Key{Role: role})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", role, err, want)
+		}
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -76,9 +78,17 @@ To send files from this machine, use tarn load.`,
   tarn import list`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			input, err := k.place("input", k.input)
+			if err != nil {
+				return failed(err)
+			}
+			output, err := k.place("output", k.output)
+			if err != nil {
+				return failed(err)
+			}
 			return failed(k.start(cmd, map[string]any{
-				"InputDataConfig":     map[string]any{"S3Uri": place(k.input)},
-				"JobOutputDataConfig": map[string]any{"S3Configuration": map[string]any{"S3Uri": place(k.output)}},
+				"InputDataConfig":     map[string]any{"S3Uri": input},
+				"JobOutputDataConfig": map[string]any{"S3Configuration": map[string]any{"S3Uri": output}},
 				"ValidationLevel":     k.level,
 			}))
 		},
@@ -100,8 +110,12 @@ The operator must have allowed the place (bulk.folders, bulk.buckets).` + contro
   tarn export --datastore clinic --output s3://clinic/exports --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			output, err := k.place("output", k.output)
+			if err != nil {
+				return failed(err)
+			}
 			return failed(k.start(cmd, map[string]any{
-				"OutputDataConfig": map[string]any{"S3Configuration": map[string]any{"S3Uri": place(k.output)}},
+				"OutputDataConfig": map[string]any{"S3Configuration": map[string]any{"S3Uri": output}},
 			}))
 		},
 	}
@@ -123,15 +137,42 @@ func (k *bulkKind) finish(cmd *cobra.Command, required ...string) *cobra.Command
 		Example: "  tarn " + strings.ToLower(k.name) + " list --datastore default",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return failed(k.list(cmd)) },
 	})
+	cmd.AddCommand(&cobra.Command{
+		Use: "cancel JOB", Short: "Cancel a job that waits or runs", Args: cobra.ExactArgs(1),
+		Example: "  tarn " + strings.ToLower(k.name) + " cancel 01M3ZJ8V5T6H7W9QK2XNB4RDYC --datastore default",
+		RunE:    func(cmd *cobra.Command, args []string) error { return failed(k.cancel(cmd, args[0])) },
+	})
 	return cmd
 }
 
-// place is a place as a URL: a path is one of the server's machine.
-func place(text string) string {
-	if strings.Contains(text, "://") {
-		return text
+// cancel ends a job. One that runs ends a moment later.
+func (k *bulkKind) cancel(cmd *cobra.Command, id string) error {
+	var cancelled bulkJob
+	if err := k.call(cmd.Context(), "CancelFHIR"+k.name+"Job", map[string]string{"DatastoreId": k.store, "JobId": id}, &cancelled); err != nil {
+		return err
 	}
-	return "file://" + filepath.ToSlash(text)
+	return k.print(cmd.OutOrStdout(), &cancelled)
+}
+
+// place is the value of a flag as a URL: a path is one of the server's machine.
+// One that is not whole is below the working folder where that is this machine.
+func (k *bulkKind) place(flag, text string) (string, error) {
+	if strings.Contains(text, "://") {
+		return text, nil
+	}
+	if !filepath.IsAbs(text) {
+		at, err := url.Parse(k.at)
+		if err != nil {
+			return "", fmt.Errorf("--at: %w", err)
+		}
+		if ip := net.ParseIP(at.Hostname()); at.Hostname() != "localhost" && !ip.IsLoopback() {
+			return "", fmt.Errorf("--%s %s: give the whole path on the server's machine, such as /srv/files, or s3://bucket/folder", flag, text)
+		}
+		if text, err = filepath.Abs(text); err != nil {
+			return "", err
+		}
+	}
+	return "file://" + filepath.ToSlash(text), nil
 }
 
 // start begins a job, and waits for it where that is asked.
@@ -190,7 +231,7 @@ func (k *bulkKind) await(ctx context.Context, id string) (*bulkJob, error) {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, errors.New("not waited for any longer; the job goes on at the server")
+			return nil, errors.New("not waited for any longer; the job goes on at the server, until tarn " + strings.ToLower(k.name) + " cancel " + id)
 		}
 	}
 }

@@ -53,6 +53,11 @@ func addAccessKey(f *Folder, r *http.Request) (any, error) {
 	if err := readBody(r, &asked); err != nil {
 		return nil, err
 	}
+	if f.Role != nil {
+		if err := f.Role(asked.Role); err != nil {
+			return nil, err
+		}
+	}
 	return onAccessKeys(func(ctx context.Context, k *sigv4.Keys, _ string) (any, error) {
 		key, secret, err := k.Create(ctx, asked)
 		return AccessKey{key, secret}, err

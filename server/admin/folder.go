@@ -15,7 +15,8 @@ import (
 	"github.com/tarnhealth/tarn/token"
 )
 
-// A Folder is an open data folder that is administered. All members are needed.
+// A Folder is an open data folder that is administered. All members are needed
+// but Role.
 type Folder struct {
 	Dir     string
 	Catalog *datastore.Catalog
@@ -32,6 +33,9 @@ type Folder struct {
 	// Adopt has place put storage that is there into the place of that of the
 	// data store id, which is about to be made; nil ends that.
 	Adopt func(id string, place func(context.Context) error)
+	// Role refuses a role of access keys that means nothing by the configuration;
+	// nil refuses none, where no server runs and no configuration is known.
+	Role func(name string) error
 	// KeyRefusal explains an error that comes of the master key in a file; other
 	// errors stay as they are.
 	KeyRefusal func(masterKeyFile string, err error) error

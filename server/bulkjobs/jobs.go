@@ -43,7 +43,9 @@ func Open(cfg Config, data string, keys seal.Keys, opt bulk.Options) (*Jobs, err
 	}
 	opt.Places = blob.Places{Roots: cfg.Folders, Buckets: cfg.Buckets}
 	if cfg.Endpoint != "" {
-		opt.Places.S3 = func(ctx context.Context, name string) (blob.Bucket, error) { return cfg.openBucket(ctx, name, jobAttempts) }
+		opt.Places.S3 = func(ctx context.Context, name string) (blob.Bucket, error) {
+			return cfg.openBucket(ctx, name, jobAttempts)
+		}
 	}
 	if cfg.Fetch != FetchNone {
 		opt.Fetch = token.Guarded(cfg.Fetch == FetchPrivate, cfg.Fetch == FetchPrivate)
