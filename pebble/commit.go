@@ -136,7 +136,11 @@ func (s *Store) prepare(r *request) error {
 				continue
 			}
 		}
-		p.codec, p.bytes = packer.Pack(op.Body.JSON)
+		if len(r.ops) == 1 {
+			p.codec, p.bytes = codec.Pack(op.Body.JSON)
+		} else {
+			p.codec, p.bytes = packer.Pack(op.Body.JSON)
+		}
 	}
 	return nil
 }

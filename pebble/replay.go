@@ -57,7 +57,7 @@ func (s *Store) replayChunk(first doc, chunk []replayed) error {
 	for i := range chunk {
 		r, err := &chunk[i], error(nil)
 		if err = r.err; err == nil && !r.header.erased() {
-			terms[i], err = numbers.terms(r.resourceType, r.header.deleted(), r.entries)
+			terms[i], err = numbers.appendTerms(make([]posting.Term, 0, len(r.entries)+1), r.resourceType, r.header.deleted(), r.entries)
 		}
 		if err != nil {
 			return errors.Join(fmt.Errorf("version %d: %w", first+doc(i), err), batch.Close())

@@ -27,6 +27,8 @@ type group struct {
 	warmed  []warm
 	// facts, key and value are memory to make those of a version in.
 	facts, key, value []byte
+	// terms is memory for those of commits, until they are visible.
+	terms *[]posting.Term
 	// done is closed when the finisher has run the one request, which is
 	// alone; nil for a group of commits.
 	done chan struct{}
@@ -115,6 +117,8 @@ func (s *Store) newGroup(first *request) *group {
 	g := &group{batch: batch, numbers: numbering{params: s.params, batch: batch}}
 	if s.isBulk(first) {
 		g.bulk = &bulk.Records{}
+	} else {
+		g.terms = bulk.Terms()
 	}
 	return g
 }
@@ -307,7 +311,9 @@ func (s *Store) logged(g *group, op *store.Op, p *packedBody, c *current) (terms
 	if err := g.put(op, c, p.bytes, facts); err != nil {
 		return nil, err
 	}
-	return g.numbers.terms(op.Type, op.Kind == store.OpDelete, op.Entries)
+	start := len(*g.terms)
+	*g.terms, err = g.numbers.appendTerms(*g.terms, op.Type, op.Kind == store.OpDelete, op.Entries)
+	return (*g.terms)[start:len(*g.terms):len(*g.terms)], err
 }
 
 // put adds the records of one version to the batch.
@@ -343,25 +349,24 @@ func (h *header) change() int {
 	return 0
 }
 
-// terms numbers the entries of a version. The store adds the mark of the type
+// appendTerms numbers the entries of a version. The store adds the mark of the type
 // itself, so that it does not depend on entries.
-func (n *numbering) terms(resourceType string, deleted bool, entries []search.Entry) ([]posting.Term, error) {
+func (n *numbering) appendTerms(terms []posting.Term, resourceType string, deleted bool, entries []search.Entry) ([]posting.Term, error) {
 	mark := search.MarkType
 	if deleted {
 		mark, entries = markDeleted, nil
 	}
-	number, err := n.mark(resourceType, mark)
+	own, err := n.mark(resourceType, mark)
 	if err != nil {
-		return nil, err
+		return terms, err
 	}
-	terms := make([]posting.Term, 1, len(entries)+1)
-	terms[0] = posting.Term{Param: number}
+	terms = append(terms, posting.Term{Param: own})
 	for _, e := range entries {
 		number, err := n.number(e.Param)
 		if err != nil {
-			return nil, err
+			return terms, err
 		}
-		if number != terms[0].Param {
+		if number != own {
 			terms = append(terms, posting.Term{Param: number, Key: e.Key})
 		}
 	}
@@ -384,6 +389,7 @@ func (s *Store) finisher() {
 			} else {
 				s.publish(g)
 			}
+			bulk.FreeTerms(g.terms)
 			s.stats.group(g, time.Since(started))
 		}
 		for i, r := range g.requests {

@@ -100,9 +100,12 @@ func (b *body) skip() bool {
 	if b.failed != nil || b.left > maxSkip {
 		return false
 	}
-	var space [4096]byte
+	if b.left == 0 {
+		return true // as nearly always: without memory for it
+	}
+	space := make([]byte, 4096)
 	for b.left > 0 {
-		if _, err := b.read(space[:]); err != nil && err != io.EOF {
+		if _, err := b.read(space); err != nil && err != io.EOF {
 			return false
 		}
 	}

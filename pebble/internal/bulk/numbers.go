@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"encoding/binary"
+	"sync"
 
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/search"
@@ -84,6 +85,25 @@ func (n *Numbers) AppendTerms(terms []posting.Term, resourceType, code string, e
 		}
 	}
 	return terms
+}
+
+// termMemory keeps the memory of groups' terms, up to keptTerms of each.
+var termMemory = sync.Pool{New: func() any { return new([]posting.Term) }}
+
+const keptTerms = 16 << 10
+
+// Terms is memory for the terms of a group, which FreeTerms takes back when
+// nobody looks at them any more.
+func Terms() *[]posting.Term { return termMemory.Get().(*[]posting.Term) }
+
+// FreeTerms ends the use of Terms. There may be none.
+func FreeTerms(terms *[]posting.Term) {
+	if terms == nil || cap(*terms) > keptTerms {
+		return
+	}
+	clear(*terms)
+	*terms = (*terms)[:0]
+	termMemory.Put(terms)
 }
 
 // AppendFacts appends the facts of a version: the number of the way that entries

@@ -45,9 +45,20 @@ var dictionary1 = sync.OnceValue(func() *s2.Dict { return s2.NewDict(dictionaryF
 
 // Pack compresses a body where that makes it smaller.
 func Pack(json []byte) (Codec, []byte) {
-	var p Packer
-	return p.Pack(json)
+	p := packers.Get().(*Packer)
+	defer packers.Put(p)
+	p.block = nil // what was packed last has memory of its own
+	c, packed := p.Pack(json)
+	if cap(p.scratch) > maxScratch {
+		p.scratch = nil
+	}
+	return c, packed
 }
+
+// packers keeps the memory that bodies are packed in, up to maxScratch of each.
+var packers = sync.Pool{New: func() any { return new(Packer) }}
+
+const maxScratch = 64 << 10
 
 // A Packer packs bodies one after the other, into blocks of memory that several
 // share. It is for one goroutine.

@@ -90,3 +90,21 @@ func FuzzPack(f *testing.F) {
 		}
 	})
 }
+
+// What Pack made stays as it is while other bodies are packed in the same
+// memory.
+func TestPackKeeps(t *testing.T) {
+	var bodies, packed [][]byte
+	var codecs []Codec
+	for i := range 50 {
+		body := bytes.Repeat([]byte{byte('a' + i%26), byte(i), '{', '"'}, 40+i*i*20)
+		c, p := Pack(body)
+		bodies, packed, codecs = append(bodies, body), append(packed, p), append(codecs, c)
+	}
+	for i := range bodies {
+		got, err := Unpack(codecs[i], packed[i])
+		if err != nil || !bytes.Equal(got, bodies[i]) {
+			t.Fatalf("body %d of %d bytes is not what was packed: %v", i, len(bodies[i]), err)
+		}
+	}
+}
