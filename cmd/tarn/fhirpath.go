@@ -12,7 +12,6 @@ import (
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/fhirpath"
-	"github.com/tarnhealth/tarn/validate/profile"
 )
 
 func fhirpathCommand() *cobra.Command {
@@ -49,11 +48,11 @@ func (v *validation) fhirpath(cmd *cobra.Command, expression string, files []str
 	if err != nil {
 		return err
 	}
-	library, err := v.library(set)
+	guides, err := v.conformance(set)
 	if err != nil {
 		return err
 	}
-	rules := profile.New(definition.R4(), library)
+	rules := guides.Rules()
 	for _, file := range files {
 		root, err := readResource(cmd.InOrStdin(), file)
 		if err != nil {

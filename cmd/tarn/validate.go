@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -18,6 +19,8 @@ import (
 	"github.com/tarnhealth/tarn/guide/conformance"
 	"github.com/tarnhealth/tarn/server"
 	"github.com/tarnhealth/tarn/terminology"
+	"github.com/tarnhealth/tarn/terminology/codebook"
+	"github.com/tarnhealth/tarn/terminology/shelf"
 	"github.com/tarnhealth/tarn/validate"
 	"github.com/tarnhealth/tarn/validate/invariant"
 	"github.com/tarnhealth/tarn/validate/profile"
@@ -31,7 +34,10 @@ type validation struct {
 	format           string
 	warnings         bool
 	mustSupport      bool
-	rules            *profile.Rules
+	// data is the data folder whose terminologies are known, "" for none; store is
+	// the data store that some of them are for.
+	data, store string
+	rules       *profile.Rules
 }
 
 func validateCommand() *cobra.Command {
@@ -42,8 +48,10 @@ func validateCommand() *cobra.Command {
 		Short: "Check files against R4 and implementation guides",
 		Long: `Check resources in JSON, XML or NDJSON against base R4 with its invariants, and
 against the profiles that they declare, as far as the guides given have them.
-Guides are packages (.tgz) as they are published. A file named - is standard
-input. The exit code is 3 where a resource is not valid.`,
+Guides are packages (.tgz) as they are published. Code systems that are not in
+them, such as LOINC and SNOMED CT, are known where --data names a data folder into
+which tarn terminology load has put them. A file named - is standard input. The
+exit code is 3 where a resource is not valid.`,
 		Example: `  tarn validate patient.json
   tarn validate --ig hl7.fhir.us.core-6.1.0.tgz bundles/*.json
   tarn validate --ig us-core.tgz --profile http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient patient.json
@@ -63,6 +71,8 @@ input. The exit code is 3 where a resource is not valid.`,
 	flags.StringArrayVar(&v.guides, "ig", nil, "package of an implementation guide; may repeat")
 	flags.StringArrayVar(&v.questionnaires, "questionnaire", nil, "file of a Questionnaire (JSON) that responses are checked against; may repeat")
 	flags.StringArrayVar(&v.profiles, "profile", nil, "canonical URL of a profile that every resource of its type must conform to; may repeat")
+	flags.StringVar(&v.data, "data", "", "data folder whose loaded terminologies are known; none where empty")
+	flags.StringVar(&v.store, "store", server.DefaultStore, "id of the data store whose terminologies are meant, beside those for all")
 	flags.StringVar(&v.format, "format", "text", "text, json (an object a line) or sarif")
 	flags.BoolVar(&asJSON, "json", false, "the same as --format json")
 	flags.BoolVar(&v.mustSupport, "must-support", false, "list the must-support elements of the profiles that are absent, which is no fault")
@@ -87,12 +97,18 @@ func (v *validation) run(cmd *cobra.Command, files []string) error {
 		return err
 	}
 	definitions := definition.R4()
-	library, err := v.library(set)
+	guides, err := v.conformance(set)
 	if err != nil {
 		return err
 	}
-	codes := profile.Codes(terminology.New(terminology.Library(library)))
-	v.rules = profile.New(definitions, library, v.profiles...)
+	library, err := v.library(guides)
+	if err != nil {
+		return err
+	}
+	service := terminology.New(terminology.Library(library))
+	service.Use(v.known())
+	codes := profile.Codes(service)
+	v.rules = guides.Rules()
 	validator := validate.New(definitions, invariant.New(definitions), v.rules, questionnaire.New(definitions.Schema, library, codes))
 	var all []finding
 	checked, invalid := 0, 0
@@ -144,9 +160,27 @@ func (v *validation) load(out io.Writer) (*guide.Set, error) {
 	return set, nil
 }
 
+// conformance is what the guides come to, with the profiles that are asked about.
+func (v *validation) conformance(set *guide.Set) (*conformance.Guides, error) {
+	guides, err := conformance.New(set, conformance.Settings{Demanded: v.profiles})
+	if err != nil {
+		return nil, err
+	}
+	return guides.With(v.known()), nil
+}
+
+// known are the terminologies of the data folder.
+func (v *validation) known() (opt terminology.Options) {
+	if v.data != "" {
+		books := shelf.Open(v.data, slog.New(slog.DiscardHandler), nil)
+		opt.Books = func(canonical string) *codebook.Book { return books.Book(v.store, canonical) }
+	}
+	return opt
+}
+
 // library finds definitions: of Questionnaires those given as files come before
 // those of the guides.
-func (v *validation) library(set *guide.Set) (func(resourceType, canonical string) (*fhir.Tree, error), error) {
+func (v *validation) library(guides *conformance.Guides) (func(resourceType, canonical string) (*fhir.Tree, error), error) {
 	given := map[string]*fhir.Tree{}
 	for _, name := range v.questionnaires {
 		data, err := os.ReadFile(name)
@@ -163,10 +197,6 @@ func (v *validation) library(set *guide.Set) (func(resourceType, canonical strin
 		}
 		given[root.TextOf("url")] = tree
 		given[root.TextOf("url")+"|"+root.TextOf("version")] = tree
-	}
-	guides, err := conformance.New(set, conformance.Settings{})
-	if err != nil {
-		return nil, err
 	}
 	return func(resourceType, canonical string) (*fhir.Tree, error) {
 		if tree := given[canonical]; tree != nil && resourceType == "Questionnaire" {

@@ -168,7 +168,7 @@ var imports = map[string][]string{
 	"server/timelimit": {},
 	"server/wire":      {},
 
-	"cmd/tarn": {"fhir", "definition", "fhirpath", "guide", "guide/conformance", "guide/shelf", "server/guides", "validate", "validate/invariant", "validate/profile", "validate/questionnaire", "terminology", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "backup", "server/backups", "server/explain", "server/vault", "stack", "terminology/distribution", "terminology/shelf", "server/admin"},
+	"cmd/tarn": {"terminology/codebook", "fhir", "definition", "fhirpath", "guide", "guide/conformance", "guide/shelf", "server/guides", "validate", "validate/invariant", "validate/profile", "validate/questionnaire", "terminology", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "backup", "server/backups", "server/explain", "server/vault", "stack", "terminology/distribution", "terminology/shelf", "server/admin"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate", "terminology/codebook", "terminology/concept", "terminology/shelf"},
 
 	"bench/compare": {},
