@@ -159,6 +159,35 @@ func (e *evaluation) sortedAll(plan search.Plan, page store.Page) (docs []doc, r
 	return docs, r, true, err
 }
 
+// sortedMembers is a page, without a total, of what has one of a few keys, by a
+// parameter. Where that is much, there is no set of it either: the walk of the
+// parameter's keys asks whether what it meets is among it.
+func (e *evaluation) sortedMembers(plan search.Plan, page store.Page) (docs []doc, r store.Result, ok bool, err error) {
+	if page.Total || page.Limit <= 0 || len(plan.Parts) != 1 || byT(plan.Sort) || plan.Sort[0].ID {
+		return nil, r, false, nil
+	}
+	terms, isTerms := plan.Parts[0].Where.(search.Terms)
+	if !isTerms || !e.single(terms) {
+		return nil, r, false, nil
+	}
+	size, err := e.costTerms(terms)
+	if err != nil || size <= e.store.opt.windowCost {
+		return nil, r, false, err
+	}
+	query, _ := e.query(terms)
+	e.trace.BeginNode(plan.Parts[0].Type, terms).End(sized(size))
+	sort := e.trace.BeginSort(sized(size))
+	e.trace.Note("walk of the index, which looks each up")
+	docs, r.Next, err = e.sortedPage(plan.Sort, page, func(by sorting) ([]doc, error) {
+		return e.walkMembers(by, query, size, func() (*roaring.Bitmap, error) { return e.part(plan.Parts[0]) })
+	})
+	r.Total = -1
+	if err == nil {
+		sort.EndSort(page, r.Next, len(docs))
+	}
+	return docs, r, true, err
+}
+
 // sized is a set of which only the size is known.
 type sized int
 
@@ -168,6 +197,9 @@ func (s sized) GetCardinality() uint64 { return uint64(s) }
 // page is a page of the matches of a plan.
 func (e *evaluation) page(plan search.Plan, page store.Page) (docs []doc, r store.Result, err error) {
 	if docs, r, ok, err := e.sortedAll(plan, page); ok {
+		return docs, r, err
+	}
+	if docs, r, ok, err := e.sortedMembers(plan, page); ok || err != nil {
 		return docs, r, err
 	}
 	l, windowed, err := e.leader(plan, page)

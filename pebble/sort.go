@@ -107,14 +107,16 @@ type walking struct {
 	by sorting
 	// set is nil where it is everything that is visible: size docs, of which
 	// all makes a set.
-	set   *roaring.Bitmap
-	size  int
-	all   func() (*roaring.Bitmap, error)
-	walk  lists.Walk
-	met   posting.Among
-	taken *roaring.Bitmap
-	docs  []doc
-	rows  rowReader
+	set  *roaring.Bitmap
+	size int
+	all  func() (*roaring.Bitmap, error)
+	// guessed is set where size is only about the number of docs.
+	guessed bool
+	walk    lists.Walk
+	met     posting.Among
+	taken   *roaring.Bitmap
+	docs    []doc
+	rows    rowReader
 }
 
 func (e *evaluation) walkInOrder(set *roaring.Bitmap, by sorting) (docs []doc, err error) {
@@ -131,6 +133,17 @@ func (e *evaluation) walkAll(by sorting, size int, all func() (*roaring.Bitmap, 
 	w := &walking{evaluation: e, by: by, size: size, all: all}
 	w.met.Marks = posting.Alive{Lives: &e.store.lives, At: e.at}
 	return w.start()
+}
+
+// walkMembers is walkInOrder of the docs that a query for single keys has, about
+// size ones. Their lists are read where the walk passes.
+func (e *evaluation) walkMembers(by sorting, query lists.Query, size int, all func() (*roaring.Bitmap, error)) ([]doc, error) {
+	w := &walking{evaluation: e, by: by, size: size, all: all, guessed: true}
+	members := &lists.Members{Reader: e.terms, Query: query}
+	defer members.Free()
+	w.met.Marks = posting.Both{members, posting.Alive{Lives: &e.store.lives, At: e.at}}
+	docs, err := w.start()
+	return docs, errors.Join(err, members.Err)
 }
 
 func (w *walking) start() (docs []doc, err error) {
@@ -181,7 +194,7 @@ func (w *walking) add(p *search.Param) error {
 
 func (w *walking) run() error {
 	var key []byte
-	for steps := 0; len(w.docs) < w.by.n && w.size > int(w.taken.GetCardinality()); steps++ {
+	for steps := 0; len(w.docs) < w.by.n && (w.guessed || w.size > int(w.taken.GetCardinality())); steps++ {
 		if steps%1024 == 0 && w.ctx.Err() != nil {
 			return w.ctx.Err()
 		}

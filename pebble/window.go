@@ -72,12 +72,38 @@ func (e *evaluation) leader(plan search.Plan, page store.Page) (l leader, ok boo
 		}
 	}
 	for i, n := range nodes {
-		if i != best {
-			l.rest = append(l.rest, n)
+		if i == best {
+			continue
+		}
+		l.rest = append(l.rest, n)
+		if rare, err := e.rare(part.Type, n); rare || err != nil {
+			return l, false, err
 		}
 	}
-	return l, l.cost > e.store.opt.windowCost && e.follow(&l), nil
+	e.follow(&l)
+	return l, l.cost > e.store.opt.windowCost, nil
 }
+
+// rare reports whether a condition is rather evaluated for all: it cannot be
+// looked for in windows, or windows of what leads would pass much that it does
+// not hold for.
+func (e *evaluation) rare(resourceType string, n search.Node) (bool, error) {
+	if terms, isTerms := n.(search.Terms); isTerms && e.single(terms) {
+		return false, nil // it does not lead, and so has more
+	}
+	if _, join := n.(search.Has); join {
+		return false, nil
+	}
+	if !inWindows(n) {
+		return true, nil
+	}
+	cost, err := e.cost(resourceType, n)
+	return cost <= rareCost*e.store.opt.windowCost, err
+}
+
+// rareCost is how much more than windowCost another condition may cost that is
+// rather evaluated for all.
+const rareCost = 16
 
 // single reports whether a condition asks for a few keys, and nothing else.
 func (e *evaluation) single(n search.Terms) bool {
@@ -85,9 +111,8 @@ func (e *evaluation) single(n search.Terms) bool {
 	return known && n.Recheck == nil && !q.Ranges() && len(q.Spans) <= manySpans
 }
 
-// follow puts the conditions behind a leader in order, and reports whether they
-// cost less for fewer docs.
-func (e *evaluation) follow(l *leader) bool {
+// follow puts the conditions behind a leader in order.
+func (e *evaluation) follow(l *leader) {
 	l.size = e.store.opt.windowDocs
 	each := func(n search.Node) int {
 		if terms, ok := n.(search.Terms); ok && e.single(terms) {
@@ -104,14 +129,9 @@ func (e *evaluation) follow(l *leader) bool {
 				// A range costs as much for a few docs as for a segment of them.
 				l.size = e.store.opt.windowDocs * windowGrowth * windowGrowth * windowGrowth
 			}
-		default:
-			if !inWindows(n) {
-				return false
-			}
 		}
 	}
 	slices.SortStableFunc(l.rest, func(a, b search.Node) int { return cmp.Compare(each(a), each(b)) })
-	return true
 }
 
 // inWindows reports whether a node costs less for fewer docs.

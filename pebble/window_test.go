@@ -61,6 +61,16 @@ func windowNode(t *rapid.T, depth int) search.Node {
 	return search.Not{Node: list[0]}
 }
 
+// oneOf is the condition that a patient has one of some names.
+func oneOf(p *search.Param, names []string) search.Node {
+	slices.Sort(names)
+	terms := search.Terms{Param: p}
+	for _, name := range names {
+		terms.Spans = append(terms.Spans, search.Exactly(append([]byte(name), 0)))
+	}
+	return terms
+}
+
 // TestWindows compares the pages of random conditions, looked for in windows,
 // with all matches at once.
 func TestWindows(t *testing.T) {
@@ -68,8 +78,12 @@ func TestWindows(t *testing.T) {
 	defer s.Close()
 	rapid.Check(t, func(t *rapid.T) {
 		plan := search.Plan{Parts: []search.Part{{Type: "Patient", Where: windowNode(t, 3)}}}
-		if rapid.Bool().Draw(t, "desc") {
+		switch rapid.IntRange(0, 3).Draw(t, "sort") {
+		case 1:
 			plan.Sort = []search.SortKey{{Desc: true}}
+		case 2: // by what is walked, and asked whether it is among the matches
+			plan.Parts[0].Where = oneOf(testName, rapid.SliceOfNDistinct(rapid.SampledFrom(windowNames), 1, 3, rapid.ID).Draw(t, "names"))
+			plan.Sort = []search.SortKey{{Params: []*search.Param{testName}, Desc: rapid.Bool().Draw(t, "descending")}}
 		}
 		v, err := s.View(context.Background(), 0)
 		if err != nil {

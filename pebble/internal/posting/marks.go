@@ -20,6 +20,12 @@ type Alive struct {
 // Has implements Member.
 func (a Alive) Has(d Doc) bool { return d <= a.At && a.Lives.Alive(d, a.At) }
 
+// Both are the docs that two have.
+type Both [2]Member
+
+// Has implements Member.
+func (b Both) Has(d Doc) bool { return b[0].Has(d) && b[1].Has(d) }
+
 // Marks are a set of docs that may be asked for single docs very often: after
 // some questions it is kept as words, and each takes about 1 ns.
 type Marks struct {
