@@ -39,6 +39,8 @@ type world struct {
 	// in and out are folders that are allowed; files is the server's own.
 	in, out, files string
 	stop           func()
+	// disk is that of the data folder.
+	disk failingDisk
 
 	mu     sync.Mutex
 	events []bulk.Event
@@ -51,7 +53,7 @@ type world struct {
 func newWorld(t testing.TB, change func(*bulk.Options)) *world {
 	t.Helper()
 	w := &world{TB: t, in: t.TempDir(), out: t.TempDir(), files: t.TempDir(), caller: "somebody", stop: func() {}}
-	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: vfs.NewMem()})
+	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: w.disk.wrap(vfs.NewMem())})
 	if err != nil {
 		t.Fatal(err)
 	}
