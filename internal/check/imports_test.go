@@ -79,7 +79,7 @@ var imports = map[string][]string{
 
 	"authz/consent": {"fhir", "definition", "search", "authz"},
 
-	"pebble":                      {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/bulk", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/halt", "pebble/internal/hot", "pebble/internal/ingest", "pebble/internal/keyrange", "pebble/internal/lists", "pebble/internal/pin", "pebble/internal/posting", "pebble/internal/rank", "pebble/internal/recent", "pebble/internal/scrub"},
+	"pebble":                      {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/bulk", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/halt", "pebble/internal/hot", "pebble/internal/ingest", "pebble/internal/keyrange", "pebble/internal/lists", "pebble/internal/pin", "pebble/internal/posting", "pebble/internal/rank", "pebble/internal/recent", "pebble/internal/scrub", "pebble/internal/tidy"},
 	"pebble/record":               {"kv", "pebble/internal/engine", "pebble/internal/halt"},
 	"pebble/internal/bulk":        {"pebble/internal/ingest", "pebble/internal/posting", "search"},
 	"pebble/internal/codec":       {"pebble/internal/posting"},
@@ -93,6 +93,7 @@ var imports = map[string][]string{
 	"pebble/internal/lists":       {"pebble/internal/posting", "search"},
 	"pebble/internal/pin":         {"pebble/internal/posting", "store"},
 	"pebble/internal/scrub":       {"pebble/internal/engine", "pebble/internal/keyrange"},
+	"pebble/internal/tidy":        {"pebble/internal/engine", "pebble/internal/ingest", "pebble/internal/keyrange"},
 	"pebble/internal/posting":     {"search"},
 	"pebble/internal/rank":        {"fhir", "pebble/internal/posting", "search"},
 	"pebble/internal/recent":      {"fhir", "pebble/internal/posting", "search", "store"},
