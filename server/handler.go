@@ -129,12 +129,14 @@ func unavailable(w http.ResponseWriter, why string) {
 // outcome answers for what never reaches the FHIR API.
 func outcome(w http.ResponseWriter, err *fhir.Error) {
 	w.Header().Set("Content-Type", "application/fhir+json; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(err.Kind.Status())
 	_, _ = w.Write(fhir.AppendOutcome(nil, err.Issues))
 }
 
 func status(w http.ResponseWriter, code int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
 	_, _ = io.WriteString(w, text)
