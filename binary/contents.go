@@ -40,6 +40,9 @@ type Options struct {
 	// Bucket takes the blobs, below Prefix, which is "" or ends in a slash.
 	Bucket blob.Bucket
 	Prefix string
+	// Shared is set where a copy of the data folder, such as one that was restored
+	// from a backup, may have contents in the same place.
+	Shared bool
 	// Records are the server's own records, Store the id of the data store.
 	Records kv.DB
 	Store   string

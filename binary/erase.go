@@ -245,7 +245,7 @@ func (c *Contents) sweepUpload(ctx context.Context, key string) error {
 	}
 	// It was to become a content, and by records that are older than the versions
 	// nobody can tell whether it has.
-	if err := c.adopt(ctx, key); err != nil {
+	if err := c.adopt(ctx, key, true); err != nil {
 		return err
 	}
 	of := Owner{l.Type, l.ID}

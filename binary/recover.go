@@ -57,7 +57,8 @@ func (c *Contents) remove(ctx context.Context, blobKey string) error {
 }
 
 // recover makes the records that are missing, once in the life of the process.
-// Whether versions have what it finds is in doubt. It reports whether there may
+// Whether versions have what it finds is in doubt, unless the bucket is Shared:
+// then it may be another's, and stays until its resource is erased. It reports whether there may
 // be new ones.
 func (c *Contents) recover(ctx context.Context) (bool, error) {
 	c.recovering.Lock()
@@ -71,7 +72,7 @@ func (c *Contents) recover(ctx context.Context) (bool, error) {
 		}
 		key := strings.TrimPrefix(info.Key, c.opt.Prefix)
 		if blobKey, ok := strings.CutSuffix(key, labelSuffix); ok && !c.isBusy(blobKey) {
-			if err := c.adopt(ctx, blobKey); err != nil {
+			if err := c.adopt(ctx, blobKey, !c.opt.Shared); err != nil {
 				return false, err
 			}
 		}
@@ -82,8 +83,9 @@ func (c *Contents) recover(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// adopt makes the record of a blob by its label, where there is none.
-func (c *Contents) adopt(ctx context.Context, blobKey string) error {
+// adopt makes the record of a blob by its label, where there is none. doubted
+// says that it is removed where no version has it.
+func (c *Contents) adopt(ctx context.Context, blobKey string, doubted bool) error {
 	l, err := c.readLabel(ctx, blobKey)
 	if errors.Is(err, blob.ErrNotFound) {
 		return nil // removed meanwhile
@@ -95,7 +97,10 @@ func (c *Contents) adopt(ctx context.Context, blobKey string) error {
 	return c.records.db.Update(ctx, func(tx kv.Tx) error {
 		err := c.records.uploads.Delete(tx, c.records.uploadKey(blobKey))
 		if _, missing := c.records.known.Get(tx, key); errors.Is(missing, kv.ErrNotFound) {
-			err = errors.Join(err, c.records.known.Put(tx, key, record{Blob: blobKey, SHA1: l.SHA1, Stored: true}, time.Time{}), c.records.doubts.Put(tx, key, struct{}{}, time.Time{}))
+			err = errors.Join(err, c.records.known.Put(tx, key, record{Blob: blobKey, SHA1: l.SHA1, Stored: true}, time.Time{}))
+			if doubted {
+				err = errors.Join(err, c.records.doubts.Put(tx, key, struct{}{}, time.Time{}))
+			}
 		}
 		return err
 	})

@@ -14,6 +14,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/datastore"
@@ -284,6 +286,54 @@ func TestContentsOfOlderRecords(t *testing.T) {
 			}
 			w.checkWhole(t)
 		})
+	}
+}
+
+// TestContentsOfACopy restores a copy of a data folder, without its records of
+// contents, beside the one that goes on in the same bucket: what is newer there
+// stays, where the bucket is shared.
+func TestContentsOfACopy(t *testing.T) {
+	for shared, want := range map[bool]int{true: 2, false: 1} {
+		w := newContentWorld(t)
+		mustPut(t, w.store(t), document("d", base64Of(100, 1)))
+		copied := w.disk.CrashClone(vfs.CrashCloneCfg{})
+		mustPut(t, w.store(t), document("e", base64Of(100, 2)))
+		if err := w.catalog.Close(); err != nil {
+			t.Fatal(err)
+		}
+		w.disk, w.shared = copied, shared
+		w.open(t)
+		err := w.records.Update(ctx, func(tx kv.Tx) error {
+			var keys [][]byte
+			for r, err := range tx.Scan([]byte("binary"), []byte("binarz")) {
+				if err != nil {
+					return err
+				}
+				keys = append(keys, r.Key)
+			}
+			for _, key := range keys {
+				if err := tx.Delete(key); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.crash(t)
+		s := w.store(t)
+		for name, text := range texts(t, s, "DocumentReference", "d") {
+			if !strings.Contains(text, base64Of(100, 1)) {
+				t.Errorf("%s: %s", name, text)
+			}
+		}
+		if err := w.contents.Sweep(ctx); err != nil || w.blobs(t) != want {
+			t.Errorf("shared: %v: %d blobs are left, want %d; %v", shared, w.blobs(t), want, err)
+		}
+		if _, err := erase(s, store.Erasure{Type: "DocumentReference", ID: "d"}); err != nil || w.blobs(t) != want-1 {
+			t.Errorf("shared: %v: after an erasure there are %d blobs, %v", shared, w.blobs(t), err)
+		}
 	}
 }
 

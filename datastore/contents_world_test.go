@@ -39,6 +39,8 @@ type contentWorld struct {
 	mu      sync.Mutex
 	log     []string
 	records kv.DB
+	// shared says that another copy of the data folder may use the bucket.
+	shared bool
 	// contents are those that were opened last.
 	contents *binary.Contents
 }
@@ -155,7 +157,7 @@ type contentKeeper struct {
 func (k contentKeeper) OpenContents(ctx context.Context, id string, backend store.Store, key []byte) (*binary.Contents, error) {
 	var err error
 	k.world.contents, err = binary.Open(ctx, binary.Options{
-		Bucket: brittleBucket{k.world.bucket, k.world}, Prefix: id + "/", Records: k.records, Store: id, Key: key, Backend: backend,
+		Bucket: brittleBucket{k.world.bucket, k.world}, Prefix: id + "/", Shared: k.world.shared, Records: k.records, Store: id, Key: key, Backend: backend,
 		Inline: 60, Max: 4 << 20, Whole: 1 << 20, Retry: time.Hour, Logger: slog.New(slog.DiscardHandler),
 	})
 	return k.world.contents, err

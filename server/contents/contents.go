@@ -56,7 +56,7 @@ func (k *Keeper) OpenContents(ctx context.Context, id string, backend store.Stor
 		}
 		var opened *binary.Contents
 		opened, err = binary.Open(ctx, binary.Options{
-			Bucket: bucket, Prefix: prefix, Records: k.Records, Store: id, Key: key, Backend: backend,
+			Bucket: bucket, Prefix: prefix, Shared: k.Config.Bucket != "", Records: k.Records, Store: id, Key: key, Backend: backend,
 			Inline: k.Config.Inline, Max: k.Config.Max, Life: k.Config.Life, Logger: k.Logger, Release: release,
 		})
 		if err == nil {
