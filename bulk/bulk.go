@@ -180,6 +180,12 @@ func (s *Service) Run(ctx context.Context) {
 	all.Wait()
 }
 
+// RunNextExport runs one export that waits, where there is one, and reports
+// whether: for who does without Run. The error is of the records, not of the job.
+func (s *Service) RunNextExport(ctx context.Context) (ran bool, err error) {
+	return s.exports.RunNext(ctx)
+}
+
 // scopeOf names a data store so that another one made later under the same id
 // does not have its jobs.
 func scopeOf(r datastore.Record) string {

@@ -59,6 +59,9 @@ func (s *Service) planExport(ctx context.Context, store *datastore.Store, view *
 			continue
 		}
 		parts, err := filters.parts(ctx, t, where)
+		if err == nil {
+			err = view.MayBulk(parts)
+		}
 		if err != nil {
 			return nil, err
 		}

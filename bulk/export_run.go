@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"sync/atomic"
-	"time"
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/binary"
@@ -116,29 +115,8 @@ func (x *exporter) openView(ctx context.Context) (err error) {
 		return nil
 	}
 	x.state = exportState{T: uint64(x.view.T()), Starts: x.state.Starts}
-	if x.state.Time, err = newest(ctx, x.store, x.view.T()); x.state.Time.IsZero() {
-		x.state.Time = x.opt.Now().UTC()
-	}
+	x.state.Time, err = x.newest(ctx)
 	return err
-}
-
-// newest is when the newest version as of t was written; zero where there is
-// none. What is written later is not older, so an export since then misses
-// nothing.
-func newest(ctx context.Context, s *datastore.Store, t store.T) (time.Time, error) {
-	view, err := s.View(ctx, authz.Unrestricted(), t)
-	if err != nil {
-		return time.Time{}, err
-	}
-	defer view.Close()
-	versions, err := view.History(ctx, store.History{})
-	if err != nil {
-		return time.Time{}, err
-	}
-	for v, err := range versions {
-		return v.LastUpdated.UTC().Truncate(time.Millisecond), err
-	}
-	return time.Time{}, nil
 }
 
 func (x *exporter) openPlace(ctx context.Context) error {

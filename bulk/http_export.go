@@ -279,9 +279,10 @@ func (s *Service) exportStatusOver(w http.ResponseWriter, c *Call) error {
 	case status.State == CancelCompleted || j.Cancelling:
 		return fhir.Errorf(fhir.KindNotFound, "the export was cancelled")
 	case status.State == Failed && status.Separate:
-		return writeFailure(w, status.Message)
+		w.Header().Set(exportStatusHeader, statusLine(http.StatusInternalServerError))
+		return writeFailure(w, http.StatusOK, "the export failed: "+status.Message)
 	case status.State == Failed:
-		return fhir.Errorf(fhir.KindInternal, "the export failed: %s", status.Message)
+		return writeFailure(w, http.StatusInternalServerError, "the export failed: "+status.Message)
 	case !j.State.Ended():
 		return s.underWay(w, &j, progressOf(&j, &status), status.Separate)
 	case !s.opt.Now().Before(status.Expires) && status.Output == "":
@@ -294,12 +295,11 @@ func (s *Service) exportStatusOver(w http.ResponseWriter, c *Call) error {
 	return s.writeManifest(w, c, &status, 1)
 }
 
-// writeFailure answers a poll of an export that failed, to a client that wants
-// to be told so apart.
-func writeFailure(w http.ResponseWriter, message string) error {
-	w.Header().Set(exportStatusHeader, statusLine(http.StatusInternalServerError))
+// writeFailure answers a poll of a job that failed. The message is for clients.
+func writeFailure(w http.ResponseWriter, status int, message string) error {
 	w.Header().Set("Content-Type", "application/fhir+json;charset=utf-8")
-	_, err := w.Write(fhir.AppendOutcome(nil, []fhir.Issue{{Severity: fhir.SeverityError, Code: "exception", Diagnostics: "the export failed: " + message}}))
+	w.WriteHeader(status)
+	_, err := w.Write(fhir.AppendOutcome(nil, []fhir.Issue{{Severity: fhir.SeverityError, Code: "exception", Diagnostics: message}}))
 	return err
 }
 
@@ -408,12 +408,16 @@ func (s *Service) covers(c *Call, status *ExportStatus, f ExportedFile) error {
 	if err != nil || bytes.Equal(grant, status.Grant) || f.Type == "OperationOutcome" {
 		return err
 	}
+	access, err := c.Store.Bind(c.Request.Context(), c.Access)
+	if err != nil {
+		return err
+	}
 	types := []string{f.Type}
 	if f.Type == "" || strings.HasPrefix(f.Key, "deleted/") {
 		types = status.All
 	}
 	for _, t := range types {
-		if where, ok := c.Access.Filter(authz.SearchType, t); !ok || where != nil {
+		if where, ok := access.Filter(authz.SearchType, t); !ok || where != nil {
 			return fhir.Errorf(fhir.KindForbidden, "the token allows less than the one that the export was begun with").
 				With("WWW-Authenticate", `Bearer error="insufficient_scope"`)
 		}

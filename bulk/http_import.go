@@ -186,7 +186,7 @@ func (s *Service) importStatusOver(w http.ResponseWriter, c *Call) error {
 	case status.State == CancelCompleted || j.Cancelling:
 		return fhir.Errorf(fhir.KindNotFound, "the import was cancelled; what it stored stays")
 	case status.State == Failed:
-		return fhir.Errorf(fhir.KindInternal, "the import failed: %s", status.Message)
+		return writeFailure(w, http.StatusInternalServerError, "the import failed: "+status.Message)
 	case !j.State.Ended():
 		return s.underWay(w, &j, importProgress(&j, &status), false)
 	}

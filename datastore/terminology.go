@@ -25,10 +25,25 @@ func (f *finder) close() {
 	}
 }
 
-// version is the resource of a type that a URL, a URL with "|version" or a
+// version is found, where the caller may not search for resources of the type or
+// read them an error of KindForbidden: but only where the data store has what is
+// named. What is part of FHIR, or of a guide, is for everybody.
+func (f *finder) version(resourceType, url string) (v store.Version, ok bool, err error) {
+	if v, ok, err = f.found(resourceType, url); err == nil || fhir.KindOf(err) != fhir.KindForbidden {
+		return v, ok, err
+	}
+	all := f.store.findAll()
+	defer all.close()
+	if _, there, wrong := all.found(resourceType, url); wrong != nil || !there {
+		return store.Version{}, false, wrong
+	}
+	return store.Version{}, false, err
+}
+
+// found is the resource of a type that a URL, a URL with "|version" or a
 // reference names; not ok where there is none. Of several with one URL it is the
 // one that was written last, an active one before others.
-func (f *finder) version(resourceType, url string) (v store.Version, ok bool, err error) {
+func (f *finder) found(resourceType, url string) (v store.Version, ok bool, err error) {
 	if f.view == nil {
 		if f.view, err = f.store.View(f.ctx, f.access, 0); err != nil {
 			return v, false, err

@@ -40,7 +40,7 @@ func (x *execution) connect(t thing, u *use) ([]item, error) {
 		err = x.resume(c, token)
 	} else {
 		c.view, c.place.Pairs, err = x.pairs(t, u)
-		c.place.Type, c.place.T, c.place.Path = u.resource.Name, c.view.T(), u.args[argumentPath].text()
+		c.place.Type, c.place.T, c.place.Path = u.resource.Name, moment(c.view.T()), u.args[argumentPath].text()
 	}
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (x *execution) resume(c *connection, token given) (err error) {
 		again.where = expr
 		c.use = &use{selected: &again, sets: c.use.sets}
 	}
-	c.view, err = x.viewAt(c.place.T)
+	c.view, err = x.viewAt(store.T(c.place.T))
 	return err
 }
 

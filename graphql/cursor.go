@@ -3,6 +3,8 @@ package graphql
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strconv"
 
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/search"
@@ -15,14 +17,28 @@ type cursor struct {
 	Type  string        `json:"r"`
 	Pairs []search.Pair `json:"q,omitempty"`
 	// Path is the argument fhirpath.
-	Path   string  `json:"f,omitempty"`
-	T      store.T `json:"t"`
-	Offset int     `json:"o,omitempty"`
+	Path   string `json:"f,omitempty"`
+	T      moment `json:"t"`
+	Offset int    `json:"o,omitempty"`
 	// After is store.Page.After, nil for the first page.
 	After []byte `json:"a,omitempty"`
 	// Before has the After of earlier pages, the nearest last; of the first
 	// page it is empty.
 	Before [][]byte `json:"b,omitempty"`
+}
+
+// A moment is a logical time whose text has one length: a shorter one would tell
+// that there are few versions.
+type moment store.T
+
+// MarshalText implements encoding.TextMarshaler.
+func (m moment) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%016x", uint64(m)), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *moment) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 16, 64)
+	*m = moment(n)
+	return err
 }
 
 // maxBefore is how many pages previous can go back, to keep cursors short.

@@ -173,7 +173,7 @@ func (p *historyPage) links(more bool, last store.T) []bundleLink {
 	}
 	var next []byte
 	if more {
-		next = binary.AppendUvarint(nil, uint64(last))
+		next = binary.BigEndian.AppendUint64(nil, uint64(last)) // as long for every time
 	}
 	here := p.place
 	here.kind = pageOfHistory
@@ -182,8 +182,10 @@ func (p *historyPage) links(more bool, last store.T) []bundleLink {
 
 // cursorTime is the time at which a page of a history begins, 0 for the first.
 func cursorTime(cursor []byte) store.T {
-	t, _ := binary.Uvarint(cursor)
-	return store.T(t)
+	if len(cursor) != 8 {
+		return 0
+	}
+	return store.T(binary.BigEndian.Uint64(cursor))
 }
 
 // historyEntry writes one version with the request that made it.

@@ -274,10 +274,28 @@ func TestValueSetsAreThoseThatAreSeen(t *testing.T) {
 		query := "Observation?code:in=" + by
 		expect(t, by, w.ask(w.as("patient p1", "patient/*.rs"), "GET", query, ""), http.StatusOK, `"total":1`)
 		expect(t, by, w.ask(w.as("patient p1", "patient/Observation.rs"), "GET", query, ""), http.StatusForbidden, "ValueSet")
-		expect(t, by, w.ask(w.as("patient p1", "patient/Observation.rs patient/CodeSystem.rs patient/ValueSet.rs?status=draft"), "GET", query, ""), http.StatusBadRequest, "")
-		// What a code means may hang on the CodeSystems, which are searched too.
-		expect(t, by, w.ask(w.as("patient p1", "patient/Observation.rs patient/ValueSet.rs?status=draft"), "GET", query, ""), http.StatusForbidden, "CodeSystem")
+		expect(t, by, w.ask(w.as("patient p1", "patient/Observation.rs patient/ValueSet.rs?status=draft"), "GET", query, ""), http.StatusBadRequest, "")
 	}
+}
+
+// TestDefinitionsThatAreNotStoredAreForAll: who may not search for CodeSystems and
+// ValueSets has those that are not stored, and is told where it would take one
+// that is.
+func TestDefinitionsThatAreNotStoredAreForAll(t *testing.T) {
+	w := newWorld(t)
+	none, some := w.as("patient p1", "patient/Observation.rs"), w.as("patient p1", "patient/Observation.rs patient/ValueSet.rs")
+	for _, c := range []*caller{none, some} {
+		expect(t, c.name, w.ask(c, "GET", "Observation?status:in=http://hl7.org/fhir/ValueSet/observation-status", ""), http.StatusOK, `"total":3`)
+		expect(t, c.name, w.ask(c, "GET", "Observation?status:not-in=http://hl7.org/fhir/ValueSet/observation-status", ""), http.StatusOK, `"total":0`)
+	}
+	w.tell(`{"resourceType":"ValueSet","id":"vs","url":"http://e.org/vs","status":"active","compose":{"include":[{"system":"http://loinc.org","concept":[{"code":"lab"}]}]}}`)
+	const in = "Observation?code:in=http://e.org/vs"
+	expect(t, "a value set that may be seen", w.ask(some, "GET", in, ""), http.StatusOK, `"total":1`)
+	expect(t, "a value set that may not", w.ask(none, "GET", in, ""), http.StatusForbidden, "ValueSet")
+	w.tell(`{"resourceType":"CodeSystem","id":"cs","url":"http://loinc.org","status":"active","content":"complete","concept":[{"code":"lab"}]}`)
+	expect(t, "its code system that may not", w.ask(some, "GET", in, ""), http.StatusForbidden, "CodeSystem")
+	expect(t, "both may", w.ask(w.as("patient p1", "patient/Observation.rs patient/ValueSet.rs patient/CodeSystem.rs"), "GET", in, ""), http.StatusOK, `"total":1`)
+	expect(t, "what is nowhere", w.ask(none, "GET", "Observation?code:in=http://e.org/nowhere", ""), http.StatusBadRequest, "nowhere")
 }
 
 func TestErasureIsForThoseWhoMay(t *testing.T) {

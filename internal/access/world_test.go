@@ -11,12 +11,14 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/bulk"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/job"
 	"github.com/tarnhealth/tarn/pebble"
@@ -47,13 +49,26 @@ type world struct {
 	versions map[string][]version
 	names    []string // of the resources, sorted
 	callers  []*caller
-	ids      int // made
+	ids      atomic.Int64 // made
 	// rules are what counts beside scopes and roles, nil for nothing.
 	rules *rules
 	// least is how sure links of Persons have to be, "" where none counts.
 	least string
 	// ahead is how far the data store's clock is ahead.
 	ahead time.Duration
+	// clock is what every clock shows of a world that has its own, in
+	// microseconds, 0 for that of the machine.
+	clock atomic.Int64
+	// bulk runs the exports of such a world.
+	bulk *bulk.Service
+}
+
+// now is what the world's clocks show.
+func (w *world) now() time.Time {
+	if at := w.clock.Load(); at != 0 {
+		return time.UnixMicro(at).Add(w.ahead)
+	}
+	return time.Now().Add(w.ahead)
 }
 
 // secret is in each resource that is about a patient: no answer to somebody who
@@ -112,13 +127,24 @@ func newWorld(t testing.TB) *world { return tellWorld(t, story()) }
 func tellWorld(t testing.TB, lines []string) *world {
 	t.Helper()
 	w := &world{t: t, versions: map[string][]version{}}
-	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: vfs.NewMem()})
+	w.open(pebble.FolderOptions{FS: vfs.NewMem()}, rest.Options{})
+	for _, text := range lines {
+		w.tell(text)
+	}
+	w.callers = makeCallers(t, w)
+	return w
+}
+
+// open makes the data store and the API of a world.
+func (w *world) open(disk pebble.FolderOptions, opt rest.Options) {
+	t := w.t
+	t.Helper()
+	folder, err := pebble.OpenFolder("data", disk)
 	if err != nil {
 		t.Fatal(err)
 	}
-	catalog, err := datastore.Open(ctx, datastore.Options{Backend: folder, BaseURL: "http://example.org", Now: func() time.Time { return time.Now().Add(w.ahead) }, NewID: func() string {
-		w.ids++
-		return fmt.Sprintf("new-%d", w.ids)
+	catalog, err := datastore.Open(ctx, datastore.Options{Backend: folder, BaseURL: "http://example.org", Now: w.now, NewID: func() string {
+		return fmt.Sprintf("new-%d", w.ids.Add(1))
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -132,25 +158,23 @@ func tellWorld(t testing.TB, lines []string) *world {
 		t.Fatal(err)
 	}
 	w.jobs = job.New(job.Options{DB: folder.Records(), Logger: slog.New(slog.DiscardHandler)})
-	w.handler = rest.New(rest.Options{
-		Stores: catalog, Logger: slog.New(slog.DiscardHandler),
-		Authorize: func(r *http.Request, _ *datastore.Store) (authz.Access, error) { return w.caller(r).access, nil },
-		Async: &rest.Async{
-			Jobs: w.jobs,
-			Keep: func(r *http.Request, _ *datastore.Store) (string, []byte, error) {
-				c := w.caller(r)
-				return c.access.Caller().Identity(), []byte(c.name), nil
-			},
-			Restore: func(_ context.Context, _ *datastore.Store, grant []byte) (authz.Access, error) {
-				return w.named(string(grant)).access, nil
-			},
-		},
-	})
-	for _, text := range lines {
-		w.tell(text)
+	opt.Stores, opt.Logger = catalog, slog.New(slog.DiscardHandler)
+	opt.Authorize = func(r *http.Request, _ *datastore.Store) (authz.Access, error) { return w.caller(r).access, nil }
+	opt.Async = &rest.Async{Jobs: w.jobs, Keep: w.keep, Restore: w.restore}
+	if w.clock.Load() != 0 {
+		opt.Bulk = w.exports(catalog, folder)
 	}
-	w.callers = makeCallers(t, w)
-	return w
+	w.handler = rest.New(opt)
+}
+
+// keep names the caller of a request, and gives what restore makes its access of.
+func (w *world) keep(r *http.Request, _ *datastore.Store) (caller string, grant []byte, err error) {
+	c := w.caller(r)
+	return c.access.Caller().Identity(), []byte(c.name), nil
+}
+
+func (w *world) restore(_ context.Context, _ *datastore.Store, grant []byte) (authz.Access, error) {
+	return w.named(string(grant)).access, nil
 }
 
 // tell stores a line of the story without asking anybody.

@@ -143,7 +143,7 @@ func AppendCursor(b []byte, r *Row) []byte {
 		b = binary.AppendUvarint(b, uint64(len(key))+1)
 		b = append(b, key...)
 	}
-	return binary.AppendUvarint(b, uint64(r.Doc))
+	return AppendDoc(b, r.Doc)
 }
 
 // ReadCursor reads what AppendCursor wrote for a number of sort keys; nil is
@@ -167,19 +167,19 @@ func ReadCursor(b []byte, keys int) (*Row, error) {
 	return r, err
 }
 
-// AppendDoc and ReadDoc write and read a cursor in the order of time.
-func AppendDoc(b []byte, d posting.Doc) []byte { return binary.AppendUvarint(b, uint64(d)) }
+// AppendDoc and ReadDoc write and read a cursor in the order of time. All have
+// one length: a shorter one would tell that there are few versions.
+func AppendDoc(b []byte, d posting.Doc) []byte { return binary.BigEndian.AppendUint64(b, uint64(d)) }
 
 // ReadDoc reads what AppendDoc wrote; nil is the first page.
 func ReadDoc(b []byte) (posting.Doc, error) {
 	if b == nil {
 		return 0, nil
 	}
-	n, size := binary.Uvarint(b)
-	if size <= 0 || size != len(b) || n > uint64(posting.MaxDoc) {
+	if len(b) != 8 || binary.BigEndian.Uint64(b) > uint64(posting.MaxDoc) {
 		return 0, errCursor()
 	}
-	return posting.Doc(n), nil
+	return posting.Doc(binary.BigEndian.Uint64(b)), nil
 }
 
 func errCursor() error {
