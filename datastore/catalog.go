@@ -262,7 +262,7 @@ func (c *Catalog) openStore(ctx context.Context, r Record) (*Store, error) {
 	s.consents = consented.New(backend, consented.Options{Read: s.Read, Registry: s.Registry, Base: base, Now: c.opt.Now})
 	s.links = linked.New(s.consents.Store(), linked.Options{Read: s.Read, Registry: s.Registry, Base: base})
 	s.defined = defined.New(s.links.Store(), defined.Options{
-		Find: s.canonical, Read: s.Read, Codes: func() terminology.Options { return s.knownCodes(context.Background()) },
+		Find: s.canonical, Read: s.Read, Codes: s.codesOfProfiles,
 	})
 	s.backend = s.defined.Store()
 	s.past, _ = backend.(past)

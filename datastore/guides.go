@@ -59,6 +59,13 @@ const structureDefinition = "StructureDefinition"
 // nil where there is neither.
 func (s *Store) conforming() (*conformance.Guides, error) { return s.defined.Guides(s.Guides()) }
 
+// codesOfProfiles is what bindings know beside guides and resources.
+func (s *Store) codesOfProfiles() terminology.Options {
+	opt := s.knownCodes(context.Background())
+	opt.Memory = s.codes
+	return opt
+}
+
 // canonical finds a resource as the data store itself: what it says holds for
 // callers who may not read it too.
 func (s *Store) canonical(resourceType, canonical string) (store.Version, bool, error) {

@@ -14,6 +14,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/tarnhealth/tarn/fhir"
@@ -53,14 +54,17 @@ type turn struct {
 	opt    *Options
 }
 
-// found is a resource that was looked for; without a tree there is none.
+// found is what is remembered of a resource that was looked for: not the resource
+// itself, which may be large.
 type found struct {
-	tree *fhir.Tree
-	key  string
+	// key is "" where there is none.
+	key string
+	// profile is set for a StructureDefinition that resources are checked against.
+	profile bool
 }
 
 // remembered is how many resources, and how many that are not there, stay known.
-const remembered = 500
+const remembered = 5000
 
 // longest is how long a canonical URL may be that is remembered.
 const longest = 500
@@ -106,7 +110,7 @@ func (d *Definitions) Guides(of *conformance.Guides) (*conformance.Guides, error
 	if any {
 		codes := d.opt.Codes()
 		codes.Find = t.stored
-		t.guides = of.Beside(t.profile, codes)
+		t.guides = of.Beside(t, codes)
 	}
 	d.now.Store(t)
 	return t.guides, nil
@@ -127,22 +131,37 @@ func (d *Definitions) any() (bool, error) {
 	return false, nil
 }
 
-// profile implements conformance.Stored.
-func (t *turn) profile(resourceType, canonical string) (*fhir.Tree, error) {
-	f, err := t.find(resourceType, canonical)
-	if err != nil || f.tree == nil || !conformance.IsProfile(f.tree.Root()) {
+// Has implements conformance.Stored. Of what cannot be read it says yes: Find
+// tells why.
+func (t *turn) Has(canonical string) bool {
+	f, err := t.find(structure, canonical)
+	return f.profile || err != nil
+}
+
+// Find implements conformance.Stored.
+func (t *turn) Find(canonical string) (*fhir.Tree, error) {
+	if f, err := t.find(structure, canonical); err != nil || !f.profile {
 		return nil, err
 	}
-	return f.tree, nil
+	return t.read(structure, canonical)
 }
 
 // stored finds value sets and code systems.
 func (t *turn) stored(resourceType, canonical string) (terminology.Stored, error) {
 	f, err := t.find(resourceType, canonical)
-	if err != nil || f.tree == nil {
+	if err != nil || f.key == "" {
 		return terminology.Stored{}, err
 	}
-	return terminology.Stored{Key: f.key, Tree: func() (*fhir.Tree, error) { return f.tree, nil }}, nil
+	return terminology.Stored{Key: f.key, Tree: func() (*fhir.Tree, error) { return t.read(resourceType, canonical) }}, nil
+}
+
+// read is the resource; nil where there is none any more.
+func (t *turn) read(resourceType, canonical string) (*fhir.Tree, error) {
+	v, ok, err := t.opt.Find(resourceType, canonical)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return t.opt.Read(v)
 }
 
 func (t *turn) find(resourceType, canonical string) (found, error) {
@@ -150,19 +169,25 @@ func (t *turn) find(resourceType, canonical string) (found, error) {
 	if known, ok := t.found.Get(name); ok {
 		return known, nil
 	}
+	var f found
 	v, ok, err := t.opt.Find(resourceType, canonical)
 	if err != nil {
-		return found{}, err
+		return f, err
 	}
-	var f found
 	if ok {
-		f.key = v.Type + "/" + v.ID + "/" + strconv.FormatUint(uint64(v.T), 10)
-		if f.tree, err = t.opt.Read(v); err != nil {
+		// It may be changed before it is read, so it is not called what others call
+		// this version.
+		f.key = "defined " + v.Type + "/" + v.ID + "/" + strconv.FormatUint(uint64(v.T), 10)
+	}
+	if ok && resourceType == structure {
+		tree, err := t.opt.Read(v)
+		if err != nil {
 			return found{}, err
 		}
+		f.profile = conformance.IsProfile(tree.Root())
 	}
 	if len(name) <= longest {
-		t.found.Put(name, f)
+		t.found.Put(strings.Clone(name), f)
 	}
 	return f, nil
 }

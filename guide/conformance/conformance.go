@@ -108,7 +108,7 @@ func (g *Guides) Find(resourceType, canonical string) (*fhir.Tree, error) {
 		return g.set.Find(resourceType, canonical)
 	}
 	if g.stored != nil && g.name(canonical) == "" {
-		tree, err := g.stored(structure, canonical)
+		tree, err := g.stored.Find(canonical)
 		if err != nil || tree == nil {
 			return nil, err
 		}
@@ -143,7 +143,7 @@ func (g *Guides) text(canonical string) ([]byte, *guide.Package, error) {
 	}
 	src, err := release.R4().Find(canonical)
 	if src == nil && err == nil && g.stored != nil {
-		tree, err := g.stored(structure, canonical)
+		tree, err := g.stored.Find(canonical)
 		if err != nil || tree == nil {
 			return nil, nil, err
 		}

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
@@ -12,10 +13,15 @@ import (
 
 // This file has what the resources of a data store define beside its guides.
 
-// Stored finds a definition among the resources of a data store, by canonical URL
-// with or without a |version; nil where there is none. It must be safe for
-// concurrent use, and say the same each time.
-type Stored func(resourceType, canonical string) (*fhir.Tree, error)
+// Stored finds the profiles among the resources of a data store, by canonical URL
+// with or without a |version. It must be safe for concurrent use, and say the same
+// each time.
+type Stored interface {
+	// Find is the StructureDefinition; nil where there is none.
+	Find(canonical string) (*fhir.Tree, error)
+	// Has reports whether Find finds one, and is asked often.
+	Has(canonical string) bool
+}
 
 // Beside are the guides with the profiles that a data store's resources define,
 // where neither a guide nor R4 has one of the name: nobody weakens a guide's by
@@ -29,10 +35,7 @@ func (g *Guides) Beside(stored Stored, opt terminology.Options) *Guides {
 	other.stored = stored
 	how := profile.Options{Asked: g.settings.Demanded, Codes: opt, More: g.profiles.Of(profile.Source{Find: other.Find, Pin: other.pin})}
 	if g.Empty() {
-		how.Within = func(canonical string) bool {
-			found, err := stored(structure, canonical)
-			return found != nil || err != nil
-		}
+		how.Within = stored.Has
 	}
 	other.rules = g.profiles.Rules(how)
 	return &other
@@ -77,19 +80,37 @@ func (g *Guides) Define(tree *fhir.Tree, report func(fhir.Issue)) {
 // with are the guides as they are when a StructureDefinition is stored, so that
 // what is based on itself is found out.
 func (g *Guides) with(tree *fhir.Tree) *Guides {
-	root, before := tree.Root(), g.stored
-	url := root.TextOf("url")
 	other := *g
-	other.stored = func(resourceType, canonical string) (*fhir.Tree, error) {
-		if canonical == url || canonical == url+"|"+root.TextOf("version") {
-			return tree, nil
-		}
-		if before == nil {
-			return nil, nil
-		}
-		return before(resourceType, canonical)
-	}
+	other.stored = written{tree, g.stored}
 	return &other
+}
+
+// written is a StructureDefinition beside those that are stored.
+type written struct {
+	tree   *fhir.Tree
+	before Stored // nil for none
+}
+
+func (w written) is(canonical string) bool {
+	url, version, versioned := strings.Cut(canonical, "|")
+	root := w.tree.Root()
+	return url == root.TextOf("url") && (!versioned || version == root.TextOf("version"))
+}
+
+// Find implements Stored.
+func (w written) Find(canonical string) (*fhir.Tree, error) {
+	if w.is(canonical) {
+		return w.tree, nil
+	}
+	if w.before == nil {
+		return nil, nil
+	}
+	return w.before.Find(canonical)
+}
+
+// Has implements Stored.
+func (w written) Has(canonical string) bool {
+	return w.is(canonical) || w.before != nil && w.before.Has(canonical)
 }
 
 // IsProfile reports whether a StructureDefinition is one that resources are
