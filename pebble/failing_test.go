@@ -146,7 +146,7 @@ func (f *failing) whole(what string, fs vfs.FS) {
 // later ones, while another store is beside it. What was acknowledged is read
 // while the disk is bad, is there after a power cut, and when the disk is well
 // again; and nothing of the rest is seen. TARN_FAILURES=all takes two minutes;
-// otherwise each 13th change fails.
+// otherwise each 17th change fails.
 func TestEveryFailure(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -154,7 +154,7 @@ func TestEveryFailure(t *testing.T) {
 		err     error
 	}{{"full", true, syscall.ENOSPC}, {"broken", false, syscall.EIO}} {
 		t.Run(c.name, func(t *testing.T) {
-			step := int64(13)
+			step := int64(17)
 			if os.Getenv("TARN_FAILURES") == "all" {
 				step = 1
 			}
@@ -210,4 +210,34 @@ func failOnce(t *testing.T, disk *faulty.Disk) bool {
 		t.Error(err)
 	}
 	return f.failed
+}
+
+// TestCopyFails lets each change of the folder of a copy fail: the copy fails, and
+// the store takes no notice.
+func TestCopyFails(t *testing.T) {
+	for at := int64(1); ; at++ {
+		disk := &faulty.Disk{Dir: "copy", At: at, Err: syscall.EIO}
+		s, err := failingStore("failing", disk.Wrap(vfs.NewMem()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &failing{T: t, store: s}
+		f.commit(1, s.Commit)
+		disk.Arm(true)
+		_, err = s.Checkpoint(context.Background(), "copy")
+		failed := disk.Count() >= at
+		if (err != nil) != failed {
+			t.Errorf("failing at %d of %d: %v", at, disk.Count(), err)
+		}
+		f.commit(2, s.Commit)
+		if s.Failed() != nil || f.failed {
+			t.Errorf("failing at %d: the store failed: %v", at, s.Failed())
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if !failed {
+			return
+		}
+	}
 }
