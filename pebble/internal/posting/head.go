@@ -45,14 +45,12 @@ type metKey struct {
 }
 
 // metKeys is how many keys a head remembers, a power of two.
-const metKeys = 4096
+const metKeys = 1024
 
 // A HeadParam is the terms of one param.
 type HeadParam struct {
 	mu   sync.RWMutex
 	tree *btree.BTreeG[Posting]
-	// path is where the writer was last: the next key is often near.
-	path btree.PathHint
 }
 
 // A Posting is one key and the docs that have it.
@@ -196,12 +194,13 @@ func lessPosting(a, b Posting) bool { return bytes.Compare(a.Key, b.Key) < 0 }
 
 // posting returns the posting of a key, making it where it is not there.
 func (p *HeadParam) posting(h *Head, key []byte) Posting {
+	var path btree.PathHint
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	found, ok := p.tree.GetHint(Posting{Key: key}, &p.path)
+	found, ok := p.tree.GetHint(Posting{Key: key}, &path)
 	if !ok {
 		found = h.cut(key)
-		p.tree.SetHint(found, &p.path)
+		p.tree.SetHint(found, &path)
 	}
 	return found
 }
