@@ -78,7 +78,8 @@ func (b *profileBreaker) try(p profile.Place, kind, path, code string, change fu
 		return
 	}
 	tree, issues := mutation.Issues(definition.R4().Schema, broken, b.v.Validate)
-	if found(issues, path, code) {
+	// What R4 allows to be referred to, and no more, is R4's own rule.
+	if found(issues, path, code) || kind == "target" && found(issues, path+".reference", "value") {
 		b.count[kind]++
 		return
 	}
