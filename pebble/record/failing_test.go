@@ -44,9 +44,9 @@ func wantRecords(t *testing.T, what string, d *DB, acknowledged []int) {
 // TestEveryFailure lets each change of the disk fail in turn, alone and with all
 // later ones: what was acknowledged is read meanwhile, is there after a power
 // cut, and when the disk is well; and where it was full, it can be written then
-// without being opened again. TARN_FAILURES=all tries each, otherwise each 5th.
+// without being opened again. TARN_FAILURES=all tries each, otherwise each 11th.
 func TestEveryFailure(t *testing.T) {
-	step := int64(5)
+	step := int64(11)
 	if os.Getenv("TARN_FAILURES") == "all" {
 		step = 1
 	}
