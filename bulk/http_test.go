@@ -189,7 +189,7 @@ func TestExportOverHTTPRefuses(t *testing.T) {
 		{"POST", "$export", `{"resourceType":"Patient"}`, 400, "Patient"},
 		{"POST", "$export", `{`, 400, ""},
 		{"POST", "Patient/$export", `{"resourceType":"Parameters","parameter":[{"name":"patient","valueReference":{"reference":"Patient/none"}}]}`, 400, "none"},
-		{"POST", "$export", `{"OutputDataConfig":{"S3Configuration":{"S3Uri":"s3://bucket"}}}`, 400, "operator"},
+		{"POST", "$export", `{"OutputDataConfig":{"S3Configuration":{"S3Uri":"s3://bucket"}}}`, 400, "bulk.s3_endpoint"},
 		{"POST", "$export", `{"OutputDataConfig":{},"More":1}`, 400, "More"},
 		{"GET", "export/none", "", 404, "none"},
 		{"POST", "export/none", "", 405, ""},

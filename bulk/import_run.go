@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"slices"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/bulk/glance"
+	"github.com/tarnhealth/tarn/bulk/inflight"
 	"github.com/tarnhealth/tarn/bulk/ndjson"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
@@ -160,7 +162,7 @@ func (im *importer) work(ctx context.Context) error {
 	workers := 2 * runtime.GOMAXPROCS(0)
 	group, inner := errgroup.WithContext(ctx)
 	waiting, inOrder := make(chan *chunk), make(chan *chunk, workers)
-	busy := newInFlight()
+	busy := inflight.New[*chunk]()
 	group.Go(func() error {
 		defer close(waiting)
 		defer close(inOrder)
@@ -189,7 +191,7 @@ func (im *importer) work(ctx context.Context) error {
 }
 
 // read hands out the chunks of all files that are left.
-func (im *importer) read(ctx context.Context, busy *inFlight, waiting, inOrder chan<- *chunk) error {
+func (im *importer) read(ctx context.Context, busy *inflight.Set[*chunk], waiting, inOrder chan<- *chunk) error {
 	send := func(c *chunk) error {
 		c.done = make(chan struct{})
 		if err := im.name(ctx, busy, c); err != nil {
@@ -238,7 +240,7 @@ func (im *importer) readFile(o opened, begins bool, send func(*chunk) error) err
 			}
 			continue
 		}
-		if c.ends = true; err != nil && !isEOF(err) {
+		if c.ends = true; err != nil && !errors.Is(err, io.EOF) {
 			if c.broken = fileError(o.file, err); fhir.KindOf(c.broken) != fhir.KindUnprocessable {
 				return c.broken
 			}
@@ -250,17 +252,17 @@ func (im *importer) readFile(o opened, begins bool, send func(*chunk) error) err
 // name finds which resources a chunk is about, and waits for those chunks on
 // their way that are about one of them too: of two lines with one id the later
 // one is stored later.
-func (im *importer) name(ctx context.Context, busy *inFlight, c *chunk) error {
+func (im *importer) name(ctx context.Context, busy *inflight.Set[*chunk], c *chunk) error {
 	for i, l := range c.lines {
 		resourceType, id := glance.Name(l.Text)
 		if slices.Contains(im.opt.ReadOnly, resourceType) {
 			c.readOnly = append(c.readOnly, i)
 		}
 		if id != "" {
-			c.keys = append(c.keys, busy.key(resourceType, id))
+			c.keys = append(c.keys, busy.Key(resourceType, id))
 		}
 	}
-	for _, before := range busy.add(c) {
+	for _, before := range busy.Add(c, c.keys) {
 		select {
 		case <-before.done:
 		case <-ctx.Done():
@@ -300,7 +302,7 @@ func (im *importer) write(ctx context.Context, c *chunk) error {
 }
 
 // collect reports the chunks in their order, and notes how far they are.
-func (im *importer) collect(ctx context.Context, busy *inFlight, inOrder <-chan *chunk) error {
+func (im *importer) collect(ctx context.Context, busy *inflight.Set[*chunk], inOrder <-chan *chunk) error {
 	for c := range inOrder {
 		select {
 		case <-c.done:
@@ -310,7 +312,7 @@ func (im *importer) collect(ctx context.Context, busy *inFlight, inOrder <-chan 
 		if c.failed != nil {
 			return c.failed
 		}
-		busy.remove(c)
+		busy.Remove(c, c.keys)
 		if err := im.count(c); err != nil {
 			return err
 		}
