@@ -375,6 +375,8 @@ func TestAccessReport(t *testing.T) {
 	}{
 		"another patient":                    {authz.Caller{FHIRUser: "Patient/2", Patient: "2"}, "patient/*.rs", report, 404},
 		"a practitioner at the patient":      {authz.Caller{FHIRUser: "Practitioner/1", Patient: "1"}, "patient/*.rs", report, 403},
+		"somebody related to the patient":    {authz.Caller{FHIRUser: "RelatedPerson/1", Patient: "1"}, "patient/*.rs", report, 403},
+		"a patient at another":               {authz.Caller{FHIRUser: "Patient/2", Patient: "1"}, "patient/*.rs", report, 403},
 		"a service":                          {authz.Caller{Client: "app"}, "system/*.rs", report, 403},
 		"without a right to the patient":     {authz.Caller{FHIRUser: "Patient/1", Patient: "1"}, "patient/Observation.rs", report, 403},
 		"an unknown parameter":               {authz.Caller{FHIRUser: "Patient/1", Patient: "1"}, "patient/*.rs", report + "?_sort=date", 400},

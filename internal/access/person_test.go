@@ -202,3 +202,28 @@ func TestPersonsCountAtOnce(t *testing.T) {
 	expect(t, "ended", w.ask(service, "PATCH", "RelatedPerson/mother-of-child", `{"active":false}`, "Content-Type", "application/merge-patch+json"), http.StatusOK, "")
 	total("ended", 0)
 }
+
+// TestPatientsWhomPersonsLeadTo are those whom a user may have in context.
+func TestPatientsWhomPersonsLeadTo(t *testing.T) {
+	w := tellWorld(t, append(story(), family()...))
+	for user, want := range map[string][]string{
+		"Person/mother": {"child", "p2"}, "Person/both": {"p1", "p3"}, "Person/left": nil, "Person/half": {"child"}, "Person/gone": nil,
+		"Person/moved": {"p2"}, "Patient/p1": {"p1", "p3"}, "RelatedPerson/mother-of-child": {"child", "p2"}, "RelatedPerson/former": {"p1", "p3"}, "Practitioner/d1": nil,
+	} {
+		for _, persons := range []authz.Assurance{0, 3} {
+			c := &caller{scopes: "user/*.rs", user: user}
+			w.decide(t, []*caller{c}, authz.Policy{Base: base, Persons: persons})
+			got, err := w.ds.LinkedPatients(ctx, c.access)
+			if persons == 0 {
+				want := []string(nil)
+				if !slices.Equal(got, want) || err != nil {
+					t.Errorf("%s, where no Person counts: %v, %v", user, got, err)
+				}
+				continue
+			}
+			if !slices.Equal(got, want) || err != nil {
+				t.Errorf("%s: %v, want %v, %v", user, got, want, err)
+			}
+		}
+	}
+}
