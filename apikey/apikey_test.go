@@ -13,6 +13,7 @@ import (
 
 	"github.com/tarnhealth/tarn/apikey"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/still"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/pebble"
 )
@@ -22,23 +23,7 @@ var ctx = context.Background()
 // A Thursday.
 var begin = time.Date(2026, 1, 29, 22, 30, 0, 0, time.UTC)
 
-// A clock stands still until it is moved.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) move(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
+type clock = still.Clock
 
 func open(t *testing.T) (kv.DB, *clock) {
 	t.Helper()
@@ -47,7 +32,7 @@ func open(t *testing.T) (kv.DB, *clock) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { folder.Close() })
-	return folder.Records(), &clock{at: begin}
+	return folder.Records(), still.At(begin)
 }
 
 func create(t *testing.T, keys *apikey.Keys, key apikey.Key) (apikey.Key, []string) {
@@ -78,7 +63,7 @@ func wantRefused(t *testing.T, err error, kind fhir.Kind, retry string) {
 
 func TestLifeOfAKey(t *testing.T) {
 	db, c := open(t)
-	keys := apikey.NewKeys(db, c.now)
+	keys := apikey.NewKeys(db, c.Now)
 	key, value := create(t, keys, apikey.Key{Name: "the app", Client: "app", DataStores: []string{"a"}})
 	check := func(values []string, client, store string) error {
 		_, err := keys.Check(ctx, values, client, store)
@@ -125,7 +110,7 @@ func TestLifeOfAKey(t *testing.T) {
 
 func TestRateAndBurst(t *testing.T) {
 	db, c := open(t)
-	keys := apikey.NewKeys(db, c.now)
+	keys := apikey.NewKeys(db, c.Now)
 	key, value := create(t, keys, apikey.Key{Plan: apikey.Plan{Rate: 0.5, Burst: 3}})
 	take := func() error {
 		_, err := keys.Check(ctx, value, "", "a")
@@ -137,9 +122,9 @@ func TestRateAndBurst(t *testing.T) {
 		}
 	}
 	wantRefused(t, take(), fhir.KindThrottled, "2")
-	c.move(time.Second)
+	c.Pass(time.Second)
 	wantRefused(t, take(), fhir.KindThrottled, "1")
-	c.move(time.Second)
+	c.Pass(time.Second)
 	if err := take(); err != nil {
 		t.Error(err)
 	}
@@ -148,7 +133,7 @@ func TestRateAndBurst(t *testing.T) {
 		t.Errorf("with another plan: %v", err)
 	}
 	wantRefused(t, take(), fhir.KindThrottled, "1")
-	if used, err := keys.Usage(ctx, key, c.now()); err != nil || used != 5 {
+	if used, err := keys.Usage(ctx, key, c.Now()); err != nil || used != 5 {
 		t.Errorf("used %d, %v", used, err)
 	}
 }
@@ -158,7 +143,7 @@ func TestQuotas(t *testing.T) {
 		apikey.Day: {90 * time.Minute}, apikey.Week: {3*24*time.Hour + 90*time.Minute}, apikey.Month: {2*24*time.Hour + 90*time.Minute},
 	} {
 		db, c := open(t)
-		keys := apikey.NewKeys(db, c.now)
+		keys := apikey.NewKeys(db, c.Now)
 		_, value := create(t, keys, apikey.Key{Plan: apikey.Plan{Quota: 3, Period: period}})
 		take := func() error {
 			_, err := keys.Check(ctx, value, "", "a")
@@ -173,14 +158,14 @@ func TestQuotas(t *testing.T) {
 		if err := keys.Flush(ctx); err != nil {
 			t.Fatal(err)
 		}
-		keys = apikey.NewKeys(db, c.now)
+		keys = apikey.NewKeys(db, c.Now)
 		if err := take(); err != nil {
 			t.Errorf("%s, in another process: %v", period, err)
 		}
 		wantRefused(t, take(), fhir.KindThrottled, "")
-		c.move(test.left - time.Second)
+		c.Pass(test.left - time.Second)
 		wantRefused(t, take(), fhir.KindThrottled, "1")
-		c.move(time.Second)
+		c.Pass(time.Second)
 		if err := take(); err != nil {
 			t.Errorf("%s, the next one: %v", period, err)
 		}
@@ -190,17 +175,17 @@ func TestQuotas(t *testing.T) {
 // TestUsageOfThePast is stored when the period ends.
 func TestUsageOfThePast(t *testing.T) {
 	db, c := open(t)
-	keys := apikey.NewKeys(db, c.now)
+	keys := apikey.NewKeys(db, c.Now)
 	key, value := create(t, keys, apikey.Key{})
 	for i := range 6 {
 		if i == 4 {
-			c.move(24 * time.Hour)
+			c.Pass(24 * time.Hour)
 		}
 		if _, err := keys.Check(ctx, value, "", "a"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for at, want := range map[time.Time]int64{begin: 4, c.now(): 2, begin.Add(-24 * time.Hour): 0} {
+	for at, want := range map[time.Time]int64{begin: 4, c.Now(): 2, begin.Add(-24 * time.Hour): 0} {
 		if used, err := keys.Usage(ctx, key, at); err != nil || used != want {
 			t.Errorf("at %v: %d, %v; want %d", at, used, err, want)
 		}
@@ -210,7 +195,7 @@ func TestUsageOfThePast(t *testing.T) {
 // TestManyAtOnce counts every request once.
 func TestManyAtOnce(t *testing.T) {
 	db, c := open(t)
-	keys := apikey.NewKeys(db, c.now)
+	keys := apikey.NewKeys(db, c.Now)
 	key, value := create(t, keys, apikey.Key{Plan: apikey.Plan{Quota: 100, Period: apikey.Day}})
 	var wait sync.WaitGroup
 	var mu sync.Mutex
@@ -231,15 +216,15 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	other := apikey.NewKeys(db, c.now)
-	if used, err := other.Usage(ctx, key, c.now()); err != nil || used != 100 || taken != 100 {
+	other := apikey.NewKeys(db, c.Now)
+	if used, err := other.Usage(ctx, key, c.Now()); err != nil || used != 100 || taken != 100 {
 		t.Errorf("%d taken, %d stored, %v", taken, used, err)
 	}
 }
 
 func TestKeysThatCannotBeMade(t *testing.T) {
 	db, c := open(t)
-	keys := apikey.NewKeys(db, c.now)
+	keys := apikey.NewKeys(db, c.Now)
 	for _, key := range []apikey.Key{
 		{Name: "a\nb"}, {Name: strings.Repeat("a", 257)}, {Client: "\x00"}, {DataStores: []string{"A"}}, {DataStores: make([]string, 101)},
 		{Plan: apikey.Plan{Rate: -1, Burst: 1}}, {Plan: apikey.Plan{Rate: 1}}, {Plan: apikey.Plan{Burst: 1}}, {Plan: apikey.Plan{Rate: 1e9, Burst: 1}},
@@ -253,7 +238,7 @@ func TestKeysThatCannotBeMade(t *testing.T) {
 
 func TestSecretsAreHashed(t *testing.T) {
 	db, c := open(t)
-	keys := apikey.NewKeys(db, c.now)
+	keys := apikey.NewKeys(db, c.Now)
 	_, value := create(t, keys, apikey.Key{})
 	_, secret, _ := strings.Cut(value[0], ".")
 	err := db.View(ctx, func(tx kv.Tx) error {

@@ -22,6 +22,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/event"
+	"github.com/tarnhealth/tarn/internal/still"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/pebble/record"
 )
@@ -30,6 +31,7 @@ import (
 // only sink does what answer says.
 type world struct {
 	*testing.T
+	*still.Clock
 	disk   *vfs.MemFS
 	db     *record.DB
 	outbox *event.Outbox
@@ -44,32 +46,17 @@ type world struct {
 	before time.Duration
 	stop   func()
 	log    strings.Builder
-
-	mu  sync.Mutex
-	now time.Time
 }
 
 func newWorld(t *testing.T) *world {
 	w := &world{
-		T: t, disk: vfs.NewCrashableMem(), now: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), stop: func() {},
+		T: t, disk: vfs.NewCrashableMem(), Clock: still.At(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)), stop: func() {},
 		taken: make(chan string, 100), asked: make(chan string, 100), attempts: map[string]int{},
 		slept: make(chan time.Duration, 100), rouse: make(chan time.Time),
 		answer: func(string, int) error { return nil },
 	}
 	w.open()
 	return w
-}
-
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-func (w *world) advance(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = w.now.Add(d)
 }
 
 // Deliver implements event.Sink.
@@ -89,13 +76,13 @@ func (w *world) Deliver(_ context.Context, id string, body []byte) error {
 
 func (w *world) open() {
 	var err error
-	if w.db, err = record.Open("kv", record.Options{FS: w.disk, Now: w.clock}); err != nil {
+	if w.db, err = record.Open("kv", record.Options{FS: w.disk, Now: w.Now}); err != nil {
 		w.Fatal(err)
 	}
 	db := w.db
 	w.Cleanup(func() { w.stop(); _ = db.Close() })
 	w.outbox = event.New(event.Options{
-		DB: w.db, Sinks: map[string]event.Sink{"test": w}, Now: w.clock, Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
+		DB: w.db, Sinks: map[string]event.Sink{"test": w}, Now: w.Now, Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
 		After: func(d time.Duration) <-chan time.Time { w.slept <- d; return w.rouse },
 	})
 }
@@ -126,7 +113,7 @@ func (w *world) put(types ...string) {
 		if err != nil {
 			w.Fatal(err)
 		}
-		w.advance(time.Microsecond)
+		w.Pass(time.Microsecond)
 	}
 }
 
@@ -157,7 +144,7 @@ func (w *world) idle(want time.Duration) {
 }
 
 func (w *world) wait(d time.Duration) {
-	w.advance(d)
+	w.Pass(d)
 	w.rouse <- time.Time{}
 }
 
@@ -250,7 +237,7 @@ func TestGivesUp(t *testing.T) {
 	w.run()
 	w.idle(time.Second)
 	w.stop()
-	w.advance(15 * 24 * time.Hour)
+	w.Pass(15 * 24 * time.Hour)
 	w.put("new")
 	w.open2()
 	w.run()
@@ -293,7 +280,7 @@ func TestCrash(t *testing.T) {
 		}
 		w.crash()
 		w.answer = func(string, int) error { return nil }
-		w.advance(2 * time.Hour) // whatever was refused is due
+		w.Pass(2 * time.Hour) // whatever was refused is due
 		w.run()
 		w.idleLong()
 		w.stop()

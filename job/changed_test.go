@@ -18,7 +18,7 @@ func TestChanged(t *testing.T) {
 	var told []string
 	refuse := errors.New("no")
 	q := job.New(job.Options{
-		DB: w.db, Now: w.clock, Logger: slog.New(slog.DiscardHandler),
+		DB: w.db, Now: w.Now, Logger: slog.New(slog.DiscardHandler),
 		Changed: func(_ kv.Tx, before job.State, j *job.Job) error {
 			if j.Owner == "nobody" {
 				return refuse

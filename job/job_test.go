@@ -15,30 +15,29 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tarnhealth/tarn/internal/still"
 	"github.com/tarnhealth/tarn/job"
 	"github.com/tarnhealth/tarn/pebble/record"
 )
 
-// A world is a disk, a clock that stands still, and the database on it.
+// A world is a disk, a clock, and the database on it.
 type world struct {
 	t    *testing.T
 	disk *vfs.MemFS
 	db   *record.DB
+	*still.Clock
 	// parts reads parts.
 	parts *job.Queue
-
-	mu  sync.Mutex
-	now time.Time
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, disk: vfs.NewCrashableMem(), now: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)}
+	w := &world{t: t, disk: vfs.NewCrashableMem(), Clock: still.At(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC))}
 	w.open()
 	return w
 }
 
 func (w *world) open() {
-	db, err := record.Open("kv", record.Options{FS: w.disk, Now: w.clock})
+	db, err := record.Open("kv", record.Options{FS: w.disk, Now: w.Now})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -56,24 +55,12 @@ func (w *world) crash() {
 	w.open()
 }
 
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-func (w *world) advance(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = w.now.Add(d)
-}
-
 // queue is the jobs as a new process sees them. Its heartbeat beats when beat
 // is sent to.
 func (w *world) queue(h job.Handler) (q *job.Queue, beat chan time.Time) {
 	beat = make(chan time.Time)
 	q = job.New(job.Options{
-		DB: w.db, Now: w.clock, Keep: time.Hour, Attempts: 3, Logger: slog.New(slog.DiscardHandler),
+		DB: w.db, Now: w.Now, Keep: time.Hour, Attempts: 3, Logger: slog.New(slog.DiscardHandler),
 		After: func(time.Duration) <-chan time.Time { return beat },
 	})
 	if h != nil {
@@ -124,7 +111,7 @@ func TestInOrder(t *testing.T) {
 		return map[string]int{"n": len(order)}, nil
 	})
 	first := w.enqueue(q, job.Spec{Input: "a", Owner: "x", Scope: "s"})
-	w.advance(time.Second)
+	w.Pass(time.Second)
 	w.enqueue(q, job.Spec{Input: "b"})
 	for w.next(q) {
 	}
@@ -172,7 +159,7 @@ func TestCrash(t *testing.T) {
 	if w.next(q2) {
 		t.Fatal("the job was taken over although its lease holds")
 	}
-	w.advance(31 * time.Second)
+	w.Pass(31 * time.Second)
 	if !w.next(q2) {
 		t.Fatal("the job was not taken over")
 	}
@@ -203,7 +190,7 @@ func TestTakenOver(t *testing.T) {
 	ended := make(chan error)
 	go func() { _, err := q.RunNext(context.Background()); ended <- err }()
 	<-asleep
-	w.advance(time.Minute)
+	w.Pass(time.Minute)
 	q2, _ := w.queue(func(context.Context, *job.Lease) (any, error) { return "theirs", nil })
 	if !w.next(q2) {
 		t.Fatal("the job was not taken over")
@@ -237,7 +224,7 @@ func TestRenew(t *testing.T) {
 	<-begun
 	q2, _ := w.queue(func(context.Context, *job.Lease) (any, error) { return nil, errors.New("taken over") })
 	for range 5 {
-		w.advance(20 * time.Second)
+		w.Pass(20 * time.Second)
 		beat <- time.Time{}
 		beat <- time.Time{} // the beat before is done with
 		if w.next(q2) {
@@ -348,7 +335,7 @@ func TestGivenUp(t *testing.T) {
 		}
 		all.Go(func() { _, _ = q.RunNext(context.Background()) })
 		<-begun
-		w.advance(time.Minute)
+		w.Pass(time.Minute)
 	}
 	q, _ := w.queue(func(context.Context, *job.Lease) (any, error) { return nil, nil })
 	if w.next(q) {
@@ -455,12 +442,12 @@ func TestExpiry(t *testing.T) {
 	w := newWorld(t)
 	q, _ := w.queue(func(context.Context, *job.Lease) (any, error) { return nil, nil })
 	j := w.enqueue(q, job.Spec{})
-	w.advance(3 * time.Hour) // what waits does not expire
+	w.Pass(3 * time.Hour) // what waits does not expire
 	w.want(q, j.ID, job.Queued)
 	w.next(q)
-	w.advance(59 * time.Minute)
+	w.Pass(59 * time.Minute)
 	w.want(q, j.ID, job.Done)
-	w.advance(2 * time.Minute)
+	w.Pass(2 * time.Minute)
 	if _, err := q.Get(context.Background(), j.ID); !errors.Is(err, job.ErrNotFound) {
 		t.Errorf("after its time: %v", err)
 	}

@@ -25,7 +25,7 @@ func TestAccountNeedsSignIn(t *testing.T) {
 	}
 	// What proves who somebody is changes only soon after they proved it.
 	p.signIn("ana", good)
-	w.clock.pass(freshTime + time.Second)
+	w.clock.Pass(freshTime + time.Second)
 	p.get("/account").want(200, "Your account")
 	for _, path := range pages[1:] {
 		p.get(path).wantRedirect("/login")

@@ -214,7 +214,7 @@ func TestCrash(t *testing.T) {
 	p := w.person()
 	p.signIn("ana", good)
 	secret, _ := p.addTOTP()
-	w.clock.pass(totpPeriod * 1e9)
+	w.clock.Pass(totpPeriod * 1e9)
 	q := w.person()
 	q.signIn("ana", good).follow().submit("/login/second", "code", w.code(secret)).wantRedirect("/account")
 	for range 5 {

@@ -133,7 +133,7 @@ func (i *issuer) token(w http.ResponseWriter, r *http.Request) {
 		i.json(w, map[string]any{"error": "invalid_grant", "error_description": "about somebody@example.org"})
 		return
 	}
-	now := i.clock.now()
+	now := i.clock.Now()
 	c := claims{"iss": i.server.URL, "aud": "tarn", "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(), "nonce": asked.Get("nonce")}
 	for name, value := range i.claims {
 		c[name] = value
@@ -312,7 +312,7 @@ func TestLinkFromAccount(t *testing.T) {
 	i.says("sub-1")
 	w.person().visit(i).want(403, "has no access here")
 	// An old session must sign in again first.
-	w.clock.pass(16 * time.Minute)
+	w.clock.Pass(16 * time.Minute)
 	p.get("/account")
 	p.get(p.link("/account/links/clinic")).wantRedirect("/login")
 }
@@ -327,7 +327,7 @@ func TestProviderRefusals(t *testing.T) {
 		"no nonce":         func(c claims) { delete(c, "nonce") },
 		"another audience": func(c claims) { c["aud"] = "other" },
 		"another issuer":   func(c claims) { c["iss"] = "https://evil.example" },
-		"expired":          func(c claims) { c["exp"] = w.clock.now().Add(-time.Hour).Unix() },
+		"expired":          func(c claims) { c["exp"] = w.clock.Now().Add(-time.Hour).Unix() },
 		"no subject":       func(c claims) { c["sub"] = "" },
 		"a wrong at_hash":  func(c claims) { c["at_hash"] = "x" },
 	} {
@@ -381,7 +381,7 @@ func TestProviderRefusals(t *testing.T) {
 	p.get("/login")
 	p.get(p.link("/login/with/clinic"))
 	back = i.authorize(p.head.Get("Location"))
-	w.clock.pass(16 * time.Minute)
+	w.clock.Pass(16 * time.Minute)
 	p.get(back).want(400, "run out of time")
 
 	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -426,10 +426,10 @@ func TestProviderForced(t *testing.T) {
 		return p.get(i.authorize(p.head.Get("Location")))
 	}
 	page := p.body
-	i.says("sub-1", "preferred_username", "grace", "auth_time", w.clock.now().Add(-time.Hour).Unix())
+	i.says("sub-1", "preferred_username", "grace", "auth_time", w.clock.Now().Add(-time.Hour).Unix())
 	again().want(403, "could not be trusted")
 	p.body = page
-	i.says("sub-1", "preferred_username", "grace", "auth_time", w.clock.now().Unix())
+	i.says("sub-1", "preferred_username", "grace", "auth_time", w.clock.Now().Unix())
 	again().wantRedirect("/x")
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/crypt"
+	"github.com/tarnhealth/tarn/internal/still"
 	"github.com/tarnhealth/tarn/kv"
 	records "github.com/tarnhealth/tarn/pebble/record"
 )
@@ -34,22 +35,7 @@ const (
 // cheap keeps tests fast; what is tested is the same.
 var cheap = Cost{Time: 1, Memory: 8, Threads: 1}
 
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
+type clock = still.Clock
 
 // A world is a service on an in-memory file system, with a clock that stands.
 type world struct {
@@ -66,7 +52,7 @@ type world struct {
 
 func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, fs: vfs.NewCrashableMem(), log: &bytes.Buffer{}}
+	w := &world{t: t, clock: still.At(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), fs: vfs.NewCrashableMem(), log: &bytes.Buffer{}}
 	box, err := crypt.NewBox(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +65,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 
 func (w *world) openDB() {
 	w.t.Helper()
-	db, err := records.Open("records", records.Options{FS: w.fs, Now: w.clock.now})
+	db, err := records.Open("records", records.Options{FS: w.fs, Now: w.clock.Now})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -91,7 +77,7 @@ func (w *world) openDB() {
 func (w *world) serve(change ...func(*Config)) {
 	w.t.Helper()
 	cfg := Config{
-		DB: w.db, Box: w.box, BaseURL: home, Now: w.clock.now, Cost: cheap,
+		DB: w.db, Box: w.box, BaseURL: home, Now: w.clock.Now, Cost: cheap,
 		Log: slog.New(slog.NewTextHandler(lockedWriter{w}, nil)),
 		Address: func(r *http.Request) string {
 			if a := r.Header.Get("Test-Address"); a != "" {

@@ -24,13 +24,13 @@ func TestAccountLocksAndBacksOff(t *testing.T) {
 				t.Fatalf("after %d failures: Retry-After %s, want %d", 5+i, got, wait)
 			}
 		}
-		w.clock.pass(time.Duration(wait)*time.Second - 1)
+		w.clock.Pass(time.Duration(wait)*time.Second - 1)
 		p.signIn("ana", good).want(429, "Wait 1 s")
-		w.clock.pass(1)
+		w.clock.Pass(1)
 		p.signIn("ana", "wrong").want(422, "")
 	}
 	w.person().signIn("somebody else", "x").want(422, "")
-	w.clock.pass(time.Hour)
+	w.clock.Pass(time.Hour)
 	p.signIn("ana", good).wantRedirect("/account")
 	// A sign-in forgets the failures.
 	q := w.person()
@@ -53,9 +53,9 @@ func TestHundredFailures(t *testing.T) {
 		for i := range 100 {
 			p.header.Set("Test-Address", fmt.Sprintf("192.0.2.%d", i))
 			p.signIn(name, "wrong").want(422, "")
-			w.clock.pass(time.Hour)
+			w.clock.Pass(time.Hour)
 		}
-		w.clock.pass(20 * time.Hour)
+		w.clock.Pass(20 * time.Hour)
 		p.signIn(name, good).want(429, "Wait 24 h")
 	}
 	password, err := w.s.Directory().ResetPassword(t.Context(), u.ID)
@@ -76,7 +76,7 @@ func TestNetworkLimit(t *testing.T) {
 	p.signIn("ana", good).want(429, "Too many attempts")
 	p.header.Set("Test-Address", "2001:db8:0:1::1")
 	p.signIn("ana", good).wantRedirect("/account")
-	w.clock.pass(30 * time.Second)
+	w.clock.Pass(30 * time.Second)
 	q := w.person()
 	q.header.Set("Test-Address", "2001:db8::ffff")
 	q.signIn("ana", good).wantRedirect("/account") // right: it does not count

@@ -255,7 +255,7 @@ func (p *person) usePasskeyLate(a *authenticator) {
 	p.t.Helper()
 	p.get("/logout").submit("/logout")
 	p.get("/login")
-	p.w.clock.pass(11 * time.Minute)
+	p.w.clock.Pass(11 * time.Minute)
 	p.submit("/login/passkey", "credential", a.get(p.options("get"))).want(400, "run out of time")
 	p.wantNobody()
 }

@@ -16,7 +16,7 @@ var vfsNothing = vfs.CrashCloneCfg{}
 // code is what an authenticator app shows now.
 func (w *world) code(secret string) string {
 	w.t.Helper()
-	code, err := totp.GenerateCode(secret, w.clock.now())
+	code, err := totp.GenerateCode(secret, w.clock.Now())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestTOTP(t *testing.T) {
 		return q.signIn("ana", good).wantRedirect("/login/second").follow().want(200, "Second step")
 	}
 	second().submit("/login/second", "code", w.code(secret)).want(422, "used before") // at enrolment
-	w.clock.pass(time.Minute)
+	w.clock.Pass(time.Minute)
 	code := w.code(secret)
 	for _, wrong := range []string{"", "123", "abcdef", "0000000000"} {
 		second().submit("/login/second", "code", wrong).want(422, "not right")
@@ -88,15 +88,15 @@ func TestTOTP(t *testing.T) {
 	q.wantUser(u.ID, "pwd", "otp", "mfa")
 	q = w.person()
 	second().submit("/login/second", "code", code).want(422, "used before")
-	w.clock.pass(totpPeriod * time.Second)
+	w.clock.Pass(totpPeriod * time.Second)
 	q.submit("/login/second", "code", w.code(secret)).wantRedirect("/account")
 	// The app's clock may be a step off, but no more.
-	w.clock.pass(3 * totpPeriod * time.Second)
+	w.clock.Pass(3 * totpPeriod * time.Second)
 	late := w.code(secret)
-	w.clock.pass(2 * totpPeriod * time.Second)
+	w.clock.Pass(2 * totpPeriod * time.Second)
 	q = w.person()
 	second().submit("/login/second", "code", late).want(422, "not right")
-	early, _ := totp.GenerateCode(secret, w.clock.now().Add(totpPeriod*time.Second))
+	early, _ := totp.GenerateCode(secret, w.clock.Now().Add(totpPeriod*time.Second))
 	q.submit("/login/second", "code", early).wantRedirect("/account")
 
 	p.get("/account").submit("/account/totp/remove").wantRedirect("/account").follow().want(200, "Authenticator app Off")
@@ -110,7 +110,7 @@ func TestOneCodeOnce(t *testing.T) {
 	p := w.person()
 	p.signIn("ana", good)
 	secret, _ := p.addTOTP()
-	w.clock.pass(time.Minute)
+	w.clock.Pass(time.Minute)
 	people := make([]*person, 4)
 	for i := range people {
 		people[i] = w.person()
@@ -188,7 +188,7 @@ func TestChangesEndSignIns(t *testing.T) {
 	p := w.person()
 	p.signIn("ana", good)
 	secret, _ := p.addTOTP()
-	w.clock.pass(time.Minute)
+	w.clock.Pass(time.Minute)
 	q := w.person()
 	q.signIn("ana", good).follow()
 	if err := w.s.Directory().SetPassword(t.Context(), u.ID, better, false); err != nil {
@@ -197,7 +197,7 @@ func TestChangesEndSignIns(t *testing.T) {
 	p.wantNobody()
 	q.submit("/login/second", "code", w.code(secret)).want(400, "run out of time")
 	q.signIn("ana", better).follow()
-	w.clock.pass(11 * time.Minute)
+	w.clock.Pass(11 * time.Minute)
 	q.submit("/login/second", "code", w.code(secret)).want(400, "run out of time")
 	if err := w.s.Directory().RemoveFactors(t.Context(), u.ID); err != nil {
 		t.Fatal(err)

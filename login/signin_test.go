@@ -100,13 +100,13 @@ func TestTemporaryPassword(t *testing.T) {
 func TestTemporaryPasswordEnds(t *testing.T) {
 	w := newWorld(t)
 	w.add("ana", func(n *NewUser) { n.Temporary = true })
-	w.clock.pass(temporaryTime - 1)
+	w.clock.Pass(temporaryTime - 1)
 	p := w.person()
 	p.signIn("ana", good).wantRedirect("/login/password").follow()
-	w.clock.pass(1)
+	w.clock.Pass(1)
 	w.person().signIn("ana", good).want(422, "The name or the proof")
 	p.submit("/login/password", "password", better, "again", better).wantRedirect("/account")
-	w.clock.pass(temporaryTime)
+	w.clock.Pass(temporaryTime)
 	w.person().signIn("ana", better).wantRedirect("/account")
 }
 
@@ -170,16 +170,16 @@ func TestSessionLimits(t *testing.T) {
 	p := w.person()
 	p.signIn("ana", good).wantRedirect("/account")
 	for range 23 { // used every half an hour less a minute
-		w.clock.pass(29 * time.Minute)
+		w.clock.Pass(29 * time.Minute)
 		p.wantUser(u.ID, "pwd")
 	}
-	w.clock.pass(29 * time.Minute)
+	w.clock.Pass(29 * time.Minute)
 	p.wantUser(u.ID, "pwd")
-	w.clock.pass(24*time.Minute + time.Second) // 12 hours since the sign-in
+	w.clock.Pass(24*time.Minute + time.Second) // 12 hours since the sign-in
 	p.wantNobody()
 
 	p.signIn("ana", good).wantRedirect("/account")
-	w.clock.pass(30 * time.Minute)
+	w.clock.Pass(30 * time.Minute)
 	p.wantNobody()
 	if list, err := w.s.Sessions(t.Context(), u.ID); err != nil || len(list) != 0 {
 		t.Errorf("sessions %v, %v", list, err)
@@ -276,7 +276,7 @@ func TestFlowBelongsToOneBrowser(t *testing.T) {
 	q.get("/login")
 	q.get(to).want(400, "another browser")
 	p.follow()
-	w.clock.pass(61 * time.Minute)
+	w.clock.Pass(61 * time.Minute)
 	p.submit("/login", "username", "ana", "password", good).want(400, "run out of time")
 	p.wantNobody()
 }
@@ -287,10 +287,10 @@ func TestMaxAgeAndForce(t *testing.T) {
 	p := w.person()
 	p.signIn("ana", good)
 	first := p.wantUser(u.ID, "pwd")
-	w.clock.pass(10 * time.Minute)
+	w.clock.Pass(10 * time.Minute)
 	w.signInWith(p, SignInRequest{ReturnTo: "/x", MaxAge: 10 * time.Minute})
 	p.wantRedirect("/x")
-	w.clock.pass(time.Second)
+	w.clock.Pass(time.Second)
 	w.signInWith(p, SignInRequest{ReturnTo: "/x", MaxAge: 10 * time.Minute})
 	p.wantRedirect("/login").follow().want(200, "confirm that it is you")
 	p.submit("/login", "password", good).wantRedirect("/x")

@@ -37,7 +37,7 @@ func FuzzAuthorize(f *testing.F) {
 	f.Fuzz(func(t *testing.T, query string) {
 		req := httptest.NewRequest(http.MethodPost, home+"/auth/authorize", strings.NewReader(query))
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		c.clock.pass(60e9) // so that no limit is reached
+		c.clock.Pass(60e9) // so that no limit is reached
 		rec := c.do(nil, req)
 		to := rec.Header().Get("Location")
 		switch {
@@ -87,7 +87,7 @@ func FuzzToken(f *testing.F) {
 		req := httptest.NewRequest(http.MethodPost, home+"/auth/token", strings.NewReader(body))
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		req.Header.Set("Authorization", authorization)
-		c.clock.pass(60e9)
+		c.clock.Pass(60e9)
 		rec := c.do(nil, req)
 		var e map[string]string
 		if err := json.Unmarshal(rec.Body.Bytes(), &e); err != nil || e["error"] == "" {

@@ -27,6 +27,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/crypt"
 	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/internal/still"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/smart"
@@ -43,23 +44,7 @@ const (
 
 var ctx = context.Background()
 
-// A clock stands until it is moved.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
+type clock = still.Clock
 
 // clientKeys are the keys of asymmetric clients, made once.
 var clientKeys = sync.OnceValue(func() (k struct {
@@ -143,7 +128,7 @@ func (panics) Helper()           {}
 func (panics) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
 func (panics) Error(args ...any) { panic(fmt.Sprint(args...)) }
 
-func newClock() *clock { return &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
+func newClock() *clock { return still.At(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)) }
 
 func newWorld(t testing.TB, change ...func(*smart.Config)) *world {
 	t.Helper()
@@ -169,26 +154,26 @@ func (w *world) open(t testing.TB, change ...func(*smart.Config)) {
 		}
 	}
 	var err error
-	w.folder, err = pebble.OpenFolder("data", pebble.FolderOptions{FS: w.fs, Now: w.clock.now})
+	w.folder, err = pebble.OpenFolder("data", pebble.FolderOptions{FS: w.fs, Now: w.clock.Now})
 	must(err)
-	w.catalog, err = datastore.Open(ctx, datastore.Options{Backend: w.folder, BaseURL: home, Now: w.clock.now})
+	w.catalog, err = datastore.Open(ctx, datastore.Options{Backend: w.folder, BaseURL: home, Now: w.clock.Now})
 	must(err)
 	db := w.folder.Records()
 	box, err := crypt.NewBox(bytes.Repeat([]byte{7}, 32))
 	must(err)
-	w.keys, err = token.OpenKeys(ctx, token.KeysConfig{DB: db, Box: box, Issuer: home + "/auth", Now: w.clock.now})
+	w.keys, err = token.OpenKeys(ctx, token.KeysConfig{DB: db, Box: box, Issuer: home + "/auth", Now: w.clock.Now})
 	must(err)
 	log := slog.New(slog.NewTextHandler(w, nil))
 	w.login, err = login.New(login.Config{
-		DB: db, Box: box, BaseURL: home, Now: w.clock.now, Log: log, Cost: login.Cost{Time: 1, Memory: 8, Threads: 1},
+		DB: db, Box: box, BaseURL: home, Now: w.clock.Now, Log: log, Cost: login.Cost{Time: 1, Memory: 8, Threads: 1},
 	})
 	must(err)
-	proofs, err := token.NewProofs(token.ProofsConfig{DB: db, Box: box, BaseURL: home, Now: w.clock.now})
+	proofs, err := token.NewProofs(token.ProofsConfig{DB: db, Box: box, BaseURL: home, Now: w.clock.Now})
 	must(err)
-	sets := token.NewKeySets(token.KeySetsConfig{AllowLoopback: true, Now: w.clock.now})
+	sets := token.NewKeySets(token.KeySetsConfig{AllowLoopback: true, Now: w.clock.Now})
 	cfg := smart.Config{
-		DB: db, BaseURL: home, Keys: w.keys, Login: w.login, Stores: w.catalog, Log: log, Now: w.clock.now, KeySets: sets,
-		Assertions: token.NewAssertions(token.AssertionsConfig{DB: db, KeySets: sets, Now: w.clock.now}),
+		DB: db, BaseURL: home, Keys: w.keys, Login: w.login, Stores: w.catalog, Log: log, Now: w.clock.Now, KeySets: sets,
+		Assertions: token.NewAssertions(token.AssertionsConfig{DB: db, KeySets: sets, Now: w.clock.Now}),
 		Proofs:     proofs,
 		Access:     accessOf,
 		Address:    func(r *http.Request) string { return r.Header.Get("Test-Address") },

@@ -177,7 +177,7 @@ func TestRefreshGrace(t *testing.T) {
 		if rec := c.refresh("app", raw); rec.Code != http.StatusOK {
 			t.Fatal(rec.Body)
 		}
-		c.clock.pass(5 * time.Second)
+		c.clock.Pass(5 * time.Second)
 	}
 	wantError(t, c.refresh("app", raw), 400, "invalid_grant")
 }
@@ -199,7 +199,7 @@ func TestEnds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.clock.pass(time.Second)
+			c.clock.Pass(time.Second)
 			if _, c.secrets["web"], err = c.s.Clients().Add(ctx, old); err != nil {
 				t.Fatal(err)
 			}
@@ -217,7 +217,7 @@ func TestEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := start(t)
 			tokens := c.tokens(t, "web", "patient/*.rs offline_access")
-			c.clock.pass(time.Second)
+			c.clock.Pass(time.Second)
 			end(t, c)
 			if _, err := c.s.Verify(ctx, tokens["access_token"].(string), base); token.CodeOf(err) != token.InvalidToken {
 				t.Errorf("the access token is good: %v", err)
@@ -363,7 +363,7 @@ func TestInitialTokens(t *testing.T) {
 	if raw, err = c.s.Clients().NewInitialToken(ctx, 5, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	c.clock.pass(time.Hour)
+	c.clock.Pass(time.Hour)
 	if got := ask(raw); got != http.StatusUnauthorized {
 		t.Errorf("expired: got %d", got)
 	}
@@ -383,7 +383,7 @@ func TestSoftwareStatement(t *testing.T) {
 	statement := func(change map[string]any, key string) string {
 		claims := map[string]any{
 			"iss": "https://issuer.example", "client_name": "Signed", "redirect_uris": []string{"https://signed.example/cb"},
-			"exp": c.clock.now().Add(time.Hour).Unix(),
+			"exp": c.clock.Now().Add(time.Hour).Unix(),
 		}
 		for name, value := range change {
 			claims[name] = value
@@ -446,7 +446,7 @@ func TestMint(t *testing.T) {
 	var events []smart.Event
 	c := start(t, func(c *smart.Config) { c.Event = collect(&events) })
 	raw, expires, err := c.s.Mint(ctx, smart.MintRequest{ClientID: "admin", Scope: "patient/*.rs", DataStore: "default", Patient: "ann"})
-	if err != nil || !expires.Equal(c.clock.now().Add(time.Hour)) {
+	if err != nil || !expires.Equal(c.clock.Now().Add(time.Hour)) {
 		t.Fatal(expires, err)
 	}
 	if claims, err := c.s.Verify(ctx, raw, base); err != nil || claims.Patient != "ann" {

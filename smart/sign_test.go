@@ -68,7 +68,7 @@ var made int
 func (c *conversation) assertion(t *testing.T, change string) string {
 	t.Helper()
 	made++
-	now := c.clock.now().Unix()
+	now := c.clock.Now().Unix()
 	claims := map[string]any{
 		"iss": "svc", "sub": "svc", "aud": home + "/auth/token", "exp": now + 240, "iat": now,
 		"jti": "assertion-" + time.Duration(made).String(),
@@ -151,7 +151,7 @@ func (c *conversation) proof(t *testing.T, req *http.Request, accessToken string
 	t.Helper()
 	made++
 	claims := map[string]any{
-		"htm": req.Method, "htu": home + req.URL.Path, "iat": c.clock.now().Unix(),
+		"htm": req.Method, "htu": home + req.URL.Path, "iat": c.clock.Now().Unix(),
 		"jti": "proof-" + time.Duration(made).String(),
 	}
 	key := ""

@@ -97,7 +97,7 @@ func (c *conversation) run(t *testing.T, archive *txtar.Archive) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.clock.pass(duration)
+			c.clock.Pass(duration)
 			continue
 		}
 		i++

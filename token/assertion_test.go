@@ -27,13 +27,13 @@ func newAssertions(t testing.TB, sets *token.KeySets) *assertions {
 	t.Helper()
 	c := newClock()
 	a := &assertions{clock: c, db: newDB(t, c)}
-	a.checker = token.NewAssertions(token.AssertionsConfig{DB: a.db, KeySets: sets, Now: c.now})
+	a.checker = token.NewAssertions(token.AssertionsConfig{DB: a.db, KeySets: sets, Now: c.Now})
 	a.keys.JWKS = jwks("k1", "ES384", ec384(), "k2", "RS384", rsa2k(), "k3", "", ec256(), "weak", "", rsa1k(), "other alg", "RS256", rsa2k(), "secret", "use", ec384())
 	return a
 }
 
 func (a *assertions) claims() map[string]any {
-	return claims("iss", "service", "sub", "service", "aud", tokenEndpoint, "exp", a.now().Add(5*time.Minute).Unix(), "iat", a.now().Unix(), "jti", "1")
+	return claims("iss", "service", "sub", "service", "aud", tokenEndpoint, "exp", a.Now().Add(5*time.Minute).Unix(), "iat", a.Now().Unix(), "jti", "1")
 }
 
 func (a *assertions) check(raw string) (string, error) {
@@ -52,8 +52,8 @@ func TestAssertions(t *testing.T) {
 		"RS384":             sign(rsa2k(), "RS384", "JWT", "k2", with(a.claims(), "jti", "b")),
 		"no typ":            sign(ec384(), "ES384", "", "k1", with(a.claims(), "jti", "c")),
 		"several audiences": sign(ec384(), "ES384", "JWT", "k1", with(a.claims(), "jti", "d", "aud", []string{"https://x", tokenEndpoint})),
-		"a clock behind":    sign(ec384(), "ES384", "JWT", "k1", with(a.claims(), "jti", "e", "exp", a.now().Add(-30*time.Second).Unix(), "iat", nil)),
-		"a clock ahead":     sign(ec384(), "ES384", "JWT", "k1", with(a.claims(), "jti", "f", "exp", a.now().Add(5*time.Minute+30*time.Second).Unix(), "iat", a.now().Add(30*time.Second).Unix())),
+		"a clock behind":    sign(ec384(), "ES384", "JWT", "k1", with(a.claims(), "jti", "e", "exp", a.Now().Add(-30*time.Second).Unix(), "iat", nil)),
+		"a clock ahead":     sign(ec384(), "ES384", "JWT", "k1", with(a.claims(), "jti", "f", "exp", a.Now().Add(5*time.Minute+30*time.Second).Unix(), "iat", a.Now().Add(30*time.Second).Unix())),
 	} {
 		if id, err := a.check(raw); err != nil || id != "service" {
 			t.Errorf("%s: %q, %v", name, id, err)
@@ -105,13 +105,13 @@ func TestAssertionsRefused(t *testing.T) {
 		"aud is the issuer":           {es("aud", issuer), "aud"},
 		"aud with a slash":            {es("aud", tokenEndpoint+"/"), "aud"},
 		"no exp":                      {es("exp", nil), "exp"},
-		"expired":                     {es("exp", a.now().Add(-time.Minute).Unix(), "iat", nil), "expired"},
-		"exp too far":                 {es("exp", a.now().Add(7*time.Minute).Unix()), "more than 5m"},
+		"expired":                     {es("exp", a.Now().Add(-time.Minute).Unix(), "iat", nil), "expired"},
+		"exp too far":                 {es("exp", a.Now().Add(7*time.Minute).Unix()), "more than 5m"},
 		"exp is a text":               {es("exp", "tomorrow"), "exp"},
 		"exp is huge":                 {es("exp", 1e300), "exp"},
-		"not valid yet":               {es("nbf", a.now().Add(2*time.Minute).Unix()), "not valid yet"},
+		"not valid yet":               {es("nbf", a.Now().Add(2*time.Minute).Unix()), "not valid yet"},
 		"nbf is huge":                 {es("nbf", 1e300), "nbf"},
-		"issued later":                {es("iat", a.now().Add(2*time.Minute).Unix()), "future"},
+		"issued later":                {es("iat", a.Now().Add(2*time.Minute).Unix()), "future"},
 		"no jti":                      {es("jti", nil), "jti"},
 		"long jti":                    {es("jti", strings.Repeat("a", 600)), "jti"},
 		"no claims":                   {sign(ec384(), "ES384", "JWT", "k1", "null"), ""},
@@ -139,13 +139,13 @@ func TestAssertionReplay(t *testing.T) {
 	wantError(t, "the same again", err, token.InvalidClient, "used before")
 	_, err = a.check(sign(rsa2k(), "RS384", "JWT", "k2", a.claims()))
 	wantError(t, "the same jti in another", err, token.InvalidClient, "used before")
-	elsewhere := token.NewAssertions(token.AssertionsConfig{DB: a.db, Now: a.now})
+	elsewhere := token.NewAssertions(token.AssertionsConfig{DB: a.db, Now: a.Now})
 	_, err = elsewhere.Check(ctx, raw, tokenEndpoint, func(string) (token.ClientKeys, error) { return a.keys, nil })
 	wantError(t, "another process", err, token.InvalidClient, "used before")
 	for range 7 {
-		a.add(time.Minute)
+		a.Pass(time.Minute)
 		if _, err := a.check(raw); err == nil {
-			t.Errorf("accepted again at %v", a.now())
+			t.Errorf("accepted again at %v", a.Now())
 		}
 	}
 }
@@ -153,9 +153,9 @@ func TestAssertionReplay(t *testing.T) {
 func TestAssertionKeysByURL(t *testing.T) {
 	c := newClock()
 	keys := newKeyServer(t, jwks("k1", "ES384", ec384()))
-	a := newAssertions(t, token.NewKeySets(token.KeySetsConfig{AllowLoopback: true, Now: c.now}))
+	a := newAssertions(t, token.NewKeySets(token.KeySetsConfig{AllowLoopback: true, Now: c.Now}))
 	a.clock = c
-	a.checker = token.NewAssertions(token.AssertionsConfig{DB: a.db, KeySets: token.NewKeySets(token.KeySetsConfig{AllowLoopback: true, Now: c.now}), Now: c.now})
+	a.checker = token.NewAssertions(token.AssertionsConfig{DB: a.db, KeySets: token.NewKeySets(token.KeySetsConfig{AllowLoopback: true, Now: c.Now}), Now: c.Now})
 	a.keys = token.ClientKeys{URI: keys.URL + "/jwks"}
 	n := 0
 	try := func(key any, kid string) error {
@@ -172,7 +172,7 @@ func TestAssertionKeysByURL(t *testing.T) {
 	keys.set(jwks("k2", "ES384", other()))
 	wantError(t, "a new key at once", try(other(), "k2"), token.InvalidClient, "no registered key")
 	keys.want(t, 1)
-	c.add(11 * time.Second)
+	c.Pass(11 * time.Second)
 	if err := try(other(), "k2"); err != nil {
 		t.Errorf("after a rotation: %v", err)
 	}
@@ -183,14 +183,14 @@ func TestAssertionKeysByURL(t *testing.T) {
 	}
 	keys.want(t, 2)
 	keys.down(true)
-	c.add(23 * time.Hour)
+	c.Pass(23 * time.Hour)
 	if err := try(other(), "k2"); err != nil {
 		t.Errorf("in an outage: %v", err)
 	}
-	c.add(2 * time.Hour)
+	c.Pass(2 * time.Hour)
 	wantError(t, "in a long outage", try(other(), "k2"), token.InvalidClient, "cannot be fetched")
 	keys.down(false)
-	c.add(11 * time.Second)
+	c.Pass(11 * time.Second)
 	if err := try(other(), "k2"); err != nil {
 		t.Errorf("after an outage: %v", err)
 	}

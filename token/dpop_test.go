@@ -32,7 +32,7 @@ func newProofs(t testing.TB, requireNonce bool) *proofs {
 
 func (p *proofs) process(requireNonce bool) *token.Proofs {
 	box := must(newOtherBox())
-	return must(token.NewProofs(token.ProofsConfig{DB: p.db, Box: box, BaseURL: "https://fhir.example.org", RequireNonce: requireNonce, Now: p.now}))
+	return must(token.NewProofs(token.ProofsConfig{DB: p.db, Box: box, BaseURL: "https://fhir.example.org", RequireNonce: requireNonce, Now: p.Now}))
 }
 
 const (
@@ -46,7 +46,7 @@ func hashOf(text string) string {
 }
 
 func (p *proofs) claims() map[string]any {
-	return claims("jti", "1", "htm", "GET", "htu", resource, "iat", p.now().Unix(), "ath", hashOf(accessToken))
+	return claims("jti", "1", "htm", "GET", "htu", resource, "iat", p.Now().Unix(), "ath", hashOf(accessToken))
 }
 
 // proof signs with a key that the header has, unless header says another.
@@ -115,8 +115,8 @@ func TestProofsRefused(t *testing.T) {
 		"another scheme":    {es("htu", strings.Replace(resource, "https", "http", 1)), "URL"},
 		"another port":      {es("htu", strings.Replace(resource, ".org", ".org:8443", 1)), "URL"},
 		"no htu":            {es("htu", nil), "URL"},
-		"old":               {es("iat", p.now().Add(-4*time.Minute).Unix()), "within the last"},
-		"of the future":     {es("iat", p.now().Add(2*time.Minute).Unix()), "within the last"},
+		"old":               {es("iat", p.Now().Add(-4*time.Minute).Unix()), "within the last"},
+		"of the future":     {es("iat", p.Now().Add(2*time.Minute).Unix()), "within the last"},
 		"no iat":            {es("iat", nil), "iat"},
 		"iat is a text":     {es("iat", "now"), "iat"},
 		"no jti":            {es("jti", nil), "jti"},
@@ -147,12 +147,12 @@ func TestProofReplay(t *testing.T) {
 	}
 	for range 8 {
 		if _, err := p.check(raw); token.CodeOf(err) != token.InvalidProof {
-			t.Errorf("again at %v: %v", p.now(), err)
+			t.Errorf("again at %v: %v", p.Now(), err)
 		}
 		p.checker = p.process(false)
-		p.add(30 * time.Second)
+		p.Pass(30 * time.Second)
 	}
-	if _, err := p.check(proof(ec384(), "ES384", with(p.claims(), "iat", p.now().Unix()))); err != nil {
+	if _, err := p.check(proof(ec384(), "ES384", with(p.claims(), "iat", p.Now().Unix()))); err != nil {
 		t.Errorf("the jti of another key: %v", err)
 	}
 }
@@ -172,11 +172,11 @@ func TestProofNonces(t *testing.T) {
 		t.Error(err)
 	}
 	p.checker = p.process(true)
-	p.add(5 * time.Minute)
+	p.Pass(5 * time.Minute)
 	if err := try(nonce); err != nil {
 		t.Errorf("in another process, five minutes later: %v", err)
 	}
-	p.add(5 * time.Minute)
+	p.Pass(5 * time.Minute)
 	wantError(t, "an old nonce", try(nonce), token.UseNonce, "too old")
 	p.checker = p.process(false)
 	wantError(t, "an old nonce where none is needed", try(nonce), token.UseNonce, "too old")

@@ -21,7 +21,7 @@ const outside = "https://idp.example.org"
 // external are the claims of a token of an external issuer.
 func external(c *clock) map[string]any {
 	return claims("iss", outside, "sub", "u", "aud", audience, "client_id", "app", "scope", "patient/*.read", "patient", "p1",
-		"iat", c.now().Unix(), "nbf", c.now().Unix(), "exp", c.now().Add(time.Hour).Unix())
+		"iat", c.Now().Unix(), "nbf", c.Now().Unix(), "exp", c.Now().Add(time.Hour).Unix())
 }
 
 type issuerTest struct {
@@ -34,8 +34,8 @@ func newIssuer(t testing.TB, change func(cfg *token.IssuerConfig)) *issuerTest {
 	t.Helper()
 	i := &issuerTest{clock: newClock(), keys: newKeyServer(t, jwks("k1", "ES384", ec384(), "k2", "", rsa2k()))}
 	cfg := token.IssuerConfig{
-		Issuer: outside, JWKSURI: i.keys.URL + "/jwks", Now: i.now,
-		KeySets: token.NewKeySets(token.KeySetsConfig{AllowLoopback: true, Now: i.now}),
+		Issuer: outside, JWKSURI: i.keys.URL + "/jwks", Now: i.Now,
+		KeySets: token.NewKeySets(token.KeySetsConfig{AllowLoopback: true, Now: i.Now}),
 	}
 	if change != nil {
 		change(&cfg)
@@ -82,16 +82,16 @@ func TestIssuerRefuses(t *testing.T) {
 		"no issuer":         {es("iss", nil), "issuer"},
 		"wrong audience":    {es("aud", "https://other.example.org"), "audience"},
 		"no audience":       {es("aud", nil), "audience"},
-		"expired":           {es("exp", i.now().Add(-time.Minute).Unix(), "iat", nil, "nbf", nil), "expired"},
+		"expired":           {es("exp", i.Now().Add(-time.Minute).Unix(), "iat", nil, "nbf", nil), "expired"},
 		"no expiry":         {es("exp", nil), "exp"},
-		"not valid yet":     {es("nbf", i.now().Add(2*time.Minute).Unix()), "not valid yet"},
-		"of the future":     {es("iat", i.now().Add(2*time.Minute).Unix()), "future"},
+		"not valid yet":     {es("nbf", i.Now().Add(2*time.Minute).Unix()), "not valid yet"},
+		"of the future":     {es("iat", i.Now().Add(2*time.Minute).Unix()), "future"},
 		"missing claim":     {es("patient", nil), "no claim patient"},
 		"scope is a number": {es("scope", 1), "scope"},
 		"unknown binding":   {es("cnf", claims("kid", "a")), "cnf"},
 		"binding and more":  {es("cnf", claims("jkt", "a", "kid", "b")), "cnf"},
 		"empty binding":     {es("cnf", claims()), "cnf"},
-		"expiry before iat": {es("exp", i.now().Add(30*time.Second).Unix(), "iat", i.now().Add(50*time.Second).Unix()), "before it was issued"},
+		"expiry before iat": {es("exp", i.Now().Add(30*time.Second).Unix(), "iat", i.Now().Add(50*time.Second).Unix()), "before it was issued"},
 	} {
 		_, err := i.verify(c.raw)
 		wantError(t, name, err, token.InvalidToken, c.part)
@@ -106,14 +106,14 @@ func TestIssuerRotatesKeys(t *testing.T) {
 	}
 	i.keys.set(jwks("k3", "ES384", other()))
 	fresh := sign(other(), "ES384", "JWT", "k3", external(i.clock))
-	i.add(11 * time.Second)
+	i.Pass(11 * time.Second)
 	if _, err := i.verify(fresh); err != nil {
 		t.Errorf("the new key: %v", err)
 	}
 	_, err := i.verify(old)
 	wantError(t, "the old key, though remembered", err, token.InvalidToken, "no key")
 	i.keys.set(jwks("k3", "ES384", ec384()))
-	i.add(6 * time.Minute)
+	i.Pass(6 * time.Minute)
 	_, err = i.verify(fresh)
 	wantError(t, "another key under the kid, though remembered", err, token.InvalidToken, "signature")
 }
@@ -121,25 +121,25 @@ func TestIssuerRotatesKeys(t *testing.T) {
 func TestIssuerOutage(t *testing.T) {
 	i := newIssuer(t, nil)
 	i.keys.down(true)
-	raw := sign(ec384(), "ES384", "JWT", "k1", with(external(i.clock), "exp", i.now().Add(72*time.Hour).Unix()))
+	raw := sign(ec384(), "ES384", "JWT", "k1", with(external(i.clock), "exp", i.Now().Add(72*time.Hour).Unix()))
 	for range 5 {
 		_, err := i.verify(raw)
 		wantError(t, "before the first answer", err, token.Unavailable, "cannot be fetched")
 	}
 	i.keys.want(t, 1)
 	i.keys.down(false)
-	i.add(11 * time.Second)
+	i.Pass(11 * time.Second)
 	if _, err := i.verify(raw); err != nil {
 		t.Error(err)
 	}
 	i.keys.down(true)
 	for range 20 {
-		i.add(time.Hour)
+		i.Pass(time.Hour)
 		if _, err := i.verify(raw); err != nil {
-			t.Errorf("in the outage at %v: %v", i.now(), err)
+			t.Errorf("in the outage at %v: %v", i.Now(), err)
 		}
 	}
-	i.add(5 * time.Hour)
+	i.Pass(5 * time.Hour)
 	_, err := i.verify(raw)
 	wantError(t, "after a day", err, token.Unavailable, "cannot be fetched")
 }
@@ -244,7 +244,7 @@ func newRemoteTest(t testing.TB) *remoteTest {
 
 func (r *remoteTest) introspection(t *testing.T, change func(cfg *token.IntrospectionConfig)) *token.Introspection {
 	t.Helper()
-	cfg := token.IntrospectionConfig{URL: r.server.URL + "/introspect", ClientID: "tarn", ClientSecret: "s/e", Now: r.now, Timeout: time.Minute}
+	cfg := token.IntrospectionConfig{URL: r.server.URL + "/introspect", ClientID: "tarn", ClientSecret: "s/e", Now: r.Now, Timeout: time.Minute}
 	if change != nil {
 		change(&cfg)
 	}
@@ -286,8 +286,8 @@ func TestIntrospectionRefuses(t *testing.T) {
 		"active is a text": {with(good, "active", "true"), token.InvalidToken, "not active"},
 		"no object":        {[]string{"a"}, token.Unavailable, "something else"},
 		"null":             {nil, token.InvalidToken, "not active"},
-		"expired":          {with(good, "exp", r.now().Add(-2*time.Minute).Unix(), "iat", nil), token.InvalidToken, "expired"},
-		"not valid yet":    {with(good, "nbf", r.now().Add(2*time.Minute).Unix()), token.InvalidToken, "not valid yet"},
+		"expired":          {with(good, "exp", r.Now().Add(-2*time.Minute).Unix(), "iat", nil), token.InvalidToken, "expired"},
+		"not valid yet":    {with(good, "nbf", r.Now().Add(2*time.Minute).Unix()), token.InvalidToken, "not valid yet"},
 		"wrong audience":   {with(good, "aud", "x"), token.InvalidToken, "audience"},
 		"no audience":      {with(good, "aud", nil), token.InvalidToken, "audience"},
 		"another issuer":   {with(good, "iss", "x"), token.InvalidToken, "issuer"},
@@ -318,17 +318,17 @@ func TestIntrospectionCache(t *testing.T) {
 	}
 	r.server.want(t, 1)
 	r.answer = claims("active", false)
-	r.add(29 * time.Second)
+	r.Pass(29 * time.Second)
 	if _, err := v.Verify(ctx, "opaque", audience); err != nil {
 		t.Error(err)
 	}
-	r.add(time.Second)
+	r.Pass(time.Second)
 	for range 3 {
 		_, err := v.Verify(ctx, "opaque", audience)
 		wantError(t, "revoked", err, token.InvalidToken, "not active")
 	}
 	r.server.want(t, 2)
-	r.add(time.Minute)
+	r.Pass(time.Minute)
 	r.server.down(true)
 	_, err := v.Verify(ctx, "opaque", audience)
 	wantError(t, "outage", err, token.Unavailable, "")
@@ -337,18 +337,18 @@ func TestIntrospectionCache(t *testing.T) {
 	if _, err := v.Verify(ctx, "opaque", audience); err != nil {
 		t.Errorf("an outage is remembered: %v", err)
 	}
-	r.answer = with(external(r.clock), "active", true, "exp", r.now().Add(-59*time.Second).Unix(), "iat", nil)
+	r.answer = with(external(r.clock), "active", true, "exp", r.Now().Add(-59*time.Second).Unix(), "iat", nil)
 	if _, err := v.Verify(ctx, "another", audience); err != nil {
 		t.Error(err)
 	}
-	r.add(2 * time.Second)
+	r.Pass(2 * time.Second)
 	_, err = v.Verify(ctx, "another", audience)
 	wantError(t, "expired while remembered", err, token.InvalidToken, "expired")
 }
 
 func (r *remoteTest) function(t *testing.T, change func(cfg *token.FunctionConfig)) *token.Function {
 	t.Helper()
-	cfg := token.FunctionConfig{URL: r.server.URL + "/check", Now: r.now, Timeout: time.Minute}
+	cfg := token.FunctionConfig{URL: r.server.URL + "/check", Now: r.Now, Timeout: time.Minute}
 	if change != nil {
 		change(&cfg)
 	}
@@ -456,8 +456,8 @@ func TestFunctionRefuses(t *testing.T) {
 		"no aud":          {r.payload("aud", nil), "no claim aud"},
 		"no scope":        {r.payload("scope", nil), "no claim scope"},
 		"wrong audience":  {r.payload("aud", "https://other.example.org/"), "audience"},
-		"expired":         {r.payload("exp", r.now().Add(-2*time.Minute).Unix(), "iat", nil), "expired"},
-		"not valid yet":   {r.payload("nbf", r.now().Add(2*time.Minute).Unix()), "not valid yet"},
+		"expired":         {r.payload("exp", r.Now().Add(-2*time.Minute).Unix(), "iat", nil), "expired"},
+		"not valid yet":   {r.payload("nbf", r.Now().Add(2*time.Minute).Unix()), "not valid yet"},
 		"nbf is a text":   {r.payload("nbf", "now"), "nbf"},
 	} {
 		r.answer = c.answer
@@ -503,7 +503,7 @@ func TestFunctionCache(t *testing.T) {
 	ask("SearchWithGet", "a")
 	ask("ReadResource", "b")
 	r.server.want(t, 3)
-	r.add(time.Second)
+	r.Pass(time.Second)
 	ask("ReadResource", "a")
 	r.server.want(t, 4)
 }

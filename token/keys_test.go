@@ -55,10 +55,10 @@ func newServer(t testing.TB) *server {
 // firstKeys are the records of a server's first keys, made once: RSA takes long.
 var firstKeys = sync.OnceValue(func() (records []kv.Record) {
 	c := newClock()
-	db := must(record.Open("records", record.Options{FS: vfs.NewMem(), Now: c.now}))
+	db := must(record.Open("records", record.Options{FS: vfs.NewMem(), Now: c.Now}))
 	defer db.Close()
 	box := must(crypt.NewBox([]byte(masterKey)))
-	must(token.OpenKeys(ctx, token.KeysConfig{DB: db, Box: box, Issuer: issuer, Now: c.now}))
+	must(token.OpenKeys(ctx, token.KeysConfig{DB: db, Box: box, Issuer: issuer, Now: c.Now}))
 	err := db.View(ctx, func(tx kv.Tx) error {
 		for r, err := range tx.Scan(nil, nil) {
 			if err != nil {
@@ -74,7 +74,7 @@ var firstKeys = sync.OnceValue(func() (records []kv.Record) {
 // process is another process on the same database.
 func (s *server) process(t testing.TB) *token.Keys {
 	t.Helper()
-	k, err := token.OpenKeys(ctx, token.KeysConfig{DB: s.db, Box: newBox(t), Issuer: issuer, Now: s.now})
+	k, err := token.OpenKeys(ctx, token.KeysConfig{DB: s.db, Box: newBox(t), Issuer: issuer, Now: s.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func (s *server) process(t testing.TB) *token.Keys {
 func (s *server) claims() token.Claims {
 	return token.Claims{
 		Subject: "user-1", Audience: []string{audience}, ClientID: "app", Scope: "patient/*.read openid",
-		NotBefore: s.now(), Expires: s.now().Add(time.Hour), AuthTime: s.now().Add(-time.Minute),
+		NotBefore: s.Now(), Expires: s.Now().Add(time.Hour), AuthTime: s.Now().Add(-time.Minute),
 		FHIRUser: "Practitioner/123", Patient: "p1", Encounter: "e1", Tenant: "t", SessionID: "s",
 		Roles: []string{"practitioner"}, Patients: []string{"p1", "p2"}, Thumbprint: "jkt", Certificate: "x5t",
 		Extra: map[string]any{"intent": "reconcile-medications", "need_patient_banner": true, "fhirContext": []any{map[string]any{"reference": "ImagingStudy/1"}}},
@@ -125,7 +125,7 @@ func TestMintAndVerify(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := s.claims()
-		want.Issuer, want.IssuedAt, want.ID = issuer, s.now(), got.ID
+		want.Issuer, want.IssuedAt, want.ID = issuer, s.Now(), got.ID
 		if diff := cmp.Diff(&want, got, cmpopts.IgnoreUnexported(token.Claims{})); diff != "" || got.ID == "" {
 			t.Errorf("claims (-want +got):\n%s", diff)
 		}
@@ -148,8 +148,8 @@ func TestMintRefuses(t *testing.T) {
 		"no subject":     func(c *token.Claims) { c.Subject = "" },
 		"no client":      func(c *token.Claims) { c.ClientID = "" },
 		"no expiry":      func(c *token.Claims) { c.Expires = time.Time{} },
-		"expired":        func(c *token.Claims) { c.Expires = s.now() },
-		"too long":       func(c *token.Claims) { c.Expires = s.now().Add(token.MaxLifetime + time.Second) },
+		"expired":        func(c *token.Claims) { c.Expires = s.Now() },
+		"too long":       func(c *token.Claims) { c.Expires = s.Now().Add(token.MaxLifetime + time.Second) },
 		"another issuer": func(c *token.Claims) { c.Issuer = "https://example.org" },
 		"extra not JSON": func(c *token.Claims) { c.Extra = map[string]any{"f": func() {}} },
 	} {
@@ -180,7 +180,7 @@ func TestExtraCannotReplaceClaims(t *testing.T) {
 func TestVerifyTimes(t *testing.T) {
 	s := newServer(t)
 	c := s.claims()
-	c.NotBefore = s.now().Add(10 * time.Minute)
+	c.NotBefore = s.Now().Add(10 * time.Minute)
 	raw := must(s.keys.Mint(ctx, c))
 	check := func(name, part string) {
 		t.Helper()
@@ -192,13 +192,13 @@ func TestVerifyTimes(t *testing.T) {
 		}
 	}
 	check("before nbf", "not valid yet")
-	s.add(9 * time.Minute)
+	s.Pass(9 * time.Minute)
 	check("within the leeway", "")
-	s.add(51*time.Minute - time.Second)
+	s.Pass(51*time.Minute - time.Second)
 	check("a second before exp", "")
-	s.add(time.Second)
+	s.Pass(time.Second)
 	check("at exp", "expired")
-	s.add(-2 * time.Hour)
+	s.Pass(-2 * time.Hour)
 	check("before iat", "not valid yet")
 	_, err := s.keys.Verify(ctx, raw, "https://other.example.org/r4")
 	wantError(t, "before iat", err, token.InvalidToken, "not valid yet")
@@ -211,7 +211,7 @@ func TestVerifyRefuses(t *testing.T) {
 	good := s.mint(t)
 	kid := header(t, good)["kid"].(string)
 	body := s.claims()
-	payload := with(body.Map(), "iss", issuer, "iat", s.now().Unix(), "jti", "1")
+	payload := with(body.Map(), "iss", issuer, "iat", s.Now().Unix(), "jti", "1")
 	parts := strings.Split(good, ".")
 	var set jose.JSONWebKeySet
 	if err := json.Unmarshal(must(s.keys.JWKS(ctx)), &set); err != nil {
@@ -250,7 +250,7 @@ func TestVerifyRefuses(t *testing.T) {
 
 func TestVerifyRefusesAnotherIssuerOfTheSameKeys(t *testing.T) {
 	s := newServer(t)
-	elsewhere := must(token.OpenKeys(ctx, token.KeysConfig{DB: s.db, Box: newBox(t), Issuer: "https://other.example.org/auth", Now: s.now}))
+	elsewhere := must(token.OpenKeys(ctx, token.KeysConfig{DB: s.db, Box: newBox(t), Issuer: "https://other.example.org/auth", Now: s.Now}))
 	_, err := elsewhere.Verify(ctx, s.mint(t), audience)
 	wantError(t, "another issuer", err, token.InvalidToken, "another issuer")
 }
@@ -268,11 +268,11 @@ func TestRotationOverlaps(t *testing.T) {
 	if raw := s.mint(t); header(t, raw)["kid"] != header(t, old)["kid"] {
 		t.Error("the new key signs before others can know it")
 	}
-	s.add(token.JWKSMaxAge)
+	s.Pass(token.JWKSMaxAge)
 	if published := string(must(second.JWKS(ctx))); strings.Count(published, `"kid"`) != 6 {
 		t.Errorf("the other process publishes %s", published)
 	}
-	s.add(5 * time.Minute)
+	s.Pass(5 * time.Minute)
 	fresh := s.mint(t)
 	if header(t, fresh)["kid"] == header(t, old)["kid"] {
 		t.Error("the old key still signs")
@@ -284,7 +284,7 @@ func TestRotationOverlaps(t *testing.T) {
 			}
 		}
 	}
-	s.add(token.MaxLifetime + 2*time.Minute)
+	s.Pass(token.MaxLifetime + 2*time.Minute)
 	if n := len(must(s.keys.List(ctx))); n != 3 {
 		t.Errorf("%d keys when all old tokens have expired, want 3", n)
 	}
@@ -297,7 +297,7 @@ func TestRotateIfOlder(t *testing.T) {
 		want  bool
 		keys  int
 	}{{0, false, 3}, {23 * time.Hour, false, 3}, {time.Hour, true, 6}, {0, false, 6}} {
-		s.add(c.after)
+		s.Pass(c.after)
 		rotated, err := s.keys.RotateIfOlder(ctx, 24*time.Hour)
 		if n := len(must(s.keys.List(ctx))); err != nil || rotated != c.want || n != c.keys {
 			t.Errorf("after %v more: %v, %v, %d keys; want %v and %d", c.after, rotated, err, n, c.want, c.keys)
@@ -315,7 +315,7 @@ func TestRevokeTakesEffectElsewhere(t *testing.T) {
 	if err := s.keys.Revoke(ctx); err != nil {
 		t.Fatal(err)
 	}
-	s.add(time.Minute)
+	s.Pass(time.Minute)
 	for name, k := range map[string]*token.Keys{"this process": s.keys, "the other process": second} {
 		if _, err := k.Verify(ctx, s.mint(t), audience); err != nil {
 			t.Errorf("%s: a new token: %v", name, err)
@@ -371,14 +371,14 @@ func TestJWKSHoldsNoSecret(t *testing.T) {
 func TestPrivateKeysAreSealed(t *testing.T) {
 	s := newServer(t)
 	other := must(newOtherBox())
-	if _, err := token.OpenKeys(ctx, token.KeysConfig{DB: s.db, Box: other, Issuer: issuer, Now: s.now}); err == nil {
+	if _, err := token.OpenKeys(ctx, token.KeysConfig{DB: s.db, Box: other, Issuer: issuer, Now: s.Now}); err == nil {
 		t.Error("another master key opens the signing keys")
 	}
 }
 
 func TestIDTokens(t *testing.T) {
 	s := newServer(t)
-	body := claims("sub", "user-1", "aud", "app", "exp", s.now().Add(time.Minute), "nonce", "n", "fhirUser", "https://fhir.example.org/r4/Patient/1")
+	body := claims("sub", "user-1", "aud", "app", "exp", s.Now().Add(time.Minute), "nonce", "n", "fhirUser", "https://fhir.example.org/r4/Patient/1")
 	for alg, want := range map[string]string{"": "RS256", "RS256": "RS256", "RS384": "RS384", "ES384": "ES384"} {
 		raw, err := s.keys.MintID(ctx, body, alg)
 		if err != nil {
@@ -388,7 +388,7 @@ func TestIDTokens(t *testing.T) {
 			t.Errorf("header %v", h)
 		}
 		got, err := s.keys.VerifyID(ctx, raw, "app")
-		if err != nil || got.Extra["nonce"] != "n" || got.Subject != "user-1" || got.Issuer != issuer || !got.IssuedAt.Equal(s.now()) {
+		if err != nil || got.Extra["nonce"] != "n" || got.Subject != "user-1" || got.Issuer != issuer || !got.IssuedAt.Equal(s.Now()) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		_, err = s.keys.VerifyID(ctx, raw, "another")
@@ -406,8 +406,8 @@ func TestIDTokens(t *testing.T) {
 			t.Errorf("an id_token without %s is made", name)
 		}
 	}
-	s.add(time.Hour)
-	if _, err := s.keys.VerifyID(ctx, must(s.keys.MintID(ctx, with(body, "exp", s.now().Add(time.Minute)), "")), "app"); err != nil {
+	s.Pass(time.Hour)
+	if _, err := s.keys.VerifyID(ctx, must(s.keys.MintID(ctx, with(body, "exp", s.Now().Add(time.Minute)), "")), "app"); err != nil {
 		t.Errorf("an expired hint: %v", err)
 	}
 }
@@ -442,7 +442,7 @@ func BenchmarkRaw(b *testing.B) {
 
 func BenchmarkMintID(b *testing.B) {
 	s := newServer(b)
-	body := claims("sub", "user-1", "aud", "app", "exp", s.now().Add(time.Minute))
+	body := claims("sub", "user-1", "aud", "app", "exp", s.Now().Add(time.Minute))
 	for _, alg := range []string{"RS256", "ES384"} {
 		b.Run(alg, func(b *testing.B) {
 			for b.Loop() {

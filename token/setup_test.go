@@ -17,34 +17,19 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/tarnhealth/tarn/crypt"
+	"github.com/tarnhealth/tarn/internal/still"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/pebble/record"
 	"github.com/tarnhealth/tarn/token"
 )
 
-// A clock stands still until it is moved.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
+type clock = still.Clock
 
-func newClock() *clock { return &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
+func newClock() *clock { return still.At(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)) }
 
 func newDB(t testing.TB, c *clock) kv.DB {
 	t.Helper()
-	db, err := record.Open("records", record.Options{FS: vfs.NewMem(), Now: c.now})
+	db, err := record.Open("records", record.Options{FS: vfs.NewMem(), Now: c.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -187,6 +187,7 @@ var imports = map[string][]string{
 	"internal/endtoend":      {},
 	"internal/published":     {},
 	"internal/still":         {},
+	"internal/still":         {},
 	"kv/kvtest":              {"kv"},
 	"pebble/internal/dict":   {"fhir", "synth"},
 	"store/storetest":        {"fhir", "definition", "internal/still", "search", "store"},
