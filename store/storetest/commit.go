@@ -19,16 +19,16 @@ func testVersions(t *testing.T, disk Disk) {
 		t.Errorf("a new store is at %d", v.T())
 	}
 	m.add(commit(t, s, create(patient("a", "x"))))
-	c.move(time.Second)
+	c.Pass(time.Second)
 	got := commit(t, s, update(patient("a", "y")), create(observation("a", "a", 1)))
 	m.add(got)
 	for i, want := range []store.Version{
-		{Type: "Patient", ID: "a", Number: 2, T: 2, LastUpdated: c.at, Op: store.OpUpdate, Body: patient("a", "y").body()},
-		{Type: "Observation", ID: "a", Number: 1, T: 3, LastUpdated: c.at, Op: store.OpCreate, Body: observation("a", "a", 1).body()},
+		{Type: "Patient", ID: "a", Number: 2, T: 2, LastUpdated: c.Now(), Op: store.OpUpdate, Body: patient("a", "y").body()},
+		{Type: "Observation", ID: "a", Number: 1, T: 3, LastUpdated: c.Now(), Op: store.OpCreate, Body: observation("a", "a", 1).body()},
 	} {
 		wantVersions(t, "version", []store.Version{want}, got[i:i+1])
 	}
-	c.move(-time.Hour) // the store's time does not go back
+	c.Pass(-time.Hour) // the store's time does not go back
 	m.add(commit(t, s, update(patient("a", "z"))))
 	if last := m.versions[3]; !last.LastUpdated.Equal(m.versions[2].LastUpdated) {
 		t.Errorf("the clock went back and lastUpdated with it: %v", last.LastUpdated)
@@ -251,7 +251,7 @@ func testLoad(t *testing.T, disk Disk) {
 	var m model
 	first := load(ops)
 	m.add(first)
-	c.move(time.Second)
+	c.Pass(time.Second)
 	wantVersions(t, "loaded again", first, load(ops))
 	closeStore(t, s)
 	s = open(t, disk, c)

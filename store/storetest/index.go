@@ -59,7 +59,7 @@ func (s *shouting) op(o store.Op) store.Op {
 
 func (s *shouting) open(t *testing.T, disk Disk, c *clock) store.Store {
 	t.Helper()
-	return disk.Open(t, Options{Extract: s.extract, Now: c.now})
+	return disk.Open(t, Options{Extract: s.extract, Now: c.Now})
 }
 
 // index runs Index to its end.

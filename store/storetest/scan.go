@@ -20,7 +20,7 @@ func testScan(t *testing.T, disk Disk) {
 	var m model
 	random := rand.New(rand.NewPCG(7, 7))
 	for i := range 60 {
-		c.move(time.Millisecond)
+		c.Pass(time.Millisecond)
 		m.add(commit(t, s, create(patient(fmt.Sprint("p", i), scribeWords[i%len(scribeWords)]))))
 		m.add(commit(t, s, create(observation(fmt.Sprint("o", i), fmt.Sprint("p", i), uint64(i)))))
 		switch id := fmt.Sprint("p", random.IntN(i+1)); random.IntN(3) {

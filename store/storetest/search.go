@@ -70,7 +70,7 @@ func (s *scribe) write(t *testing.T, times int) {
 			}
 		}
 		s.model.add(commit(t, s.store, ops...))
-		s.clock.move(time.Duration(s.rand.IntN(3)) * time.Millisecond)
+		s.clock.Pass(time.Duration(s.rand.IntN(3)) * time.Millisecond)
 	}
 }
 
@@ -237,7 +237,7 @@ func plansOf(depth int, seed int64, n int) (list []search.Plan) {
 	if testing.Short() {
 		n = (n + 4) / 5
 	}
-	p := &planner{rand: rand.New(rand.NewPCG(uint64(seed), 2)), from: newClock().at, depth: depth}
+	p := &planner{rand: rand.New(rand.NewPCG(uint64(seed), 2)), from: newClock().Now(), depth: depth}
 	for range n {
 		list = append(list, p.plan())
 	}

@@ -24,7 +24,7 @@ func testViews(t *testing.T, disk Disk) {
 			o = remove("Patient", id)
 		}
 		m.add(commit(t, s, o))
-		c.move(time.Second)
+		c.Pass(time.Second)
 		views = append(views, viewAt(t, s, 0))
 	}
 	look := func(v store.View) {
@@ -62,22 +62,22 @@ func testViews(t *testing.T, disk Disk) {
 // testExpiry moves the clock beyond the retention.
 func testExpiry(t *testing.T, disk Disk) {
 	c := newClock()
-	opt := Options{Extract: extract, Now: c.now, Retention: time.Minute}
+	opt := Options{Extract: extract, Now: c.Now, Retention: time.Minute}
 	s := disk.Open(t, opt)
 	defer func() { closeStore(t, s) }()
 	var m model
 	m.add(commit(t, s, create(patient("a", "1"))))
 	held := viewAt(t, s, 0)
 	m.add(commit(t, s, update(patient("a", "2"))))
-	c.move(40 * time.Second)
+	c.Pass(40 * time.Second)
 	m.add(commit(t, s, update(patient("a", "3"))))
 	// Version 2 was current until a moment ago.
-	c.move(30 * time.Second)
+	c.Pass(30 * time.Second)
 	m.check(t, viewAt(t, s, 2))
 	if _, err := s.View(ctx, 1); !errors.Is(err, store.ErrExpired) {
 		t.Errorf("a view of a time that was over 70 seconds ago: %v", err)
 	}
-	c.move(2 * time.Minute)
+	c.Pass(2 * time.Minute)
 	m.check(t, viewAt(t, s, 3))
 	if _, err := s.View(ctx, 2); !errors.Is(err, store.ErrExpired) {
 		t.Errorf("a view of a time that was over 150 seconds ago: %v", err)
@@ -87,7 +87,7 @@ func testExpiry(t *testing.T, disk Disk) {
 	// Opened so late, nothing but the current state need be known.
 	m.add(commit(t, s, create(patient("b")), remove("Patient", "a")))
 	closeStore(t, s)
-	c.move(time.Hour)
+	c.Pass(time.Hour)
 	s = disk.Open(t, opt)
 	m.check(t, viewAt(t, s, 0))
 	if _, err := s.View(ctx, 3); !errors.Is(err, store.ErrExpired) {
@@ -100,7 +100,7 @@ func testHistory(t *testing.T, disk Disk) {
 	s := open(t, disk, c)
 	defer func() { closeStore(t, s) }()
 	var m model
-	start := c.now()
+	start := c.Now()
 	for i := range 30 {
 		id := fmt.Sprint(i % 4)
 		ops := []store.Op{update(patient(id)), update(observation(id, id, uint64(i)))}
@@ -109,7 +109,7 @@ func testHistory(t *testing.T, disk Disk) {
 		}
 		m.add(commit(t, s, ops...))
 		if i%3 == 0 {
-			c.move(time.Second)
+			c.Pass(time.Second)
 		}
 	}
 	for range 2 {

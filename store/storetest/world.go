@@ -7,11 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/still"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -128,29 +128,13 @@ func observation(id, subject string, numbers ...uint64) *resource {
 	return &resource{ResourceType: "Observation", ID: id, Subject: []string{subject}, Numbers: numbers}
 }
 
-// A clock stands still until it is moved.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
+type clock = still.Clock
 
-func newClock() *clock { return &clock{at: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) move(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
+func newClock() *clock { return still.At(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)) }
 
 func open(t *testing.T, disk Disk, c *clock) store.Store {
 	t.Helper()
-	return disk.Open(t, Options{Extract: extract, Now: c.now})
+	return disk.Open(t, Options{Extract: extract, Now: c.Now})
 }
 
 func closeStore(t *testing.T, s store.Store) {
