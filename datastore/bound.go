@@ -34,3 +34,10 @@ func (s *Store) LinkedPatients(ctx context.Context, access authz.Access) ([]stri
 	ids, err := s.links.Patients(ctx, access)
 	return ids, storeError(err)
 }
+
+// RelatedPatient is the id of the patient of a RelatedPerson, while that is active;
+// "" for none.
+func (s *Store) RelatedPatient(ctx context.Context, id string) (string, error) {
+	patient, err := s.links.Related(ctx, id)
+	return patient, storeError(err)
+}

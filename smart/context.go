@@ -2,13 +2,10 @@ package smart
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 
-	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
-	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/smart/about"
 )
@@ -47,30 +44,11 @@ func relatedTo(ctx context.Context, store *datastore.Store, p login.Profile) (id
 	if kind != "RelatedPerson" {
 		return ids, all, nil
 	}
-	v, err := store.View(ctx, authz.Unrestricted(), 0)
-	if err != nil {
-		return nil, false, err
-	}
-	defer v.Close()
-	version, err := v.Read(ctx, kind, id)
-	if gone := fhir.KindOf(err); err != nil && (gone == fhir.KindNotFound || gone == fhir.KindGone) {
-		return ids, all, nil
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	var related struct {
-		Active  *bool
-		Patient struct{ Reference string }
-	}
-	if err := json.Unmarshal(version.Body.JSON, &related); err != nil {
-		return nil, false, err
-	}
-	of, ok := strings.CutPrefix(strings.TrimPrefix(related.Patient.Reference, store.Base()+"/"), "Patient/")
-	if active := related.Active == nil || *related.Active; ok && active && about.ValidID(of) && !slices.Contains(ids, of) {
+	of, err := store.RelatedPatient(ctx, id)
+	if of != "" && !slices.Contains(ids, of) {
 		ids = append(ids, of)
 	}
-	return ids, all, nil
+	return ids, all, err
 }
 
 // patientsOf returns the ids of the patients that a user may have in context,

@@ -154,6 +154,16 @@ func (l *Links) Patients(ctx context.Context, access authz.Access) ([]string, er
 	return slices.Compact(ids), nil
 }
 
+// Related is the patient of a RelatedPerson, while that is active; "" for none.
+func (l *Links) Related(ctx context.Context, id string) (patient string, err error) {
+	view, err := l.store.View(ctx, 0)
+	if err != nil {
+		return "", err
+	}
+	defer view.Close()
+	return l.patientOf(ctx, view, id)
+}
+
 // patientOf is the patient of a RelatedPerson, "" where it is not active.
 func (l *Links) patientOf(ctx context.Context, view store.View, id string) (patient string, err error) {
 	v, err := view.Read(ctx, "RelatedPerson", id)

@@ -143,10 +143,11 @@ var imports = map[string][]string{
 	"bulk/glance":   {},
 	"bulk/inflight": {},
 	"bulk/ndjson":   {},
+	"bulk/newest":   {"authz", "datastore", "fhir", "search", "store"},
 	"bulk/polling":  {"fhir"},
 	"bulk/table":    {"fhir"},
 
-	"bulk":       {"bulk/inflight", "bulk/ndjson", "bulk/polling", "bulk/table", "binary", "bulk/glance", "fhir", "kv", "blob", "job", "validate", "search", "store", "authz", "datastore", "synth"},
+	"bulk":       {"bulk/inflight", "bulk/ndjson", "bulk/newest", "bulk/polling", "bulk/table", "binary", "bulk/glance", "fhir", "kv", "blob", "job", "validate", "search", "store", "authz", "datastore", "synth"},
 	"healthlake": {"fhir", "datastore", "sigv4", "authz", "bulk", "validate"},
 
 	"bearer": {"recall", "fhir", "search", "authz", "token", "apikey", "sigv4", "audit", "datastore"},
@@ -186,7 +187,6 @@ var imports = map[string][]string{
 	"internal/check":         {},
 	"internal/endtoend":      {},
 	"internal/published":     {},
-	"internal/still":         {},
 	"internal/still":         {},
 	"kv/kvtest":              {"kv"},
 	"pebble/internal/dict":   {"fhir", "synth"},
