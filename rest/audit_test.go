@@ -204,11 +204,15 @@ func TestAuditEventsAreBroughtUpToDate(t *testing.T) {
 	base := s.url + strings.TrimPrefix(s.create(t, "audited").Base(), "http://example.org")
 	exchange(t, base, "PUT /Patient/1\n\n"+`{"resourceType":"Patient","id":"1"}`)
 	batch := `{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"GET","url":"AuditEvent"}}]}`
+	const form = "\nContent-Type: application/x-www-form-urlencoded\n\n"
 	for ask, want := range map[string]int{
 		"GET /AuditEvent": 1, "GET /AuditEvent/audit-1": 1, "GET /?_type=AuditEvent": 1, "GET /?_id=x": 1, "GET /_history": 1, "POST /_search": 1,
 		"GET /Patient?_revinclude=AuditEvent:patient": 1, "GET /Patient?_has:AuditEvent:patient:action=R": 1, "GET /Patient/1/$everything": 1,
 		"GET /Patient/1/*": 1, "GET /Patient/1/AuditEvent": 1, "POST /\n\n" + batch: 1,
-		"GET /Patient": 0, "GET /Patient/1": 0, "GET /Patient/1/Observation": 0, "GET /metadata": 0, "OPTIONS /AuditEvent": 0,
+		"POST /Patient/_search" + form + "_revinclude=AuditEvent:patient": 1, "POST /AuditEvent/_search" + form + "action=R": 1,
+		"POST /$graphql\nContent-Type: application/graphql\n\n{AuditEventList{id}}": 1, `POST /$graphql` + "\n\n" + `{"query":"{AuditEventList{id}}"}`: 1,
+		"POST /Patient/_search" + form + "_id=1": 0,
+		"GET /Patient":                           0, "GET /Patient/1": 0, "GET /Patient/1/Observation": 0, "GET /metadata": 0, "OPTIONS /AuditEvent": 0,
 	} {
 		asked = 0
 		if exchange(t, base, ask); asked != want {

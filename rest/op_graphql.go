@@ -59,7 +59,7 @@ func (in *arguments) graphql() (graphql.Request, error) {
 	base, _, _ := mime.ParseMediaType(r.header.Get("Content-Type"))
 	switch base {
 	case "application/graphql":
-		body, err := r.readBody()
+		body, err := r.readQuery()
 		return graphql.Request{Query: string(body)}, err
 	case "application/x-www-form-urlencoded":
 		pairs, err := r.searchPairs()
@@ -69,7 +69,10 @@ func (in *arguments) graphql() (graphql.Request, error) {
 		in.pairs = pairs
 		return in.graphqlPairs()
 	}
-	src, err := r.readFHIR()
+	if err := requireFHIR(r.header.Get("Content-Type")); err != nil {
+		return graphql.Request{}, err
+	}
+	src, err := r.readQuery()
 	if err != nil {
 		return graphql.Request{}, err
 	}

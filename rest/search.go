@@ -59,7 +59,7 @@ func (r *request) searchPairs() ([]search.Pair, error) {
 		if err := requireForm(r.header.Get("Content-Type")); err != nil {
 			return nil, err
 		}
-		body, err := r.readBody()
+		body, err := r.readQuery()
 		if err != nil {
 			return nil, err
 		}
