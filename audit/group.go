@@ -75,12 +75,8 @@ func (l *Log) join(body []byte, count int, told Expected) (g *group, before uint
 		l.mu.Lock()
 		l.crowd.arrive(told)
 		told = 0
-		if l.closed || l.failed != nil {
-			err = l.failed
+		if err = l.refuses(); err != nil {
 			l.mu.Unlock()
-			if err == nil {
-				err = ErrClosed
-			}
 			return nil, 0, err
 		}
 		g = l.waiting
@@ -104,6 +100,17 @@ func (l *Log) join(body []byte, count int, told Expected) (g *group, before uint
 	}
 }
 
+// refuses is why no record is taken. l.mu is held.
+func (l *Log) refuses() error {
+	switch {
+	case l.failed != nil && (!l.passing || l.closed):
+		return l.failed
+	case l.closed:
+		return ErrClosed
+	}
+	return nil
+}
+
 // writeGroup writes what waits.
 func (l *Log) writeGroup() {
 	l.begun = l.opt.Now()
@@ -112,7 +119,7 @@ func (l *Log) writeGroup() {
 	l.waiting = nil
 	l.mu.Unlock()
 	g.first = l.at.next
-	if g.err = l.failed; g.err == nil {
+	if g.err = l.writable(); g.err == nil {
 		if g.block, g.err = l.writeBlock(kindRecords, g.count, g.block); g.err == nil && l.at.size >= l.opt.SegmentSize {
 			if err := l.rotate(); err != nil {
 				l.fail(err)

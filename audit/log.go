@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"sync"
@@ -39,6 +38,8 @@ type Options struct {
 
 	// after is the clock of gather, for tests.
 	after func(time.Duration) (over <-chan time.Time, stop func() bool)
+	// writeAt writes a block, for tests of failing disks.
+	writeAt func(f *os.File, block []byte, at int64) (int, error)
 }
 
 // A Log is an open audit log. Safe for concurrent use, by one process.
@@ -77,8 +78,10 @@ type Log struct {
 	begun time.Time
 	// sealed are the ciphers for the records of the newest segment.
 	sealed cabinet
-	// failed is why nothing is written any more.
-	failed error
+	// failed is why nothing is written; only the writer changes it. passing is
+	// set where that may pass.
+	failed  error
+	passing bool
 	// signed is how many records the latest checkpoint covers.
 	signed uint64
 }
@@ -111,11 +114,14 @@ func (l *Log) run() {
 			}
 		case <-due:
 			due = nil
+			if l.failed != nil {
+				continue // the next group that is written brings one
+			}
 			if err := l.checkpoint(); err != nil {
 				l.fail(err)
 			}
 		case answer := <-l.ask:
-			err := l.failed
+			err := l.writable()
 			if err == nil {
 				err = l.checkpoint()
 			}
@@ -132,16 +138,6 @@ func (l *Log) Checkpoint() error {
 		return <-answer
 	case <-l.done:
 		return ErrClosed
-	}
-}
-
-// fail ends writing: after an error nobody knows what is on disk.
-func (l *Log) fail(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.failed == nil {
-		l.failed = fmt.Errorf("audit: the log cannot be written: %w", err)
-		l.opt.Logger.Error("the audit log cannot be written; requests are refused until the server is started again", "error", err)
 	}
 }
 
@@ -164,7 +160,7 @@ func (l *Log) writeBlock(kind blockKind, count uint32, block []byte) ([]byte, er
 	}
 	block, h := sealBlock(block, kind, l.at.next, count, l.at.hash)
 	l.reserve(int64(len(block)))
-	if _, err := l.file.WriteAt(block, l.at.size); err != nil {
+	if _, err := l.opt.writeAt(l.file, block, l.at.size); err != nil {
 		return block, err
 	}
 	if err := syncData(l.file); err != nil {
@@ -175,6 +171,7 @@ func (l *Log) writeBlock(kind blockKind, count uint32, block []byte) ([]byte, er
 	close(l.grown)
 	l.grown = make(chan struct{})
 	l.mu.Unlock()
+	l.well()
 	return block, nil
 }
 

@@ -62,6 +62,9 @@ func Open(opt Options) (*Log, error) {
 	if opt.after == nil {
 		opt.after = after
 	}
+	if opt.writeAt == nil {
+		opt.writeAt = (*os.File).WriteAt
+	}
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}

@@ -38,7 +38,7 @@ func (l *Log) rotate() error {
 	return old.Close()
 }
 
-// begin makes a segment.
+// begin makes a segment. Where it cannot, the log ends where it did.
 func (l *Log) begin(segment uint64) error {
 	f, err := os.OpenFile(l.segment(segment), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -48,11 +48,15 @@ func (l *Log) begin(segment uint64) error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
+	before, at, reserved := l.file, l.at, l.reserved
 	l.mu.Lock()
 	l.file, l.reserved, l.at.segment, l.at.size = f, 0, segment, 0
 	l.mu.Unlock()
 	if err := l.write(kindSegment, text); err != nil {
-		return err
+		l.mu.Lock()
+		l.file, l.at, l.reserved = before, at, reserved
+		l.mu.Unlock()
+		return errors.Join(err, f.Close(), os.Remove(l.segment(segment)))
 	}
 	return syncDir(l.opt.Dir)
 }

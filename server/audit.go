@@ -74,6 +74,14 @@ func openAudit(cfg *Config, f *folder, log *slog.Logger) (*auditLog, error) {
 	return &auditLog{log: l, stop: func() {}}, nil
 }
 
+// failed is why nothing can be recorded now.
+func (a *auditLog) failed() error {
+	if a == nil {
+		return nil
+	}
+	return a.log.Failed()
+}
+
 // auditKey is the key that the audit log of a data folder is signed with.
 func auditKey(cfg *Config, dir string) (ed25519.PrivateKey, error) {
 	box, err := auditBox(cfg, dir)

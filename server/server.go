@@ -243,7 +243,7 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	f.tend(func(ctx context.Context, log *slog.Logger) {
 		f.vault.Watch(ctx, f.catalog, s.cfg.Encryption.Check, log)
 	}, s.log)
-	watch := &disks.Watch{Stores: f.storage.all, Records: f.storage.RecordsFailed, Reopen: f.catalog.Reopen, Log: s.log}
+	watch := &disks.Watch{Stores: f.storage.all, Records: f.storage.RecordsFailed, Audit: recorded.failed, Reopen: f.catalog.Reopen, Log: s.log}
 	s.disks.Store(watch)
 	f.tend(func(ctx context.Context, _ *slog.Logger) { watch.Run(ctx) }, s.log)
 	pages := guard.pages

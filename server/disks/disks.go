@@ -3,7 +3,7 @@
 // was full has space.
 //
 // It leaves to others: what becomes of writes meanwhile (pebble), and the server's
-// own records, which open themselves again (pebble/record).
+// own records and the audit log, which try again (pebble/record, audit).
 package disks
 
 import (
@@ -27,6 +27,9 @@ type Watch struct {
 	// Records is why the server's own records cannot be written; nil where they
 	// can be.
 	Records func() error
+	// Audit is why the audit log cannot be written; nil where it can be, and where
+	// there is none.
+	Audit func() error
 	// Reopen closes a data store and opens it again.
 	Reopen func(ctx context.Context, id string) error
 	Log    *slog.Logger
@@ -81,6 +84,9 @@ func (w *Watch) Failed() []string {
 func (w *Watch) Fatal() string {
 	if err := w.Records(); err != nil {
 		return "the server's own records are read-only: " + reason(err)
+	}
+	if err := w.Audit(); err != nil {
+		return "the audit log cannot be written: " + reason(err)
 	}
 	return ""
 }

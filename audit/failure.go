@@ -1,0 +1,61 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// fail ends writing: after an error nobody knows what is on disk behind the end.
+// Where the disk is full that passes, since what is there can be cut off: nothing
+// of it was acknowledged.
+func (l *Log) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed != nil && (!l.passing || full(err)) {
+		return
+	}
+	l.failed, l.passing = fmt.Errorf("audit: the log cannot be written: %w", err), full(err)
+	if l.passing {
+		l.opt.Logger.Error("the disk of the audit log is full; requests are refused until it has space", "error", err)
+		return
+	}
+	l.opt.Logger.Error("the audit log cannot be written; requests are refused until the server is started again", "error", err)
+}
+
+// Failed is why nothing can be recorded now, nil where all is well. Where it is
+// that the disk is full (syscall.ENOSPC), each record tries again.
+func (l *Log) Failed() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}
+
+func full(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// writable is why the writer cannot write. Where the disk was full it can try,
+// once what is behind the end of the log is cut off.
+func (l *Log) writable() error {
+	if l.failed == nil || !l.passing {
+		return l.failed
+	}
+	if err := errors.Join(l.file.Truncate(l.at.size), l.file.Sync(), syncDir(l.opt.Dir)); err != nil {
+		l.fail(err)
+		return l.failed
+	}
+	l.reserved = l.at.size
+	return nil
+}
+
+// well notes that a block was written.
+func (l *Log) well() {
+	if l.failed == nil {
+		return
+	}
+	l.mu.Lock()
+	l.failed, l.passing = nil, false
+	l.mu.Unlock()
+	l.opt.Logger.Info("the audit log can be written again")
+}
