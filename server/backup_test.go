@@ -263,9 +263,9 @@ func TestContinuousBackup(t *testing.T) {
 	to := t.TempDir()
 	c.Backup = backups.Config{Where: backups.Where{Place: to}, Every: time.Hour}
 	r := start(t, c)
-	put := func(id, family string) time.Time {
+	put := func(resourceType, id, more string) time.Time {
 		t.Helper()
-		status, body := r.do(http.MethodPut, "/datastore/default/r4/Patient/"+id, `{"resourceType":"Patient","id":"`+id+`","name":[{"family":"`+family+`"}]}`)
+		status, body := r.do(http.MethodPut, "/datastore/default/r4/"+resourceType+"/"+id, `{"resourceType":"`+resourceType+`","id":"`+id+`",`+more+`}`)
 		if status/100 != 2 {
 			t.Fatalf("%d: %s", status, body)
 		}
@@ -277,11 +277,13 @@ func TestContinuousBackup(t *testing.T) {
 		}
 		return p.Meta.LastUpdated
 	}
-	put("one", "first")
-	early := put("two", "first")
-	for now := early; !now.After(early.Add(2 * time.Millisecond)); {
-		now = put("one", "second")
+	first, second := `"name":[{"family":"first"}]`, `"name":[{"family":"second"}]`
+	put("Patient", "one", first)
+	early := put("Patient", "two", first)
+	for now := early; !now.After(early); { // times have milliseconds: nothing of what follows is to have that one
+		now = put("Organization", "clock", `"name":"clock"`)
 	}
+	put("Patient", "one", second)
 	if status, _ := r.do(http.MethodDelete, "/datastore/default/r4/Patient/two", ""); status/100 != 2 {
 		t.Error(status)
 	}

@@ -27,8 +27,8 @@ type Watch struct {
 	// Records is why the server's own records cannot be written; nil where they
 	// can be.
 	Records func() error
-	// Audit is why the audit log cannot be written; nil where it can be, and where
-	// there is none.
+	// Audit is why the audit log cannot be written, nil where it can be; it is nil
+	// itself where there is none.
 	Audit func() error
 	// Reopen closes a data store and opens it again.
 	Reopen func(ctx context.Context, id string) error
@@ -84,6 +84,9 @@ func (w *Watch) Failed() []string {
 func (w *Watch) Fatal() string {
 	if err := w.Records(); err != nil {
 		return "the server's own records are read-only: " + reason(err)
+	}
+	if w.Audit == nil {
+		return ""
 	}
 	if err := w.Audit(); err != nil {
 		return "the audit log cannot be written: " + reason(err)
