@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -147,34 +146,7 @@ func (f *failing) whole(what string, fs vfs.FS) {
 // while the disk is bad, is there after a power cut, and when the disk is well
 // again; and nothing of the rest is seen. TARN_FAILURES=all takes two minutes;
 // otherwise each 17th change fails.
-func TestEveryFailure(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		forever bool
-		err     error
-	}{{"full", true, syscall.ENOSPC}, {"broken", false, syscall.EIO}} {
-		t.Run(c.name, func(t *testing.T) {
-			step := int64(17)
-			if os.Getenv("TARN_FAILURES") == "all" {
-				step = 1
-			}
-			failures := 0
-			for at := int64(1); !t.Failed(); at += step {
-				disk := &faulty.Disk{Dir: "failing", At: at, Forever: c.forever, Err: c.err}
-				failed := failOnce(t, disk)
-				if disk.Count() < at {
-					break
-				}
-				if failed {
-					failures++
-				}
-			}
-			if failures < 10 {
-				t.Errorf("only %d failures were seen", failures)
-			}
-		})
-	}
-}
+func TestEveryFailure(t *testing.T) { faulty.Each(t, "failing", 17, failOnce) }
 
 // failOnce runs a store on a disk that fails, and reports whether it noticed.
 func failOnce(t *testing.T, disk *faulty.Disk) bool {

@@ -3,9 +3,7 @@ package record
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -45,34 +43,7 @@ func wantRecords(t *testing.T, what string, d *DB, acknowledged []int) {
 // later ones: what was acknowledged is read meanwhile, is there after a power
 // cut, and when the disk is well; and where it was full, it can be written then
 // without being opened again. TARN_FAILURES=all tries each, otherwise each 11th.
-func TestEveryFailure(t *testing.T) {
-	step := int64(11)
-	if os.Getenv("TARN_FAILURES") == "all" {
-		step = 1
-	}
-	for _, c := range []struct {
-		name    string
-		forever bool
-		err     error
-	}{{"full", true, syscall.ENOSPC}, {"broken", false, syscall.EIO}} {
-		t.Run(c.name, func(t *testing.T) {
-			failures := 0
-			for at := int64(1); !t.Failed(); at += step {
-				disk := &faulty.Disk{Dir: "kv", At: at, Forever: c.forever, Err: c.err}
-				failed := failOnce(t, disk)
-				if disk.Count() < at {
-					break
-				}
-				if failed {
-					failures++
-				}
-			}
-			if failures < 10 {
-				t.Errorf("only %d failures were seen", failures)
-			}
-		})
-	}
-}
+func TestEveryFailure(t *testing.T) { faulty.Each(t, "kv", 11, failOnce) }
 
 func failOnce(t *testing.T, disk *faulty.Disk) (failed bool) {
 	t.Helper()
