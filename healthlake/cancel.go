@@ -9,14 +9,11 @@ import (
 // cancelImport ends an import job; what it stored stays. HealthLake has no such
 // operation: there, jobs are cancelled over FHIR alone.
 func (c *call) cancelImport() (any, error) {
-	store, id, err := c.jobOf()
+	store, status, err := c.importJob()
 	if err != nil {
 		return nil, err
 	}
-	status, err := c.h.cfg.Bulk.DescribeImport(c.ctx, store, id)
-	if err != nil {
-		return nil, err
-	}
+	id := status.ID
 	if err := running(&status.Status); err != nil {
 		return nil, err
 	}
@@ -31,18 +28,14 @@ func (c *call) cancelImport() (any, error) {
 
 // cancelExport ends an export job, as cancelImport does.
 func (c *call) cancelExport() (any, error) {
-	store, id, err := c.jobOf()
-	if err != nil {
-		return nil, err
-	}
-	status, err := c.h.cfg.Bulk.DescribeExport(c.ctx, store, id)
+	store, status, err := c.exportJob()
 	if err != nil {
 		return nil, err
 	}
 	if err := running(&status.Status); err != nil {
 		return nil, err
 	}
-	if status, err = c.h.cfg.Bulk.CancelExport(context.WithoutCancel(c.ctx), store, id); err != nil {
+	if status, err = c.h.cfg.Bulk.CancelExport(context.WithoutCancel(c.ctx), store, status.ID); err != nil {
 		return nil, err
 	}
 	return begun{status.ID, status.State, status.Store}, nil

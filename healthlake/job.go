@@ -212,14 +212,28 @@ func (c *call) jobOf() (*datastore.Store, string, error) {
 	return store, job, err
 }
 
+// importJob is the import job that a request names.
+func (c *call) importJob() (store *datastore.Store, status bulk.ImportStatus, err error) {
+	store, id, err := c.jobOf()
+	if err == nil {
+		status, err = c.h.cfg.Bulk.DescribeImport(c.ctx, store, id)
+	}
+	return store, status, err
+}
+
+// exportJob is the export job that a request names.
+func (c *call) exportJob() (store *datastore.Store, status bulk.ExportStatus, err error) {
+	store, id, err := c.jobOf()
+	if err == nil {
+		status, err = c.h.cfg.Bulk.DescribeExport(c.ctx, store, id)
+	}
+	return store, status, err
+}
+
 // describeImport describes an import job.
 // https://docs.aws.amazon.com/healthlake/latest/APIReference/API_DescribeFHIRImportJob.html
 func (c *call) describeImport() (any, error) {
-	store, id, err := c.jobOf()
-	if err != nil {
-		return nil, err
-	}
-	status, err := c.h.cfg.Bulk.DescribeImport(c.ctx, store, id)
+	_, status, err := c.importJob()
 	if err != nil {
 		return nil, err
 	}
@@ -229,11 +243,7 @@ func (c *call) describeImport() (any, error) {
 // describeExport describes an export job.
 // https://docs.aws.amazon.com/healthlake/latest/APIReference/API_DescribeFHIRExportJob.html
 func (c *call) describeExport() (any, error) {
-	store, id, err := c.jobOf()
-	if err != nil {
-		return nil, err
-	}
-	status, err := c.h.cfg.Bulk.DescribeExport(c.ctx, store, id)
+	_, status, err := c.exportJob()
 	if err != nil {
 		return nil, err
 	}
