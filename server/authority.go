@@ -16,6 +16,7 @@ import (
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/rest"
 	"github.com/tarnhealth/tarn/server/issuers"
+	"github.com/tarnhealth/tarn/server/repeat"
 	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/smart"
 	"github.com/tarnhealth/tarn/token"
@@ -174,18 +175,11 @@ const usageStored = 5 * time.Second
 
 // count stores the use of API keys now and then, until ctx ends.
 func count(ctx context.Context, keys *apikey.Keys, log *slog.Logger) {
-	tick := time.NewTicker(usageStored)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	repeat.Every(ctx, usageStored, func() {
 		if err := keys.Flush(ctx); err != nil && ctx.Err() == nil {
 			log.Error("the use of API keys was not stored", "error", err)
 		}
-	}
+	})
 }
 
 // keysChecked is how often the age of the signing keys is looked at.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/server/repeat"
 )
 
 // StageLife is how long a staged copy is kept that nobody renews: links hold the
@@ -92,14 +93,5 @@ func (s *Stages) keep(ctx context.Context, name string) {
 
 // Renewing calls renew often enough for a staged copy to stay, until ctx ends.
 func Renewing(ctx context.Context, renew func()) {
-	tick := time.NewTicker(StageLife / 4)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			renew()
-		}
-	}
+	repeat.Every(ctx, StageLife/4, renew)
 }

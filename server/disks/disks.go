@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/pebble"
+	"github.com/tarnhealth/tarn/server/repeat"
 )
 
 // Every is how often a server looks.
@@ -37,16 +38,7 @@ type Watch struct {
 
 // Run looks until ctx ends.
 func (w *Watch) Run(ctx context.Context) {
-	tick := time.NewTicker(Every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			w.Check(ctx)
-		}
-	}
+	repeat.Every(ctx, Every, func() { w.Check(ctx) })
 }
 
 // Check opens those data stores again whose disk was full and has space now. It

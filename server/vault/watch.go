@@ -7,23 +7,17 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/server/repeat"
 )
 
 // Watch suspends data stores whose customers' keys may no longer be used, and
 // resumes them when they may, until ctx ends.
 func (v *Vault) Watch(ctx context.Context, stores *datastore.Catalog, every time.Duration, log *slog.Logger) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	repeat.Every(ctx, every, func() {
 		if err := v.CheckAll(ctx, stores); err != nil && ctx.Err() == nil {
 			log.Error("customers' keys cannot be checked", "error", err)
 		}
-	}
+	})
 }
 
 // CheckAll asks all customers' keys once, and lets data keys go that nothing
