@@ -56,7 +56,7 @@ func atOperation(err error, i int, op, path string) error {
 func parseJSONPatch(patch []byte) ([]jsonOperation, error) {
 	at := skipSpace(patch, 0)
 	if !readable(patch) || patch[at] != '[' {
-		return nil, fhir.Errorf(fhir.KindInvalid, `a JSON Patch is a JSON array of operations, such as [{"op":"replace","path":"/active","value":true}]`)
+		return nil, fhir.Errorf(fhir.KindInvalid, `a JSON Patch is a JSON array in UTF-8 of operations, such as [{"op":"replace","path":"/active","value":true}]`)
 	}
 	all := items(patch, at)
 	if len(all) > maxOperations {

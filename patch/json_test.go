@@ -132,7 +132,12 @@ func TestMergePatchRFC(t *testing.T) {
 	if got, err := Merge([]byte(`{"a":1,"b":{"c":[1]}}`), []byte(`{"b":{"c":null}}`)); err != nil || string(got) != `{"a":1}` {
 		t.Errorf("an empty object is left: %s, %v", got, err)
 	}
-	if _, err := Merge([]byte(`{"a":1}`), []byte(`[1]`)); fhir.KindOf(err) != fhir.KindInvalid {
+	for _, bad := range []string{`[1]`, "{\"\xff\":null}"} {
+		if _, err := Merge([]byte(`{"a":1}`), []byte(bad)); fhir.KindOf(err) != fhir.KindInvalid {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	if _, err := JSON([]byte(`{"a":1}`), []byte("[{\"op\":\"add\",\"path\":\"/b\",\"value\":\"\xff\"}]")); fhir.KindOf(err) != fhir.KindInvalid {
 		t.Error(err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 // is KindInvalid. RFC 7396
 func Merge(resource, patch []byte) ([]byte, error) {
 	if !readable(patch) || patch[skipSpace(patch, 0)] != '{' {
-		return nil, fhir.Errorf(fhir.KindInvalid, `a JSON Merge Patch is a JSON object that holds what is to change, such as {"active":true}`)
+		return nil, fhir.Errorf(fhir.KindInvalid, `a JSON Merge Patch is a JSON object in UTF-8 that holds what is to change, such as {"active":true}`)
 	}
 	e := editor{src: resource}
 	if err := e.mergePatch(patch); err != nil {

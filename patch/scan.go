@@ -3,6 +3,7 @@ package patch
 import (
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tarnhealth/tarn/fhir"
 )
@@ -115,10 +116,10 @@ func text(quoted []byte) string {
 	return string(quoted[1 : len(quoted)-1])
 }
 
-// readable reports whether a patch is JSON, and nested no deeper than a
-// resource may be.
+// readable reports whether a patch is JSON in UTF-8, and nested no deeper than
+// a resource may be.
 func readable(patch []byte) bool {
-	if !json.Valid(patch) {
+	if !json.Valid(patch) || !utf8.Valid(patch) { // RFC 8259 section 8.1
 		return false
 	}
 	depth := 0
