@@ -8,15 +8,18 @@ import (
 )
 
 // diskPerPatient is what a patient takes at most while a store is filled,
-// bytes.
-const diskPerPatient = 640 << 10
+// bytes; growthSpare is what a part's NDJSON takes beside that.
+const (
+	diskPerPatient = 320 << 10
+	growthSpare    = volumePart * perPatient * 2 << 10
+)
 
 // runGrowth measures the same at several sizes. Each row's note compares it
 // with the smallest size.
 func runGrowth(ctx context.Context, b *bench) error {
 	first := map[string]result{}
 	for _, patients := range b.opt.sizes {
-		if need := int64(patients) * diskPerPatient; freeDisk(b.temp) < need {
+		if need := int64(patients)*diskPerPatient + growthSpare; freeDisk(b.temp) < need {
 			b.say("growth: %d patients are left out, for they may need %d GB of disk", patients, need>>30)
 			continue
 		}
@@ -27,18 +30,25 @@ func runGrowth(ctx context.Context, b *bench) error {
 	if b.opt.folder == "" {
 		return nil
 	}
-	return b.growthIn(ctx, b.opt.folder, "growth/folder/", first, func(g *bench, in *instance) (err error) {
-		g.say("growth: reading ids of %s", b.opt.folder)
-		g.sample, err = sampleOf(in.addr)
-		return err
-	})
+	return b.growthIn(ctx, b.opt.folder, "growth/folder/", first, filledBefore)
 }
 
-// growth measures one size in a folder of its own.
+// growth measures one size in a folder of its own, which is filled in bulk; or,
+// with a given binary, over HTTP.
 func (b *bench) growth(ctx context.Context, patients int, first map[string]result) (err error) {
 	dir := b.newFolder()
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	prefix := fmt.Sprintf("growth/%d/", patients)
+	if b.opt.binary == "" {
+		filling, err := b.growthLoadAll(ctx, prefix, dir, patients)
+		if err != nil {
+			return err
+		}
+		if err := b.growthRow(filling, prefix, first); err != nil {
+			return err
+		}
+		return b.growthIn(ctx, dir, prefix, first, filledBefore)
+	}
 	return b.growthIn(ctx, dir, prefix, first, func(g *bench, in *instance) error {
 		filling, err := g.growthFill(ctx, prefix, in, population{patients})
 		if err != nil {
@@ -46,6 +56,30 @@ func (b *bench) growth(ctx context.Context, patients int, first map[string]resul
 		}
 		return g.growthRow(filling, prefix, first)
 	})
+}
+
+// filledBefore takes the sample of a folder that has its data already.
+func filledBefore(g *bench, in *instance) (err error) {
+	g.say("growth: reading ids of %s", in.dir)
+	g.sample, err = sampleOf(in.addr)
+	return err
+}
+
+// growthLoadAll loads patients in parts, each by a process of its own.
+func (b *bench) growthLoadAll(ctx context.Context, prefix, dir string, patients int) (result, error) {
+	var all deed
+	for n, done := 1, 0; done < patients; n++ {
+		part := min(volumePart, patients-done)
+		did, _, err := b.loadPart(ctx, prefix+"fill", dir, part, n, all.Units)
+		if err != nil {
+			return result{}, err
+		}
+		all.add(did)
+		done += part
+	}
+	r := all.result(prefix + "fill")
+	r.Disk = per(float64(folderSize(dir)), all.Units)
+	return r, nil
 }
 
 // growthRow prints a row, and how it compares with that of the smallest size.

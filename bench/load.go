@@ -151,6 +151,16 @@ func (t *timed) add(one *timed) {
 	}
 }
 
+// addTurn adds what came after t, with the time that it took.
+func (t *timed) addTurn(next *timed) {
+	if t.work == nil {
+		t.work, t.latencies = next.work, make([][]time.Duration, len(next.latencies))
+	}
+	t.add(next)
+	t.elapsed += next.elapsed
+	t.generator += next.generator
+}
+
 // rate is units per second.
 func (t *timed) rate() float64 { return float64(t.units) / t.elapsed.Seconds() }
 

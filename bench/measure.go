@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // A measurement is what a server used between two moments.
@@ -56,6 +57,55 @@ func (b *bench) measure(ctx context.Context, name, unit string, in *instance, w 
 	}
 	r.fill(&t)
 	return r, t, <-profiles
+}
+
+// turns is how often a server and the probe take turns where they are measured
+// beside each other.
+const turns = 4
+
+// beside runs work against a server and bare HTTP answers of the size of its
+// responses, in turn, so that both see the same of what else the machine does.
+func (b *bench) beside(ctx context.Context, name, unit string, in *instance, w work) (result, error) {
+	r := result{Scenario: name, Unit: unit}
+	b.say("%s: %d clients, up to %s", name, w.clients, w.length)
+	m, err := observe(in)
+	if err != nil {
+		return r, err
+	}
+	profiles := b.profile(ctx, name, in, w.length)
+	w.addr, w.length = in.addr, w.length/turns
+	var all, bare timed
+	for i := range turns {
+		t, err := drive(ctx, w)
+		if err == nil {
+			all.addTurn(&t)
+			var limit timed
+			limit, err = b.bare(ctx, w.clients, t.size(), w.length/2)
+			bare.addTurn(&limit)
+		}
+		if err != nil {
+			return r, fmt.Errorf("%s, turn %d: %w", name, i+1, err)
+		}
+	}
+	if err := m.into(&r, all.units); err != nil {
+		return r, err
+	}
+	r.fill(&all)
+	r.limit(bare.rate(), "bare HTTP answers of %d bytes, in turn", all.size())
+	return r, <-profiles
+}
+
+// bare drives the probe's answers of a size.
+func (b *bench) bare(ctx context.Context, clients, size int, length time.Duration) (timed, error) {
+	request := appendRequest(nil, "GET", fmt.Sprintf("/%s/%d", kindBytes, size), nil)
+	t, err := drive(ctx, work{addr: b.probe, clients: clients, length: length, step: func(u *user) (answer, error) {
+		status, body, err := u.send(request)
+		return expect(0, 1, 200, status, body), err
+	}})
+	if err == nil && t.failed > 0 {
+		err = fmt.Errorf("the probe failed: %s", t.failure)
+	}
+	return t, err
 }
 
 // raw runs work against the probe and returns its rate.

@@ -27,6 +27,18 @@ type deed struct {
 	RSS        float64       `json:"rss_mb"`
 }
 
+// add makes d the two deeds one after the other.
+func (d *deed) add(next deed) {
+	d.Units += next.Units
+	d.Bytes += next.Bytes
+	d.Took += next.Took
+	d.CPU += next.CPU
+	d.Allocs += next.Allocs
+	d.AllocBytes += next.AllocBytes
+	d.Written += next.Written
+	d.RSS = max(d.RSS, next.RSS)
+}
+
 // result is the deed as a row.
 func (d *deed) result(name string) result {
 	return result{

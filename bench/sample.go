@@ -124,13 +124,17 @@ func (s *sample) id(rng *rand.Rand, typ string) string {
 	return "none"
 }
 
-// pick is one of the values of a name at random, "none" where there are none.
+// pick is one of the values of a name at random, "none" where there are none,
+// for days one that may stand in a search.
 func (s *sample) pick(rng *rand.Rand, name string) string {
 	if typ, isID := strings.CutPrefix(name, "id."); isID {
 		return s.id(rng, typ)
 	}
 	if v := s.values[name]; len(v) > 0 {
 		return v[rng.IntN(len(v))]
+	}
+	if name == "day" || name == "authored" {
+		return "2000-01-01"
 	}
 	return "none"
 }

@@ -105,9 +105,5 @@ func (b *bench) ask(ctx context.Context, name string, in *instance, paths []stri
 		status, body, err := u.send(requests[u.rng.IntN(len(requests))])
 		return expect(0, 1, 200, status, body), err
 	}}
-	r, t, err := b.measure(ctx, name, "requests/s", in, w)
-	if err != nil {
-		return r, err
-	}
-	return r, b.answerLimit(ctx, &r, &t, kindBytes, 1)
+	return b.beside(ctx, name, "requests/s", in, w)
 }

@@ -56,18 +56,10 @@ func runVolume(ctx context.Context, b *bench) error {
 	return b.report.print(r)
 }
 
-// volumePart loads some patients into a store that has resources already.
+// volumePart loads some patients into a store that has resources already, and
+// prints a row.
 func (b *bench) volumePart(ctx context.Context, name, dir string, patients, generation, before int) (resources int, err error) {
-	from := filepath.Join(b.temp, "ndjson-volume")
-	defer func() { err = errors.Join(err, os.RemoveAll(from)) }()
-	made := synth.New(synth.Options{Patients: patients, Seed: 1000 + uint64(generation)})
-	sum, err := made.WriteNDJSON(ctx, from, false, nil)
-	if err != nil {
-		return 0, err
-	}
-	files := imported{from, sum.Bytes, sum.Total()}
-	b.say("%s: %d resources into %d", name, files.resources, before)
-	did, err := b.role(ctx, roleLoad, dir, from)
+	did, files, err := b.loadPart(ctx, name, dir, patients, generation, before)
 	if err != nil {
 		return 0, err
 	}
@@ -77,4 +69,20 @@ func (b *bench) volumePart(ctx context.Context, name, dir string, patients, gene
 		return 0, err
 	}
 	return files.resources, b.report.print(r)
+}
+
+// loadPart loads some patients, others in each generation, in bulk. The files
+// that it returns the size of are gone.
+func (b *bench) loadPart(ctx context.Context, name, dir string, patients, generation, before int) (did deed, files imported, err error) {
+	from := filepath.Join(b.temp, "ndjson-volume")
+	defer func() { err = errors.Join(err, os.RemoveAll(from)) }()
+	made := synth.New(synth.Options{Patients: patients, Seed: 1000 + uint64(generation)})
+	sum, err := made.WriteNDJSON(ctx, from, false, nil)
+	if err != nil {
+		return did, files, err
+	}
+	files = imported{from, sum.Bytes, sum.Total()}
+	b.say("%s: %d resources into %d", name, files.resources, before)
+	did, err = b.role(ctx, roleLoad, dir, from)
+	return did, files, err
 }
