@@ -178,7 +178,7 @@ func (b *bulkBatch) prepare(ctx context.Context, params *registries, i int, reso
 		return err
 	}
 	g := guard{access: b.access}
-	if o.Type == searchParameter || !g.open(kind, o.Type) {
+	if o.Type == searchParameter || o.Type == subscriptionType || !g.open(kind, o.Type) {
 		b.alone = append(b.alone, i)
 		return nil
 	}

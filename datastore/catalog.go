@@ -111,6 +111,8 @@ type Options struct {
 	// data store comes to another status. It may be called more than once for
 	// one change; its error undoes the change.
 	Changed func(tx kv.Tx, r Record) error
+	// Subscriptions, if not nil, are told of what is written.
+	Subscriptions Subscriptions
 	// Retry is how long background work waits after a failure, at first; 0 is
 	// DefaultRetry.
 	Retry time.Duration
@@ -264,7 +266,7 @@ func (c *Catalog) openStore(ctx context.Context, r Record) (*Store, error) {
 	s.defined = defined.New(s.links.Store(), defined.Options{
 		Find: s.canonical, Read: s.Read, Codes: s.codesOfProfiles,
 	})
-	s.backend = s.defined.Store()
+	s.backend, s.subscriptions = c.watched(r.ID, s.defined.Store()), c.opt.Subscriptions
 	s.past, _ = backend.(past)
 	s.identity.Store(r.Identity)
 	if c.opt.Contents != nil {

@@ -101,6 +101,10 @@ func (s *Store) Commit(ctx context.Context, access authz.Access, ops []Op, entri
 		s.params.defining.Lock()
 		defer s.params.defining.Unlock()
 	}
+	if c.subscribes() {
+		s.subscribing.Lock()
+		defer s.subscribing.Unlock()
+	}
 	for n := range maxAttempts {
 		if n == freeAttempts {
 			s.contended.Lock()
@@ -250,10 +254,16 @@ func (x *expansion) make(ctx context.Context) ([]change, error) {
 	if err := x.resolve(ctx); err != nil {
 		return nil, err
 	}
+	if err := x.admit(ctx); err != nil {
+		return nil, err
+	}
 	if err := x.prepare(ctx); err != nil {
 		return nil, err
 	}
 	if err := x.mayStore(ctx); err != nil {
+		return nil, err
+	}
+	if err := x.keepAdmitted(ctx); err != nil {
 		return nil, err
 	}
 	return x.changes()

@@ -40,6 +40,8 @@ type step struct {
 	rewritten bool
 	// parts are the contents that are not in tree any more.
 	parts *binary.Parts
+	// keep is what is to be done before a Subscription is stored; nil for nothing.
+	keep func(context.Context) error
 }
 
 // expand decides for every op which resource it is about.

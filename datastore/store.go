@@ -52,6 +52,9 @@ type Store struct {
 	closures *closure.Tables
 	// contended is held by a commit that keeps losing to others.
 	contended sync.Mutex
+	// subscriptions may be nil; subscribing is held by commits of Subscriptions.
+	subscriptions Subscriptions
+	subscribing   sync.Mutex
 }
 
 // Record describes the data store; its Name and Control are as they were when
