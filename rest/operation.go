@@ -131,31 +131,46 @@ func (r *request) routeOperation() error {
 }
 
 func (r *request) findOperation() (*operation, error) {
+	for i := range r.h.operations {
+		if o := &r.h.operations[i]; o.code == r.operation && r.meant(o) {
+			if slices.Contains(o.levels, r.level) {
+				return o, nil
+			}
+			return nil, fhir.Errorf(fhir.KindInvalid, "$%s is not offered here; call it as %s", o.code, strings.Join(o.places(), " or "))
+		}
+	}
+	return nil, r.noOperation()
+}
+
+// meant reports whether an operation is the one of its code that a request calls.
+func (r *request) meant(o *operation) bool {
+	if r.level == levelSystem && !slices.Contains(o.levels, levelSystem) {
+		return false
+	}
+	return r.resourceType == "" || o.offeredOn(r.resourceType)
+}
+
+// noOperation says why there is none, and what there is.
+func (r *request) noOperation() error {
 	var codes, elsewhere []string
 	for i := range r.h.operations {
 		o := &r.h.operations[i]
 		codes = append(codes, o.code)
-		switch {
-		case o.code != r.operation:
-		case !slices.Contains(o.levels, levelSystem) && r.level == levelSystem, r.resourceType != "" && !o.offeredOn(r.resourceType):
+		if o.code == r.operation {
 			elsewhere = append(elsewhere, o.places()...)
-		case !slices.Contains(o.levels, r.level):
-			return nil, fhir.Errorf(fhir.KindInvalid, "$%s is not offered here; call it as %s", o.code, strings.Join(o.places(), " or "))
-		default:
-			return o, nil
 		}
 	}
 	switch {
 	case len(elsewhere) > 0 && r.level == levelSystem:
-		return nil, fhir.Errorf(fhir.KindInvalid, "$%s is not offered here; call it as %s", r.operation, strings.Join(elsewhere, " or "))
+		return fhir.Errorf(fhir.KindInvalid, "$%s is not offered here; call it as %s", r.operation, strings.Join(elsewhere, " or "))
 	case len(elsewhere) > 0:
-		return nil, fhir.Errorf(fhir.KindNotFound, "$%s is not offered on %s; call it as %s", r.operation, r.resourceType, strings.Join(elsewhere, " or "))
+		return fhir.Errorf(fhir.KindNotFound, "$%s is not offered on %s; call it as %s", r.operation, r.resourceType, strings.Join(elsewhere, " or "))
 	}
 	hint := ""
 	if near := fhir.Nearest(r.operation, codes); near != "" {
 		hint = "; did you mean $" + near + "?"
 	}
-	return nil, fhir.Errorf(fhir.KindNotFound, "the operation $%s is not offered here; [base]/metadata lists what is%s", r.operation, hint)
+	return fhir.Errorf(fhir.KindNotFound, "the operation $%s is not offered here; [base]/metadata lists what is%s", r.operation, hint)
 }
 
 // places are the URLs at which the operation can be called.

@@ -123,7 +123,10 @@ type Options struct {
 
 // Pairs splits a raw query string or form body into its pairs, in order.
 func Pairs(raw string) ([]Pair, error) {
-	var pairs []Pair
+	if raw == "" {
+		return nil, nil
+	}
+	pairs := make([]Pair, 0, strings.Count(raw, "&")+1)
 	for len(raw) > 0 {
 		var part string
 		part, raw, _ = strings.Cut(raw, "&")

@@ -69,8 +69,12 @@ type matching interface {
 	Matching(words []string) concept.Bits
 }
 
-// OfBook is the code system of a loaded terminology.
-func OfBook(b *codebook.Book) *CodeSystem {
+// ofBook is the code system of a loaded terminology, made once for each book.
+func ofBook(b *codebook.Book) *CodeSystem {
+	return b.Made(func() any { return readBook(b) }).(*CodeSystem)
+}
+
+func readBook(b *codebook.Book) *CodeSystem {
 	s := &CodeSystem{
 		URL: b.URL, Version: b.Version, Name: b.Name, Title: b.Title,
 		Content: "complete", CaseSensitive: b.CaseSensitive, concepts: b,

@@ -171,7 +171,7 @@ func (s *Service) plainSystem(canonical string) (*CodeSystem, error) {
 	books, remote := s.sources()
 	if books != nil {
 		if book := books(canonical); book != nil {
-			return OfBook(book), nil
+			return ofBook(book), nil
 		}
 	}
 	url, version, _ := strings.Cut(canonical, "|")
@@ -342,26 +342,29 @@ func (s *Service) ConceptMap(canonical string) (*ConceptMap, error) {
 // those of SNOMED CT and LOINC.
 // http://hl7.org/fhir/R4/codesystem-definitions.html#CodeSystem.valueSet
 func (s *Service) implicit(canonical string) (*ValueSet, error) {
-	unknown := fhir.Errorf(fhir.KindNotFound, "the value set %s is not known; a ValueSet resource with that url would make it known", canonical)
 	url, version := canonical, ""
 	if !strings.Contains(canonical, "?fhir_vs=ecl/") { // where terms stand between bars
 		url, version, _ = strings.Cut(canonical, "|")
 	}
 	c, ok := s.implied(url)
 	if !ok {
-		return nil, unknown
+		return nil, unknownSet(canonical)
 	}
 	if c.version == "" {
 		c.version = version
 	}
 	if _, err := s.System(Canonical(c.system, c.version)); err != nil {
 		if isNotFound(err) {
-			return nil, unknown
+			return nil, unknownSet(canonical)
 		}
 		return nil, err
 	}
 	c.url = url
 	return &ValueSet{URL: url, include: []clause{c}, service: s}, nil
+}
+
+func unknownSet(canonical string) error {
+	return fhir.Errorf(fhir.KindNotFound, "the value set %s is not known; a ValueSet resource with that url would make it known", canonical)
 }
 
 // implied is the clause of an implicit value set.

@@ -37,6 +37,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -97,6 +98,17 @@ type Book struct {
 	parents, children, ancestors, postings, sets lists
 	records                                      lists
 	flags                                        []byte
+	made                                         atomic.Value
+}
+
+// Made is what was made of the book first: make is called once or, by callers at
+// the same time, some times, and always makes one type.
+func (b *Book) Made(make func() any) any {
+	if made := b.made.Load(); made != nil {
+		return made
+	}
+	b.made.CompareAndSwap(nil, make())
+	return b.made.Load()
 }
 
 const (
@@ -140,7 +152,11 @@ func read(data []byte) (*Book, error) {
 	if err := json.Unmarshal(rest[:length], &b.header); err != nil {
 		return nil, fmt.Errorf("%w: its header: %v", ErrDamaged, err)
 	}
-	return b, b.take(rest[length:])
+	if err := b.take(rest[length:]); err != nil {
+		return b, err
+	}
+	b.codes.guide()
+	return b, nil
 }
 
 // take finds the sections.

@@ -161,8 +161,10 @@ func TestAgainstNaive(t *testing.T) {
 		b := codebook.NewBuilder(codebook.Meta{CaseSensitive: true})
 		above := map[string]map[string]bool{}
 		var codes []string
+		// Codes may begin alike for longer than the heads of blocks go.
+		head := rapid.SampledFrom([]string{"c", "abcdefg", "abcdefgh", "abcdefghij", "\xff\xff\xff\xff\xff\xff\xff\xff"}).Draw(t, "head")
 		for i := range n {
-			code := fmt.Sprintf("c%d", i*7919%1000)
+			code := fmt.Sprintf("%s%d", head, i*7919%1000)
 			above[code] = map[string]bool{}
 			var parents []string
 			for range rapid.IntRange(0, min(i, 3)).Draw(t, "parents") {
@@ -187,6 +189,11 @@ func TestAgainstNaive(t *testing.T) {
 		book, err := codebook.Open(filepath.Join(dir, "x"))
 		if err != nil {
 			t.Fatal(err)
+		}
+		for _, other := range []string{"", "a", "abcdefgh", "abcdefgz", "c", "\xff", head + "x", head + "10000"} {
+			if at := book.Find(other); at >= 0 {
+				t.Fatalf("%q, which is not there, is found at %d", other, at)
+			}
 		}
 		for i, x := range codes {
 			if got := book.At(book.Find(x)); got.Code != x || len(got.Display) != i {

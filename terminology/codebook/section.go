@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"sort"
 )
 
@@ -18,11 +19,47 @@ const blockSize = 16
 type table struct {
 	n int
 	parts
+	// heads are how the blocks begin, in memory, where most searches are decided;
+	// nil for a table that is not searched often.
+	heads []uint64
 }
 
 func (t *table) open(section []byte) (err error) {
 	t.n, err = t.parts.open(section, blockSize)
 	return err
+}
+
+// guide makes the heads.
+func (t *table) guide() {
+	t.heads = make([]uint64, t.blocks())
+	for i := range t.heads {
+		t.heads[i] = head(t.first(i))
+	}
+}
+
+// head is how a text begins: its first eight bytes as a number, in the same order.
+func head[T string | []byte](text T) (h uint64) {
+	for i := range 8 {
+		h <<= 8
+		if i < len(text) {
+			h |= uint64(text[i])
+		}
+	}
+	return h
+}
+
+// block is the number of the last block that begins with a text or one before it,
+// -1 where none does.
+func (t *table) block(wanted string) int {
+	from, to := 0, t.blocks()
+	if t.heads != nil {
+		first := head(wanted)
+		from, _ = slices.BinarySearch(t.heads, first)
+		if first < math.MaxUint64 {
+			to, _ = slices.BinarySearch(t.heads, first+1)
+		}
+	}
+	return from + sort.Search(to-from, func(i int) bool { return string(t.first(from+i)) > wanted }) - 1
 }
 
 func (t *table) blocks() int { return (t.n + blockSize - 1) / blockSize }
@@ -108,7 +145,7 @@ func (t *table) at(n int) string {
 // lower is the number of the first text that is not before the one given, and
 // whether it is that one.
 func (t *table) lower(wanted string) (at int, same bool) {
-	block := sort.Search(t.blocks(), func(i int) bool { return string(t.first(i)) > wanted }) - 1
+	block := t.block(wanted)
 	if block < 0 {
 		return 0, false
 	}
