@@ -78,18 +78,25 @@ func (s *Set) ParseForm(w http.ResponseWriter, r *http.Request) bool {
 		s.Error(w, r, http.StatusBadRequest, Message{Key: "error.form"})
 		return false
 	}
-	if s.origin.Check(r) != nil || !s.tokenHolds(r) {
+	if !s.FromHere(r, r.PostForm.Get(TokenField)) {
 		s.Error(w, r, http.StatusForbidden, Message{Key: "error.csrf"})
 		return false
 	}
 	return true
 }
 
-func (s *Set) tokenHolds(r *http.Request) bool {
+// FromHere reports whether a page of this server sent r: by Sec-Fetch-Site or
+// Origin, and by the token of its form. It is for what ParseForm does not read,
+// such as files.
+func (s *Set) FromHere(r *http.Request, token string) bool {
+	return s.origin.Check(r) == nil && s.tokenHolds(r, token)
+}
+
+func (s *Set) tokenHolds(r *http.Request, token string) bool {
 	c, err := r.Cookie(s.CookieName(browserCookie))
 	if err != nil || len(c.Value) < 32 {
 		return false
 	}
 	want := digest("form", c.Value)
-	return subtle.ConstantTimeCompare([]byte(want), []byte(r.PostForm.Get(TokenField))) == 1
+	return subtle.ConstantTimeCompare([]byte(want), []byte(token)) == 1
 }

@@ -34,6 +34,8 @@ type Config struct {
 	BaseURL string
 	// Product is the name in the header of each page; "" is Tarn.
 	Product string
+	// Style is CSS that the pages of this Set have after that of all pages.
+	Style string
 	// Log gets failures to render; nil is slog.Default.
 	Log *slog.Logger
 }
@@ -67,7 +69,7 @@ func New(cfg Config, sources ...fs.FS) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{cfg: cfg, base: base, style: template.CSS(style), origin: http.NewCrossOriginProtection()}
+	s := &Set{cfg: cfg, base: base, style: template.CSS(string(style) + cfg.Style), origin: http.NewCrossOriginProtection()}
 	if err := s.origin.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil {
 		return nil, fmt.Errorf("page: %w", err)
 	}
@@ -99,6 +101,11 @@ func FormAction(sources ...string) Option {
 // Script loads a script from a path of this server.
 func Script(path string) Option {
 	return func(v *view) { v.Scripts = append(v.Scripts, path) }
+}
+
+// Connect lets the page's scripts send requests to this server.
+func Connect() Option {
+	return func(v *view) { v.connect = true }
 }
 
 // Problems shows what is wrong with the form that was sent: a summary at the

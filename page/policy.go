@@ -20,6 +20,9 @@ func (s *Set) headers(w http.ResponseWriter, v *view) {
 	if len(v.Scripts) > 0 {
 		policy = append(policy, "script-src 'nonce-"+v.Nonce+"'")
 	}
+	if v.connect {
+		policy = append(policy, "connect-src 'self'")
+	}
 	h := w.Header()
 	h.Set("Content-Security-Policy", strings.Join(policy, "; "))
 	h.Set("X-Frame-Options", "DENY")

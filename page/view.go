@@ -24,6 +24,7 @@ type view struct {
 	Scripts                             []string
 	Languages                           []choice
 	formAction                          []string
+	connect                             bool
 	set                                 *Set
 }
 

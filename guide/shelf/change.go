@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +28,9 @@ type Guide struct {
 	Common bool `json:"common,omitempty"`
 	// Holds is how many resources of each type it has.
 	Holds map[string]int `json:"holds"`
-	// Missing are its dependencies that are not there, Skipped its files that
+	// Needs are the packages that it depends on, name#version, in order.
+	Needs []string `json:"needs,omitempty"`
+	// Missing are those that are not there, Skipped its files that
 	// cannot be used, with the reason.
 	Missing []string `json:"missing,omitempty"`
 	Skipped []string `json:"skipped,omitempty"`
@@ -396,6 +399,9 @@ func describe(g *conformance.Guides, p *guide.Package, u use) Guide {
 	d := Guide{
 		Name: p.Name, Version: p.Version, Title: p.Title, Canonical: p.Canonical, Digest: u.Digest, Added: u.Added,
 		Common: u.common, Holds: map[string]int{},
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Dependencies)) {
+		d.Needs = append(d.Needs, name+"#"+p.Dependencies[name])
 	}
 	for i := range p.Entries {
 		d.Holds[p.Entries[i].Type]++

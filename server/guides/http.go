@@ -125,7 +125,7 @@ func added(s *Service, c *rest.OperationCall) (any, error) {
 	if !slices.Contains(packageTypes, strings.TrimSpace(mime)) {
 		return nil, fhir.Errorf(fhir.KindUnsupportedMedia, "the body has to be a package (.tgz) as application/gzip; the parameter package names one of the server's registry instead")
 	}
-	data, err := s.upload(c.Request)
+	data, err := s.Receive(c.Request.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -133,11 +133,12 @@ func added(s *Service, c *rest.OperationCall) (any, error) {
 	return shown(list), err
 }
 
-// upload reads a package, one at a time: each may be large.
-func (s *Service) upload(r *http.Request) ([]byte, error) {
+// Receive reads a package that comes over HTTP, one at a time: each may be large.
+// One of more than MaxPackage is refused with KindTooLarge.
+func (s *Service) Receive(body io.Reader) ([]byte, error) {
 	s.uploading.Lock()
 	defer s.uploading.Unlock()
-	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, MaxPackage))
+	data, err := io.ReadAll(http.MaxBytesReader(nil, io.NopCloser(body), MaxPackage))
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
 		return nil, fhir.Errorf(fhir.KindTooLarge, "the package has more than %d MB", MaxPackage>>20)
@@ -259,7 +260,7 @@ func shown(list []shelf.Guide) parameters {
 		if len(holds.Part) > 0 {
 			p.Part = append(p.Part, holds)
 		}
-		p.Part = slices.Concat(p.Part, texts("missing", g.Missing), texts("skipped", g.Skipped), texts("unused", g.Unused))
+		p.Part = slices.Concat(p.Part, texts("needs", g.Needs), texts("missing", g.Missing), texts("skipped", g.Skipped), texts("unused", g.Unused))
 		out.Parameter = append(out.Parameter, p)
 	}
 	return out
