@@ -105,6 +105,9 @@ var imports = map[string][]string{
 	"datastore/linked":    {"fhir", "recall", "search", "store", "authz"},
 	"datastore/defined":   {"fhir", "recall", "search", "store", "terminology", "guide/conformance"},
 
+	"subscription":          {"fhir", "kv", "search", "store", "authz", "patch", "validate", "datastore", "subscription/outbound"},
+	"subscription/outbound": {},
+
 	"graphql": {"fhir", "definition", "fhirpath", "search", "store", "datastore"},
 
 	"rest": {"guide/conformance", "rest/answer", "binary", "fhir", "definition", "fhirpath", "validate", "patch", "terminology", "terminology/capabilities", "terminology/closure", "ucum", "search", "search/lookup", "store", "datastore", "authz", "graphql", "job", "audit", "bulk"},
@@ -154,8 +157,9 @@ var imports = map[string][]string{
 
 	"rest/answer":      {"fhir", "terminology", "terminology/closure"},
 	"server/codes":     {"server/settings", "terminology/external", "terminology", "terminology/codebook", "terminology/shelf"},
-	"server":           {"server/repeat", "server/codes", "server/contents", "server/disks", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/shelf", "server/backups", "server/bulkjobs", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/keyring", "server/admin", "validate"},
+	"server":           {"console", "server/repeat", "server/codes", "server/contents", "server/disks", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/shelf", "server/backups", "server/bulkjobs", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/keyring", "server/admin", "validate"},
 	"server/admin":     {"apikey", "authz", "backup", "bearer", "datastore", "fhir", "guide/conformance", "guide/shelf", "login", "server/backups", "server/explain", "server/guides", "server/vault", "sigv4", "smart", "token"},
+	"console":          {"apikey", "audit", "authz", "bulk", "datastore", "fhir", "guide/conformance", "guide/shelf", "login", "page", "server/admin", "server/guides", "sigv4", "smart", "token"},
 	"server/guides":    {"fhir", "authz", "rest", "datastore", "guide/conformance", "guide/registry", "guide/shelf", "server/settings"},
 	"server/backups":   {"server/repeat", "fhir", "kv", "store", "audit", "backup", "blob", "blob/s3blob", "crypt", "crypt/awskms", "crypt/keyring", "datastore", "pebble", "server/settings", "server/vault"},
 	"server/explain":   {"fhir", "authz", "datastore"},

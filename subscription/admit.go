@@ -1,0 +1,265 @@
+package subscription
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/search"
+)
+
+// ownKey marks the context of the Service's own writes.
+type ownKey struct{}
+
+// wrong is the error of an element of a Subscription: 422.
+func wrong(element, code, format string, args ...any) error {
+	return &fhir.Error{Kind: fhir.KindUnprocessable, Issues: []fhir.Issue{{
+		Severity: fhir.SeverityError, Code: code, Diagnostics: fmt.Sprintf(format, args...), Expression: element,
+	}}}
+}
+
+// An admission is one call of Admit.
+type admission struct {
+	datastore.Admission
+	service       *Service
+	asked, before spec
+	// author is that of the version before; known is set where there is one.
+	author  author
+	known   bool
+	headers []string // with their values
+}
+
+// Admit implements datastore.Subscriptions.
+func (s *Service) Admit(ctx context.Context, a datastore.Admission) (datastore.Admitted, error) {
+	x := &admission{Admission: a, service: s, asked: read(a.Resource.Root())}
+	if err := x.readBefore(ctx); err != nil {
+		return datastore.Admitted{}, err
+	}
+	if ctx.Value(ownKey{}) != nil {
+		return datastore.Admitted{Keep: x.carry}, nil
+	}
+	if err := x.readHeaders(); err != nil {
+		return datastore.Admitted{}, err
+	}
+	keep := x.keep
+	switch x.asked.Status {
+	case statusOff:
+	case statusRequested:
+		if err := x.check(ctx); err != nil {
+			return datastore.Admitted{}, err
+		}
+	case statusActive, statusError:
+		if err := x.checkKept(); err != nil {
+			return datastore.Admitted{}, err
+		}
+		keep = x.carry
+	default:
+		return datastore.Admitted{}, wrong("Subscription.status", "value", "a client writes a Subscription with status requested, or off")
+	}
+	return datastore.Admitted{Body: masked(a.Resource.Root()), Keep: keep}, nil
+}
+
+// readBefore reads the version that is current.
+func (x *admission) readBefore(ctx context.Context) error {
+	if x.Before.Type == "" {
+		return nil
+	}
+	tree, err := x.Store.Read(x.Before)
+	if err != nil {
+		return err
+	}
+	x.before = read(tree.Root())
+	a, err := x.service.authorOf(ctx, x.Store.Record().ID, x.ID, x.Before.Number, &x.before)
+	if missing(err) {
+		return nil
+	}
+	x.author, x.known = *a, true
+	return err
+}
+
+// readHeaders finds out the values of the headers.
+func (x *admission) readHeaders() error {
+	size := 0
+	for i, h := range x.asked.Headers {
+		size += len(h)
+		if why := checkHeader(h); why != "" {
+			return wrong(headerAt(i), "value", "%s", why)
+		}
+	}
+	if len(x.asked.Headers) > maxHeaders || size > maxHeaderBytes {
+		return wrong("Subscription.channel.header", "too-costly", "a channel has at most %d headers, with %d bytes together", maxHeaders, maxHeaderBytes)
+	}
+	before, err := x.service.headersOf(&x.author)
+	if err != nil {
+		return err
+	}
+	if x.before.Endpoint != x.asked.Endpoint {
+		before = nil // who may write a Subscription does not thereby learn its secrets
+	}
+	var bad int
+	if x.headers, bad = unmask(x.asked.Headers, before); bad >= 0 {
+		return wrong(headerAt(bad), "value", "%q hides a value that is not known for this endpoint: write the header with its value", x.asked.Headers[bad])
+	}
+	return nil
+}
+
+func headerAt(i int) string { return fmt.Sprintf("Subscription.channel.header[%d]", i) }
+
+// checkKept checks that a Subscription whose status stays as it is asks for what
+// it asked before.
+func (x *admission) checkKept() error {
+	if x.before.Status != x.asked.Status {
+		return wrong("Subscription.status", "value", "only the server sets the status %s; write requested, or off", x.asked.Status)
+	}
+	if !x.before.same(&spec{Criteria: x.asked.Criteria, Channel: x.asked.Channel, Endpoint: x.asked.Endpoint, MIME: x.asked.MIME, Headers: maskAll(x.asked.Headers)}) || !allMasked(x.asked.Headers) {
+		return wrong("Subscription.status", "business-rule", "criteria and channel change by writing the Subscription with status requested")
+	}
+	if x.asked.Status == statusActive {
+		return x.checkEnd()
+	}
+	return nil
+}
+
+func maskAll(headers []string) (all []string) {
+	for _, h := range headers {
+		all = append(all, mask(h))
+	}
+	return all
+}
+
+func allMasked(headers []string) bool {
+	for _, h := range headers {
+		if !isMasked(h) {
+			return false
+		}
+	}
+	return true
+}
+
+func (x *admission) checkEnd() error {
+	if !x.asked.End.IsZero() && !x.asked.End.After(x.service.Now()) {
+		return wrong("Subscription.end", "business-rule", "the end has passed already, at %s", x.asked.End.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// check checks what is asked for.
+func (x *admission) check(ctx context.Context) error {
+	for _, check := range []func(context.Context) error{x.checkChannel, x.checkCriteria, x.checkCount} {
+		if err := check(ctx); err != nil {
+			return err
+		}
+	}
+	return x.checkEnd()
+}
+
+func (x *admission) checkChannel(context.Context) error {
+	s := x.service
+	if len(s.Endpoints.Allowed) == 0 {
+		return wrong("Subscription.status", "not-supported", "this server sends no notifications: its operator allows no endpoints (the setting subscriptions.endpoints)")
+	}
+	if x.asked.Channel != "rest-hook" {
+		return wrong("Subscription.channel.type", "not-supported", "%q is not offered; this server has channels of type rest-hook", x.asked.Channel)
+	}
+	if x.asked.Endpoint == "" {
+		return wrong("Subscription.channel.endpoint", "required", "a channel of type rest-hook needs an endpoint: the URL that notifications are sent to")
+	}
+	if err := s.Endpoints.Check(x.asked.Endpoint); err != nil {
+		return wrong("Subscription.channel.endpoint", "value", "%s", err)
+	}
+	if x.asked.MIME != "" && payloadType(x.asked.MIME) == "" {
+		return wrong("Subscription.channel.payload", "not-supported", "%q is not offered; leave the payload out, or write %s or %s", x.asked.MIME, mimeJSON, mimeXML)
+	}
+	return nil
+}
+
+func (x *admission) checkCriteria(ctx context.Context) error {
+	f, err := readCriteria(ctx, x.Store, x.Access, x.asked.Criteria)
+	if err != nil {
+		return aboutCriteria(err)
+	}
+	for _, i := range []authz.Interaction{authz.SearchType, authz.VRead} {
+		if err := x.Access.Check(i, f.resourceType); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// aboutCriteria puts an error of a search at the criteria.
+func aboutCriteria(err error) error {
+	var known *fhir.Error
+	if !errors.As(err, &known) || known.Kind == fhir.KindInternal || known.Kind == fhir.KindUnavailable || known.Kind == fhir.KindForbidden {
+		return err
+	}
+	located := &fhir.Error{Kind: fhir.KindUnprocessable, Cause: known.Cause}
+	for _, issue := range known.Issues {
+		issue.Expression = "Subscription.criteria"
+		located.Issues = append(located.Issues, issue)
+	}
+	return located
+}
+
+// checkCount keeps the number of Subscriptions of a data store.
+func (x *admission) checkCount(ctx context.Context) error {
+	if x.before.Status == statusRequested || x.before.Status == statusActive {
+		return nil
+	}
+	view, err := x.Store.View(ctx, authz.Unrestricted(), 0)
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	q, err := view.Query(ctx, []string{resourceType}, runningQuery, search.Options{})
+	if err != nil {
+		return err
+	}
+	n, err := view.Count(ctx, q)
+	if err == nil && n >= x.service.MaxPerStore {
+		return wrong("Subscription.status", "too-costly", "the data store has %d Subscriptions that are requested or active, and no more are allowed; turn one off", n)
+	}
+	return err
+}
+
+// runningQuery finds the Subscriptions that are to be carried out.
+var runningQuery = []search.Pair{{Name: "status", Value: statusRequested + "," + statusActive}}
+
+// keep notes who asks for the version that is about to be stored.
+func (x *admission) keep(ctx context.Context) error {
+	grant, err := x.service.parts.Keep(x.Access)
+	if err != nil {
+		return err
+	}
+	a := author{Grant: grant}
+	if len(x.headers) > 0 {
+		text, err := json.Marshal(x.headers)
+		if err != nil {
+			return err
+		}
+		a.Headers = x.service.parts.Box.Seal(sealPurpose, text)
+	}
+	return x.put(ctx, a)
+}
+
+// carry notes that the version has the author of the one before.
+func (x *admission) carry(ctx context.Context) error {
+	if !x.known {
+		return nil
+	}
+	return x.put(ctx, x.author)
+}
+
+func (x *admission) put(ctx context.Context, a author) error {
+	stored := x.asked
+	stored.Headers = maskAll(stored.Headers)
+	a.Mark, a.Time = stored.mark(), x.service.Now().UTC()
+	return x.service.parts.Records.Update(ctx, func(tx kv.Tx) error {
+		return authors.Put(tx, numbered(x.Store.Record().ID, x.ID, x.Number), a, time.Time{})
+	})
+}

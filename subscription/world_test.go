@@ -1,0 +1,246 @@
+package subscription_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/bearer"
+	"github.com/tarnhealth/tarn/crypt"
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/still"
+	"github.com/tarnhealth/tarn/pebble"
+	"github.com/tarnhealth/tarn/store"
+	"github.com/tarnhealth/tarn/subscription"
+	"github.com/tarnhealth/tarn/subscription/outbound"
+)
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+// A world is a server's disk with one data store, a Service, an endpoint, and a
+// clock that stands still until it is told to move.
+type world struct {
+	*testing.T
+	*still.Clock
+	disk    *vfs.MemFS
+	options subscription.Options
+	service *subscription.Service
+	catalog *datastore.Catalog
+	ds      *datastore.Store
+	box     *crypt.Box
+	stop    func()
+
+	endpoint *httptest.Server
+	// received are the requests that the endpoint got; answer says how.
+	received chan received
+	answer   func(r received) int
+	// slept has the pauses of whoever waits; each ends when rouse is sent to.
+	slept chan time.Duration
+	rouse chan time.Time
+
+	mu         sync.Mutex
+	deliveries []subscription.Delivery
+	// revoked are the subjects that have no access any more, unrecorded is set
+	// where deliveries cannot be recorded.
+	revoked    map[string]bool
+	unrecorded bool
+}
+
+type received struct {
+	Line   string // "PUT /fhir/Patient/1"
+	Header http.Header
+	Body   string
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{
+		T: t, Clock: still.At(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)), disk: vfs.NewCrashableMem(), stop: func() {},
+		received: make(chan received, 1000), answer: func(received) int { return http.StatusOK },
+		slept: make(chan time.Duration, 1000), rouse: make(chan time.Time), revoked: map[string]bool{},
+		box: must(crypt.NewBox([]byte("0123456789abcdef0123456789abcdef"))),
+	}
+	w.endpoint = httptest.NewServer(http.HandlerFunc(w.serve))
+	t.Cleanup(w.endpoint.Close)
+	w.options = subscription.Options{
+		Endpoints: outbound.Policy{Allowed: []outbound.Pattern{must(outbound.ParsePattern(w.endpoint.URL))}, Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+		Now:       w.Now, Logger: slog.New(slog.DiscardHandler),
+		After: func(d time.Duration) <-chan time.Time { w.slept <- d; return w.rouse },
+	}
+	t.Cleanup(func() { w.close() })
+	w.open()
+	return w
+}
+
+func (w *world) serve(out http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	got := received{r.Method + " " + r.URL.RequestURI(), r.Header, string(body)}
+	status := w.answer(got)
+	w.received <- got
+	out.Header().Set("Location", "/elsewhere")
+	out.WriteHeader(status)
+}
+
+// open opens the disk, and runs the Service.
+func (w *world) open() {
+	folder := must(pebble.OpenFolder("data", pebble.FolderOptions{FS: w.disk, Now: w.Now}))
+	w.service = subscription.New(w.options)
+	w.catalog = must(datastore.Open(w.Context(), datastore.Options{Backend: folder, BaseURL: "http://example.org", Now: w.Now, Subscriptions: w.service}))
+	var err error
+	if w.ds, err = w.catalog.Store("main"); err != nil {
+		w.ds = must(w.catalog.Create(w.Context(), "main", ""))
+	}
+	w.service.Open(subscription.Parts{
+		Stores: w.catalog, Records: folder.Records(), Box: w.box, Access: w.access, Record: w.record,
+		Keep: func(a authz.Access) ([]byte, error) { _, kept, err := bearer.Kept(a); return kept, err },
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	service := w.service
+	go func() { defer close(ended); service.Run(ctx) }()
+	w.stop = sync.OnceFunc(func() { cancel(); <-ended })
+}
+
+func (w *world) close() {
+	w.stop()
+	if err := w.catalog.Close(); err != nil {
+		w.Error(err)
+	}
+}
+
+func (w *world) record(d subscription.Delivery) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.unrecorded {
+		return errors.New("the disk is full")
+	}
+	w.deliveries = append(w.deliveries, d)
+	return nil
+}
+
+// as is the access of somebody with scopes.
+func (w *world) as(subject, scopes, patient string) authz.Access {
+	w.Helper()
+	parsed, _ := authz.ParseScopes(scopes, w.ds.Registry())
+	return must(authz.Decide(w.ds.Registry(), authz.Caller{Subject: subject, Client: "app", Scopes: parsed, Patient: patient}, authz.Policy{Base: w.ds.Base()}))
+}
+
+// access makes an access again of what was kept.
+func (w *world) access(_ context.Context, ds *datastore.Store, kept []byte) (authz.Access, error) {
+	var g struct{ Subject, Client, Scopes, Patient string }
+	if err := json.Unmarshal(kept, &g); err != nil {
+		return authz.Access{}, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.revoked[g.Subject] {
+		return authz.Access{}, fhir.Errorf(fhir.KindForbidden, "the user %s is gone", g.Subject)
+	}
+	if g.Scopes == "" {
+		return authz.Unrestricted(), nil
+	}
+	scopes, _ := authz.ParseScopes(g.Scopes, ds.Registry())
+	return authz.Decide(ds.Registry(), authz.Caller{Subject: g.Subject, Client: g.Client, Scopes: scopes, Patient: g.Patient}, authz.Policy{Base: ds.Base()})
+}
+
+func (w *world) parse(text string) *fhir.Tree {
+	w.Helper()
+	tree, err := w.ds.Parse([]byte(text))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return tree
+}
+
+// try puts a resource.
+func (w *world) try(access authz.Access, text string) (store.Version, error) {
+	w.Helper()
+	tree := w.parse(text)
+	op := datastore.Op{Interaction: authz.Update, Type: tree.Root().Type().Name, ID: tree.Root().TextOf("id"), Resource: tree}
+	outcomes, err := w.ds.Commit(w.Context(), access, []datastore.Op{op}, nil)
+	if err != nil {
+		return store.Version{}, err
+	}
+	return outcomes[0].Version, nil
+}
+
+func (w *world) put(texts ...string) {
+	w.Helper()
+	for _, text := range texts {
+		if _, err := w.try(authz.Unrestricted(), text); err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
+func (w *world) delete(resourceType, id string) {
+	w.Helper()
+	if _, err := w.ds.Commit(w.Context(), authz.Unrestricted(), []datastore.Op{{Interaction: authz.Delete, Type: resourceType, ID: id}}, nil); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// read is a resource as it is now.
+func (w *world) read(resourceType, id string) string {
+	w.Helper()
+	view := must(w.ds.View(w.Context(), authz.Unrestricted(), 0))
+	defer view.Close()
+	v, err := view.Read(w.Context(), resourceType, id)
+	if err != nil {
+		return err.Error()
+	}
+	return string(v.Body.JSON)
+}
+
+// became waits until a Subscription has a status, and returns it.
+func (w *world) became(id, status string) string {
+	w.Helper()
+	for {
+		text := w.read("Subscription", id)
+		if strings.Contains(text, `"status":"`+status+`"`) {
+			return text
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// got waits for the next request to the endpoint.
+func (w *world) got(line string) received {
+	w.Helper()
+	r := <-w.received
+	if r.Line != line {
+		w.Fatalf("the endpoint got %s, want %s", r.Line, line)
+	}
+	return r
+}
+
+// subscribe is a Subscription.
+func (w *world) subscribe(id, criteria, payload string, more ...string) string {
+	text := `{"resourceType":"Subscription","id":"` + id + `","status":"requested","reason":"test","criteria":"` + criteria + `",` + strings.Join(append(more, ""), ",") +
+		`"channel":{"type":"rest-hook","endpoint":"` + w.endpoint.URL + `/fhir"`
+	if payload != "" {
+		text += `,"payload":"` + payload + `"`
+	}
+	return text + `,"header":["Authorization: Bearer secret"]}}`
+}
+
+func observation(id, status, patient string) string {
+	return `{"resourceType":"Observation","id":"` + id + `","status":"` + status + `","code":{"text":"x"},"subject":{"reference":"Patient/` + patient + `"}}`
+}
