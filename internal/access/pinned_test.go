@@ -122,14 +122,28 @@ func (w *world) same(c *caller, a answer) string {
 	return text
 }
 
+// next is the page that a page leads to, "" for none.
+func (w *world) next(c *caller, page string) string {
+	if m := connected.FindStringSubmatch(page); m != nil {
+		query := `{ObservationConnection(cursor: "` + m[1] + `") {count offset next edges {resource {id subject {display}}}}}`
+		return string(w.ask(c, "POST", "$graphql", query, "Content-Type", "application/graphql").body)
+	}
+	_, rest, ok := strings.Cut(page, `{"relation":"next","url":"`)
+	if url, _, _ := strings.Cut(rest, `"`); ok {
+		return string(w.ask(c, "GET", url, "").body)
+	}
+	return ""
+}
+
+// connected is the cursor of the page of a connection's after this one.
+var connected = regexp.MustCompile(`"next":"([A-Za-z0-9_-]{60,})"`)
+
 // plain is an answer with its headers.
 func (w *world) plain(c *caller, a answer) string {
 	text := string(a.body)
-	if m := cursors.FindStringSubmatch(text); m != nil && m[1] == "_page=" {
-		if at := strings.LastIndex(text[:strings.Index(text, m[0])], `"url":"`); at >= 0 {
-			next, _, _ := strings.Cut(text[at+7:], `"`)
-			text += "\n" + string(w.ask(c, "GET", next, "").body)
-		}
+	for page, n := text, 0; page != "" && n < 4; n++ {
+		page = w.next(c, page)
+		text += "\n" + page
 	}
 	text = requestIDs.ReplaceAllString(text, "$1")
 	text = uuids.ReplaceAllString(took.ReplaceAllString(text, "TOOK"), "UUID")
