@@ -7,24 +7,35 @@ import (
 	"github.com/tarnhealth/tarn/store"
 )
 
-// What is read by id is found in memory where it was read or written lately:
-// which version is the newest, and its body. A look-up of the engine takes 6 to
-// 13 µs for each of the two, and unpacking 3, one here a quarter of a
-// microsecond.
+// What is read by id, or is on a page, is found in memory where it was read or
+// written lately: which version is the newest, and versions with their bodies. A
+// look-up of the engine takes 6 to 13 µs for each of the two, and unpacking 3,
+// one here a quarter of a microsecond.
 //
-// A body never changes. Which version is the newest does: the entry goes, or
+// A version never changes. Which version is the newest does: the entry goes, or
 // becomes the new one, before the version is visible. So what a view finds here
 // is either newer than its time, and then it follows the versions back, or the
 // newest at its time.
 type hotCache struct {
 	newest hot.Cache[resource, current]
-	bodies hot.Cache[doc, []byte]
+	// versions have bodies: none is a deletion. Nobody may change a body.
+	versions hot.Cache[doc, store.Version]
 }
 
-// limit gives most of the bytes to bodies.
+// limit gives most of the bytes to versions.
 func (c *hotCache) limit(bytes int) {
 	c.newest.Limit(bytes / 5)
-	c.bodies.Limit(bytes - bytes/5)
+	c.versions.Limit(bytes - bytes/5)
+}
+
+// versionSize is about what a version takes beside its strings and its body.
+const versionSize = 160
+
+// hold keeps a version that was looked for with a ticket.
+func (c *hotCache) hold(d doc, v *store.Version, ticket hot.Ticket) {
+	if !v.Deleted() {
+		c.versions.Put(d, *v, versionSize+len(v.Type)+len(v.ID)+cap(v.Body.JSON), ticket)
+	}
 }
 
 // currentSize is about what a current and the header of its key's strings take.
@@ -52,28 +63,23 @@ func (s *Store) hotCurrent(resourceType, id string) (current, error) {
 	return c, err
 }
 
-// hotBody is the body of a version that is no deletion. Nobody may change it.
-func (s *Store) hotBody(d doc, h *header) ([]byte, error) {
-	json, ticket, ok := s.hot.bodies.Get(d)
-	if ok {
-		return json, nil
-	}
-	json, err := s.body(d, h.codec)
-	if err == nil {
-		s.hot.bodies.Put(d, json, len(json), ticket)
-	}
-	return json, err
-}
-
 // hotVersion is a version with its body.
 func (s *Store) hotVersion(c *current, resourceType, id string) (v store.Version, err error) {
-	var json []byte
-	if !c.deleted() {
-		if json, err = s.hotBody(c.doc, &c.header); err != nil {
-			return v, err
-		}
+	if c.deleted() {
+		return c.version(resourceType, id, nil), nil
 	}
-	return c.version(resourceType, id, json), nil
+	v, ticket, ok := s.hot.versions.Get(c.doc)
+	if ok {
+		return v, nil
+	}
+	json, err := s.body(c.doc, c.codec)
+	if err != nil {
+		return v, err
+	}
+	own := resource{resourceType, id}.clone()
+	v = c.version(own.resourceType, own.id, json)
+	s.hot.hold(c.doc, &v, ticket)
+	return v, nil
 }
 
 // A warm is a version of a group that is to be held, or with no doc, a resource
@@ -105,9 +111,11 @@ func (c *hotCache) publish(warmed []warm) {
 			c.newest.Remove(w.resource)
 			continue
 		}
-		c.newest.Set(w.resource.clone(), w.current, w.size())
+		own := w.resource.clone()
+		c.newest.Set(own, w.current, w.size())
 		if w.json != nil {
-			c.bodies.Set(w.current.doc, w.json, cap(w.json))
+			v := w.current.version(own.resourceType, own.id, w.json)
+			c.versions.Set(w.current.doc, v, versionSize+w.size()+cap(w.json))
 		}
 	}
 }
@@ -121,6 +129,6 @@ func (c *hotCache) erase(e *eraser) {
 		c.newest.Remove(r)
 	}
 	for _, d := range e.order {
-		c.bodies.Remove(d)
+		c.versions.Remove(d)
 	}
 }

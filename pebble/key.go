@@ -18,6 +18,7 @@ import (
 //	m "entries"              number of the way entries were made in, decimal
 //	m "back"                 numbers of params whose facts are not complete
 //	m "numbers"              highest param number ever given, decimal, once one was taken away
+//	m "pairs"                there where all composites that were cut off have a key that says so
 //	m "scrub"                key ranges whose erased bytes are still in files
 //	p name                   param number (2 bytes) of a search.Param's Key
 //	r type 0 id              doc and header of the newest version
@@ -45,7 +46,8 @@ const (
 //	3  versions may be erased
 //	4  versions may have facts
 //	5  the last versions may be there without what leads to them, after a crash
-const storeFormat = 5
+//	6  composites that were cut off have a key that says so
+const storeFormat = 6
 
 // segmentBits is the size of a segment, maxDoc the last doc.
 const (

@@ -108,6 +108,10 @@ func (s *Store) start() (err error) {
 	if err != nil {
 		return err
 	}
+	unknown, err := s.pairs.Open(s.db, pairsKey(), sealed > 0)
+	if err != nil {
+		return err
+	}
 	if s.last, err = s.lastDoc(); err != nil {
 		return err
 	}
@@ -139,6 +143,9 @@ func (s *Store) start() (err error) {
 	}
 	go s.write()
 	go s.finisher()
+	if unknown {
+		s.lookForCut(sealed)
+	}
 	return nil
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/tarnhealth/tarn/pebble/internal/column"
 	"github.com/tarnhealth/tarn/pebble/internal/engine"
 	"github.com/tarnhealth/tarn/pebble/internal/halt"
+	"github.com/tarnhealth/tarn/pebble/internal/pairs"
 	"github.com/tarnhealth/tarn/pebble/internal/pin"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/pebble/internal/recent"
@@ -113,6 +114,8 @@ type Store struct {
 	// columns are the facts of docs that are asked for often.
 	columns column.Cache
 	hot     hotCache
+	// pairs says whether composites tell all.
+	pairs pairs.Index
 
 	// index is what searches read.
 	index atomic.Pointer[index]

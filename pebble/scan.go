@@ -160,6 +160,19 @@ func (s *scan) version(d doc) (store.Version, error) {
 	return makeVersion(d, &h, resourceType, id, json), err
 }
 
+// hotVersion is version, of what is in memory without a look-up.
+func (s *scan) hotVersion(d doc) (store.Version, error) {
+	v, ticket, ok := s.store.hot.versions.Get(d)
+	if ok {
+		return v, nil
+	}
+	v, err := s.version(d)
+	if err == nil {
+		s.store.hot.hold(d, &v, ticket)
+	}
+	return v, err
+}
+
 // currentAt is Store.currentAt.
 func (s *scan) currentAt(resourceType, id string, at doc) (current, error) {
 	return s.currentBy(scanResources, resourceType, id, at)
@@ -178,8 +191,9 @@ func (s *scan) currentBy(kind int, resourceType, id string, at doc) (current, er
 	return c, err
 }
 
-// readAhead is how many versions of a page are read at once. A page of twenty
-// takes a third of the time that a look-up for each header and body took.
+// readAhead is how many versions of a page are read at once, where they are not
+// in memory. A page of twenty takes a third of the time that a look-up for each
+// header and body took.
 const readAhead = 64
 
 // versions reads docs in the order in which they lie, and passes them on in
@@ -197,7 +211,7 @@ func (s *Store) versions(docs []doc, yield func(store.Version, error) bool) erro
 		}
 		slices.SortFunc(order[:len(part)], func(a, b int) int { return cmp.Compare(part[a], part[b]) })
 		for _, i := range order[:len(part)] {
-			read[i], failed[i] = r.version(part[i])
+			read[i], failed[i] = r.hotVersion(part[i])
 		}
 		if err := r.close(); err != nil {
 			return err

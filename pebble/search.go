@@ -28,6 +28,8 @@ type evaluation struct {
 	at    doc
 	// types are those of the plan's parts, where they matter.
 	types []string
+	// joint is what paired found last.
+	joint jointSet
 	// trace is nil where nothing is to be explained.
 	trace *store.Trace
 }
@@ -287,18 +289,21 @@ func ceilMicros(t time.Time) int64 {
 // and narrows down, the cheapest condition first. What follows reads only the
 // segments that still have docs.
 func (e *evaluation) and(resourceType string, nodes search.And, within *roaring.Bitmap) (*roaring.Bitmap, error) {
+	if len(nodes) == 0 {
+		return e.all(resourceType, within)
+	}
+	set, nodes, err := e.paired(nodes, within)
+	if err != nil {
+		return nil, err
+	}
 	ordered, err := e.order(resourceType, nodes)
 	if err != nil {
 		return nil, err
 	}
-	set := within
 	for _, n := range ordered {
 		if set, err = e.node(resourceType, n, set); err != nil {
 			return nil, err
 		}
-	}
-	if len(ordered) == 0 {
-		return e.all(resourceType, within)
 	}
 	return set, nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/tarnhealth/tarn/pebble/internal/lists"
+	"github.com/tarnhealth/tarn/pebble/internal/pairs"
 	"github.com/tarnhealth/tarn/pebble/internal/posting"
 	"github.com/tarnhealth/tarn/pebble/internal/rank"
 	"github.com/tarnhealth/tarn/search"
@@ -56,6 +57,9 @@ func (e *evaluation) leader(plan search.Plan, page store.Page) (l leader, ok boo
 	nodes, isAnd := part.Where.(search.And)
 	if !isAnd {
 		nodes = search.And{part.Where}
+	}
+	if few, err := e.pairs(nodes, pairs.ForPage); few || err != nil {
+		return l, false, err
 	}
 	best := -1
 	for i, n := range nodes {

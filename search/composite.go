@@ -12,7 +12,8 @@ import (
 // for each combination of its components' values: the components' keys one
 // after the other. Of a component that has several forms of keys only the one
 // with the whole value goes in. A value with more than compositeMax
-// combinations is indexed by the first of them.
+// combinations is indexed by the first of them; of a composite that others rest
+// on (Joint) it has the key cutKey as well.
 //
 // http://hl7.org/fhir/R4/search.html#combining
 type compositeKind struct{}
@@ -56,7 +57,11 @@ func (x *indexer) combine(sub *indexer, ends []int) {
 	for i := 1; i < len(ends); i++ {
 		at[i] = ends[i-1]
 	}
-	for range compositeMax {
+	for n := 0; ; n++ {
+		if n == compositeMax {
+			x.cut()
+			return
+		}
 		for i := range ends {
 			s := sub.spans[at[i]]
 			x.keys = append(x.keys, sub.keys[s.start:s.end]...)

@@ -159,6 +159,7 @@ func (r *Registry) addType(t *fhir.Type) error {
 			of.params = append(of.params, p)
 		}
 	}
+	r.addJoints(t.Name)
 	of.typ = r.add(&Param{Type: t.Name, Code: MarkType})
 	of.present = r.add(&Param{Type: t.Name, Code: MarkPresent})
 	for _, code := range compartments {

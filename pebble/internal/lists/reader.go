@@ -110,6 +110,42 @@ func (t *Reader) Union(q *Query) (*roaring.Bitmap, error) {
 	return g.Bitmap(), nil
 }
 
+// Few collects the docs of a query, or returns nil where one of its ranges has
+// more lists than most.
+func (t *Reader) Few(q *Query, most int) (*roaring.Bitmap, error) {
+	var g posting.Gather
+	for _, span := range q.Spans {
+		if all, err := t.gatherFew(&g, q, span, most); err != nil || !all {
+			g.Reset()
+			return nil, err
+		}
+	}
+	return g.Bitmap(), nil
+}
+
+func (t *Reader) gatherFew(g *posting.Gather, q *Query, span search.Span, most int) (all bool, err error) {
+	for _, h := range t.Heads {
+		p := h.Param(q.Param)
+		if p == nil {
+			continue
+		}
+		err := p.Scan(span, func(found posting.Posting) error {
+			if most--; most < 0 {
+				return ErrTooLong
+			}
+			if t.Keys++; q.Test == nil || q.Test(found.Key) {
+				g.AddDocs(found.Docs())
+			}
+			return nil
+		})
+		if errors.Is(err, ErrTooLong) {
+			return false, nil
+		}
+	}
+	next, err := t.gatherUpTo(g, q.Param, span, q.Test, &Segments{}, most)
+	return next == nil, err
+}
+
 // Narrow returns the docs of within that a query finds.
 func (t *Reader) Narrow(q *Query, within *roaring.Bitmap) (*roaring.Bitmap, error) {
 	if within.GetCardinality() <= posting.MaxSieve {
