@@ -22,6 +22,7 @@ import (
 	"github.com/tarnhealth/tarn/server/listen"
 	"github.com/tarnhealth/tarn/server/notify"
 	"github.com/tarnhealth/tarn/server/settings"
+	"github.com/tarnhealth/tarn/server/subscribing"
 	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/smart"
 	"github.com/tarnhealth/tarn/throttle"
@@ -87,6 +88,8 @@ type Config struct {
 	Bulk bulkjobs.Config
 	// Events is about who is told of changes.
 	Events notify.Config
+	// Subscriptions is about where notifications go.
+	Subscriptions subscribing.Config
 	// Terminology is about another terminology server.
 	Terminology codes.Config
 	// Contents is about large contents of resources.
@@ -162,6 +165,7 @@ func Default() Config {
 		MaxIncludes:     defaultIncludes,
 		GraphQL:         defaultGraphQL(),
 		TenantURLs:      true,
+		Subscriptions:   subscribing.Default(),
 		Control:         ControlConfig{Region: "us-east-1", Account: "000000000000"},
 		Practitioners:   authz.Relations{GeneralPractitioner: true, CareTeam: true, Encounter: true},
 		Persons:         3,

@@ -26,6 +26,7 @@ import (
 	"github.com/tarnhealth/tarn/server/notify"
 	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/store"
+	"github.com/tarnhealth/tarn/subscription"
 )
 
 // A folder is an open data folder with the data stores in it. While it is open
@@ -48,6 +49,8 @@ type folder struct {
 	guides *guides.Service
 	// events are told of changes; nil where nobody is.
 	events *notify.Teller
+	// subscriptions sends notifications of changes.
+	subscriptions *subscription.Service
 	// apiKeys are the API keys, counted by this process.
 	apiKeys *apikey.Keys
 	// stages are its copies that are being backed up.
@@ -105,7 +108,8 @@ func (f *folder) open(ctx context.Context, cfg *Config) (err error) {
 	if err := cfg.Guides.Share(ctx, books); err != nil {
 		return err
 	}
-	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, Guides: books, Terminologies: cfg.Terminology.Open(f.dir, nil), BaseURL: cfg.BaseURL, MaxIncludes: cfg.MaxIncludes, Changed: f.events.Store, Contents: f.contents(cfg)})
+	f.subscriptions = cfg.subscriptions(f.log)
+	f.catalog, err = datastore.Open(ctx, datastore.Options{Backend: f.storage, Guides: books, Terminologies: cfg.Terminology.Open(f.dir, nil), BaseURL: cfg.BaseURL, MaxIncludes: cfg.MaxIncludes, Changed: f.events.Store, Contents: f.contents(cfg), Subscriptions: f.subscriptions})
 	f.guides = &guides.Service{Shelf: books, Catalog: f.catalog, Registry: cfg.Guides.Registry}
 	return refusal(f.dir, keyRefusal(cfg, f.dir, err))
 }

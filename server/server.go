@@ -219,6 +219,9 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	if err := s.openBulk(f, guard, recorded); err != nil {
 		return f, err
 	}
+	if err := s.openSubscriptions(f, guard, recorded); err != nil {
+		return f, err
+	}
 	handler := s.api(f, guard, recorded.rest(&s.cfg))
 	control, err := s.controlAPI(f, recorded)
 	if err != nil {
@@ -236,6 +239,7 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	f.jobs.start()
 	f.tend(guard.tend, s.log)
 	f.tend(f.expire, s.log)
+	f.tend(f.carryOut, s.log)
 	if err := s.backUp(f); err != nil {
 		return f, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tarnhealth/tarn/server/guides"
 	"github.com/tarnhealth/tarn/server/notify"
 	"github.com/tarnhealth/tarn/server/settings"
+	"github.com/tarnhealth/tarn/server/subscribing"
 	"github.com/tarnhealth/tarn/server/vault"
 )
 
@@ -86,4 +87,4 @@ var allSettings = slices.Concat([]setting{
 	backups.Settings(func(c *Config) *backups.Config { return &c.Backup }),
 	bulkjobs.Settings(func(c *Config) *bulkjobs.Config { return &c.Bulk }),
 	codes.Settings(func(c *Config) *codes.Config { return &c.Terminology }),
-	notify.Settings(func(c *Config) *notify.Config { return &c.Events }), contents.Settings(func(c *Config) *contents.Config { return &c.Contents }))
+	notify.Settings(func(c *Config) *notify.Config { return &c.Events }), subscribing.Settings(func(c *Config) *subscribing.Config { return &c.Subscriptions }), contents.Settings(func(c *Config) *contents.Config { return &c.Contents }))

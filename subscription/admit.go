@@ -37,6 +37,9 @@ type admission struct {
 
 // Admit implements datastore.Subscriptions.
 func (s *Service) Admit(ctx context.Context, a datastore.Admission) (datastore.Admitted, error) {
+	if s.parts.Stores == nil {
+		return datastore.Admitted{}, fhir.Errorf(fhir.KindUnavailable, "Subscriptions cannot be written while the server starts; try again")
+	}
 	x := &admission{Admission: a, service: s, asked: read(a.Resource.Root())}
 	if err := x.readBefore(ctx); err != nil {
 		return datastore.Admitted{}, err

@@ -157,7 +157,7 @@ var imports = map[string][]string{
 
 	"rest/answer":      {"fhir", "terminology", "terminology/closure"},
 	"server/codes":     {"server/settings", "terminology/external", "terminology", "terminology/codebook", "terminology/shelf"},
-	"server":           {"console", "server/repeat", "server/codes", "server/contents", "server/disks", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/shelf", "server/backups", "server/bulkjobs", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/keyring", "server/admin", "validate"},
+	"server":           {"console", "server/repeat", "server/codes", "server/contents", "server/disks", "server/subscribing", "subscription", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/shelf", "server/backups", "server/bulkjobs", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/keyring", "server/admin", "validate"},
 	"server/admin":     {"apikey", "authz", "backup", "bearer", "datastore", "fhir", "guide/conformance", "guide/shelf", "login", "server/backups", "server/explain", "server/guides", "server/vault", "sigv4", "smart", "token"},
 	"console":          {"apikey", "audit", "authz", "bulk", "datastore", "fhir", "guide/conformance", "guide/shelf", "login", "page", "server/admin", "server/guides", "sigv4", "smart", "token"},
 	"server/guides":    {"fhir", "authz", "rest", "datastore", "guide/conformance", "guide/registry", "guide/shelf", "server/settings"},
@@ -176,6 +176,8 @@ var imports = map[string][]string{
 	"server/disks":     {"server/repeat", "pebble"},
 	"server/timelimit": {},
 	"server/wire":      {},
+
+	"server/subscribing": {"fhir", "authz", "bearer", "datastore", "login", "sigv4", "smart", "server/settings", "subscription", "subscription/outbound"},
 
 	"cmd/tarn": {"terminology/codebook", "fhir", "definition", "fhirpath", "guide", "guide/conformance", "guide/shelf", "server/guides", "validate", "validate/invariant", "validate/profile", "validate/questionnaire", "terminology", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "backup", "server/backups", "server/explain", "server/vault", "stack", "terminology/distribution", "terminology/shelf", "server/admin"},
 	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate", "terminology/codebook", "terminology/concept", "terminology/shelf"},
