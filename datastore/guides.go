@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore/defined"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/guide/conformance"
 	"github.com/tarnhealth/tarn/store"
@@ -58,6 +59,10 @@ const structureDefinition = "StructureDefinition"
 // conforming are the guides with what the data store's own resources define now;
 // nil where there is neither.
 func (s *Store) conforming() (*conformance.Guides, error) { return s.defined.Guides(s.Guides()) }
+
+// StoredProfiles are the profiles that resources of the data store define and that
+// can be used, whoever may read them. The result is the same until one is written.
+func (s *Store) StoredProfiles() (*defined.Profiles, error) { return s.defined.Profiles(s.Guides()) }
 
 // codesOfProfiles is what bindings know beside guides and resources.
 func (s *Store) codesOfProfiles() terminology.Options {

@@ -23,8 +23,15 @@ type capability struct {
 	security *Security
 	// guides are what it says of implementation guides.
 	guides *conformance.Guides
-	body   []byte
-	etag   string
+	// profiles are those that are stored.
+	profiles storedProfiles
+	body     []byte
+	etag     string
+}
+
+// storedProfiles are the profiles that resources define, as url|version, by type.
+type storedProfiles interface {
+	Of(resourceType string) []string
 }
 
 // readCapability answers GET [base]/metadata.
@@ -62,10 +69,22 @@ func (r *request) capabilityMode() error {
 	return nil
 }
 
+// supported are the profiles of a resource type that guides have and resources
+// define.
+func (c *capability) supported(resourceType string) []string {
+	all := slices.Concat(c.guides.SupportedProfiles(resourceType), c.profiles.Of(resourceType))
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // maxCapabilities bounds how many statements are kept.
 const maxCapabilities = 64
 
 func (h *handler) capability(s *datastore.Store) (*capability, error) {
+	profiles, err := s.StoredProfiles()
+	if err != nil {
+		return nil, err
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	registry, guides := s.Registry(), s.Guides()
@@ -76,15 +95,16 @@ func (h *handler) capability(s *datastore.Store) (*capability, error) {
 	if h.Security != nil {
 		security = h.Security(s)
 	}
-	if c := h.capabilities[s]; c != nil && c.registry == registry && c.security == security && c.guides == guides {
+	if c := h.capabilities[s]; c != nil && c.registry == registry && c.security == security && c.guides == guides && c.profiles == profiles {
 		return c, nil
 	}
-	body, err := json.Marshal(h.describe(s, security, guides))
+	c := &capability{registry: registry, security: security, guides: guides, profiles: profiles}
+	body, err := json.Marshal(h.describe(s, c))
 	if err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(body)
-	c := &capability{registry: registry, security: security, guides: guides, body: body, etag: `W/"` + hex.EncodeToString(sum[:8]) + `"`}
+	c.body, c.etag = body, `W/"`+hex.EncodeToString(sum[:8])+`"`
 	if len(h.capabilities) >= maxCapabilities {
 		clear(h.capabilities)
 	}
@@ -170,7 +190,7 @@ type (
 
 // describe makes the statement from the routes and the search parameters
 // there are, so that it cannot say what is not so.
-func (h *handler) describe(s *datastore.Store, security *Security, guides *conformance.Guides) capabilityStatement {
+func (h *handler) describe(s *datastore.Store, c *capability) capabilityStatement {
 	var instantiates []string
 	if h.Bulk != nil {
 		instantiates = []string{bulkCapability}
@@ -184,10 +204,10 @@ func (h *handler) describe(s *datastore.Store, security *Security, guides *confo
 		FHIRVersion:    "4.0.1",
 		Format:         []string{mimeFHIR, mimeXML, "application/json", "application/xml", "json", "xml"},
 		PatchFormat:    patchFormats,
-		Guides:         guides.ImplementationGuides(),
+		Guides:         c.guides.ImplementationGuides(),
 		Rest: []capabilityRest{{
-			Mode: "server", Security: describeSecurity(security),
-			Resource:    h.describeResources(s, guides),
+			Mode: "server", Security: describeSecurity(c.security),
+			Resource:    h.describeResources(s, c),
 			Interaction: append(h.interactionsAt(levelSystem, levelSystemSearch, levelSystemHistory), capabilityCode{"transaction"}),
 			SearchParam: resultParams,
 			Operation:   h.describeOperations(s, ""),
@@ -234,7 +254,7 @@ func (h *handler) interactionsAt(levels ...level) []capabilityCode {
 	return codes
 }
 
-func (h *handler) describeResources(s *datastore.Store, guides *conformance.Guides) []capabilityResource {
+func (h *handler) describeResources(s *datastore.Store, c *capability) []capabilityResource {
 	interactions := h.interactionsAt(levelType, levelTypeSearch, levelTypeHistory, levelInstance, levelInstanceHistory, levelVersion)
 	params, referrers := searchable(s)
 	var resources []capabilityResource
@@ -243,7 +263,7 @@ func (h *handler) describeResources(s *datastore.Store, guides *conformance.Guid
 			continue
 		}
 		resource := capabilityResource{
-			Type: t.Name, Profile: "http://hl7.org/fhir/StructureDefinition/" + t.Name, Supported: guides.SupportedProfiles(t.Name),
+			Type: t.Name, Profile: "http://hl7.org/fhir/StructureDefinition/" + t.Name, Supported: c.supported(t.Name),
 			Interaction: interactions, Versioning: "versioned",
 			ReadHistory: true, UpdateCreate: true,
 			ConditionalCreate: true, ConditionalRead: "full-support",

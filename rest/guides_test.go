@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tarnhealth/tarn/guide"
@@ -102,4 +104,48 @@ func TestGuidesInCapability(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestStoredProfilesInCapability: the CapabilityStatement names the profiles that
+// are stored and can be used, while they are.
+func TestStoredProfilesInCapability(t *testing.T) {
+	s := newServer(t)
+	if _, err := s.catalog.Create(context.Background(), "default", ""); err != nil {
+		t.Fatal(err)
+	}
+	send := func(method, id, body string) {
+		t.Helper()
+		req, err := http.NewRequest(method, s.url+"/datastore/default/r4/StructureDefinition/"+id, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/fhir+json")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode >= 300 {
+			t.Fatalf("%s %s: %s", method, id, res.Status)
+		}
+	}
+	want := func(want ...string) {
+		t.Helper()
+		for _, r := range s.statement(t).Rest[0].Resource {
+			if r.Type == "Patient" && !slices.Equal(r.SupportedProfile, want) {
+				t.Errorf("supportedProfile %q, want %q", r.SupportedProfile, want)
+			}
+		}
+	}
+	profile := func(id, url, of string) string {
+		return fmt.Sprintf(`{"resourceType":"StructureDefinition","id":%q,"url":%q,"version":"1","name":"P","status":"active","kind":"resource","abstract":false,"type":"Patient",
+"baseDefinition":%q,"derivation":"constraint","differential":{"element":[{"id":"Patient.name","path":"Patient.name","min":1}]}}`, id, url, of)
+	}
+	want()
+	send("PUT", "child", profile("child", "http://example.org/child", "http://example.org/parent"))
+	want() // its base is not known yet
+	send("PUT", "parent", profile("parent", "http://example.org/parent", "http://hl7.org/fhir/StructureDefinition/Patient"))
+	want("http://example.org/child|1", "http://example.org/parent|1")
+	send("DELETE", "child", "")
+	want("http://example.org/parent|1")
 }

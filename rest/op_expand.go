@@ -43,16 +43,34 @@ func expandOperation() operation {
 // unoffered are parameters of $expand without which an answer would be another
 // than the one asked for: they are refused, whatever else the client would have
 // ignored.
-var unoffered = map[string]string{
-	"context": "the value set of an element is asked for by its url, which the element's binding names",
-	"date":    "what codes meant on another day is not kept; valueSetVersion, system-version and force-system-version choose versions",
+var unoffered = []struct{ name, reason string }{
+	{"context", "the value set of an element is asked for by its url, which the element's binding names"},
+	{"date", "what codes meant on another day is not kept; valueSetVersion, system-version and force-system-version choose versions"},
+}
+
+// offered refuses what $expand does not take, all of it.
+func (in *arguments) offered() error {
+	var all *fhir.Error
+	for _, p := range unoffered {
+		if in.text(p.name) == "" {
+			continue
+		}
+		one := fhir.Errorf(fhir.KindNotSupported, "$expand does not take the parameter %q: %s", p.name, p.reason).At("http." + p.name)
+		if all == nil {
+			all = one
+			continue
+		}
+		all.Issues = append(all.Issues, one.Issues...)
+	}
+	if all == nil {
+		return nil
+	}
+	return all
 }
 
 func (in *arguments) expand() (x answer.Expansion, err error) {
-	for name, reason := range unoffered {
-		if in.text(name) != "" {
-			return x, fhir.Errorf(fhir.KindNotSupported, "$expand does not take the parameter %q: %s", name, reason).At("http." + name)
-		}
+	if err := in.offered(); err != nil {
+		return x, err
 	}
 	if err := in.only(capabilities.Parameters...); err != nil {
 		return x, err
@@ -78,10 +96,11 @@ func (in *arguments) expand() (x answer.Expansion, err error) {
 		return x, err
 	}
 	x.Exclude = in.texts("exclude-system")
-	for name, versions := range map[string]*map[string]string{
-		"system-version": &x.Versions.Default, "check-system-version": &x.Versions.Check, "force-system-version": &x.Versions.Force,
-	} {
-		if *versions, err = in.versions(name); err != nil {
+	for _, p := range []struct {
+		name     string
+		versions *map[string]string
+	}{{"system-version", &x.Versions.Default}, {"check-system-version", &x.Versions.Check}, {"force-system-version", &x.Versions.Force}} {
+		if *p.versions, err = in.versions(p.name); err != nil {
 			return x, err
 		}
 	}
@@ -90,22 +109,20 @@ func (in *arguments) expand() (x answer.Expansion, err error) {
 
 func (in *arguments) page(x *answer.Expansion) error {
 	x.Count = -1
-	for name, to := range map[string]*int{"offset": &x.Offset, "count": &x.Count} {
-		text := in.text(name)
+	for _, p := range []struct {
+		name string
+		to   *int
+	}{{"offset", &x.Offset}, {"count", &x.Count}} {
+		text := in.text(p.name)
 		if text == "" {
 			continue
 		}
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
-			return invalidParameter(name, "%q is not a whole number from 0", text)
+			return invalidParameter(p.name, "%q is not a whole number from 0", text)
 		}
-		*to = n
-	}
-	for _, name := range []string{"offset", "count"} {
-		if text := in.text(name); text != "" {
-			n, _ := strconv.Atoi(text) // it was read above
-			x.Given = append(x.Given, parameter{Name: name, Integer: &n})
-		}
+		*p.to = n
+		x.Given = append(x.Given, parameter{Name: p.name, Integer: &n})
 	}
 	return nil
 }

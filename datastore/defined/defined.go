@@ -2,9 +2,9 @@
 // data store define now, with the ValueSets and CodeSystems that those name. What
 // was written holds for every request that begins after the write was answered.
 //
-// Nothing is kept of them but in memory, and that for as long as none of them is
-// written: a resource that is stored is found by its canonical URL when it is
-// first needed.
+// Nothing is kept of them but in memory, and that for as long as no resource is
+// written that was looked at, or is of a name that was looked for (asked.go): a
+// resource that is stored is found by its canonical URL when it is first needed.
 //
 // It leaves to others: what profiles demand (guide/conformance), finding resources
 // and refusing bad ones (datastore).
@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/tarnhealth/tarn/fhir"
@@ -40,18 +41,22 @@ type Options struct {
 type Definitions struct {
 	opt   Options
 	store store.Store
-	// writes counts the commits that may have changed a definition.
-	writes atomic.Uint64
-	now    atomic.Pointer[turn]
+	changes
+	now atomic.Pointer[turn]
+	// turning is held while a turn is made or kept.
+	turning sync.Mutex
+	list    listing
 }
 
-// A turn is what the definitions come to after a number of writes.
+// A turn is what the definitions come to from one write that matters to the next.
 type turn struct {
-	writes uint64
+	// writes is how many there were when nothing mattered that was written.
+	writes atomic.Uint64
 	of     *conformance.Guides
 	guides *conformance.Guides
 	found  *recall.Cache[string, found]
-	opt    *Options
+	asked  asked
+	all    *Definitions
 }
 
 // found is what is remembered of a resource that was looked for: not the resource
@@ -82,21 +87,41 @@ var types = []string{structure, "ValueSet", "CodeSystem"}
 // Store is the data store's storage, whose writes are noticed: it must be used in
 // the place of the one that New was given.
 func (d *Definitions) Store() store.Store {
-	return store.Watch(d.store, func(resourceType, _ string) {
+	return store.Watch(d.store, func(resourceType, id string) {
 		if slices.Contains(types, resourceType) {
-			d.writes.Add(1)
+			d.notice(resourceType, id)
 		}
 	})
 }
 
 // Guides are the guides of the data store with what its resources define now; nil
-// where there is neither. The result is the same until something is written.
+// where there is neither. The result is the same until something is written that
+// matters for what was asked of it.
 func (d *Definitions) Guides(of *conformance.Guides) (*conformance.Guides, error) {
-	writes := d.writes.Load() // what is written from here on is another turn
-	if t := d.now.Load(); t != nil && t.writes == writes && t.of == of {
+	writes := d.writes.Load() // what is written from here on is looked at later
+	if t := d.now.Load(); t != nil && t.of == of && t.writes.Load() == writes && !t.asked.doubtful.Load() {
 		return t.guides, nil
 	}
-	t := &turn{writes: writes, of: of, opt: &d.opt, found: recall.New[string, found](remembered)}
+	d.turning.Lock()
+	defer d.turning.Unlock()
+	writes, written := d.take()
+	if t := d.now.Load(); t != nil && t.of == of && !t.matters(written) {
+		t.writes.Store(writes)
+		return t.guides, nil
+	}
+	d.now.Store(nil) // what was written is told once
+	t, err := d.turn(of)
+	if err != nil {
+		return nil, err
+	}
+	t.writes.Store(writes)
+	d.now.Store(t)
+	return t.guides, nil
+}
+
+// turn makes the next one.
+func (d *Definitions) turn(of *conformance.Guides) (*turn, error) {
+	t := &turn{of: of, all: d, found: recall.New[string, found](remembered)}
 	if of == nil {
 		of = conformance.None()
 	}
@@ -112,8 +137,7 @@ func (d *Definitions) Guides(of *conformance.Guides) (*conformance.Guides, error
 		codes.Find = t.stored
 		t.guides = of.Beside(t, codes)
 	}
-	d.now.Store(t)
-	return t.guides, nil
+	return t, nil
 }
 
 // any reports whether there is a StructureDefinition at all.
@@ -157,37 +181,57 @@ func (t *turn) stored(resourceType, canonical string) (terminology.Stored, error
 
 // read is the resource; nil where there is none any more.
 func (t *turn) read(resourceType, canonical string) (*fhir.Tree, error) {
-	v, ok, err := t.opt.Find(resourceType, canonical)
+	v, ok, err := t.all.opt.Find(resourceType, canonical)
 	if err != nil || !ok {
 		return nil, err
 	}
-	return t.opt.Read(v)
+	return t.all.opt.Read(v)
 }
 
-func (t *turn) find(resourceType, canonical string) (found, error) {
+// find finds a resource, and remembers that it was looked for.
+func (t *turn) find(resourceType, canonical string) (f found, err error) {
 	name := resourceType + " " + canonical
 	if known, ok := t.found.Get(name); ok {
 		return known, nil
 	}
-	var f found
-	v, ok, err := t.opt.Find(resourceType, canonical)
-	if err != nil {
+	t.asked.of(resourceType, canonical)
+	for try := 0; ; try++ {
+		writes := t.all.writes.Load()
+		if f, err = t.look(resourceType, canonical); err != nil {
+			return f, err
+		}
+		if t.all.writes.Load() == writes {
+			break
+		}
+		if try == tries { // it may be what there was before a write that was looked at already
+			t.asked.doubtful.Store(true)
+			break
+		}
+	}
+	if len(name) <= longest {
+		t.found.Put(strings.Clone(name), f)
+	}
+	return f, nil
+}
+
+// tries is how often a resource is looked for again because others are written.
+const tries = 3
+
+func (t *turn) look(resourceType, canonical string) (f found, err error) {
+	v, ok, err := t.all.opt.Find(resourceType, canonical)
+	if err != nil || !ok {
 		return f, err
 	}
-	if ok {
-		// It may be changed before it is read, so it is not called what others call
-		// this version.
-		f.key = "defined " + v.Type + "/" + v.ID + "/" + strconv.FormatUint(uint64(v.T), 10)
-	}
-	if ok && resourceType == structure {
-		tree, err := t.opt.Read(v)
+	t.asked.found(v.Type, v.ID)
+	// It may be changed before it is read, so it is not called what others call
+	// this version.
+	f.key = "defined " + v.Type + "/" + v.ID + "/" + strconv.FormatUint(uint64(v.T), 10)
+	if resourceType == structure {
+		tree, err := t.all.opt.Read(v)
 		if err != nil {
 			return found{}, err
 		}
 		f.profile = conformance.IsProfile(tree.Root())
-	}
-	if len(name) <= longest {
-		t.found.Put(strings.Clone(name), f)
 	}
 	return f, nil
 }
