@@ -40,6 +40,8 @@ type patients struct {
 	writesShared bool
 	// persons is set where Persons say whose data somebody may see.
 	persons bool
+	// identity is the caller's, whose Subscriptions are its own.
+	identity string
 }
 
 func (p *patients) of(i Interaction, resourceType string) condition {
@@ -51,6 +53,9 @@ func (p *patients) of(i Interaction, resourceType string) condition {
 	}
 	if resourceType == personType && i.writes() && p.persons {
 		return none
+	}
+	if resourceType == subscriptionType {
+		return subscriptions(p.registry, p.identity)
 	}
 	c := p.data(resourceType)
 	if resourceType == p.own && !i.writes() {

@@ -188,7 +188,7 @@ func (r *rights) confineUser(needed bool) (confinement, error) {
 		return everything{}, nil
 	}
 	resourceType, id, ok := r.localUser()
-	p := &patients{registry: r.registry, ids: validIDs(r.caller.Patients), persons: r.policy.Persons > 0}
+	p := &patients{registry: r.registry, ids: validIDs(r.caller.Patients), persons: r.policy.Persons > 0, identity: r.caller.Identity()}
 	switch {
 	case !ok:
 		if needed && !r.unconfined() {
@@ -225,7 +225,7 @@ func (r *rights) unconfined() bool {
 // confineContext is what scopes of LevelPatient reach: the patient in context,
 // and for a practitioner only while that is a patient of theirs.
 func (r *rights) confineContext() confinement {
-	context := &patients{registry: r.registry, ids: []string{r.caller.Patient}, persons: r.policy.Persons > 0}
+	context := &patients{registry: r.registry, ids: []string{r.caller.Patient}, persons: r.policy.Persons > 0, identity: r.caller.Identity()}
 	if p, ok := r.user.(*patients); ok && p.writesShared {
 		return both{context, p}
 	}

@@ -32,6 +32,7 @@ type admission struct {
 	// author is that of the version before; known is set where there is one.
 	author  author
 	known   bool
+	owner   string   // that of the version before
 	headers []string // with their values
 }
 
@@ -65,7 +66,22 @@ func (s *Service) Admit(ctx context.Context, a datastore.Admission) (datastore.A
 	default:
 		return datastore.Admitted{}, wrong("Subscription.status", "value", "a client writes a Subscription with status requested, or off")
 	}
-	return datastore.Admitted{Body: masked(a.Resource.Root()), Keep: keep}, nil
+	body, err := x.body()
+	return datastore.Admitted{Body: body, Keep: keep}, err
+}
+
+// body is what is stored: without the values of headers, and with the owner that
+// it has or, where that is nobody, the one who writes it.
+func (x *admission) body() ([]byte, error) {
+	root := x.Resource.Root()
+	if x.owner == "" {
+		x.owner = x.Access.Caller().Identity()
+	}
+	body := masked(root)
+	if body == nil {
+		body = root.Raw()
+	}
+	return owned(root, body, x.owner)
 }
 
 // readBefore reads the version that is current.
@@ -77,7 +93,7 @@ func (x *admission) readBefore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	x.before = read(tree.Root())
+	x.before, x.owner = read(tree.Root()), owner(tree.Root())
 	a, err := x.service.authorOf(ctx, x.Store.Record().ID, x.ID, x.Before.Number, &x.before)
 	if missing(err) {
 		return nil

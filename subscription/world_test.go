@@ -56,6 +56,9 @@ type world struct {
 	slept chan time.Duration
 	rouse chan time.Time
 
+	// written is sent to when a Subscription was written.
+	written chan struct{}
+
 	mu         sync.Mutex
 	deliveries []subscription.Delivery
 	// revoked are the subjects that have no access any more, unrecorded is set
@@ -74,7 +77,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		T: t, Clock: still.At(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)), disk: vfs.NewCrashableMem(), stop: func() {},
 		received: make(chan received, 1000), answer: func(received) int { return http.StatusOK },
-		slept: make(chan time.Duration, 1000), rouse: make(chan time.Time), revoked: map[string]bool{},
+		slept: make(chan time.Duration, 1000), rouse: make(chan time.Time), revoked: map[string]bool{}, written: make(chan struct{}, 1),
 		box: must(crypt.NewBox([]byte("0123456789abcdef0123456789abcdef"))),
 	}
 	w.endpoint = httptest.NewServer(http.HandlerFunc(w.serve))
@@ -102,7 +105,7 @@ func (w *world) serve(out http.ResponseWriter, r *http.Request) {
 func (w *world) open() {
 	folder := must(pebble.OpenFolder("data", pebble.FolderOptions{FS: w.disk, Now: w.Now}))
 	w.service = subscription.New(w.options)
-	w.catalog = must(datastore.Open(w.Context(), datastore.Options{Backend: folder, BaseURL: "http://example.org", Now: w.Now, Subscriptions: w.service}))
+	w.catalog = must(datastore.Open(w.Context(), datastore.Options{Backend: folder, BaseURL: "http://example.org", Now: w.Now, Subscriptions: noticed{w.service, w}}))
 	var err error
 	if w.ds, err = w.catalog.Store("main"); err != nil {
 		w.ds = must(w.catalog.Create(w.Context(), "main", ""))
@@ -116,6 +119,24 @@ func (w *world) open() {
 	service := w.service
 	go func() { defer close(ended); service.Run(ctx) }()
 	w.stop = sync.OnceFunc(func() { cancel(); <-ended })
+}
+
+// noticed is the Service of a world, which sees what it is told.
+type noticed struct {
+	*subscription.Service
+	w *world
+}
+
+// Written implements datastore.Subscriptions.
+func (n noticed) Written(ds, resourceType, id string) {
+	n.Service.Written(ds, resourceType, id)
+	if resourceType != "Subscription" {
+		return
+	}
+	select {
+	case n.w.written <- struct{}{}:
+	default:
+	}
 }
 
 func (w *world) close() {
@@ -181,6 +202,18 @@ func (w *world) try(access authz.Access, text string) (store.Version, error) {
 	return outcomes[0].Version, nil
 }
 
+// post makes a resource, and returns its id.
+func (w *world) post(access authz.Access, text string) string {
+	w.Helper()
+	tree := w.parse(text)
+	op := datastore.Op{Interaction: authz.Create, Type: tree.Root().Type().Name, Resource: tree}
+	outcomes, err := w.ds.Commit(w.Context(), access, []datastore.Op{op}, nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return outcomes[0].Version.ID
+}
+
 func (w *world) put(texts ...string) {
 	w.Helper()
 	for _, text := range texts {
@@ -217,7 +250,7 @@ func (w *world) became(id, status string) string {
 		if strings.Contains(text, `"status":"`+status+`"`) {
 			return text
 		}
-		time.Sleep(time.Millisecond)
+		<-w.written
 	}
 }
 
@@ -233,7 +266,10 @@ func (w *world) got(line string) received {
 
 // subscribe is a Subscription.
 func (w *world) subscribe(id, criteria, payload string, more ...string) string {
-	text := `{"resourceType":"Subscription","id":"` + id + `","status":"requested","reason":"test","criteria":"` + criteria + `",` + strings.Join(append(more, ""), ",") +
+	if id != "" {
+		more = append(more, `"id":"`+id+`"`)
+	}
+	text := `{"resourceType":"Subscription","status":"requested","reason":"test","criteria":"` + criteria + `",` + strings.Join(append(more, ""), ",") +
 		`"channel":{"type":"rest-hook","endpoint":"` + w.endpoint.URL + `/fhir"`
 	if payload != "" {
 		text += `,"payload":"` + payload + `"`
