@@ -6,9 +6,26 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 )
 
-// fields lists the fields of an object, for introspection.
+// fields lists the fields of an object, for introspection, where a type may be
+// asked for as often as others refer to it.
 func (s *schema) fields(o object) []field {
-	var names []string
+	if all, known := s.listed[o]; known {
+		return all
+	}
+	var fields []field
+	for _, name := range s.fieldNames(o) {
+		if f, ok := s.field(o, name); ok {
+			fields = append(fields, f)
+		}
+	}
+	if s.listed == nil {
+		s.listed = map[object][]field{}
+	}
+	s.listed[o] = fields
+	return fields
+}
+
+func (s *schema) fieldNames(o object) (names []string) {
 	switch o.kind {
 	case objectQuery:
 		for _, t := range s.resourceTypes() {
@@ -35,13 +52,7 @@ func (s *schema) fields(o object) []field {
 	case objectMeta:
 		names = metaFieldNames[o.meta]
 	}
-	var fields []field
-	for _, name := range names {
-		if f, ok := s.field(o, name); ok {
-			fields = append(fields, f)
-		}
-	}
-	return fields
+	return names
 }
 
 // propertyNames is the names of a type's properties, and of what primitives

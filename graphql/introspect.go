@@ -44,16 +44,20 @@ func (x *execution) describe(b []byte, d described, u *use) ([]byte, error) {
 		before := len(b)
 		b = fhir.AppendString(b, g.key)
 		b = append(b, ':')
+		if g.uses[0].scalar == "" { // what is within counts by itself
+			if err := x.spend(len(b) - before + len("{},")); err != nil {
+				return nil, err
+			}
+		}
 		if g.uses[0].kind == fieldTypename {
 			b = fhir.AppendString(b, d.meta())
 		} else if b, err = x.describeValue(b, d.get(x.schema, g.uses[0].name), g.uses[0]); err != nil {
 			return nil, err
 		}
 		if g.uses[0].scalar != "" {
-			err = x.spend(len(b) - before + 1)
-		}
-		if err != nil {
-			return nil, err
+			if err := x.spend(len(b) - before + 1); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return append(b, '}'), nil

@@ -49,6 +49,7 @@ func TestLimits(t *testing.T) {
 		{"resources of references", "{ObservationList{subject{resource{id}}}}", "reads more than 10 resources", limits(func(l *graphql.Limits) { l.Resources = 10 })},
 		{"resources of a connection", "{PatientConnection{edges{resource{id}}}}", "reads more than 5 resources", limits(func(l *graphql.Limits) { l.Resources = 5 })},
 		{"output", "{PatientList{id name{family}}}", "more than 100 bytes", limits(func(l *graphql.Limits) { l.Output = 100 })},
+		{"introspection that finds nothing", "{__schema{types{" + strings.Repeat("fields{type{", 8) + "ofType{ofType{ofType{ofType{name}}}}" + strings.Repeat("}}", 8) + "}}}", "more than 1000000 bytes", limits(func(l *graphql.Limits) { l.Output = 1_000_000 })},
 		{"output of introspection", "{__schema{types{fields{type{fields{name}}}}}}", "more than 100000 bytes", limits(func(l *graphql.Limits) { l.Output = 100_000 })},
 	} {
 		response := ask(t, s, graphql.Request{Query: test.query, Limits: test.limits})

@@ -24,6 +24,11 @@ type schema struct {
 	elements map[*fhir.Type][]argument
 	// byName has the types by their GraphQL names, once they are asked for.
 	byName map[string]object
+	// listed has the fields of objects, once they are asked for.
+	listed map[object][]field
+	// referring has the search parameters of references by their types' names,
+	// once they are asked for.
+	referring map[string][]*definition.SearchParameter
 }
 
 type objectKind uint8
@@ -270,14 +275,20 @@ func (s *schema) resourceTypes() []*fhir.Type {
 // references is the codes of a type's search parameters that may refer to a
 // target.
 func (s *schema) references(source, target *fhir.Type) []string {
-	var codes []string
 	if source == nil {
 		return nil
 	}
-	for _, param := range s.registry.Params {
-		p := param.Def
-		if p != nil && param.Type == source.Name && p.Type == definition.ParamReference &&
-			(len(p.Target) == 0 || slices.Contains(p.Target, target.Name)) {
+	if s.referring == nil {
+		s.referring = map[string][]*definition.SearchParameter{}
+		for _, param := range s.registry.Params {
+			if p := param.Def; p != nil && p.Type == definition.ParamReference {
+				s.referring[param.Type] = append(s.referring[param.Type], p)
+			}
+		}
+	}
+	var codes []string
+	for _, p := range s.referring[source.Name] {
+		if len(p.Target) == 0 || slices.Contains(p.Target, target.Name) {
 			codes = append(codes, p.Code)
 		}
 	}
