@@ -12,9 +12,12 @@
 // the frame. The tag proves that the data key is the right one and that the
 // header was not altered.
 //
-// Numbers are big-endian. A page is 4,096 bytes and a tag of 16; the last one
-// is shorter, has its own nonce, and is always there, so that a file that was
-// cut off is noticed. A frame is
+// Numbers are big-endian. A page of the form Pages is 4,096 bytes and a tag of
+// 16. One of the form Aligned is 4,080 bytes and the tag, and the first 4,016, so
+// that each page of the file is one of the disk's, the header within the first:
+// what is read anywhere takes as few of those as it would without sealing. The
+// last page is shorter, has its own nonce, and is always there, so that a file
+// that was cut off is noticed. A frame is
 //
 //	length(4) synced(8) bytes(length) tag(16)
 //

@@ -31,8 +31,9 @@ type Form byte
 
 // The forms.
 const (
-	Pages  Form = 1
-	Frames Form = 2
+	Pages   Form = 1
+	Frames  Form = 2
+	Aligned Form = 3
 )
 
 var (

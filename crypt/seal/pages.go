@@ -7,11 +7,65 @@ import (
 	"sync"
 )
 
-// PageSize is how many bytes of content a page has.
+// PageSize is how many bytes of content a page of the form Pages has.
 const PageSize = 4096
 
-// SealedPage is how many bytes of a file a page takes.
-const SealedPage = PageSize + tagSize
+// largestPage is how many bytes of a file a page takes at most.
+const largestPage = PageSize + tagSize
+
+// A layout says where the pages of a file are: how many bytes of content the
+// first page has, and each of the others but the last.
+type layout struct{ first, page int64 }
+
+// layouts are those of the forms that have pages. With its tag, an Aligned page
+// is one of the disk's, and the first shares its own with the header.
+var layouts = map[Form]layout{
+	Pages:   {PageSize, PageSize},
+	Aligned: {PageSize - HeaderSize - tagSize, PageSize - tagSize},
+}
+
+// size is how many bytes of content a page has that is not the last.
+func (l layout) size(page int64) int64 {
+	if page == 0 {
+		return l.first
+	}
+	return l.page
+}
+
+// pageOf is the number of the page that a byte of content is in.
+func (l layout) pageOf(off int64) int64 {
+	if off < l.first {
+		return 0
+	}
+	return 1 + (off-l.first)/l.page
+}
+
+// start is where the content of a page begins in that of the file.
+func (l layout) start(page int64) int64 {
+	if page == 0 {
+		return 0
+	}
+	return l.first + (page-1)*l.page
+}
+
+// place is where a page begins in the sealed file.
+func (l layout) place(page int64) int64 { return HeaderSize + l.start(page) + page*tagSize }
+
+// last is the number of the last page of so many bytes of content.
+func (l layout) last(content int64) int64 { return l.pageOf(max(content-1, 0)) }
+
+// sealed is the size of the sealed file of so many bytes of content.
+func (l layout) sealed(content int64) int64 {
+	return HeaderSize + content + (l.last(content)+1)*tagSize
+}
+
+// content is the opposite of sealed; false where no sealed file has that size.
+func (l layout) content(sealed int64) (int64, bool) {
+	rest := max(sealed-HeaderSize-l.first-tagSize, 0)
+	pages := 1 + (rest+l.page+tagSize-1)/(l.page+tagSize)
+	content := sealed - HeaderSize - pages*tagSize
+	return content, content >= 0 && l.last(content) == pages-1
+}
 
 // The first bytes of nonces: whole pages, and the last one.
 const (
@@ -28,6 +82,7 @@ const batch = 16
 type Writer struct {
 	to     io.Writer
 	h      *header
+	layout layout
 	page   int64
 	plain  []byte
 	out    []byte
@@ -35,13 +90,20 @@ type Writer struct {
 	closed bool
 }
 
-// NewWriter makes a Writer of a new file.
-func NewWriter(to io.Writer, keys Keys) (*Writer, error) {
-	h, err := newHeader(keys, Pages)
+// NewWriter makes a Writer of a new file of the form Pages.
+func NewWriter(to io.Writer, keys Keys) (*Writer, error) { return newWriter(to, keys, Pages) }
+
+// NewAlignedWriter makes a Writer of a new file of the form Aligned, for one
+// that is on a disk and read anywhere.
+func NewAlignedWriter(to io.Writer, keys Keys) (*Writer, error) { return newWriter(to, keys, Aligned) }
+
+func newWriter(to io.Writer, keys Keys, form Form) (*Writer, error) {
+	h, err := newHeader(keys, form)
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{to: to, h: h, plain: make([]byte, 0, PageSize), out: make([]byte, 0, batch*SealedPage)}
+	l := layouts[form]
+	w := &Writer{to: to, h: h, layout: l, plain: make([]byte, 0, PageSize), out: make([]byte, 0, batch*(l.page+tagSize))}
 	w.out = append(w.out, h.bytes[:]...)
 	return w, nil
 }
@@ -56,12 +118,14 @@ func (w *Writer) Write(p []byte) (int, error) {
 		return 0, ErrEnded
 	}
 	for rest := p; len(rest) > 0; {
-		if len(w.plain) == PageSize {
+		room := int(w.layout.size(w.page)) - len(w.plain)
+		if room == 0 {
 			if err := w.add(noncePage); err != nil {
 				return len(p) - len(rest), err
 			}
+			continue
 		}
-		n := min(PageSize-len(w.plain), len(rest))
+		n := min(room, len(rest))
 		w.plain = append(w.plain, rest[:n]...)
 		rest = rest[n:]
 	}
@@ -75,7 +139,7 @@ func (w *Writer) add(kind byte) error {
 	w.out = w.h.aead.Seal(w.out, n[:], w.plain, nil)
 	w.page++
 	w.plain = w.plain[:0]
-	if len(w.out)+SealedPage > cap(w.out) {
+	if len(w.out)+int(w.layout.page)+tagSize > cap(w.out) {
 		return w.Flush()
 	}
 	return nil
@@ -107,38 +171,19 @@ func (w *Writer) Close() error {
 	return w.Flush()
 }
 
-// SealedSize is the size of the sealed file of so many bytes of content, in
-// pages.
-func SealedSize(content int64) int64 {
-	whole := max(content-1, 0) / PageSize
-	return HeaderSize + whole*SealedPage + (content - whole*PageSize) + tagSize
-}
-
-// ContentSize is the size of the content of a sealed file in pages; false where
-// no sealed file has that size.
-func ContentSize(sealed int64) (int64, bool) {
-	rest := sealed - HeaderSize
-	if rest < tagSize {
-		return 0, false
-	}
-	whole, last := rest/SealedPage, rest%SealedPage
-	if last == 0 {
-		whole, last = whole-1, SealedPage
-	}
-	if last < tagSize || last == tagSize && whole > 0 {
-		return 0, false
-	}
-	return whole*PageSize + last - tagSize, true
-}
+// SealedSize is the size of the sealed file of so many bytes of content, of the
+// form Pages.
+func SealedSize(content int64) int64 { return layouts[Pages].sealed(content) }
 
 // A Reader reads a sealed file of pages anywhere. It is safe for concurrent
 // use.
 type Reader struct {
-	from io.ReaderAt
-	h    *header
-	size int64
-	last int64 // number of the last page
-	edge edge
+	from   io.ReaderAt
+	h      *header
+	layout layout
+	size   int64
+	last   int64 // number of the last page
+	edge   edge
 }
 
 // NewReader opens a sealed file of so many bytes: ErrPlain where it is not
@@ -148,18 +193,22 @@ func NewReader(from io.ReaderAt, sealedSize int64, keys Keys) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	size, whole := ContentSize(sealedSize)
-	if h.form != Pages || !whole {
+	l, paged := layouts[h.form]
+	if !paged {
+		return nil, fmt.Errorf("%w: it has no pages", ErrAltered)
+	}
+	size, whole := l.content(sealedSize)
+	if !whole {
 		return nil, fmt.Errorf("%w: it was cut off", ErrAltered)
 	}
-	r := &Reader{from: from, h: h, size: size, last: max(size-1, 0) / PageSize}
+	r := &Reader{from: from, h: h, layout: l, size: size, last: l.last(size)}
 	return r, r.whole()
 }
 
 // whole checks that the last page is the last one: the file was not cut off.
 func (r *Reader) whole() error {
-	sealed := make([]byte, r.size-r.last*PageSize+tagSize)
-	if n, err := r.from.ReadAt(sealed, HeaderSize+r.last*SealedPage); n < len(sealed) {
+	sealed := make([]byte, r.size-r.layout.start(r.last)+tagSize)
+	if n, err := r.from.ReadAt(sealed, r.layout.place(r.last)); n < len(sealed) {
 		return err
 	}
 	_, err := r.open(nil, sealed, r.last, new([nonceSize]byte))
@@ -168,6 +217,14 @@ func (r *Reader) whole() error {
 
 // Size is the size of the content in bytes.
 func (r *Reader) Size() int64 { return r.size }
+
+// Span is where the pages of some content begin in the sealed file, and how many
+// bytes they have.
+func (r *Reader) Span(off, length int64) (at, size int64) {
+	first, last := r.layout.pageOf(off), r.layout.pageOf(off+max(length-1, 0))
+	at = r.layout.place(first)
+	return at, r.layout.place(last+1) - at
+}
 
 // An edge is the page in which the last read ended, where reads follow each
 // other: the next one begins in it. Blocks of a table share their pages so.
@@ -214,7 +271,7 @@ func (e *edge) keep(page int64, plain []byte) {
 
 // scratch is what one ReadAt works in.
 type scratch struct {
-	sealed [batch * SealedPage]byte
+	sealed [batch * largestPage]byte
 	plain  [PageSize]byte
 	nonce  [nonceSize]byte
 }
@@ -233,7 +290,8 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 	done := int64(0)
 	follows := r.edge.follows(off, off+want)
 	if follows {
-		done = int64(r.edge.read(p[:want], off/PageSize, int(off%PageSize)))
+		page := r.layout.pageOf(off)
+		done = int64(r.edge.read(p[:want], page, int(off-r.layout.start(page))))
 	}
 	for done < want {
 		n, err := r.read(p[done:want], off+done, buf, follows)
@@ -251,21 +309,22 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 // read reads a batch of pages, and opens those that p has room for right there.
 // keep is set where the next read may begin in the last of them.
 func (r *Reader) read(p []byte, off int64, buf *scratch, keep bool) (int, error) {
-	first := off / PageSize
-	last := min((off+int64(len(p))-1)/PageSize, first+batch-1)
-	sealed := buf.sealed[:(last-first+1)*SealedPage]
+	first := r.layout.pageOf(off)
+	last := min(r.layout.pageOf(off+int64(len(p))-1), first+batch-1)
+	at, end := r.layout.place(first), r.layout.place(last+1)
 	if last == r.last {
-		sealed = sealed[:(last-first)*SealedPage+r.size-last*PageSize+tagSize]
+		end = r.layout.place(last) + r.size - r.layout.start(last) + tagSize
 	}
-	if n, err := r.from.ReadAt(sealed, HeaderSize+first*SealedPage); n < len(sealed) {
+	sealed := buf.sealed[:end-at]
+	if n, err := r.from.ReadAt(sealed, at); n < len(sealed) {
 		if err == nil || errors.Is(err, io.EOF) {
 			err = fmt.Errorf("%w: it was cut off", ErrAltered)
 		}
 		return 0, err
 	}
-	done, skip := 0, int(off-first*PageSize)
+	done, skip := 0, int(off-r.layout.start(first))
 	for page := first; page <= last; page++ {
-		one := sealed[:min(SealedPage, len(sealed))]
+		one := sealed[:min(int(r.layout.size(page))+tagSize, len(sealed))]
 		sealed = sealed[len(one):]
 		size := len(one) - tagSize
 		to := buf.plain[:0]

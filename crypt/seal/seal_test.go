@@ -16,9 +16,16 @@ import (
 
 var one = sealtest.Of(1)
 
+// writers make the writers of the forms that have pages.
+var writers = map[string]func(io.Writer, seal.Keys) (*seal.Writer, error){"pages": seal.NewWriter, "aligned": seal.NewAlignedWriter}
+
 func sealed(t interface{ Fatal(...any) }, keys seal.Keys, content []byte) []byte {
+	return sealedBy(t, seal.NewWriter, keys, content)
+}
+
+func sealedBy(t interface{ Fatal(...any) }, newWriter func(io.Writer, seal.Keys) (*seal.Writer, error), keys seal.Keys, content []byte) []byte {
 	var out bytes.Buffer
-	w, err := seal.NewWriter(&out, keys)
+	w, err := newWriter(&out, keys)
 	if err == nil {
 		_, err = w.Write(content)
 	}
@@ -50,10 +57,11 @@ func content(size int) []byte {
 // place.
 func TestPagesReadWhatWasWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		size := rapid.OneOf(rapid.SampledFrom([]int{0, 1, 4095, 4096, 4097, 8192, 16 * 4096, 17 * 4096, 17*4096 + 1}), rapid.IntRange(0, 300_000)).Draw(t, "size")
+		size := rapid.OneOf(rapid.SampledFrom([]int{0, 1, 4015, 4016, 4017, 4095, 4096, 4097, 8192, 16 * 4096, 17 * 4096, 17*4096 + 1, 4016 + 15*4080, 4017 + 15*4080}), rapid.IntRange(0, 300_000)).Draw(t, "size")
+		form := rapid.SampledFrom([]string{"pages", "aligned"}).Draw(t, "form")
 		want := content(size)
 		var out bytes.Buffer
-		w, err := seal.NewWriter(&out, one)
+		w, err := writers[form](&out, one)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +75,7 @@ func TestPagesReadWhatWasWritten(t *testing.T) {
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if int64(out.Len()) != seal.SealedSize(int64(size)) {
+		if form == "pages" && int64(out.Len()) != seal.SealedSize(int64(size)) {
 			t.Fatalf("%d bytes became %d, want %d", size, out.Len(), seal.SealedSize(int64(size)))
 		}
 		r := open(t, one, out.Bytes())
@@ -86,24 +94,38 @@ func TestPagesReadWhatWasWritten(t *testing.T) {
 	})
 }
 
-// TestSizesOfSealedFiles checks that a size belongs to one content, or none.
-func TestSizesOfSealedFiles(t *testing.T) {
-	known := map[int64]int64{}
-	for n := range int64(3*4096 + 10) {
-		known[seal.SealedSize(n)] = n
-	}
-	for n := range seal.SealedSize(3 * 4096) {
-		got, ok := seal.ContentSize(n)
-		if want, is := known[n]; is != ok || ok && got != want {
-			t.Fatalf("ContentSize(%d) = %d, %v; want %d, %v", n, got, ok, want, is)
+// TestSpansOfAlignedPages counts the disk's pages that content is in: no more
+// than without sealing, but for what the tags move to the next.
+func TestSpansOfAlignedPages(t *testing.T) {
+	r := open(t, one, sealedBy(t, seal.NewAlignedWriter, one, content(100_000)))
+	for _, c := range [][4]int64{ // off, length, and where the pages are and how many bytes they have
+		{0, 1, 64, 4032}, {4015, 1, 64, 4032}, {4015, 2, 64, 8128}, {4016, 0, 4096, 4096},
+		{4016, 4080, 4096, 4096}, {8095, 2, 4096, 8192}, {50_000, 5000, 49_152, 8192},
+	} {
+		if at, size := r.Span(c[0], c[1]); at != c[2] || size != c[3] {
+			t.Errorf("%d bytes at %d are in %d at %d; want %d at %d", c[1], c[0], size, at, c[3], c[2])
 		}
 	}
 }
 
 // TestAlteredPages alters each byte, cuts the file anywhere, and moves pages.
 func TestAlteredPages(t *testing.T) {
-	want := content(2*4096 + 100)
-	file := sealed(t, one, want)
+	for form, first := range map[string]int{"pages": 4096, "aligned": 4016} {
+		t.Run(form, func(t *testing.T) {
+			page := first + 16
+			if form == "aligned" {
+				page = 4096
+			}
+			alterPages(t, writers[form], seal.HeaderSize+first+16, page)
+		})
+	}
+}
+
+// alterPages is TestAlteredPages for a form whose second page is at an offset,
+// and takes so many bytes.
+func alterPages(t *testing.T, newWriter func(io.Writer, seal.Keys) (*seal.Writer, error), second, page int) {
+	want := content(3*4096 + 100)
+	file := sealedBy(t, newWriter, one, want)
 	refused := func(name string, file []byte) {
 		t.Helper()
 		r, err := seal.NewReader(bytes.NewReader(file), int64(len(file)), one)
@@ -120,15 +142,18 @@ func TestAlteredPages(t *testing.T) {
 		refused("an altered byte", altered)
 		refused("cut off", file[:i])
 	}
-	page := seal.SealedPage
+	refused("cut off at a page", file[:second])
+	refused("cut off at another page", file[:second+page])
 	swapped := bytes.Clone(file)
-	copy(swapped[seal.HeaderSize:], file[seal.HeaderSize+page:seal.HeaderSize+2*page])
-	copy(swapped[seal.HeaderSize+page:], file[seal.HeaderSize:seal.HeaderSize+page])
+	copy(swapped[second:], file[second+page:second+2*page])
+	copy(swapped[second+page:], file[second:second+page])
 	refused("pages changed places", swapped)
-	other := sealed(t, one, want)
-	copy(other[seal.HeaderSize:], file[seal.HeaderSize:seal.HeaderSize+page])
+	other := sealedBy(t, newWriter, one, want)
+	copy(other[second:], file[second:second+page])
 	refused("a page of another file", other)
-	refused("whole pages only", sealed(t, one, want[:8192])[:seal.HeaderSize+page])
+	changed := bytes.Clone(file)
+	changed[8] ^= byte(seal.Pages) ^ byte(seal.Aligned)
+	refused("another form", changed)
 }
 
 func TestKeysByNumber(t *testing.T) {
@@ -256,18 +281,20 @@ func FuzzFrames(f *testing.F) {
 // BenchmarkReadAt reads blocks of a table: one after the other, as scans and
 // compactions do, and anywhere.
 func BenchmarkReadAt(b *testing.B) {
-	file := sealed(b, one, content(1<<20))
-	for name, step := range map[string]int{"following": 5000, "anywhere": 77_777} {
-		b.Run(name, func(b *testing.B) {
-			r := open(b, one, file)
-			p := make([]byte, 5000)
-			b.SetBytes(int64(len(p)))
-			for i := 0; b.Loop(); i++ {
-				if _, err := r.ReadAt(p, int64(i*step%(1<<20-5000))); err != nil {
-					b.Fatal(err)
+	for form, newWriter := range writers {
+		file := sealedBy(b, newWriter, one, content(1<<20))
+		for name, step := range map[string]int{"following": 5000, "anywhere": 77_777} {
+			b.Run(form+"/"+name, func(b *testing.B) {
+				r := open(b, one, file)
+				p := make([]byte, 5000)
+				b.SetBytes(int64(len(p)))
+				for i := 0; b.Loop(); i++ {
+					if _, err := r.ReadAt(p, int64(i*step%(1<<20-5000))); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 
@@ -275,7 +302,12 @@ func BenchmarkReadAt(b *testing.B) {
 // goroutines, and sometimes elsewhere.
 func TestReadsThatFollow(t *testing.T) {
 	plain := content(100_000)
-	r := open(t, one, sealed(t, one, plain))
+	for _, newWriter := range writers {
+		readsThatFollow(t, open(t, one, sealedBy(t, newWriter, one, plain)), plain)
+	}
+}
+
+func readsThatFollow(t *testing.T, r *seal.Reader, plain []byte) {
 	var all sync.WaitGroup
 	for seed := range uint64(4) {
 		all.Go(func() {

@@ -72,7 +72,7 @@ type pageWriter struct {
 
 func (f *pageWriter) Write(p []byte) (n int, err error) {
 	if f.w == nil {
-		if f.w, err = seal.NewWriter(f.File, f.keys); err != nil {
+		if f.w, err = seal.NewAlignedWriter(f.File, f.keys); err != nil {
 			return 0, err
 		}
 	}
@@ -164,8 +164,8 @@ func (f *pageReader) Stat() (vfs.FileInfo, error) {
 }
 
 func (f *pageReader) Prefetch(offset, length int64) error {
-	begin := seal.HeaderSize + offset/seal.PageSize*(seal.SealedPage)
-	return f.File.Prefetch(begin, length+length/seal.PageSize*(seal.SealedPage-seal.PageSize)+2*seal.SealedPage)
+	at, size := f.r.Span(offset, length)
+	return f.File.Prefetch(at, size)
 }
 
 func (f *pageReader) Write([]byte) (int, error)          { return 0, errUnwritten }
