@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"bytes"
 	"context"
 	"net"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
 )
 
 // An Audit records every request but those for /metadata and CORS preflights,
@@ -357,13 +357,20 @@ func (r *request) bringEvents() error {
 	return r.h.Audit.Index(r.ctx)
 }
 
-// readQuery reads a body that asks for something, AuditEvents perhaps.
-func (r *request) readQuery() ([]byte, error) {
-	body, err := r.readBody()
-	if err == nil && bytes.Contains(body, []byte("AuditEvent")) && !r.mayFindEvents() {
-		err = r.bringEvents()
+// bringAsked brings AuditEvents up to date where what a body asks for names them.
+func (r *request) bringAsked(asked ...search.Pair) error {
+	if r.mayFindEvents() || !namesEvents(asked) {
+		return nil
 	}
-	return body, err
+	return r.bringEvents()
+}
+
+// namesEvents reports whether parameters ask for AuditEvents, or for whatever
+// refers to something.
+func namesEvents(asked []search.Pair) bool {
+	return slices.ContainsFunc(asked, func(p search.Pair) bool {
+		return strings.Contains(p.Name, "AuditEvent") || strings.Contains(p.Value, "AuditEvent") || strings.HasPrefix(p.Name, "_revinclude") && p.Value == "*"
+	})
 }
 
 // changes reports whether the request is to change resources.
@@ -380,7 +387,7 @@ func (r *request) changes() bool {
 // asked for, and where all resources are.
 func (r *request) mayFindEvents() bool {
 	switch {
-	case r.resourceType == "AuditEvent", strings.Contains(r.rawQuery, "AuditEvent"),
+	case r.resourceType == "AuditEvent", namesEvents(r.query),
 		r.operation == "everything", r.operation == "export", r.level == levelSystemSearch, r.level == levelSystemHistory:
 		return true
 	}

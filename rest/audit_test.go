@@ -211,6 +211,8 @@ func TestAuditEventsAreBroughtUpToDate(t *testing.T) {
 		"GET /Patient/1/*": 1, "GET /Patient/1/AuditEvent": 1, "POST /\n\n" + batch: 1,
 		"POST /Patient/_search" + form + "_revinclude=AuditEvent:patient": 1, "POST /AuditEvent/_search" + form + "action=R": 1,
 		"POST /$graphql\nContent-Type: application/graphql\n\n{AuditEventList{id}}": 1, `POST /$graphql` + "\n\n" + `{"query":"{AuditEventList{id}}"}`: 1,
+		"GET /?_type=Audit%45vent": 1, "GET /Patient?_revinclude=*": 1, "GET /Patient?_include=*": 0, "POST /Patient/_search" + form + "_has:Audit%45vent:patient:action=R": 1, "POST /Patient/_search" + form + "_revinclude:iterate=*": 1,
+		`POST /$graphql` + "\n\n" + `{"query":"{\u0041uditEventList{id}}"}`: 1, `POST /$graphql` + "\n\n" + `{"query":"{PatientList{id}}"}`: 0,
 		"POST /Patient/_search" + form + "_id=1": 0,
 		"GET /Patient":                           0, "GET /Patient/1": 0, "GET /Patient/1/Observation": 0, "GET /metadata": 0, "OPTIONS /AuditEvent": 0,
 	} {

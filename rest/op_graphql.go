@@ -7,6 +7,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/graphql"
+	"github.com/tarnhealth/tarn/search"
 )
 
 // graphqlOperation is $graphql: a GraphQL query over the data store, or about
@@ -21,6 +22,9 @@ func serveGraphQL(w http.ResponseWriter, r *request, in *arguments) error {
 		return fhir.Errorf(fhir.KindNotSupported, "$graphql cannot be an entry of a Bundle: its answer is no resource; call it by itself").At("request")
 	}
 	query, err := in.graphql()
+	if err == nil {
+		err = r.bringAsked(search.Pair{Name: query.Query, Value: string(query.Variables)})
+	}
 	if err != nil {
 		return err
 	}
@@ -59,7 +63,7 @@ func (in *arguments) graphql() (graphql.Request, error) {
 	base, _, _ := mime.ParseMediaType(r.header.Get("Content-Type"))
 	switch base {
 	case "application/graphql":
-		body, err := r.readQuery()
+		body, err := r.readBody()
 		return graphql.Request{Query: string(body)}, err
 	case "application/x-www-form-urlencoded":
 		pairs, err := r.searchPairs()
@@ -72,7 +76,7 @@ func (in *arguments) graphql() (graphql.Request, error) {
 	if err := requireFHIR(r.header.Get("Content-Type")); err != nil {
 		return graphql.Request{}, err
 	}
-	src, err := r.readQuery()
+	src, err := r.readBody()
 	if err != nil {
 		return graphql.Request{}, err
 	}

@@ -59,11 +59,14 @@ func (r *request) searchPairs() ([]search.Pair, error) {
 		if err := requireForm(r.header.Get("Content-Type")); err != nil {
 			return nil, err
 		}
-		body, err := r.readQuery()
+		body, err := r.readBody()
 		if err != nil {
 			return nil, err
 		}
 		form, err := search.Pairs(string(body))
+		if err == nil {
+			err = r.bringAsked(form...)
+		}
 		if err != nil {
 			return nil, err
 		}
