@@ -120,7 +120,7 @@ func FuzzParseXML(f *testing.F) {
 		f.Add([]byte(src))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
-		tree, err := ParseXML(testSchema, src, fuzzLimits)
+		tree, err := ParseXML(testSchema, src, DefaultLimits)
 		if err != nil {
 			checkIssues(t, src, err)
 			return
@@ -128,7 +128,7 @@ func FuzzParseXML(f *testing.F) {
 		checkTree(t, tree)
 		doc := AppendXML(nil, tree.Root())
 		for _, form := range [][]byte{doc, IndentXML(nil, doc)} {
-			again, err := ParseXML(testSchema, form, fuzzLimits)
+			again, err := ParseXML(testSchema, form, DefaultLimits)
 			if err != nil {
 				t.Fatalf("%q makes %q: %v", src, form, err)
 			}
