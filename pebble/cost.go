@@ -96,15 +96,25 @@ func (e *evaluation) costAny(resourceType string, nodes []search.Node, join func
 
 func (e *evaluation) costTerms(n search.Terms) (int, error) {
 	q, ok := e.query(n)
-	if !ok {
+	if !ok || len(q.Spans) == 0 {
 		return 0, nil
 	}
-	cost, err := e.terms.Cost(&q)
+	cost, known := e.costs[&q.Spans[0]]
+	if !known {
+		var err error
+		if cost, err = e.terms.Cost(&q); err != nil {
+			return 0, err
+		}
+		if e.costs == nil {
+			e.costs = map[*search.Span]int{}
+		}
+		e.costs[&q.Spans[0]] = cost
+	}
 	if n.Recheck != nil {
 		// What is read last is read least.
 		cost = min(costRecheck+cost, costNot-1)
 	}
-	return cost, err
+	return cost, nil
 }
 
 // costAfter orders what is evaluated within a small set, unasked: dates of the

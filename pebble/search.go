@@ -28,6 +28,9 @@ type evaluation struct {
 	at    doc
 	// types are those of the plan's parts, where they matter.
 	types []string
+	// costs are those of conditions on entries that were asked for, by where
+	// their spans are.
+	costs map[*search.Span]int
 	// joint is what paired found last.
 	joint jointSet
 	// trace is nil where nothing is to be explained.
@@ -233,12 +236,20 @@ func (s *Store) parse(json []byte) (*fhir.Tree, error) {
 	return s.opt.Parse(json)
 }
 
+// fewIDs is up to how many ids are looked up one by one rather than with one
+// iterator.
+const fewIDs = 4
+
 // ids looks resources up by id.
 func (e *evaluation) ids(resourceType string, ids []string) (*roaring.Bitmap, error) {
 	set := roaring.New()
+	find := e.scan.currentAt
+	if len(ids) <= fewIDs { // they may be in memory
+		find = e.store.currentAt
+	}
 	for _, id := range ids {
 		e.terms.Keys++
-		c, err := e.scan.currentAt(resourceType, id, e.at)
+		c, err := find(resourceType, id, e.at)
 		if err != nil {
 			return nil, err
 		}

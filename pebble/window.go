@@ -75,6 +75,9 @@ func (e *evaluation) leader(plan search.Plan, page store.Page) (l leader, ok boo
 			best, l.query, l.cost = i, q, cost
 		}
 	}
+	if l.cost <= e.store.opt.windowCost {
+		return l, false, nil
+	}
 	for i, n := range nodes {
 		if i == best {
 			continue
@@ -85,7 +88,7 @@ func (e *evaluation) leader(plan search.Plan, page store.Page) (l leader, ok boo
 		}
 	}
 	e.follow(&l)
-	return l, l.cost > e.store.opt.windowCost, nil
+	return l, true, nil
 }
 
 // rare reports whether a condition is rather evaluated for all: it cannot be
@@ -131,7 +134,7 @@ func (e *evaluation) follow(l *leader) {
 		case search.Terms:
 			if n.Recheck == nil && !factual(n.Param) && !e.single(n) {
 				// A range costs as much for a few docs as for a segment of them.
-				l.size = e.store.opt.windowDocs * windowGrowth * windowGrowth * windowGrowth
+				l.size = e.store.opt.windowDocs * windowGrowth
 			}
 		}
 	}
