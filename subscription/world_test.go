@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,14 +48,15 @@ type world struct {
 	ds      *datastore.Store
 	box     *crypt.Box
 	stop    func()
+	closed  bool
 
 	endpoint *httptest.Server
 	// received are the requests that the endpoint got; answer says how.
 	received chan received
 	answer   func(r received) int
-	// slept has the pauses of whoever waits; each ends when rouse is sent to.
-	slept chan time.Duration
-	rouse chan time.Time
+	// slept has the pauses of whoever waits, timers when they end.
+	slept  chan time.Duration
+	timers []timer
 
 	// written is sent to when a Subscription was written.
 	written chan struct{}
@@ -67,6 +69,35 @@ type world struct {
 	unrecorded bool
 }
 
+// A timer ends when the clock has passed a time.
+type timer struct {
+	at   time.Time
+	over chan time.Time
+}
+
+func (w *world) after(d time.Duration) <-chan time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := timer{w.Now().Add(d), make(chan time.Time, 1)}
+	w.timers = append(w.timers, t)
+	w.slept <- d
+	return t.over
+}
+
+// wait lets time pass, and what waits for it go on.
+func (w *world) wait(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.Pass(d)
+	w.timers = slices.DeleteFunc(w.timers, func(t timer) bool {
+		if t.at.After(w.Now()) {
+			return false
+		}
+		t.over <- w.Now()
+		return true
+	})
+}
+
 type received struct {
 	Line   string // "PUT /fhir/Patient/1"
 	Header http.Header
@@ -77,7 +108,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		T: t, Clock: still.At(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)), disk: vfs.NewCrashableMem(), stop: func() {},
 		received: make(chan received, 1000), answer: func(received) int { return http.StatusOK },
-		slept: make(chan time.Duration, 1000), rouse: make(chan time.Time), revoked: map[string]bool{}, written: make(chan struct{}, 1),
+		slept: make(chan time.Duration, 1000), revoked: map[string]bool{}, written: make(chan struct{}, 1),
 		box: must(crypt.NewBox([]byte("0123456789abcdef0123456789abcdef"))),
 	}
 	w.endpoint = httptest.NewServer(http.HandlerFunc(w.serve))
@@ -85,9 +116,9 @@ func newWorld(t *testing.T) *world {
 	w.options = subscription.Options{
 		Endpoints: outbound.Policy{Allowed: []outbound.Pattern{must(outbound.ParsePattern(w.endpoint.URL))}, Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		Now:       w.Now, Logger: slog.New(slog.DiscardHandler),
-		After: func(d time.Duration) <-chan time.Time { w.slept <- d; return w.rouse },
+		After: w.after,
 	}
-	t.Cleanup(func() { w.close() })
+	t.Cleanup(w.close)
 	w.open()
 	return w
 }
@@ -140,6 +171,10 @@ func (n noticed) Written(ds, resourceType, id string) {
 }
 
 func (w *world) close() {
+	if w.closed {
+		return
+	}
+	w.closed = true
 	w.stop()
 	if err := w.catalog.Close(); err != nil {
 		w.Error(err)
