@@ -155,8 +155,8 @@ func (c *conversation) proof(t *testing.T, req *http.Request, accessToken string
 		"jti": "proof-" + time.Duration(made).String(),
 	}
 	key := ""
-	if accessToken == "other" {
-		key, accessToken = "other", ""
+	if rest, ok := strings.CutPrefix(accessToken, "other"); ok {
+		key, accessToken = "other", strings.TrimSpace(rest)
 	}
 	if accessToken != "" {
 		sum := sha256.Sum256([]byte(accessToken))
