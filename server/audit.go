@@ -255,12 +255,17 @@ func (f *folder) noteGrant(log *slog.Logger) func(context.Context, smart.Event) 
 // recorded runs a request to the admin API that changes something, and records
 // it. What cannot be recorded is not begun.
 func (f *folder) recorded(c admin.Change, run func() (any, error)) (any, error) {
+	return f.recordedBy(audit.Agent{User: "administrator", Address: "local"}, c, run)
+}
+
+// recordedBy is recorded for what somebody does who is known.
+func (f *folder) recordedBy(by audit.Agent, c admin.Change, run func() (any, error)) (any, error) {
 	a, err := f.audit()
 	if err != nil {
 		return nil, err
 	}
 	result, failure := run()
-	rec := audit.Record{Class: audit.ClassAdmin, Action: c.Pattern, Status: http.StatusOK, Agent: audit.Agent{User: "administrator", Address: "local"}}
+	rec := audit.Record{Class: audit.ClassAdmin, Action: c.Pattern, Status: http.StatusOK, Agent: by}
 	if failure != nil {
 		rec.Status = fhir.KindOf(failure).Status()
 	}

@@ -98,6 +98,9 @@ type Config struct {
 	Backup backups.Config
 	// Control is about the control API.
 	Control ControlConfig
+	// Console is "on", "off", or "auto": on where the base URL is a loopback
+	// address.
+	Console string
 	// TenantURLs serves the data stores of a tenant below /tenant/ID too.
 	TenantURLs bool
 	// TLS says how TLS ends at the server.
@@ -165,6 +168,7 @@ func Default() Config {
 		MaxIncludes:     defaultIncludes,
 		GraphQL:         defaultGraphQL(),
 		TenantURLs:      true,
+		Console:         auto,
 		Subscriptions:   subscribing.Default(),
 		Control:         ControlConfig{Region: "us-east-1", Account: "000000000000"},
 		Practitioners:   authz.Relations{GeneralPractitioner: true, CareTeam: true, Encounter: true},

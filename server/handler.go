@@ -44,8 +44,12 @@ func (s *Server) welcome(w http.ResponseWriter) {
 	if !s.metricsHere() {
 		metrics = ""
 	}
-	status(w, http.StatusOK, fmt.Sprintf("Tarn %s, a FHIR R4 data store.\nFHIR API: %s%s%s/r4\nHealth: /healthz, /readyz%s\n",
-		Version(), s.cfg.BaseURL, rest.Prefix, DefaultStore, metrics))
+	console := ""
+	if s.cfg.consoleOn() {
+		console = "; console: /console"
+	}
+	status(w, http.StatusOK, fmt.Sprintf("Tarn %s, a FHIR R4 data store.\nFHIR API: %s%s%s/r4\nHealth: /healthz, /readyz%s%s\n",
+		Version(), s.cfg.BaseURL, rest.Prefix, DefaultStore, metrics, console))
 }
 
 func (s *Server) readyz(w http.ResponseWriter) {
@@ -99,13 +103,17 @@ func (s *Server) serveFHIR(w http.ResponseWriter, r *http.Request) {
 	(*handler).ServeHTTP(w, r)
 }
 
-// servePages answers what belongs to the authorization server, and reports
-// whether the path does.
+// servePages answers what belongs to the authorization server and the console, and
+// reports whether the path does.
 func (s *Server) servePages(w http.ResponseWriter, r *http.Request) bool {
-	if s.cfg.Auth == AuthNone || !isPage(r.URL.Path) {
+	pages := &s.pages
+	switch {
+	case isConsole(r.URL.Path):
+		pages = &s.console
+	case s.cfg.Auth == AuthNone || !isPage(r.URL.Path):
 		return false
 	}
-	handler := s.pages.Load()
+	handler := pages.Load()
 	if s.stopping.Load() || handler == nil {
 		w.Header().Set("Retry-After", "1")
 		status(w, http.StatusServiceUnavailable, "The server is starting or stopping; try again in a second.\n")

@@ -53,10 +53,10 @@ type Server struct {
 	// ready is closed when requests are answered.
 	ready chan struct{}
 	// fhir answers requests to data stores, pages those of people and apps to
-	// the authorization server; nil while starting. There are no pages without
-	// authorization.
-	fhir, pages atomic.Pointer[http.Handler]
-	disks       atomic.Pointer[disks.Watch]
+	// the authorization server, console those of administrators; nil while
+	// starting. There are no pages without authorization.
+	fhir, pages, console atomic.Pointer[http.Handler]
+	disks                atomic.Pointer[disks.Watch]
 	// control answers requests to the control API; nil while starting.
 	control  atomic.Pointer[http.Handler]
 	stopping atomic.Bool
@@ -250,6 +250,9 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	watch := &disks.Watch{Stores: f.storage.all, Records: f.storage.RecordsFailed, Audit: recorded.failed, Reopen: f.catalog.Reopen, Log: s.log}
 	s.disks.Store(watch)
 	f.tend(func(ctx context.Context, _ *slog.Logger) { watch.Run(ctx) }, s.log)
+	if err := s.openConsole(f, guard, recorded); err != nil {
+		return f, err
+	}
 	pages := guard.pages
 	s.pages.Store(&pages)
 	s.control.Store(&control)

@@ -82,7 +82,7 @@ var allSettings = slices.Concat([]setting{
 	flat("log.format", "text or json",
 		func(c *Config, s string) error { return oneOf(&c.LogFormat, s, "text", "json") },
 		func(c *Config) string { return c.LogFormat }),
-}, tlsSettings, authSettings, vault.Settings(func(c *Config) *vault.Told { return &c.Encryption }), accessSettings, auditSettings, limitSettings, controlSettings,
+}, tlsSettings, authSettings, vault.Settings(func(c *Config) *vault.Told { return &c.Encryption }), accessSettings, auditSettings, limitSettings, controlSettings, consoleSettings,
 	guides.Settings(func(c *Config) *guides.Config { return &c.Guides }),
 	backups.Settings(func(c *Config) *backups.Config { return &c.Backup }),
 	bulkjobs.Settings(func(c *Config) *bulkjobs.Config { return &c.Bulk }),
