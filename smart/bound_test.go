@@ -1,6 +1,7 @@
 package smart_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -61,5 +62,24 @@ func TestCodesEndWithTheirClient(t *testing.T) {
 	wantError(t, c.redeem("web", code), 400, "invalid_grant")
 	if rec := c.redeem("web", c.code(t, "web", "patient/*.rs")); rec.Code != http.StatusOK {
 		t.Errorf("one of its own: %s", rec.Body)
+	}
+}
+
+// A code that comes again while its first use is answered is good for nobody (A16).
+func TestCodesUsedAgainMeanwhile(t *testing.T) {
+	var meanwhile func()
+	c := start(t, func(c *smart.Config) {
+		c.Event = func(_ context.Context, e smart.Event) {
+			if again := meanwhile; e.Kind == "token" && again != nil {
+				meanwhile = nil
+				again()
+			}
+		}
+	})
+	code := c.code(t, "app", "patient/*.rs offline_access")
+	meanwhile = func() { wantError(t, c.redeem("app", code), 400, "invalid_grant") }
+	wantError(t, c.redeem("app", code), 400, "invalid_grant")
+	if meanwhile != nil {
+		t.Error("the code did not come again")
 	}
 }
