@@ -146,7 +146,16 @@ func (x *includer) revInclude(includes []search.Include, sources []store.Version
 		byType[s.Type] = append(byType[s.Type], search.ReferenceKey(s.Type, s.ID))
 	}
 	for _, inc := range includes {
-		if where := referringTo(inc, byType); len(where) > 0 && !x.referring(inc.Source, where) {
+		var where search.Node
+		switch any := referringTo(inc, byType); len(any) {
+		case 0:
+			continue
+		case 1:
+			where = any[0] // lists alone answer
+		default:
+			where = any
+		}
+		if !x.referring(inc.Source, where) {
 			return false
 		}
 	}

@@ -85,9 +85,9 @@ func (e *evaluation) pairs(nodes search.And, most int) (few bool, err error) {
 // it within a set, and the conditions that are left.
 func (e *evaluation) paired(nodes search.And, within *roaring.Bitmap) (set *roaring.Bitmap, rest search.And, err error) {
 	if e.joint.of != &nodes[0] {
-		most := pairs.ForTotal
+		most := pairs.AtLast
 		if within != nil || len(nodes) > 2 { // something else may leave little
-			most = pairs.ForPage
+			most = pairs.Among
 		}
 		if few, err := e.pairs(nodes, most); !few {
 			return within, nodes, err

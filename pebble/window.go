@@ -41,6 +41,8 @@ type leader struct {
 	// window has.
 	joins bool
 	size  int
+	// all are the conditions where two of them may be looked up by their pairs.
+	all search.And
 }
 
 // leader finds the condition that leads; ok is false where a page cannot be
@@ -58,7 +60,7 @@ func (e *evaluation) leader(plan search.Plan, page store.Page) (l leader, ok boo
 	if !isAnd {
 		nodes = search.And{part.Where}
 	}
-	if few, err := e.pairs(nodes, pairs.ForPage); few || err != nil {
+	if few, err := e.pairs(nodes, pairs.AtFirst); few || err != nil {
 		return l, false, err
 	}
 	best := -1
@@ -88,6 +90,9 @@ func (e *evaluation) leader(plan search.Plan, page store.Page) (l leader, ok boo
 		}
 	}
 	e.follow(&l)
+	if _, ok := search.JoinTerms(nodes); ok {
+		l.all = nodes
+	}
 	return l, true, nil
 }
 
@@ -245,6 +250,22 @@ func (w *windows) read() error {
 	return nil
 }
 
+// atOnce reports whether all matches are rather found at once than in one more
+// window, before and behind which some docs are passed: a join costs much for
+// each doc, and where the first window has not filled the page, pairs are likely
+// to be few.
+func (e *evaluation) atOnce(l *leader, before, behind int) (bool, error) {
+	if l.joins && behind > joinDocs*l.size {
+		return true, nil
+	}
+	if l.all == nil || before == 0 {
+		return false, nil
+	}
+	nodes := l.all
+	l.all = nil // once
+	return e.pairs(nodes, pairs.AtLast)
+}
+
 // windowPage is a page of a plan, looked for in windows.
 func (e *evaluation) windowPage(l *leader, plan search.Plan, page store.Page) (docs []doc, r store.Result, err error) {
 	after, err := rank.ReadDoc(page.After)
@@ -264,7 +285,13 @@ func (e *evaluation) windowPage(l *leader, plan search.Plan, page store.Page) (d
 		if set.IsEmpty() {
 			break
 		}
-		if passed += int(set.GetCardinality()); l.joins && passed > joinDocs*l.size {
+		before := passed
+		passed += int(set.GetCardinality())
+		whole, err := e.atOnce(l, before, passed)
+		if err != nil {
+			return nil, r, err
+		}
+		if whole {
 			step.End(found)
 			return e.wholePage(plan, page)
 		}

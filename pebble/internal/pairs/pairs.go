@@ -18,11 +18,13 @@ import (
 	"github.com/tarnhealth/tarn/search"
 )
 
-// Lists that are read at most, by what is asked for: a page may be found
-// sooner in another way, a total rarely.
+// Lists that are read at most: before anything else is tried, among conditions
+// of which another may leave little, and where a page or a total takes longer
+// in another way.
 const (
-	ForPage  = 512
-	ForTotal = 4096
+	AtFirst = 64
+	Among   = 512
+	AtLast  = 4096
 )
 
 // An Index says whether a folder's composites can be rested on.
