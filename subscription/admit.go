@@ -136,7 +136,7 @@ func (x *admission) checkKept() error {
 	if x.before.Status != x.asked.Status {
 		return wrong("Subscription.status", "value", "only the server sets the status %s; write requested, or off", x.asked.Status)
 	}
-	if !x.before.same(&spec{Criteria: x.asked.Criteria, Channel: x.asked.Channel, Endpoint: x.asked.Endpoint, MIME: x.asked.MIME, Headers: maskAll(x.asked.Headers)}) || !allMasked(x.asked.Headers) {
+	if !x.before.same(x.asked.masked()) || !allMasked(x.asked.Headers) {
 		return wrong("Subscription.status", "business-rule", "criteria and channel change by writing the Subscription with status requested")
 	}
 	if x.asked.Status == statusActive {
@@ -145,11 +145,14 @@ func (x *admission) checkKept() error {
 	return nil
 }
 
-func maskAll(headers []string) (all []string) {
+// masked is the spec with the headers as they are stored.
+func (s spec) masked() *spec {
+	headers := s.Headers
+	s.Headers = nil
 	for _, h := range headers {
-		all = append(all, mask(h))
+		s.Headers = append(s.Headers, mask(h))
 	}
-	return all
+	return &s
 }
 
 func allMasked(headers []string) bool {
@@ -192,23 +195,39 @@ func (x *admission) checkChannel(context.Context) error {
 	if err := s.Endpoints.Check(x.asked.Endpoint); err != nil {
 		return wrong("Subscription.channel.endpoint", "value", "%s", err)
 	}
+	if x.asked.topical() {
+		return x.checkContent()
+	}
 	if x.asked.MIME != "" && payloadType(x.asked.MIME) == "" {
 		return wrong("Subscription.channel.payload", "not-supported", "%q is not offered; leave the payload out, or write %s or %s", x.asked.MIME, mimeJSON, mimeXML)
 	}
 	return nil
 }
 
+// leastHeartbeat bounds how often heartbeats may be asked for.
+const leastHeartbeat = 10 * time.Second
+
+// checkContent checks what notifications of a topic are to be.
+func (x *admission) checkContent() error {
+	switch {
+	case x.asked.Custom != "":
+		return wrong("Subscription.channel.type", "not-supported", "channels of type %q are not offered; this server has rest-hook", x.asked.Custom)
+	case payloadType(x.asked.MIME) == "":
+		return wrong("Subscription.channel.payload", "not-supported", "the payload of a Subscription to a topic is %s or %s", mimeJSON, mimeXML)
+	case x.asked.Content != contentEmpty && x.asked.Content != contentID && x.asked.Content != contentFull:
+		return wrong("Subscription.channel.payload", "value", "how much notifications hold is said by the extension %spayload-content on the payload: %s, %s or %s", backport, contentEmpty, contentID, contentFull)
+	case x.asked.Heartbeat != 0 && x.asked.Heartbeat < leastHeartbeat:
+		return wrong("Subscription.channel.extension", "value", "heartbeats come every %s at the most often", leastHeartbeat)
+	}
+	return nil
+}
+
 func (x *admission) checkCriteria(ctx context.Context) error {
-	f, err := readCriteria(ctx, x.Store, x.Access, x.asked.Criteria)
+	w, err := readWants(ctx, x.Store, x.Access, &x.asked)
 	if err != nil {
 		return aboutCriteria(err)
 	}
-	for _, i := range []authz.Interaction{authz.SearchType, authz.VRead} {
-		if err := x.Access.Check(i, f.resourceType); err != nil {
-			return err
-		}
-	}
-	return nil
+	return mayHear(x.Access, w)
 }
 
 // aboutCriteria puts an error of a search at the criteria.
@@ -275,9 +294,7 @@ func (x *admission) carry(ctx context.Context) error {
 }
 
 func (x *admission) put(ctx context.Context, a author) error {
-	stored := x.asked
-	stored.Headers = maskAll(stored.Headers)
-	a.Mark, a.Time = stored.mark(), x.service.Now().UTC()
+	a.Mark, a.Time = x.asked.masked().mark(), x.service.Now().UTC()
 	return x.service.parts.Records.Update(ctx, func(tx kv.Tx) error {
 		return authors.Put(tx, numbered(x.Store.Record().ID, x.ID, x.Number), a, time.Time{})
 	})

@@ -33,15 +33,25 @@ func endingOf(err error) error {
 // access is that of a line's author, as it is now.
 func (f *feed) access(ctx context.Context, ds *datastore.Store, l *line) (authz.Access, error) {
 	access, err := f.parts.Access(ctx, ds, l.author.Grant)
-	for _, i := range []authz.Interaction{authz.SearchType, authz.VRead} {
-		if err == nil {
-			err = access.Check(i, l.filter.resourceType)
-		}
+	if err == nil {
+		err = mayHear(access, l.wants.Load())
 	}
 	if err != nil {
 		return authz.Access{}, endingOf(err)
 	}
 	return access, nil
+}
+
+// mayHear checks that a caller may search and read what it wants to hear of.
+func mayHear(access authz.Access, w *wants) error {
+	for _, t := range w.types() {
+		for _, i := range []authz.Interaction{authz.SearchType, authz.VRead} {
+			if err := access.Check(i, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // unseen reports whether an error of reading a version says that it is not there

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -11,7 +12,6 @@ import (
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/kv"
-	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
 
@@ -148,7 +148,7 @@ func (f *feed) endDue(ctx context.Context, ds *datastore.Store) error {
 			continue
 		}
 		f.stop(id)
-		if err := f.setStatus(ctx, ds, id, 0, statusOff, ""); unless(err, errWritten) != nil {
+		if err := f.endLine(ctx, ds, l, &ending{status: statusOff}); unless(err, errWritten) != nil {
 			return err
 		}
 	}
@@ -217,21 +217,15 @@ func (b *batch) close() {
 // take matches one version.
 func (b *batch) take(ctx context.Context, v store.Version) error {
 	b.last = v.T
-	if v.Deleted() || !(*b.types.Load())[v.Type] {
+	if !(*b.types.Load())[v.Type] {
 		return nil
 	}
-	var c *search.Candidate
+	x := &change{batch: b, version: &v}
 	for id, l := range b.lines {
-		if l.at >= v.T || l.filter.resourceType != v.Type {
+		if l.at >= v.T {
 			continue
 		}
-		if c == nil {
-			var err error
-			if c, err = b.ds.Candidate(v); err != nil {
-				return err
-			}
-		}
-		told, err := b.tells(ctx, l, c, &v)
+		told, err := b.tells(ctx, l, x)
 		var e *ending
 		if errors.As(err, &e) {
 			b.end(ctx, id, e)
@@ -241,22 +235,36 @@ func (b *batch) take(ctx context.Context, v store.Version) error {
 			return err
 		}
 		if told {
-			b.matches = append(b.matches, match{l, event{Type: v.Type, ID: v.ID, Number: v.Number, Time: v.LastUpdated}})
+			b.matches = append(b.matches, match{l, event{Type: v.Type, ID: v.ID, Number: v.Number, Time: v.LastUpdated, Op: x.op()}})
 		}
 	}
 	return nil
 }
 
 // tells reports whether a line is about a version, and its author may see it.
-func (b *batch) tells(ctx context.Context, l *line, c *search.Candidate, v *store.Version) (bool, error) {
-	if l.filter.holds(b.ds) && !l.filter.match(c) {
+func (b *batch) tells(ctx context.Context, l *line, x *change) (bool, error) {
+	w := l.wants.Load()
+	if !slices.Contains(w.types(), x.version.Type) || x.version.Deleted() && !w.deletions() {
 		return false, nil
 	}
+	if w.holds(b.ds) {
+		if about, err := x.meets(ctx, w); !about || err != nil {
+			return false, err
+		}
+	}
 	view, err := b.view(ctx, l)
-	if err != nil || !l.filter.match(c) {
+	if err != nil {
 		return false, err
 	}
-	_, err = view.VRead(ctx, v.Type, v.ID, versionID(v.Number))
+	if about, err := x.meets(ctx, l.wants.Load()); !about || err != nil {
+		return false, err
+	}
+	return shows(ctx, view, x.version.Type, x.version.ID, x.content())
+}
+
+// shows reports whether a version with content is there for who a view is for.
+func shows(ctx context.Context, view *datastore.View, resourceType, id string, number uint64) (bool, error) {
+	_, err := view.VRead(ctx, resourceType, id, versionID(number))
 	if unseen(err) {
 		return false, nil
 	}
@@ -272,12 +280,12 @@ func (b *batch) view(ctx context.Context, l *line) (*datastore.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !l.filter.holds(b.ds) {
-		f, err := readCriteria(ctx, b.ds, access, l.spec.Criteria)
+	if !l.wants.Load().holds(b.ds) {
+		w, err := readWants(ctx, b.ds, access, &l.spec)
 		if err != nil {
 			return nil, endingOf(err)
 		}
-		l.filter = f
+		l.wants.Store(w)
 	}
 	v, err := b.ds.View(ctx, access, 0)
 	if err == nil {
@@ -289,8 +297,9 @@ func (b *batch) view(ctx context.Context, l *line) (*datastore.View, error) {
 // end ends a line.
 func (b *batch) end(ctx context.Context, id string, why *ending) {
 	b.changed = true
+	l := b.lines[id]
 	b.stop(id)
-	if err := b.setStatus(ctx, b.ds, id, 0, why.status, why.text); unless(err, errWritten) != nil {
+	if err := b.endLine(ctx, b.ds, l, why); unless(err, errWritten) != nil {
 		b.dirty.Store(true)
 		b.Logger.Error("a subscription cannot be ended", "store", b.feed.store, "subscription", id, "error", err)
 	}

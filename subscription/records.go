@@ -41,6 +41,8 @@ type event struct {
 	ID     string    `json:"id"`
 	Number uint64    `json:"number"`
 	Time   time.Time `json:"time"`
+	// Op is create, update or delete.
+	Op string `json:"op,omitempty"`
 }
 
 // The tables. Keys are the id of the data store, the id of the Subscription and,

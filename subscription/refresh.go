@@ -40,7 +40,9 @@ func (f *feed) refresh(ctx context.Context, ds *datastore.Store) error {
 	}
 	types := map[string]bool{}
 	for _, l := range f.lines {
-		types[l.filter.resourceType] = true
+		for _, t := range l.wants.Load().types() {
+			types[t] = true
+		}
 	}
 	f.types.Store(&types)
 	return nil
@@ -84,7 +86,8 @@ func (f *feed) wanted(ctx context.Context, ds *datastore.Store) (all []store.Ver
 	}
 }
 
-// begin makes the line of a Subscription, and activates one that is requested.
+// begin makes the line of a Subscription, and activates one that is requested,
+// which the line of one to a topic does by itself once the endpoint has answered.
 func (f *feed) begin(ctx context.Context, ds *datastore.Store, v *store.Version) error {
 	tree, err := ds.Read(*v)
 	if err != nil {
@@ -92,7 +95,8 @@ func (f *feed) begin(ctx context.Context, ds *datastore.Store, v *store.Version)
 	}
 	what := read(tree.Root())
 	if l := f.lines[v.ID]; l != nil {
-		if l.spec.same(&what) && what.Status == statusActive && !l.over() {
+		greeting := what.Status == statusRequested && l.fresh && l.number == v.Number
+		if l.spec.same(&what) && (what.Status == statusActive || greeting) && !l.over() {
 			l.end = what.End
 			return nil
 		}
@@ -102,7 +106,7 @@ func (f *feed) begin(ctx context.Context, ds *datastore.Store, v *store.Version)
 	if err == nil {
 		err = f.enrol(ctx, l, v)
 	}
-	if err == nil && what.Status == statusRequested {
+	if err == nil && what.Status == statusRequested && !l.fresh {
 		err = f.setStatus(ctx, ds, v.ID, v.Number, statusActive, "")
 	}
 	var e *ending
@@ -126,7 +130,9 @@ func (f *feed) newLine(ctx context.Context, ds *datastore.Store, v *store.Versio
 	if err != nil {
 		return nil, err
 	}
-	l := &line{feed: f, id: v.ID, spec: what, author: *a, end: what.End, work: make(chan struct{}, 1)}
+	l := &line{
+		feed: f, id: v.ID, number: v.Number, fresh: what.topical() && what.Status == statusRequested, spec: what, author: *a, end: what.End, work: make(chan struct{}, 1),
+	}
 	if l.headers, err = f.headersOf(a); err != nil {
 		return nil, err
 	}
@@ -138,9 +144,11 @@ func (f *feed) newLine(ctx context.Context, ds *datastore.Store, v *store.Versio
 	if err != nil {
 		return nil, endingOf(err)
 	}
-	if l.filter, err = readCriteria(ctx, ds, access, what.Criteria); err != nil {
+	w, err := readWants(ctx, ds, access, &what)
+	if err != nil {
 		return nil, endingOf(err)
 	}
+	l.wants.Store(w)
 	return l, nil
 }
 
@@ -320,6 +328,16 @@ func (f *feed) setStatus(ctx context.Context, ds *datastore.Store, id string, nu
 	}
 	if err == nil {
 		f.Logger.Info("a subscription has another status", "store", f.store, "subscription", id, "status", status)
+	}
+	return err
+}
+
+// endLine writes the status of the Subscription of a line that ends: of the version
+// that is active or, before there is one, of that which the line was made for.
+func (f *feed) endLine(ctx context.Context, ds *datastore.Store, l *line, why *ending) error {
+	err := f.setStatus(ctx, ds, l.id, 0, why.status, why.text)
+	if l.fresh && errors.Is(err, errWritten) {
+		return f.setStatus(ctx, ds, l.id, l.number, why.status, why.text)
 	}
 	return err
 }

@@ -26,7 +26,10 @@ type failure struct {
 
 // A notification is an event about to be sent.
 type notification struct {
-	number  uint64
+	// number is that of the event, since how many there are in all.
+	number, since uint64
+	event         event
+	// version is what it is about; nil where the author may not see it any more.
 	version *store.Version
 	caller  authz.Caller
 }
@@ -34,53 +37,72 @@ type notification struct {
 // send makes one attempt to send a notification.
 // http://hl7.org/fhir/R4/subscription.html#2.46.7.1
 func (l *line) send(ctx context.Context, ds *datastore.Store, n *notification) *failure {
-	v := n.version
-	resource := v.Body.Append(nil, versionID(v.Number), v.LastUpdated)
-	l.unrecorded = &Delivery{
-		Time: l.feed.Now().UTC(), Store: l.feed.store, Subscription: l.id, Caller: n.caller, Endpoint: withoutQuery(l.spec.Endpoint),
-		Version: v.Type + "/" + v.ID + "/_history/" + versionID(v.Number), Resource: resource, Sent: l.spec.MIME != "",
+	var resource []byte
+	if v := n.version; v != nil {
+		resource = v.Body.Append(nil, versionID(v.Number), v.LastUpdated)
+		l.unrecorded = &Delivery{
+			Time: l.feed.Now().UTC(), Store: l.feed.store, Subscription: l.id, Caller: n.caller, Endpoint: withoutQuery(l.spec.Endpoint),
+			Version: n.event.Type + "/" + n.event.ID + "/_history/" + versionID(n.event.Number), Resource: resource,
+		}
 	}
-	r, err := l.request(ctx, ds, v, resource)
+	requestID := l.id + "-" + strconv.FormatUint(n.number, 10)
+	if l.spec.topical() {
+		s := l.status(ds, statusActive, typeEvent, n.since)
+		s.event = &told{number: n.number, event: n.event, shown: n.version != nil, resource: resource}
+		if l.unrecorded != nil {
+			l.unrecorded.Sent = s.content == contentFull && n.event.Op != "delete"
+		}
+		return l.post(ctx, ds, s, requestID)
+	}
+	l.unrecorded.Sent = l.spec.MIME != ""
+	if l.spec.MIME == "" {
+		return l.request(ctx, http.MethodPost, l.spec.Endpoint, nil, requestID)
+	}
+	to, err := url.JoinPath(l.spec.Endpoint, n.event.Type, n.event.ID)
+	if err != nil {
+		return &failure{why: "its URL is not good"}
+	}
+	return l.payload(ctx, ds, http.MethodPut, to, resource, requestID)
+}
+
+// tell makes one attempt to send a notification of a topic that is about no event.
+func (l *line) tell(ctx context.Context, ds *datastore.Store, status, kind string, since uint64) *failure {
+	return l.post(ctx, ds, l.status(ds, status, kind, since), newID())
+}
+
+func (l *line) status(ds *datastore.Store, now, kind string, since uint64) *status {
+	return &status{base: ds.Base(), id: l.id, topic: l.spec.Criteria, status: now, kind: kind, since: since, content: l.spec.Content}
+}
+
+func (l *line) post(ctx context.Context, ds *datastore.Store, s *status, requestID string) *failure {
+	body, err := s.bundle(l.feed.Now())
 	if err != nil {
 		return &failure{why: "the notification cannot be made"}
 	}
-	r.Header.Set("User-Agent", "Tarn")
-	r.Header.Set("X-Request-Id", l.id+"-"+strconv.FormatUint(n.number, 10))
-	response, err := l.feed.client.Do(r)
-	if err != nil {
-		return &failure{why: outbound.Why(err)}
-	}
-	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // so that the connection serves again
-	l.unrecorded.Status = response.StatusCode
-	if response.StatusCode/100 == 2 {
-		return nil
-	}
-	return &failure{
-		why:   fmt.Sprintf("it answers %d %s", response.StatusCode, http.StatusText(response.StatusCode)),
-		after: retryAfter(response.Header.Get("Retry-After"), l.feed.Now()),
-	}
+	return l.payload(ctx, ds, http.MethodPost, l.spec.Endpoint, body, requestID)
 }
 
-// request is an empty POST to the endpoint, or the update of the resource below
-// it.
-func (l *line) request(ctx context.Context, ds *datastore.Store, v *store.Version, resource []byte) (*http.Request, error) {
-	u, err := url.Parse(l.spec.Endpoint)
-	if err != nil {
-		return nil, err
-	}
-	method, body := http.MethodPost, []byte(nil)
-	if l.spec.MIME != "" {
-		method, body, u = http.MethodPut, resource, u.JoinPath(v.Type, v.ID)
-		if payloadType(l.spec.MIME) == mimeXML {
-			if body, err = fhir.XMLFromJSON(ds.Definitions().Schema, resource); err != nil {
-				return nil, err
-			}
+// payload sends a resource in the format that was asked for.
+func (l *line) payload(ctx context.Context, ds *datastore.Store, method, to string, body []byte, requestID string) *failure {
+	if payloadType(l.spec.MIME) == mimeXML {
+		var err error
+		if body, err = fhir.XMLFromJSON(ds.Definitions().Schema, body); err != nil {
+			return &failure{why: "the notification cannot be written in XML"}
 		}
 	}
-	r, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	return l.request(ctx, method, to, body, requestID)
+}
+
+// request makes a request with the headers of the channel.
+func (l *line) request(ctx context.Context, method, to string, body []byte, requestID string) *failure {
+	if l.spec.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, l.spec.Timeout)
+		defer cancel()
+	}
+	r, err := http.NewRequestWithContext(ctx, method, to, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return &failure{why: "its URL is not good"}
 	}
 	for _, h := range l.headers {
 		name, value, _ := cutHeader(h)
@@ -89,7 +111,24 @@ func (l *line) request(ctx context.Context, ds *datastore.Store, v *store.Versio
 	if l.spec.MIME != "" {
 		r.Header.Set("Content-Type", l.spec.MIME)
 	}
-	return r, nil
+	r.Header.Set("User-Agent", "Tarn")
+	r.Header.Set("X-Request-Id", requestID)
+	response, err := l.feed.client.Do(r)
+	if err != nil {
+		return &failure{why: outbound.Why(err)}
+	}
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // so that the connection serves again
+	if l.unrecorded != nil {
+		l.unrecorded.Status = response.StatusCode
+	}
+	if response.StatusCode/100 == 2 {
+		return nil
+	}
+	return &failure{
+		why:   fmt.Sprintf("it answers %d %s", response.StatusCode, http.StatusText(response.StatusCode)),
+		after: retryAfter(response.Header.Get("Retry-After"), l.feed.Now()),
+	}
 }
 
 func withoutQuery(endpoint string) string {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"mime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,6 +31,41 @@ type spec struct {
 	Channel, Endpoint, MIME string
 	// Headers are "Name: value", as they stand in the resource.
 	Headers []string
+	// Filters and Content are those of a topic: see topical. Custom is a channel
+	// type that R4 does not have. Heartbeat and Timeout are 0 where nothing is
+	// said.
+	Filters            []string
+	Content, Custom    string
+	Heartbeat, Timeout time.Duration
+}
+
+// backport begins the URLs of the extensions of the Subscriptions R5 Backport.
+const backport = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-"
+
+// topical reports whether the criteria are the canonical URL of a topic.
+func (s *spec) topical() bool {
+	return strings.HasPrefix(s.Criteria, "http://") || strings.HasPrefix(s.Criteria, "https://") || strings.HasPrefix(s.Criteria, "urn:")
+}
+
+// readTopical takes the extensions of a Subscription to a topic apart.
+func (s *spec) readTopical(root fhir.Node) {
+	channel := root.Child("channel")
+	for e := range root.Child("criteria").Each("extension") {
+		if e.TextOf("url") == backport+"filter-criteria" {
+			s.Filters = append(s.Filters, e.Child("value").Text())
+		}
+	}
+	s.Content = part(channel.Child("payload"), backport+"payload-content")
+	for e := range channel.Child("type").Each("extension") {
+		if e.TextOf("url") == backport+"channel-type" {
+			s.Custom = e.Child("value").TextOf("code")
+		}
+	}
+	seconds := func(name string) time.Duration {
+		n, _ := strconv.ParseUint(part(channel, backport+name), 10, 31)
+		return time.Duration(n) * time.Second
+	}
+	s.Heartbeat, s.Timeout = seconds("heartbeat-period"), seconds("timeout")
 }
 
 // read takes a Subscription apart, whether or not it is right.
@@ -42,6 +78,9 @@ func read(root fhir.Node) spec {
 	if at, err := time.Parse(time.RFC3339, root.TextOf("end")); err == nil {
 		s.End = at
 	}
+	if s.topical() {
+		s.readTopical(root)
+	}
 	for h := range channel.Each("header") {
 		s.Headers = append(s.Headers, h.Text())
 	}
@@ -50,14 +89,12 @@ func read(root fhir.Node) spec {
 
 // same reports whether another Subscription sends the same to the same place.
 // Headers are compared as they stand in the resources.
-func (s *spec) same(other *spec) bool {
-	return s.Criteria == other.Criteria && s.Channel == other.Channel && s.Endpoint == other.Endpoint && s.MIME == other.MIME && slices.Equal(s.Headers, other.Headers)
-}
+func (s *spec) same(other *spec) bool { return s.mark() == other.mark() }
 
 // mark tells what is asked for from anything else.
 func (s *spec) mark() string {
 	h := sha256.New()
-	for _, part := range append([]string{s.Criteria, s.Channel, s.Endpoint, s.MIME}, s.Headers...) {
+	for _, part := range slices.Concat([]string{s.Criteria, s.Channel, s.Endpoint, s.MIME, s.Content, s.Heartbeat.String(), s.Timeout.String()}, s.Filters, s.Headers) {
 		sum := sha256.Sum256([]byte(part))
 		h.Write(sum[:])
 	}

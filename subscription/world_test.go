@@ -315,3 +315,6 @@ func (w *world) subscribe(id, criteria, payload string, more ...string) string {
 func observation(id, status, patient string) string {
 	return `{"resourceType":"Observation","id":"` + id + `","status":"` + status + `","code":{"text":"x"},"subject":{"reference":"Patient/` + patient + `"}}`
 }
+
+// asError finds the error for callers.
+func asError(err error, to **fhir.Error) bool { return errors.As(err, to) }
