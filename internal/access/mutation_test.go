@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -190,7 +191,7 @@ func chosen(t *testing.T) func(n int, m mutation) bool {
 func TestEveryEnforcingLineIsMissed(t *testing.T) {
 	selected := chosen(t)
 	dir := t.TempDir()
-	for n, m := range mutations {
+	for n, m := range slices.Concat(mutations, outer) {
 		path, err := filepath.Abs(filepath.Join("..", "..", m.file))
 		if err != nil {
 			t.Fatal(err)
@@ -218,13 +219,16 @@ func TestEveryEnforcingLineIsMissed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var packages []string
+		var tests [][]string
 		if folder := filepath.Dir(m.file); !strings.HasPrefix(folder, "datastore") {
-			packages = append(packages, "../../"+folder) // what is decided before a data store is asked
+			tests = append(tests, []string{"../../" + folder}) // what is decided before a data store is asked
+		}
+		if by := provenBy[m.file]; by != nil {
+			tests = append(tests, by)
 		}
 		out, err := []byte(nil), error(nil)
-		for _, pkg := range append(packages, ".") {
-			if out, err = mutated(overlay, pkg); err != nil {
+		for _, args := range append(tests, []string{"."}) {
+			if out, err = mutated(overlay, args); err != nil {
 				break
 			}
 		}
@@ -242,13 +246,13 @@ func TestEveryEnforcingLineIsMissed(t *testing.T) {
 // failed is the name of a test that failed.
 var failed = regexp.MustCompile(`--- FAIL: \S+`)
 
-// mutated runs the tests of a package with an overlay.
-func mutated(overlay, pkg string) ([]byte, error) {
-	args := []string{"test", "-vet=off", "-failfast", "-overlay", overlay}
+// mutated runs tests with an overlay.
+func mutated(overlay string, tests []string) ([]byte, error) {
+	args := []string{"test", "-vet=off", "-ldflags=-s -w", "-failfast", "-overlay", overlay}
 	if only := os.Getenv("TARN_MUTATION_TESTS"); only != "" {
 		args = append(args, "-run", only)
 	}
-	cmd := exec.Command("go", append(args, pkg)...)
+	cmd := exec.Command("go", append(args, tests...)...)
 	cmd.Env = append(os.Environ(), "TARN_MUTATIONS=")
 	return cmd.CombinedOutput()
 }
