@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/tarnhealth/tarn/authz"
@@ -246,6 +247,10 @@ func public(err error) string {
 		return "the bucket or folder does not exist"
 	case errors.Is(err, blob.ErrDenied):
 		return "the bucket or folder refuses access to this server"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "the disk is full; free some space, then start the job again"
+	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.EROFS):
+		return "the disk cannot be written; look at the system's log, repair or replace the disk, then start the job again"
 	}
 	return "the server could not carry it out; its log has more"
 }

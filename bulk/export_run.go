@@ -418,8 +418,10 @@ func (x *exporter) writeDeletions(ctx context.Context) error {
 	if err := flush(); err != nil {
 		return outputError(err)
 	}
-	x.state.Deleted, err = files.commit()
-	return err
+	if x.state.Deleted, err = files.commit(); err != nil {
+		return outputError(err)
+	}
+	return nil
 }
 
 // writeNotes writes the error file of what was not followed.
@@ -439,8 +441,10 @@ func (x *exporter) writeNotes(ctx context.Context) error {
 			return outputError(err)
 		}
 	}
-	x.state.Errors, err = files.commit()
-	return err
+	if x.state.Errors, err = files.commit(); err != nil {
+		return outputError(err)
+	}
+	return nil
 }
 
 // end writes the manifest of a job with an output of its own, and records how
