@@ -31,6 +31,8 @@ type Manifest struct {
 	Part   bool    `json:"part,omitempty"`
 	Stores []Store `json:"stores"`
 	Files  []File  `json:"files"`
+	// Without says, in words, what was left out on purpose.
+	Without []string `json:"without,omitempty"`
 }
 
 // A Store is a data store in a backup.

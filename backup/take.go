@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tarnhealth/tarn/blob"
 )
 
 // A Source is one file that a backup is to hold.
@@ -20,12 +22,17 @@ type Source struct {
 	// Path is where to read it, unless there is Content.
 	Path    string
 	Content []byte
+	// Read, where not nil, reads it from its beginning, from elsewhere; Size and
+	// Modified are given then.
+	Read     func(context.Context) (io.ReadCloser, error)
+	Modified time.Time
 	// Size is how much of it to read; negative for all there is.
 	Size int64
 	// Known is set where a file of the same name, size and time holds the same:
 	// it is not read again.
 	Known bool
-	// MayGo is set where it is no error that the file is gone.
+	// MayGo is set where it is no error that the file is gone: fs.ErrNotExist, or
+	// blob.ErrNotFound of Read.
 	MayGo bool
 	// Kept, where not nil, is the file of a former backup, which is taken over.
 	Kept *File
@@ -48,6 +55,8 @@ type Snapshot struct {
 	Part    bool
 	Stores  []Store
 	Files   []Source
+	// Without says, in words, what was left out on purpose.
+	Without []string
 }
 
 // Progress says how far something is, in bytes.
@@ -92,7 +101,7 @@ func (p *Place) Take(ctx context.Context, s *Snapshot, progress func(Progress)) 
 	if t.have, err = p.pieces(ctx); err != nil {
 		return Result{}, err
 	}
-	m := &Manifest{Format: format, Taken: s.Taken.UTC(), Program: s.Program, Part: s.Part, Folder: s.Folder, Stores: s.Stores}
+	m := &Manifest{Format: format, Taken: s.Taken.UTC(), Program: s.Program, Part: s.Part, Folder: s.Folder, Stores: s.Stores, Without: s.Without}
 	if m.Files, err = t.all(ctx, s.Files); err != nil {
 		return Result{}, err
 	}
@@ -182,6 +191,9 @@ func (t *taker) file(ctx context.Context, s *Source) (*File, error) {
 		f.Size = int64(len(s.Content))
 		return f, t.pieces(ctx, f, memory(s.Content))
 	}
+	if s.Read != nil {
+		return t.elsewhere(ctx, s, f)
+	}
 	in, err := os.Open(s.Path)
 	if errors.Is(err, fs.ErrNotExist) && s.MayGo {
 		return nil, nil
@@ -198,12 +210,44 @@ func (t *taker) file(ctx context.Context, s *Source) (*File, error) {
 	if f.Size = s.Size; f.Size < 0 {
 		f.Size = info.Size()
 	}
-	if known := t.before[f.Name]; s.Known && known != nil && known.Size == f.Size && known.Modified.Equal(f.Modified) && t.whole(known) {
-		t.done(f.Size, 0)
+	if known := t.known(s, f); known != nil {
 		return known, nil
 	}
 	return f, t.pieces(ctx, f, in)
 }
+
+// known is what an earlier backup has of a file that has not changed since; nil
+// for nothing.
+func (t *taker) known(s *Source, f *File) *File {
+	known := t.before[f.Name]
+	if !s.Known || known == nil || known.Size != f.Size || !known.Modified.Equal(f.Modified) || !t.whole(known) {
+		return nil
+	}
+	t.done(f.Size, 0)
+	return known
+}
+
+// elsewhere takes a file that is not on a disk here.
+func (t *taker) elsewhere(ctx context.Context, s *Source, f *File) (*File, error) {
+	f.Size, f.Modified = s.Size, s.Modified.UTC()
+	if known := t.known(s, f); known != nil {
+		return known, nil
+	}
+	in, err := s.Read(ctx)
+	if s.MayGo && (errors.Is(err, blob.ErrNotFound) || errors.Is(err, fs.ErrNotExist)) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("backup: %s cannot be read: %w", f.Name, err)
+	}
+	defer in.Close()
+	return f, t.pieces(ctx, f, onward{in})
+}
+
+// onward is an io.ReaderAt of what is read from its beginning to its end.
+type onward struct{ io.Reader }
+
+func (o onward) ReadAt(p []byte, _ int64) (int, error) { return io.ReadFull(o.Reader, p) }
 
 // memory is an io.ReaderAt of content.
 type memory []byte

@@ -105,6 +105,9 @@ func (r *records) any(ctx context.Context) (found bool, err error) {
 	return found, err
 }
 
+// Any reports whether records speak of contents of a data store.
+func Any(ctx context.Context, db kv.DB, store string) (bool, error) { return newRecords(db, store).any(ctx) }
+
 // forget removes all records of the data store.
 func (r *records) forget(ctx context.Context) error {
 	return r.db.Update(ctx, func(tx kv.Tx) error {

@@ -16,7 +16,7 @@ var readOnly = []string{"Describe*", "List*"}
 // about a new one.
 func (c *call) allow(store string) error {
 	c.store = store
-	may := c.h.cfg.Roles[c.key.Role]
+	may := c.h.cfg.Roles()[c.key.Role]
 	switch c.key.Role {
 	case sigv4.RoleAdmin:
 		may = []string{"*"}

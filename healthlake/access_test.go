@@ -23,7 +23,9 @@ import (
 // TestWhoMayWhat goes through all roles and operations.
 func TestWhoMayWhat(t *testing.T) {
 	s := start(t, func(c *healthlake.Config) {
-		c.Roles = map[string][]string{"tagger": {"TagResource", "UntagResource", "List*"}, "none": nil}
+		c.Roles = func() map[string][]string {
+			return map[string][]string{"tagger": {"TagResource", "UntagResource", "List*"}, "none": nil}
+		}
 	})
 	if _, err := s.stores.Create(ctx, "mine", ""); err != nil {
 		t.Fatal(err)
@@ -144,15 +146,21 @@ func TestNewChecksItsConfiguration(t *testing.T) {
 		"base":      func(c *healthlake.Config) { c.BaseURL = "" },
 		"region":    func(c *healthlake.Config) { c.Region = "a b" },
 		"account":   func(c *healthlake.Config) { c.Account = "12" },
-		"operation": func(c *healthlake.Config) { c.Roles = map[string][]string{"a": {"ListEverything"}} },
-		"beginning": func(c *healthlake.Config) { c.Roles = map[string][]string{"a": {"list*"}} },
-		"role":      func(c *healthlake.Config) { c.Roles = map[string][]string{"admin": {"List*"}} },
+		"operation": roles("a", "ListEverything"),
+		"beginning": roles("a", "list*"),
+		"role":      roles("admin", "List*"),
 	} {
 		cfg := good
 		spoil(&cfg)
 		if _, err := healthlake.New(cfg); err == nil {
 			t.Errorf("%s: taken", name)
 		}
+	}
+}
+
+func roles(name, operation string) func(*healthlake.Config) {
+	return func(c *healthlake.Config) {
+		c.Roles = func() map[string][]string { return map[string][]string{name: {operation}} }
 	}
 }
 

@@ -107,6 +107,7 @@ func (c *call) restore() (any, error) {
 	if err := c.notRestored(id); err != nil {
 		return nil, err
 	}
+	at = throughout(at)
 	if b := record.Control; b != nil && b.Backup != nil && b.Backup.Tags && draft.Control.Tags == nil {
 		draft.Control.Tags = maps.Clone(b.Tags)
 	}
@@ -115,6 +116,15 @@ func (c *call) restore() (any, error) {
 		return nil, err
 	}
 	return c.make(draft, &fill)
+}
+
+// throughout is the end of a time's millisecond, where it is told in those, as
+// meta.lastUpdated is: what was written then is meant too.
+func throughout(at time.Time) time.Time {
+	if at.IsZero() || at.Nanosecond()%int(time.Millisecond) != 0 {
+		return at
+	}
+	return at.Add(time.Millisecond - time.Microsecond)
 }
 
 // source is what a data store held at a time, zero for now or when it was

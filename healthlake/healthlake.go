@@ -41,8 +41,8 @@ type Config struct {
 	Region, Account string
 	// Roles are roles beside sigv4.RoleAdmin and sigv4.RoleReadOnly: the names
 	// of the operations that each may use, where "Describe*" is all that begin
-	// so.
-	Roles  map[string][]string
+	// so. It is asked at each request; nil has none. They have to pass CheckRoles.
+	Roles  func() map[string][]string
 	Quotas Quotas
 	// Function is the URL that stands for the ARN of a token-check function; ok
 	// is false for one that the operator did not name. nil knows none.
@@ -116,7 +116,10 @@ func New(cfg Config) (*Handler, error) {
 	case !validAccount.MatchString(cfg.Account):
 		return nil, fmt.Errorf("healthlake: the account %q must be 12 digits", cfg.Account)
 	}
-	if err := CheckRoles(cfg.Roles); err != nil {
+	if cfg.Roles == nil {
+		cfg.Roles = func() map[string][]string { return nil }
+	}
+	if err := CheckRoles(cfg.Roles()); err != nil {
 		return nil, fmt.Errorf("healthlake: %w", err)
 	}
 	return &Handler{cfg: cfg, pace: newPace(cfg.Quotas, cfg.Now)}, nil

@@ -148,7 +148,8 @@ func (in *input) time(name string) time.Time {
 		return time.Time{}
 	}
 	whole, fraction := math.Modf(seconds)
-	return time.Unix(int64(whole), int64(fraction*1e9)).UTC()
+	// A float64 does not tell nanoseconds of our days.
+	return time.Unix(int64(whole), int64(fraction*1e9)).Round(time.Microsecond).UTC()
 }
 
 // structure is a structure within; nil where it is not there.

@@ -277,6 +277,44 @@ func TestRestore(t *testing.T) {
 	}
 }
 
+// TestRestoreToAVersion restores to the time that a version tells of itself, which
+// is without the microseconds that its data store knows: it is there, and what was
+// written later is not.
+func TestRestoreToAVersion(t *testing.T) {
+	s := start(t, nil)
+	source, err := s.stores.Create(ctx, "source", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(id string) time.Time {
+		op := datastore.Op{Interaction: authz.Update, Type: "Patient", ID: id}
+		if op.Resource, err = source.Parse([]byte(`{"resourceType":"Patient","id":"` + id + `"}`)); err != nil {
+			t.Fatal(err)
+		}
+		done, err := source.Commit(ctx, authz.Unrestricted(), []datastore.Op{op}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return done[0].Version.LastUpdated.Truncate(time.Millisecond)
+	}
+	at := write("1")
+	for n := 2; !write(fmt.Sprint(n)).After(at); n++ {
+		// Within the same millisecond: it is meant as well.
+	}
+	want := 0
+	for v, err := range source.Changes(ctx, authz.Unrestricted(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !v.LastUpdated.Truncate(time.Millisecond).After(at) {
+			want++
+		}
+	}
+	if _, n := s.caller(sigv4.Key{Role: sigv4.RoleAdmin}).restored(s.admin(), "source", at); n != want || want == 0 {
+		t.Errorf("%d patients, want %d", n, want)
+	}
+}
+
 // TestDeleteWithJobs must wait for them.
 func TestDeleteWithJobs(t *testing.T) {
 	s := start(t, nil)

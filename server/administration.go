@@ -11,6 +11,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/server/admin"
+	"github.com/tarnhealth/tarn/server/subscribing"
 	"github.com/tarnhealth/tarn/server/vault"
 )
 
@@ -18,8 +19,8 @@ import (
 // admin.Folder.
 func (f *folder) administered(role func(string) error) *admin.Folder {
 	return &admin.Folder{
-		Role: role,
-		Dir:  f.dir, Catalog: f.catalog, Guides: f.guides, APIKeys: f.apiKeys, Vault: f.vault, Stages: f.stages,
+		Role: role, Roles: f.roles, Subscriptions: &subscribing.Applied{DB: f.storage.Records()},
+		Dir: f.dir, Catalog: f.catalog, Guides: f.guides, APIKeys: f.apiKeys, Vault: f.vault, Stages: f.stages,
 		Authority: sync.OnceValues(f.administeredAuthority), Record: f.recorded, Rewrite: f.rewrite, Adopt: f.storage.adopt,
 		KeyRefusal: func(file string, err error) error { return keyRefusal(&Config{MasterKey: file}, f.dir, err) },
 	}
@@ -83,5 +84,8 @@ func offline() Config {
 	// What opens encrypted folders is where the server has it.
 	c.MasterKey = os.Getenv("TARN_MASTER_KEY_FILE")
 	c.Encryption.Endpoint, c.Encryption.Region = os.Getenv("TARN_ENCRYPTION_KMS_ENDPOINT"), os.Getenv("TARN_ENCRYPTION_KMS_REGION")
+	// So is where large contents are, for backups.
+	c.Contents.Bucket = os.Getenv("TARN_BINARY_BUCKET")
+	c.Bulk.Endpoint, c.Bulk.Region = os.Getenv("TARN_BULK_S3_ENDPOINT"), os.Getenv("TARN_BULK_S3_REGION")
 	return c
 }

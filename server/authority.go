@@ -17,6 +17,7 @@ import (
 	"github.com/tarnhealth/tarn/rest"
 	"github.com/tarnhealth/tarn/server/issuers"
 	"github.com/tarnhealth/tarn/server/repeat"
+	"github.com/tarnhealth/tarn/server/roles"
 	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/smart"
 	"github.com/tarnhealth/tarn/token"
@@ -52,7 +53,7 @@ func openAuthority(ctx context.Context, cfg *Config, f *folder, log *slog.Logger
 	if err != nil {
 		return nil, &Refusal{Text: err.Error(), Cause: err}
 	}
-	a := &authority{cfg: cfg, policies: policies{cfg: cfg}, box: box}
+	a := &authority{cfg: cfg, policies: policies{cfg: cfg, roles: f.roles}, box: box}
 	db := f.storage.Records()
 	if err := a.openTokens(ctx, db); err != nil {
 		return nil, keyRefusal(cfg, f.dir, err)
@@ -113,10 +114,13 @@ func (a *authority) pickerAccess(_ context.Context, user *login.User, store *dat
 // policies are what the configuration says about access, one for each data store
 // as it is now: a change of it is another pointer.
 type policies struct {
-	cfg *Config
+	cfg   *Config
+	roles *roles.Book
 
 	mu    sync.Mutex
 	known map[policyKey]*authz.Policy
+	// by are the roles that they were made with.
+	by *roles.Defined
 }
 
 type policyKey struct {
@@ -129,13 +133,13 @@ func (p *policies) of(store *datastore.Store) *authz.Policy {
 	key := policyKey{store.Base(), identity.TenantID(), identity != nil && !identity.FineGrained}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if now := p.roles.Now(); p.by != now {
+		p.known, p.by = map[policyKey]*authz.Policy{}, now
+	}
 	if p.known[key] == nil {
-		if p.known == nil {
-			p.known = map[policyKey]*authz.Policy{}
-		}
 		p.known[key] = &authz.Policy{
 			Base: key.base, Tenant: key.tenant, ScopesOnly: key.scopesOnly,
-			Practitioners: p.cfg.Practitioners, Links: p.cfg.Links, Persons: p.cfg.Persons, Roles: p.cfg.Roles,
+			Practitioners: p.cfg.Practitioners, Links: p.cfg.Links, Persons: p.cfg.Persons, Roles: p.by.Access,
 			Consent: p.cfg.consentOf(store.Record().ID), Labels: p.cfg.Labels, ChooseIDs: p.cfg.ChooseIDs,
 		}
 	}

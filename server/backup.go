@@ -10,11 +10,15 @@ import (
 )
 
 // newStages makes what stages an open folder.
-func (f *folder) newStages() *backups.Stages {
+func (f *folder) newStages(cfg *Config) *backups.Stages {
+	var elsewhere *backups.Contents
+	if cfg.Contents.Bucket != "" {
+		elsewhere = &backups.Contents{Endpoint: cfg.Bulk.Endpoint, Region: cfg.Bulk.Region, Bucket: cfg.Contents.Bucket}
+	}
 	return backups.NewStages(backups.Folder{
 		Dir: f.dir, DB: f.storage.Records(), Records: f.storage.CheckpointRecords, Store: f.storage.open,
 		List:      func(ctx context.Context) ([]datastore.Record, error) { return f.catalog.List(ctx) },
-		Encrypted: f.vault.Has, Program: Version(),
+		Encrypted: f.vault.Has, Program: Version(), Contents: elsewhere,
 		Checkpoint: func() error {
 			if f.recorder == nil {
 				return nil

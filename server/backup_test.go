@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,9 +20,14 @@ import (
 
 	"github.com/tarnhealth/tarn/backup"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/guide/conformance"
+	"github.com/tarnhealth/tarn/guide/guidetest"
 	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/server/backups"
 	"github.com/tarnhealth/tarn/server/vault"
+	"github.com/tarnhealth/tarn/terminology/codebook"
+	"github.com/tarnhealth/tarn/terminology/concept"
+	terms "github.com/tarnhealth/tarn/terminology/shelf"
 )
 
 // history is all versions of patients in a data store, newest first: the audit
@@ -97,7 +104,7 @@ func openPlace(t *testing.T, dir string) *backup.Place {
 func takeBackup(t *testing.T, p *backup.Place, data, store string) backup.Result {
 	t.Helper()
 	a := openTestAdmin(t, data)
-	result, _, err := a.Backup(context.Background(), p, data, store, nil)
+	result, _, err := a.Backup(context.Background(), p, data, backups.Part{Store: store}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -414,6 +421,17 @@ func TestRestoreOneStore(t *testing.T) {
 	}
 	put("Binary/b", `{"resourceType":"Binary","id":"b","contentType":"text/plain","data":"`+base64.StdEncoding.EncodeToString(noise)+`"}`)
 	put("Patient/one", `{"resourceType":"Patient","id":"one","name":[{"family":"second"}]}`)
+	guide := guidetest.Package{Name: "test.own", Version: "1.0.0", Resources: []string{
+		`{"resourceType":"ValueSet","url":"http://example.org/vs","status":"active","compose":{"include":[{"system":"http://example.org/cs","concept":[{"code":"a"}]}]}}`,
+	}}
+	if _, err := a.AddGuide(ctx, "trial", bytes.NewReader(guide.Archive(t)), false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.SetGuideSettings(ctx, "trial", conformance.Settings{RefuseUnknown: true}); err != nil {
+		t.Fatal(err)
+	}
+	loadBook(t, c.Data, "trial", "http://example.org/own")
+	loadBook(t, c.Data, "", "http://example.org/all")
 	whole := r.history("trial")
 	_, content := r.get("/datastore/trial/r4/Binary/b")
 	p := openPlace(t, t.TempDir())
@@ -454,6 +472,10 @@ func TestRestoreOneStore(t *testing.T) {
 			t.Errorf("%s has another content, %d bytes: %.300s", id, len(body), body)
 		}
 		r.want("/datastore/"+id+"/r4/Patient?name=second&_summary=count", 200, `"total":1`)
+		r.want("/datastore/"+id+"/r4/ValueSet/$expand?url=http://example.org/vs", 200, `"code":"a"`)
+		if status, body := r.do(http.MethodPost, "/datastore/"+id+"/r4/Patient/$validate", `{"resourceType":"Patient","meta":{"profile":["http://example.org/none"]}}`); !strings.Contains(body, "http://example.org/none") || !strings.Contains(body, `"error"`) {
+			t.Errorf("%s takes unknown profiles: %d %s", id, status, body)
+		}
 	}
 	check(r, "trial")
 	r.want("/datastore/before/r4/Patient?name=first&_summary=count", 200, `"total":1`)
@@ -462,7 +484,11 @@ func TestRestoreOneStore(t *testing.T) {
 	if err := r.wait(); err != nil {
 		t.Fatal(err)
 	}
-	check(start(t, c), "trial")
+	r = start(t, c)
+	check(r, "trial")
+	for _, system := range []string{"own", "all"} {
+		r.want("/datastore/trial/r4/CodeSystem/$lookup?code=x&system=http://example.org/"+system, 200, "a concept")
+	}
 
 	other := testConfig(t.TempDir())
 	other.Encryption.AtRest = vault.AtRestOn
@@ -475,4 +501,19 @@ func TestRestoreOneStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(r2, "guest")
+	if books, _ := filepath.Glob(filepath.Join(other.Data, "terminology", "stores", "guest", "*.book")); len(books) != 2 {
+		t.Errorf("its terminologies are %v", books)
+	}
+}
+
+// loadBook makes a large terminology of a data folder, of one concept: for a data
+// store, or all where store is "".
+func loadBook(t *testing.T, data, store, url string) {
+	t.Helper()
+	meta := codebook.Meta{URL: url, Version: "1", Source: path.Base(url)}
+	b := codebook.NewBuilder(meta)
+	b.Add(concept.Concept{Code: "x", Display: "a concept"})
+	if _, err := terms.Open(data, slog.New(slog.DiscardHandler), nil).Add(store, meta, b); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -49,7 +49,7 @@ func (s *Server) openConsole(f *folder, g *guard, recorded *auditLog) error {
 		return nil
 	}
 	cfg := console.Config{
-		BaseURL: s.cfg.BaseURL, Folder: f.administered(s.cfg.keyRole), Record: f.recordedBy, Address: s.cfg.address,
+		BaseURL: s.cfg.BaseURL, Folder: f.administered(f.keyRole), Record: f.recordedBy, Address: s.cfg.address,
 		Storage: f.storage.held, Jobs: f.jobs.bulk.Service, FHIR: s.consoleAPI(f, g, recorded), Log: s.log,
 	}
 	if g.authority != nil {

@@ -39,7 +39,7 @@ func (s *Server) controlAPI(f *folder, recorded *auditLog) (http.Handler, error)
 	control := &s.cfg.Control
 	return healthlake.New(healthlake.Config{
 		Stores: f.catalog, Profiles: f.guides, Authenticate: authenticate, BaseURL: s.cfg.BaseURL, Address: s.cfg.address,
-		Region: control.Region, Account: control.Account, Roles: control.roles(), Function: s.cfg.function,
+		Region: control.Region, Account: control.Account, Roles: func() map[string][]string { return f.roles.Now().Control }, Function: s.cfg.function,
 		Quotas: healthlake.Quotas{DataStores: control.DataStores, ReadsPerSecond: control.ReadsPerSecond, ChangesPerMinute: control.ChangesPerMinute},
 		Record: recorded.control, Logger: s.log, Bulk: f.jobs.bulk.Service, PreloadPatients: s.cfg.Bulk.Patients(),
 	})

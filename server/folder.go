@@ -24,6 +24,7 @@ import (
 	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/guides"
 	"github.com/tarnhealth/tarn/server/notify"
+	"github.com/tarnhealth/tarn/server/roles"
 	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/store"
 	"github.com/tarnhealth/tarn/subscription"
@@ -47,6 +48,8 @@ type folder struct {
 	recorder *auditLog
 	// guides administers implementation guides.
 	guides *guides.Service
+	// roles are those that callers may have, beside the built-in ones.
+	roles *roles.Book
 	// events are told of changes; nil where nobody is.
 	events *notify.Teller
 	// subscriptions sends notifications of changes.
@@ -79,9 +82,12 @@ func (s *Server) openFolder(ctx context.Context) (*folder, error) {
 		return f, err
 	}
 	var err error
+	if err := checkNeeded(f.roles); err != nil {
+		return f, err
+	}
 	f.audit = lazyAudit(&s.cfg, f, s.log)
 	f.authority = lazyAuthority(&s.cfg, f, s.log)
-	if f.admin, err = admin.Listen(f.administered(s.cfg.keyRole), s.log); err != nil {
+	if f.admin, err = admin.Listen(f.administered(f.keyRole), s.log); err != nil {
 		// The server is whole without it.
 		s.log.Warn("no admin socket: tarn datastore will not work while the server runs", "error", err)
 	}
@@ -102,8 +108,11 @@ func (f *folder) open(ctx context.Context, cfg *Config) (err error) {
 	if err := backups.Sweep(f.dir); err != nil {
 		return refusal(f.dir, err)
 	}
-	f.stages = f.newStages()
+	f.stages = f.newStages(cfg)
 	f.apiKeys = apikey.NewKeys(f.storage.Records(), nil)
+	if f.roles, err = cfg.openRoles(ctx, f.storage.Records()); err != nil {
+		return refusal(f.dir, err)
+	}
 	books := shelf.New(f.storage.Records(), time.Now)
 	if err := cfg.Guides.Share(ctx, books); err != nil {
 		return err

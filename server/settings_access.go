@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/server/roles"
 )
 
 // AccessConfig is what counts beside scopes and roles: Consents and security
@@ -177,10 +180,21 @@ func checkAccess(c *Config) string {
 	if len(c.Consent.BreakGlass) > 0 && c.Auth != AuthNone && !c.audited() {
 		return "access.consent.break_glass lets Consents be lifted, which must not go unrecorded, and audit.log is off; turn it on"
 	}
-	for _, name := range slices.Concat(c.Consent.BreakGlass, c.Consent.Exempt) {
-		if _, own := c.Roles[name]; !own && !authz.BuiltIn(name) && !strings.HasPrefix(name, "client/") {
-			return fmt.Sprintf("access.consent names the role %q, which access.roles does not define", name)
-		}
-	}
 	return ""
+}
+
+// openRoles opens the roles that administrators have defined, beside those of
+// the configuration.
+func (c *Config) openRoles(ctx context.Context, db kv.DB) (*roles.Book, error) {
+	needed := slices.DeleteFunc(slices.Concat(c.Consent.BreakGlass, c.Consent.Exempt), func(name string) bool { return strings.HasPrefix(name, "client/") })
+	return roles.Open(ctx, db, roles.Defined{Access: c.Roles, Control: c.Control.roles()}, needed)
+}
+
+// checkNeeded refuses to start where the configuration speaks of roles that
+// nobody has defined.
+func checkNeeded(book *roles.Book) error {
+	if names := book.Undefined(); len(names) > 0 {
+		return &Refusal{Text: fmt.Sprintf("access.consent names the role %q, which nobody has defined; define it under access.roles in tarn.yaml, or by the list roles of tarn apply", names[0])}
+	}
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/search"
+	"github.com/tarnhealth/tarn/server/roles"
 	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/smart"
 )
@@ -67,7 +68,7 @@ var authSettings = []setting{
 	flat("access.persons", "how sure a link of a Person has to be to lead its user to a patient: level1 to level4, or off",
 		func(c *Config, s string) (err error) { c.Persons, err = authz.ParseAssurance(s); return err },
 		func(c *Config) string { return c.Persons.String() }),
-	settings.Records("access.roles", "further roles: a list of name, unconfined, and rules of interactions, types and query", roles,
+	settings.Records("access.roles", "further roles: a list of name, unconfined, and rules of interactions, types and query", roleShape,
 		func(c *Config) int { return len(c.Roles) }),
 	settings.Records("providers", "OpenID Connect providers that people can sign in through; docs/operations.md has the fields", providers,
 		func(c *Config) int { return len(c.Providers) }),
@@ -170,8 +171,8 @@ func networks(to *[]netip.Prefix, list []string) error {
 	return nil
 }
 
-// roles is the shape of access.roles.
-func roles(c *Config) settings.Shape {
+// roleShape is the shape of access.roles.
+func roleShape(c *Config) settings.Shape {
 	return settings.Shape{
 		Clear: func() { c.Roles = nil },
 		Items: func() ([]settings.Field, func() error) {
@@ -218,15 +219,12 @@ func rules(role *authz.Role) settings.Shape {
 
 // query reads the conditions of a rule, as they stand in a URL.
 func query(to *[]search.Pair, s string) error {
-	for part := range strings.SplitSeq(s, "&") {
-		name, value, _ := strings.Cut(part, "=")
-		name, value, err := unescape(name, value)
-		if err != nil || name == "" || value == "" {
-			return fmt.Errorf("%q is not a search; write name=value, several joined by &", s)
-		}
-		*to = append(*to, search.Pair{Name: name, Value: value})
+	if s == "" {
+		return fmt.Errorf("it is empty; write name=value, several joined by &")
 	}
-	return nil
+	pairs, err := roles.Conditions(s)
+	*to = append(*to, pairs...)
+	return err
 }
 
 // providers is the shape of the list of upstream providers.

@@ -12,16 +12,6 @@ import (
 	"github.com/tarnhealth/tarn/token"
 )
 
-// unescape reads a name and a value as they stand in a URL.
-func unescape(name, value string) (string, string, error) {
-	n, err := url.QueryUnescape(name)
-	if err != nil {
-		return "", "", err
-	}
-	v, err := url.QueryUnescape(value)
-	return n, v, err
-}
-
 var validProviderID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
 func providerID(to *string, s string) error {

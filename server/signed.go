@@ -1,7 +1,6 @@
 package server
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/healthlake"
 	"github.com/tarnhealth/tarn/recall"
+	"github.com/tarnhealth/tarn/server/roles"
 	"github.com/tarnhealth/tarn/sigv4"
 	"github.com/tarnhealth/tarn/token"
 )
@@ -20,13 +20,15 @@ import (
 const accessKeyIssuer = "access-key"
 
 // A keyHolder is the bearer of an access key at a data store.
-type keyHolder struct{ id, role, tenant string }
+type keyHolder struct {
+	id, role, tenant string
+	by               *roles.Defined
+}
 
 // keyClaims says what access keys allow at the FHIR API. Claims are remembered,
 // as what is decided on them is by their pointer.
 type keyClaims struct {
-	cfg   *Config
-	roles map[string][]string
+	roles *roles.Book
 	known *recall.Cache[keyHolder, *token.Claims]
 }
 
@@ -36,21 +38,22 @@ func (f *folder) signatures(a *authority) (*bearer.Signatures, error) {
 	if err != nil {
 		return nil, err
 	}
-	claims := &keyClaims{cfg: a.cfg, roles: a.cfg.Control.roles(), known: recall.New[keyHolder, *token.Claims](1000)}
+	claims := &keyClaims{roles: f.roles, known: recall.New[keyHolder, *token.Claims](1000)}
 	return &bearer.Signatures{Verify: verifier.Verify, Claims: claims.of}, nil
 }
 
 // of are the claims of the bearer of a key.
 func (k *keyClaims) of(key sigv4.Key, ds *datastore.Store, r *http.Request) (*token.Claims, error) {
 	action := operationName(r.Method, r.URL.Path)
-	if patterns, custom := k.roles[key.Role]; custom && healthlake.IsDataAction(action) && !healthlake.Allows(patterns, action) {
+	now := k.roles.Now()
+	if patterns, custom := now.Control[key.Role]; custom && healthlake.IsDataAction(action) && !healthlake.Allows(patterns, action) {
 		return nil, fhir.Errorf(fhir.KindForbidden, "the access key %s has the role %q, which may not use healthlake:%s", key.ID, key.Role, action)
 	}
-	holder := keyHolder{key.ID, key.Role, ds.Identity().TenantID()}
+	holder := keyHolder{key.ID, key.Role, ds.Identity().TenantID(), now}
 	if known, ok := k.known.Get(holder); ok {
 		return known, nil
 	}
-	scope, roles := k.allowed(key.Role)
+	scope, roles := allowed(now, key.Role)
 	if scope == "" {
 		return nil, fhir.Errorf(fhir.KindForbidden, "the access key %s has the role %q, which allows nothing at the FHIR API", key.ID, key.Role)
 	}
@@ -62,25 +65,25 @@ func (k *keyClaims) of(key sigv4.Key, ds *datastore.Store, r *http.Request) (*to
 // builtinRoles are roles of access that every server has, beside admin.
 var builtinRoles = []string{authz.RolePractitioner, authz.RoleNonPractitioner, authz.RoleAuditor}
 
-// keyRole refuses a role of access keys that the configuration does not define.
-func (c *Config) keyRole(role string) error {
-	control := c.Control.roles()
-	if _, access := c.Roles[role]; access || control[role] != nil || role == sigv4.RoleAdmin || role == sigv4.RoleReadOnly || slices.Contains(builtinRoles, role) {
+// keyRole refuses a role of access keys that nobody has defined.
+func (f *folder) keyRole(role string) error {
+	now := f.roles.Now().Known()
+	if slices.Contains(now, role) || role == sigv4.RoleAdmin || role == sigv4.RoleReadOnly || slices.Contains(builtinRoles, role) {
 		return nil
 	}
-	known := slices.Concat([]string{sigv4.RoleAdmin, sigv4.RoleReadOnly}, builtinRoles, slices.Collect(maps.Keys(control)), slices.Collect(maps.Keys(c.Roles)))
+	known := slices.Concat([]string{sigv4.RoleAdmin, sigv4.RoleReadOnly}, builtinRoles, now)
 	slices.Sort(known)
-	return fhir.Errorf(fhir.KindInvalid, "the role %q means nothing to this server; use one of %s, or define it under control.roles or access.roles in tarn.yaml", role, strings.Join(slices.Compact(known), ", "))
+	return fhir.Errorf(fhir.KindInvalid, "the role %q means nothing to this server; use one of %s, or define it: by the list roles of tarn apply, or under control.roles or access.roles in tarn.yaml", role, strings.Join(slices.Compact(known), ", "))
 }
 
 // allowed is what a role of access keys allows, as a scope and roles of authz;
 // scope is "" for nothing. A role may be among those of the control API, among
 // those of access, or both: then both restrict.
-func (k *keyClaims) allowed(role string) (scope string, roles []string) {
-	patterns, custom := k.roles[role]
-	_, access := k.cfg.Roles[role]
+func allowed(now *roles.Defined, role string) (scope string, names []string) {
+	patterns, custom := now.Control[role]
+	_, access := now.Access[role]
 	if access = access || slices.Contains(builtinRoles, role); access {
-		roles = []string{role}
+		names = []string{role}
 	}
 	switch {
 	case role == sigv4.RoleAdmin:
@@ -89,10 +92,10 @@ func (k *keyClaims) allowed(role string) (scope string, roles []string) {
 		return "system/*.rs", nil
 	case custom:
 		if letters := healthlake.Letters(patterns); letters != "" {
-			return "system/*." + letters, roles
+			return "system/*." + letters, names
 		}
 	case access:
-		return "system/*.cruds", roles
+		return "system/*.cruds", names
 	}
 	return "", nil
 }

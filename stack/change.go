@@ -7,6 +7,7 @@ import (
 
 	"github.com/tarnhealth/tarn/apikey"
 	"github.com/tarnhealth/tarn/server/admin"
+	"github.com/tarnhealth/tarn/server/roles"
 	"github.com/tarnhealth/tarn/sigv4"
 )
 
@@ -15,6 +16,22 @@ func (p *planner) failed() error { return errors.Join(p.errs...) }
 // silent is a step that makes no secret.
 func silent(run func(context.Context, *admin.Admin) error) step {
 	return func(ctx context.Context, a *admin.Admin) ([]Secret, error) { return nil, run(ctx, a) }
+}
+
+func setRole(r roles.Role) step {
+	return silent(func(ctx context.Context, a *admin.Admin) error {
+		_, err := a.SetRole(ctx, r)
+		return err
+	})
+}
+
+func updateRole(_, to roles.Role, _ []string) (step, error) { return setRole(to), nil }
+
+func removeRole(r roles.Role) step {
+	return silent(func(ctx context.Context, a *admin.Admin) error {
+		_, err := a.DeleteRole(ctx, r.Name)
+		return err
+	})
 }
 
 func createStore(d DataStore) step {

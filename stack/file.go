@@ -13,17 +13,19 @@ import (
 	"github.com/tarnhealth/tarn/apikey"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/login"
+	"github.com/tarnhealth/tarn/server/roles"
 	"github.com/tarnhealth/tarn/smart"
 )
 
 // A File is what there is to be. A list that is nil is not this file's business:
 // what is there of it stays, also where a Plan prunes.
 type File struct {
-	DataStores []DataStore `json:"dataStores,omitempty"`
-	Users      []User      `json:"users,omitempty"`
-	Clients    []Client    `json:"clients,omitempty"`
-	AccessKeys []AccessKey `json:"accessKeys,omitempty"`
-	APIKeys    []APIKey    `json:"apiKeys,omitempty"`
+	Roles      []roles.Role `json:"roles,omitempty"`
+	DataStores []DataStore  `json:"dataStores,omitempty"`
+	Users      []User       `json:"users,omitempty"`
+	Clients    []Client     `json:"clients,omitempty"`
+	AccessKeys []AccessKey  `json:"accessKeys,omitempty"`
+	APIKeys    []APIKey     `json:"apiKeys,omitempty"`
 }
 
 // A DataStore is known by its ID.
@@ -36,6 +38,13 @@ type DataStore struct {
 	// Identity is how it knows its callers; nil for the server's own
 	// authorization server.
 	Identity *datastore.IdentityProvider `json:"identity,omitempty"`
+	// Guides are those that it uses of its own, and GuideSettings how it uses all
+	// of them; nil where that is not the file's business.
+	Guides        []Guide        `json:"guides,omitempty"`
+	GuideSettings *GuideSettings `json:"guideSettings,omitempty"`
+	// Subscriptions are those that a file has asked for; nil where they are not
+	// the file's business.
+	Subscriptions []Subscription `json:"subscriptions,omitempty"`
 }
 
 // A User is known by the Username.
@@ -118,11 +127,12 @@ func Read(text []byte) (*File, error) {
 	}
 	var sections map[string]json.RawMessage
 	if err := json.Unmarshal(converted, &sections); err != nil || sections == nil {
-		return nil, errors.New("the file has no sections; write dataStores, users, clients, accessKeys or apiKeys, each a list")
+		return nil, errors.New("the file has no sections; write roles, dataStores, users, clients, accessKeys or apiKeys, each a list")
 	}
 	f := &File{}
 	var errs []error
 	read := map[string]func(json.RawMessage) error{
+		"roles":      func(m json.RawMessage) error { return section(m, "roles", &f.Roles, roleKey) },
 		"dataStores": func(m json.RawMessage) error { return section(m, "dataStores", &f.DataStores, DataStore.key) },
 		"users":      func(m json.RawMessage) error { return section(m, "users", &f.Users, User.key) },
 		"clients":    func(m json.RawMessage) error { return section(m, "clients", &f.Clients, Client.key) },
@@ -131,7 +141,7 @@ func Read(text []byte) (*File, error) {
 	}
 	for name, content := range sections {
 		if read[name] == nil {
-			errs = append(errs, fmt.Errorf("%s is no section; there are dataStores, users, clients, accessKeys and apiKeys", name))
+			errs = append(errs, fmt.Errorf("%s is no section; there are roles, dataStores, users, clients, accessKeys and apiKeys", name))
 			continue
 		}
 		errs = append(errs, read[name](content))
@@ -170,6 +180,8 @@ func section[T any](content json.RawMessage, name string, into *[]T, key func(T)
 	*into = list
 	return errors.Join(errs...)
 }
+
+func roleKey(r roles.Role) string { return r.Name }
 
 func (d DataStore) key() string { return d.ID }
 func (u User) key() string      { return u.Username }

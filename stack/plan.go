@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/server/admin"
+	"github.com/tarnhealth/tarn/server/roles"
 )
 
 // An Action is what a Change does.
@@ -27,7 +28,8 @@ const (
 // A Change is one step of a Plan.
 type Change struct {
 	Action Action `json:"action"`
-	// Kind is "data store", "user", "client", "access key" or "API key".
+	// Kind is "role", "data store", "guide", "guide settings", "user", "client",
+	// "subscription", "access key" or "API key".
 	Kind string `json:"kind"`
 	Name string `json:"name"`
 	// Differences say what an update changes: "roles: [\"a\"] → [\"b\"]".
@@ -58,10 +60,15 @@ func Make(ctx context.Context, a *admin.Admin, f *File, prune bool) (*Plan, erro
 	if err != nil {
 		return nil, err
 	}
-	p := &planner{prune: prune}
-	compare(p, "data store", f.DataStores, s.DataStores, DataStore.key, kind[DataStore]{create: createStore, update: updateStore, remove: removeStore})
+	p := &planner{prune: prune, remote: a.Remote()}
+	compare(p, "role", f.Roles, s.Roles, roleKey, kind[roles.Role]{create: setRole, update: updateRole, remove: removeRole})
+	compare(p, "data store", f.DataStores, s.DataStores, DataStore.key, kind[DataStore]{
+		create: createStore, update: updateStore, remove: removeStore, ignore: []string{"guides", "guideSettings", "subscriptions"},
+	})
+	p.planGuides(f.DataStores, s.DataStores)
 	compare(p, "user", f.Users, s.Users, User.key, kind[User]{create: createUser, update: updateUser, remove: removeUser, ignore: []string{"noPassword"}})
 	compare(p, "client", f.Clients, s.Clients, Client.key, kind[Client]{create: createClient, update: updateClient, remove: removeClient})
+	p.planSubscriptions(f.DataStores, s.DataStores)
 	compare(p, "access key", f.AccessKeys, s.AccessKeys, AccessKey.key, s.accessKeyKind())
 	compare(p, "API key", f.APIKeys, s.APIKeys, APIKey.key, s.apiKeyKind())
 	slices.Reverse(p.deletes)
@@ -82,7 +89,9 @@ type kind[T any] struct {
 }
 
 type planner struct {
-	prune            bool
+	prune bool
+	// remote is set where a server runs.
+	remote           bool
 	changes, deletes []Change
 	errs             []error
 }

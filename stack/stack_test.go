@@ -57,7 +57,7 @@ func TestReadRefuses(t *testing.T) {
 		"users: {}":                             "users is no list",
 		"users: [{}]":                           "no name to know it by",
 		"users: [{username: a}, 7]":             "users, item 2",
-		"roles: []":                             "roles is no section",
+		"rules: []":                             "rules is no section",
 		"clients: [{id: a, created: x}]":        "what the server says",
 		"clients: [{id: a, accessLifetime: 5}]": "write one with its unit",
 		"clients: [{id: a, accessLifetime: -5s}]": "write one with its unit",

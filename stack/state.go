@@ -30,7 +30,7 @@ func Export(ctx context.Context, a *admin.Admin) (*File, error) {
 
 func read(ctx context.Context, a *admin.Admin) (*state, error) {
 	s := &state{accessKeys: map[string]string{}, apiKeys: map[string]string{}}
-	for _, part := range []func(context.Context, *admin.Admin) error{s.readStores, s.readUsers, s.readClients, s.readAccessKeys, s.readAPIKeys} {
+	for _, part := range []func(context.Context, *admin.Admin) error{s.readRoles, s.readStores, s.readUsers, s.readClients, s.readAccessKeys, s.readAPIKeys} {
 		if err := part(ctx, a); err != nil {
 			return nil, err
 		}
@@ -48,8 +48,19 @@ func (s *state) readStores(ctx context.Context, a *admin.Admin) error {
 		if r.Control != nil {
 			d.KMSKey = r.Control.KeyID
 		}
+		if err := d.readGuides(ctx, a); err != nil {
+			return err
+		}
+		if err := d.readSubscriptions(ctx, a); err != nil {
+			return err
+		}
 		s.DataStores = append(s.DataStores, d)
 	}
+	return err
+}
+
+func (s *state) readRoles(ctx context.Context, a *admin.Admin) (err error) {
+	s.Roles, err = a.Roles(ctx)
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,13 +30,19 @@ func applyCommand() *cobra.Command {
 	a := &applying{folderFlags: &folderFlags{}}
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
-		Short: "Set up data stores, users, clients and keys as a file says",
-		Long: `Set up data stores, users, clients and keys as a file says: shows what has to
-change, asks, and changes it. Applied again, the file changes nothing.
+		Short: "Set up data stores, guides, roles, users, clients and keys as a file says",
+		Long: `Set up data stores, guides, roles, users, clients and keys as a file says: shows
+what has to change, asks, and changes it. Applied again, the file changes
+nothing.
 
 The file is YAML, or JSON, with lists of what there is to be:
 
-  dataStores   id, name, kmsKey, identity (as tarn datastore identity has it)
+  roles        name, rules (interactions, types, query), unconfined, clearance,
+               labels: for the FHIR API; operations: for the control API
+  dataStores   id, name, kmsKey, identity (as tarn datastore identity has it),
+               guides (file, or package and registry; incomplete),
+               guideSettings (default, demand, refuseUnknown), subscriptions
+               (id, client, criteria, endpoint, payload, headers, end)
   users        username, name, email, roles, profiles, noPassword, disabled
   clients      id, type, name, scopes, grants, dataStores, redirectUris, jwksUrl, …
   accessKeys   name, role, dataStores, disabled: for the control API
@@ -43,8 +50,13 @@ The file is YAML, or JSON, with lists of what there is to be:
 
 They are known by their id, username or name. What the file does not name stays,
 unless --prune deletes it: a data store with everything in it. A list that is not
-in the file is left alone in any case. Secrets that are made are shown once; what
-is in tarn.yaml, such as providers and roles, is not in this file.` + folderHelp,
+in the file is left alone in any case, and so are guides, their settings and
+subscriptions where a data store does not have them. A guide is a file, by its path from this file's
+folder, or NAME@VERSION of one that a data store of the server or a registry has.
+Values of headers are secrets: env: VARIABLE or file: PATH says where they are,
+and kept: true leaves one as it is.
+Secrets that are made are shown once; what is in tarn.yaml, such as providers and
+roles that it defines, is not in this file.` + folderHelp,
 		Example: `  tarn apply -f stack.yaml --data ./tarn-data
   tarn apply -f stack.yaml --plan --json
   tarn apply -f stack.yaml --prune --yes`,
@@ -56,6 +68,9 @@ is in tarn.yaml, such as providers and roles, is not in this file.` + folderHelp
 				return failed(err)
 			}
 			f, err := stack.Read(text)
+			if err == nil {
+				err = f.Locate(filepath.Dir(a.file))
+			}
 			if err != nil {
 				return failed(fmt.Errorf("%s: %w", a.file, err))
 			}
@@ -157,10 +172,10 @@ func exportConfigCommand() *cobra.Command {
 	flags := &folderFlags{}
 	cmd := &cobra.Command{
 		Use:   "export-config",
-		Short: "Print the data stores, users, clients and keys as a file for tarn apply",
-		Long: `Print the data stores, users, clients and keys as a file for tarn apply. Secrets
-and passwords are not in it, nor are keys without a name and apps that registered
-themselves.` + folderHelp,
+		Short: "Print the data stores, roles, users, clients and keys as a file for tarn apply",
+		Long: `Print the data stores with their guides, the roles, users, clients and keys as a
+file for tarn apply. Secrets and passwords are not in it, nor are keys without a
+name and apps that registered themselves.` + folderHelp,
 		Example: `  tarn export-config --data ./tarn-data > stack.yaml`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -37,14 +37,17 @@ func wherePlace(flags *pflag.FlagSet, w *backups.Where, name string) {
 
 func backupCommand() *cobra.Command {
 	var where backups.Where
-	var data, store string
+	var data string
+	var part backups.Part
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "backup --to PLACE",
 		Short: "Back a data folder up while it is used, and look after backups",
 		Long: `Back a whole data folder up: data stores, users, clients, keys, jobs, files and
 the audit log, each as of one moment. A server may run on the folder, and requests
-go on. What an earlier backup at the place has is not copied again.
+go on. What an earlier backup at the place has is not copied again. Large contents
+that the server keeps in a bucket are copied from there, with the credentials that
+AWS's own tools take, unless --without-contents leaves them out.
 
 The master key is not in a backup: whoever has both has everything. Keep a copy
 of it elsewhere; without it, nobody can restore what is encrypted.` + placeHelp,
@@ -53,11 +56,12 @@ of it elsewhere; without it, nobody can restore what is encrypted.` + placeHelp,
   tarn backup list --from /mnt/backup`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runBackup(cmd, &where, data, store, asJSON)
+			return runBackup(cmd, &where, data, part, asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", server.Default().Data, "data folder")
-	cmd.Flags().StringVar(&store, "store", "", "back up this data store alone")
+	cmd.Flags().StringVar(&part.Store, "store", "", "back up this data store alone")
+	cmd.Flags().BoolVar(&part.WithoutContents, "without-contents", false, "leave out the large contents that the server keeps in a bucket")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	wherePlace(cmd.Flags(), &where, "to")
 	cmd.AddCommand(backupListCommand(), backupVerifyCommand(), backupPruneCommand())
@@ -80,6 +84,8 @@ type backupDone struct {
 	Bytes  int64       `json:"bytes"`
 	New    int64       `json:"newBytes"`
 	Stores []storeDone `json:"stores"`
+	// Without says what was left out on purpose.
+	Without []string `json:"without,omitempty"`
 	// Plain are what can be read in the place by whoever has it.
 	Plain []string `json:"notEncrypted,omitempty"`
 }
@@ -99,7 +105,7 @@ func storesDone(m *backup.Manifest) []storeDone {
 	return done
 }
 
-func runBackup(cmd *cobra.Command, where *backups.Where, data, store string, asJSON bool) error {
+func runBackup(cmd *cobra.Command, where *backups.Where, data string, part backups.Part, asJSON bool) error {
 	ctx, stop := interruptible(cmd)
 	defer stop()
 	if err := where.Outside(data); err != nil {
@@ -116,17 +122,20 @@ func runBackup(cmd *cobra.Command, where *backups.Where, data, store string, asJ
 	}
 	defer free()
 	meter := newMeter(cmd.ErrOrStderr(), "backing up")
-	result, plain, err := admin.Backup(ctx, place, data, store, meter.show)
+	result, plain, err := admin.Backup(ctx, place, data, part, meter.show)
 	meter.close()
 	if err != nil {
 		return failed(err)
 	}
-	done := backupDone{result.ID, result.Taken, where.Place, result.Bytes, result.New, storesDone(result.Manifest), plain}
+	done := backupDone{result.ID, result.Taken, where.Place, result.Bytes, result.New, storesDone(result.Manifest), result.Without, plain}
 	if asJSON {
 		return printJSON(cmd.OutOrStdout(), done)
 	}
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "backup %s: %s in %d data stores, %s of it new\n", done.ID, bytesText(done.Bytes), len(done.Stores), bytesText(done.New))
+	for _, text := range done.Without {
+		fmt.Fprintf(out, "NOT in it: %s; without them, what refers to them cannot be read after a restore\n", text)
+	}
 	if len(plain) > 0 {
 		fmt.Fprintf(out, "not encrypted: %s; whoever reads the place reads them. Use a place with --key-file, or encrypt them (tarn encryption enable)\n", strings.Join(plain, ", "))
 	}
@@ -178,7 +187,7 @@ func listBackups(ctx context.Context, out io.Writer, p *backup.Place, place stri
 		if err != nil {
 			return err
 		}
-		list = append(list, backupDone{ID: id, Taken: m.Taken, Place: place, Bytes: m.Size(), Stores: storesDone(m)})
+		list = append(list, backupDone{ID: id, Taken: m.Taken, Place: place, Bytes: m.Size(), Stores: storesDone(m), Without: m.Without})
 		var stores []string
 		for _, s := range m.Stores {
 			stores = append(stores, s.ID)

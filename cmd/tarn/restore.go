@@ -76,6 +76,8 @@ type restoreDone struct {
 	Backup string      `json:"backup"`
 	Data   string      `json:"data"`
 	Stores []storeDone `json:"stores"`
+	// Without says what the backup was taken without.
+	Without []string `json:"without,omitempty"`
 }
 
 func (ask *restoreAsk) run(cmd *cobra.Command) (err error) {
@@ -128,10 +130,13 @@ func (ask *restoreAsk) whole(ctx context.Context, cmd *cobra.Command, p *backup.
 	}
 	meter.close()
 	if ask.asJSON {
-		return printJSON(cmd.OutOrStdout(), restoreDone{m.ID, ask.data, storesDone(m)})
+		return printJSON(cmd.OutOrStdout(), restoreDone{m.ID, ask.data, storesDone(m), m.Without})
 	}
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "restored: backup %s with %d data stores to %s\n", m.ID, len(m.Stores), ask.data)
+	for _, text := range m.Without {
+		fmt.Fprintf(out, "It was taken without %s.\n", text)
+	}
 	if keyless || ask.keys.MasterKey != "" {
 		fmt.Fprintf(out, "Put the master key of the backed-up folder at %s, or name its file with master_key_file, before you start a server.\n", filepath.Join(ask.data, "master.key"))
 	}

@@ -208,15 +208,9 @@ func chunkKey(digest string, chunk int) []byte {
 // readAgain makes the index anew that an earlier version of the program made.
 func (s *Shelf) readAgain(ctx context.Context, digest string, r record) (record, error) {
 	var all []byte
-	err := s.db.View(ctx, func(tx kv.Tx) error {
-		for i := range r.Chunks {
-			chunk, err := tx.Get(chunkKey(digest, i))
-			if err != nil {
-				return err
-			}
-			all = append(all, chunk...)
-		}
-		return nil
+	err := s.db.View(ctx, func(tx kv.Tx) (err error) {
+		all, err = bytesOf(tx, digest, r)
+		return err
 	})
 	if err != nil {
 		return r, err

@@ -29,9 +29,9 @@ func (a *Admin) Stage(ctx context.Context) (staged backups.Staged, err error) {
 	return staged, err
 }
 
-// Backup backs the data folder up, or with store not "" a data store of it. plain
-// names what whoever has the place can read.
-func (a *Admin) Backup(ctx context.Context, place *backup.Place, data, store string, progress func(backup.Progress)) (result backup.Result, plain []string, err error) {
+// Backup backs the data folder up, or a part of it. plain names what whoever has
+// the place can read.
+func (a *Admin) Backup(ctx context.Context, place *backup.Place, data string, part backups.Part, progress func(backup.Progress)) (result backup.Result, plain []string, err error) {
 	staged, err := a.Stage(ctx)
 	if err != nil {
 		return result, nil, err
@@ -43,12 +43,10 @@ func (a *Admin) Backup(ctx context.Context, place *backup.Place, data, store str
 	renewing, stop := context.WithCancel(ctx)
 	defer stop()
 	go backups.Renewing(renewing, func() { _ = a.call(renewing, http.MethodGet, path, nil, &struct{}{}) })
-	if store != "" {
-		if err := staged.Narrow(store); err != nil {
-			return result, nil, err
-		}
+	if err := staged.Narrowed(part); err != nil {
+		return result, nil, err
 	}
-	snapshot, err := staged.Snapshot(data)
+	snapshot, err := staged.Snapshot(ctx, data)
 	if err != nil {
 		return result, nil, err
 	}
@@ -65,7 +63,7 @@ func adoptStore(f *Folder, r *http.Request) (any, error) {
 		return nil, err
 	}
 	ctx := context.WithoutCancel(r.Context())
-	draft, place, err := asked.Draft(ctx, f.Dir, f.Vault)
+	draft, place, err := asked.Draft(ctx, f.Dir, f.Vault, f.Guides.Shelf)
 	if err != nil {
 		return nil, f.KeyRefusal(asked.MasterKey, err)
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/server/backups"
 	"github.com/tarnhealth/tarn/server/guides"
+	"github.com/tarnhealth/tarn/server/roles"
+	"github.com/tarnhealth/tarn/server/subscribing"
 	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/sigv4"
 	"github.com/tarnhealth/tarn/smart"
@@ -33,6 +35,10 @@ type Folder struct {
 	// Adopt has place put storage that is there into the place of that of the
 	// data store id, which is about to be made; nil ends that.
 	Adopt func(id string, place func(context.Context) error)
+	// Roles are the roles that are kept in the folder.
+	Roles *roles.Book
+	// Subscriptions are those that set-ups have asked for.
+	Subscriptions *subscribing.Applied
 	// Role refuses a role of access keys that means nothing by the configuration;
 	// nil refuses none, where no server runs and no configuration is known.
 	Role func(name string) error

@@ -81,7 +81,7 @@ func (c *Continuous) attempt(ctx context.Context) {
 	case err != nil:
 		c.Log.Error("the data folder could not be backed up", "to", c.Where.Place, "attempts", failures, "error", err)
 	case result != nil:
-		c.Log.Info("backed up", "to", c.Where.Place, "backup", result.ID, "bytes", result.Bytes, "new", result.New)
+		c.Log.Info("backed up", "to", c.Where.Place, "backup", result.ID, "bytes", result.Bytes, "new", result.New, "without", result.Without)
 	}
 	if c.Done != nil {
 		c.Done(result, err)
@@ -118,7 +118,8 @@ func (c *Continuous) take(ctx context.Context, place *backup.Place, staged *Stag
 	renewing, stop := context.WithCancel(ctx)
 	defer stop()
 	go c.Stages.keep(renewing, staged.Name)
-	snapshot, err := staged.Snapshot(c.Stages.Dir)
+	staged.WithoutContents = c.WithoutContents
+	snapshot, err := staged.Snapshot(ctx, c.Stages.Dir)
 	if err != nil {
 		return backup.Result{}, err
 	}

@@ -17,6 +17,8 @@ import (
 	"github.com/tarnhealth/tarn/crypt"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/guide/shelf"
+	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/server/vault"
 )
@@ -64,15 +66,39 @@ func One(ctx context.Context, p *backup.Place, m *backup.Manifest, id, data stri
 	}
 	dir = restorePrefix + rand.Text()
 	err = p.Fetch(ctx, m, func(f backup.File) string {
-		if !strings.HasPrefix(f.Name, "stores/"+id+"/") && !ofAny(f.Name, id) {
+		name := filepath.FromSlash(f.Name)
+		if !ofStore(f.Name, id) || ofEvery(f.Name) && there(filepath.Join(data, name)) {
 			return ""
 		}
-		return filepath.Join(data, dir, filepath.FromSlash(f.Name))
+		return filepath.Join(data, dir, name)
 	}, progress)
 	if err != nil {
 		return "", errors.Join(err, Unrestore(data, dir))
 	}
 	return dir, nil
+}
+
+// ofStore reports whether a file of a backup belongs to a data store.
+func ofStore(name, id string) bool {
+	return strings.HasPrefix(name, "stores/"+id+"/") || strings.HasPrefix(name, storeBooks+id+"/") || ofEvery(name) || ofAny(name, id)
+}
+
+// Where terminologies are: those for all data stores, and those for one.
+const (
+	books      = "terminology/"
+	storeBooks = books + "stores/"
+)
+
+// ofEvery reports whether a file is a terminology for all data stores.
+func ofEvery(name string) bool {
+	rest, ok := strings.CutPrefix(name, books)
+	return ok && !strings.Contains(rest, "/")
+}
+
+// there reports whether there is a file.
+func there(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // Unrestore removes what One made.
@@ -91,8 +117,9 @@ func checkRestored(dir string) error {
 }
 
 // Draft is the data store to be made of what One fetched, and what puts its
-// storage and keys into their places. keys are those of the data folder.
-func (a *Adoption) Draft(ctx context.Context, data string, keys *vault.Vault) (d datastore.Draft, place func(context.Context) error, err error) {
+// storage, keys, guides and terminologies into their places. keys and guides are
+// those of the data folder.
+func (a *Adoption) Draft(ctx context.Context, data string, keys *vault.Vault, guides *shelf.Shelf) (d datastore.Draft, place func(context.Context) error, err error) {
 	if err := checkRestored(a.Dir); err != nil {
 		return d, nil, err
 	}
@@ -110,7 +137,11 @@ func (a *Adoption) Draft(ctx context.Context, data string, keys *vault.Vault) (d
 		d.Control = d.Control.Clone()
 		d.Control.ClientToken, d.Control.Request = "", ""
 	}
-	if d.PageKey, err = pageKey(ctx, dir, from, a.Source); err != nil {
+	err = a.records(dir, from, func(db kv.DB) error {
+		d.PageKey, err = datastore.PageKey(ctx, db, a.Source)
+		return err
+	})
+	if err != nil {
 		return d, nil, err
 	}
 	storage := filepath.Join(dir, "stores", a.Source)
@@ -127,19 +158,53 @@ func (a *Adoption) Draft(ctx context.Context, data string, keys *vault.Vault) (d
 		if err := keys.Adopt(ctx, a.ID, from, a.Source); err != nil {
 			return err
 		}
+		err := a.records(dir, from, func(db kv.DB) error {
+			return guides.Copy(ctx, shelf.New(db, time.Now), a.Source, a.ID)
+		})
+		if err == nil {
+			err = a.moveBooks(dir, data)
+		}
+		if err != nil {
+			return err
+		}
 		to := filepath.Join(data, "stores")
 		return errors.Join(os.Rename(storage, filepath.Join(to, a.ID)), crypt.SyncFolder(to))
 	}, nil
 }
 
-// pageKey reads the secret of a data store from restored records.
-func pageKey(ctx context.Context, dir string, keys *vault.Vault, id string) ([]byte, error) {
+// records reads the restored records.
+func (a *Adoption) records(dir string, keys *vault.Vault, read func(kv.DB) error) error {
 	f, err := pebble.OpenFolder(dir, pebble.FolderOptions{Seal: keys.FS})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	key, err := datastore.PageKey(ctx, f.Records(), id)
-	return key, errors.Join(err, f.Close())
+	return errors.Join(read(f.Records()), f.Close())
+}
+
+// moveBooks gives the data store the terminologies that it had of its own, and
+// those of all data stores that are not here.
+func (a *Adoption) moveBooks(dir, data string) error {
+	to := filepath.Join(data, filepath.FromSlash(storeBooks), a.ID)
+	for _, from := range []string{storeBooks + a.Source, books} {
+		found, err := filepath.Glob(filepath.Join(dir, filepath.FromSlash(from), "*.book"))
+		if err != nil || len(found) == 0 {
+			continue // nothing was restored there
+		}
+		if err := os.MkdirAll(to, 0o750); err != nil {
+			return err
+		}
+		for _, path := range found {
+			if target := filepath.Join(to, filepath.Base(path)); !there(target) {
+				if err := os.Rename(path, target); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if !there(to) {
+		return nil
+	}
+	return crypt.SyncFolder(to)
 }
 
 // throughout is the end of a time's millisecond, as meta.lastUpdated tells it.

@@ -15,6 +15,8 @@ type Config struct {
 	Where Where
 	// Every is the time between two backups; 0 is DefaultEvery.
 	Every time.Duration
+	// WithoutContents leaves out the large contents that are in a bucket.
+	WithoutContents bool
 	// KeepDays is how long backups are kept; 0 is DefaultKeep.
 	KeepDays int
 }
@@ -48,6 +50,14 @@ func Settings[C any](of func(*C) *Config) []settings.Setting[C] {
 		settings.Flat("backup.keep_days", "how many days backups are kept",
 			func(c *C, s string) error { return settings.Number(&of(c).KeepDays, s, 1, 30) },
 			func(c *C) string { return strconv.Itoa(cmp.Or(of(c).KeepDays, DefaultKeep)) }),
+		settings.Flat("backup.contents", "whether the large contents that are in binary.bucket are copied too; false leaves them out, and to the safety of that bucket",
+			func(c *C, s string) error {
+				var with bool
+				err := settings.Boolean(&with, s)
+				of(c).WithoutContents = !with
+				return err
+			},
+			func(c *C) string { return strconv.FormatBool(!of(c).WithoutContents) }),
 		text("backup.key_file", "the file with the key that the place is encrypted with; not encrypted beyond what the data folder is where empty",
 			func(c *Config) *string { return &c.Where.KeyFile }),
 		text("backup.s3_endpoint", "the URL of the S3-compatible service of the place; Amazon's where empty",

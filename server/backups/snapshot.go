@@ -2,6 +2,7 @@ package backups
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,9 +23,10 @@ const auditDir = "audit"
 const logPiece = 256 << 10
 
 // Snapshot is what a backup of a staged data folder is to hold: what is staged,
-// and the files that are written once where they are. The master key is never
+// the files that are written once where they are, and the contents in a bucket.
+// The master key is never
 // in it.
-func (s *Staged) Snapshot(data string) (*backup.Snapshot, error) {
+func (s *Staged) Snapshot(ctx context.Context, data string) (*backup.Snapshot, error) {
 	snapshot := &backup.Snapshot{Taken: s.Taken, Program: s.Program, Part: s.Part, Folder: s.Folder, Stores: s.Stores}
 	staged := filepath.Join(data, s.Name)
 	err := walk(staged, "", func(name, path string) {
@@ -39,6 +41,9 @@ func (s *Staged) Snapshot(data string) (*backup.Snapshot, error) {
 		if err := s.addContents(data, s.Stores[i].ID, snapshot); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.addElsewhere(ctx, snapshot); err != nil {
+		return nil, err
 	}
 	if err := s.addAudit(data, snapshot); err != nil {
 		return nil, err

@@ -42,6 +42,8 @@ type Folder struct {
 	Encrypted func(id string) bool
 	// Checkpoint writes the end of the audit log down; nil where there is none.
 	Checkpoint func() error
+	// Contents say where large contents are, where they are not in Dir; nil else.
+	Contents *Contents
 	// Program is the version of the program.
 	Program string
 	// Session tells this process apart from others on the folder.
@@ -62,6 +64,12 @@ type Staged struct {
 	AuditHead []byte `json:"auditHead,omitempty"`
 	// Plain names what is not sealed with keys of its own.
 	Plain []string `json:"plain,omitempty"`
+	// Contents say where large contents are that are not in the folder; nil where
+	// that is not known, or they are in it. Lacking are the data stores that have
+	// contents which are not in it. WithoutContents leaves them out.
+	Contents        *Contents `json:"contents,omitempty"`
+	Lacking         []string  `json:"lacking,omitempty"`
+	WithoutContents bool      `json:"withoutContents,omitempty"`
 	// Part is set where it is not the whole folder.
 	Part bool `json:"part,omitempty"`
 }
@@ -127,7 +135,7 @@ func (f *Folder) fingerprint(ctx context.Context) (map[string][]byte, error) {
 }
 
 func (f *Folder) stage(ctx context.Context) (_ *Staged, err error) {
-	s := &Staged{Name: stagePrefix + rand.Text(), Taken: time.Now().UTC(), Program: f.Program}
+	s := &Staged{Name: stagePrefix + rand.Text(), Taken: time.Now().UTC(), Program: f.Program, Contents: f.Contents}
 	if s.Folder, err = f.id(ctx); err != nil {
 		return nil, err
 	}
@@ -163,6 +171,13 @@ func (f *Folder) stage(ctx context.Context) (_ *Staged, err error) {
 		}
 		if s.Stores = append(s.Stores, one); !one.Encrypted {
 			s.Plain = append(s.Plain, vault.Describe(one.ID))
+		}
+		lacks, err := f.lacks(ctx, one.ID)
+		if err != nil {
+			return nil, err
+		}
+		if lacks {
+			s.Lacking = append(s.Lacking, one.ID)
 		}
 	}
 	if s.AuditHead, err = f.auditHead(); err != nil {
@@ -321,8 +336,8 @@ func ofAny(name, id string) bool {
 	return name == "keys/"+id+".json" || name == "keys/"+vault.Records+".json" || strings.HasPrefix(name, "system/")
 }
 
-// Narrow leaves everything out but one data store, its keys and the server's
-// records.
+// Narrow leaves everything out but one data store, its keys and terminologies, and
+// the server's records.
 func (s *Staged) Narrow(id string) error {
 	i := slices.IndexFunc(s.Stores, func(one backup.Store) bool { return one.ID == id })
 	if i < 0 {
@@ -339,5 +354,5 @@ func (s *Staged) holds(name string) bool {
 		return true
 	}
 	id := s.Stores[0].ID
-	return strings.HasPrefix(name, "stores/"+id+"/") || ofAny(name, id)
+	return ofStore(name, id)
 }

@@ -76,6 +76,9 @@ func (k *Keeper) open(ctx context.Context, id string) (b blob.Bucket, prefix str
 		if below = strings.Trim(below, "/"); below != "" {
 			below += "/"
 		}
+		if err := k.bring(ctx, id, b, below+id+"/"); err != nil {
+			return nil, "", nil, err
+		}
 		return b, below + id + "/", func() error { return nil }, nil
 	}
 	dir := k.dir(id)

@@ -104,6 +104,9 @@ type Addition struct {
 	Registry string `json:"registry,omitempty"`
 	// Incomplete takes it although dependencies are missing.
 	Incomplete bool `json:"incomplete,omitempty"`
+	// Loaded takes it, where a data store of the server uses it already, from
+	// there, and asks the registry only else.
+	Loaded bool `json:"loaded,omitempty"`
 }
 
 // List describes the guides of a data store.
@@ -142,6 +145,15 @@ func (s *Service) Add(ctx context.Context, storeID string, a shelf.Addition) ([]
 func (s *Service) Fetch(ctx context.Context, storeID string, a Addition) ([]shelf.Guide, error) {
 	if err := s.exists(ctx, storeID); err != nil {
 		return nil, err
+	}
+	if a.Loaded {
+		data, err := s.Shelf.Loaded(ctx, a.Package)
+		if err != nil {
+			return nil, err
+		}
+		if data != nil {
+			return s.Add(ctx, storeID, shelf.Addition{Packages: [][]byte{data}, Incomplete: a.Incomplete})
+		}
 	}
 	url := a.Registry
 	if url == "" {
