@@ -79,7 +79,7 @@ var imports = map[string][]string{
 
 	"authz/consent": {"fhir", "definition", "search", "authz"},
 
-	"pebble":                      {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/bulk", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/halt", "pebble/internal/hot", "pebble/internal/ingest", "pebble/internal/keyrange", "pebble/internal/lists", "pebble/internal/pin", "pebble/internal/posting", "pebble/internal/rank", "pebble/internal/recent", "pebble/internal/scrub", "pebble/internal/tidy"},
+	"pebble":                      {"fhir", "definition", "search", "store", "kv", "pebble/record", "pebble/internal/bulk", "pebble/internal/codec", "pebble/internal/column", "pebble/internal/engine", "pebble/internal/halt", "pebble/internal/hot", "pebble/internal/ingest", "pebble/internal/keyrange", "pebble/internal/lists", "pebble/internal/pairs", "pebble/internal/pin", "pebble/internal/posting", "pebble/internal/rank", "pebble/internal/recent", "pebble/internal/scrub", "pebble/internal/tidy"},
 	"pebble/record":               {"kv", "pebble/internal/engine", "pebble/internal/halt"},
 	"pebble/internal/bulk":        {"pebble/internal/ingest", "pebble/internal/posting", "search"},
 	"pebble/internal/codec":       {"pebble/internal/posting"},
@@ -91,6 +91,7 @@ var imports = map[string][]string{
 	"pebble/internal/hot":         {},
 	"pebble/internal/keyrange":    {"pebble/internal/posting"},
 	"pebble/internal/lists":       {"pebble/internal/posting", "search"},
+	"pebble/internal/pairs":       {"pebble/internal/lists", "search"},
 	"pebble/internal/pin":         {"pebble/internal/posting", "store"},
 	"pebble/internal/scrub":       {"pebble/internal/engine", "pebble/internal/keyrange"},
 	"pebble/internal/tidy":        {"pebble/internal/engine", "pebble/internal/ingest", "pebble/internal/keyrange"},
@@ -157,7 +158,7 @@ var imports = map[string][]string{
 
 	"rest/answer":      {"fhir", "terminology", "terminology/closure"},
 	"server/codes":     {"server/settings", "terminology/external", "terminology", "terminology/codebook", "terminology/shelf"},
-	"server":           {"console", "server/repeat", "server/codes", "server/contents", "server/disks", "server/subscribing", "subscription", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/shelf", "server/backups", "server/bulkjobs", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/keyring", "server/admin", "validate", "server/roles"},
+	"server":           {"console", "server/repeat", "server/codes", "server/contents", "server/disks", "server/subscribing", "subscription", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/shelf", "server/backups", "server/bulkjobs", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/keyring", "server/admin", "server/roles", "validate"},
 	"server/admin":     {"apikey", "authz", "backup", "bearer", "datastore", "fhir", "guide/conformance", "guide/shelf", "login", "server/backups", "server/explain", "server/guides", "server/vault", "sigv4", "smart", "token", "server/roles", "server/subscribing"},
 	"console":          {"apikey", "audit", "authz", "bulk", "datastore", "fhir", "guide/conformance", "guide/shelf", "login", "page", "server/admin", "server/guides", "sigv4", "smart", "token"},
 	"server/roles":     {"authz", "definition", "fhir", "healthlake", "kv", "search", "sigv4"},
@@ -181,9 +182,10 @@ var imports = map[string][]string{
 	"server/subscribing": {"fhir", "authz", "bearer", "datastore", "login", "sigv4", "smart", "server/settings", "subscription", "subscription/outbound", "kv", "store", "validate"},
 
 	"cmd/tarn": {"terminology/codebook", "fhir", "definition", "fhirpath", "guide", "guide/conformance", "guide/shelf", "server/guides", "validate", "validate/invariant", "validate/profile", "validate/questionnaire", "terminology", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "backup", "server/backups", "server/explain", "server/vault", "stack", "terminology/distribution", "terminology/shelf", "server/admin"},
-	"bench":    {"fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate", "terminology/codebook", "terminology/concept", "terminology/shelf"},
+	"bench":    {"bench/probe", "fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate", "terminology/codebook", "terminology/concept", "terminology/shelf"},
 
 	"bench/compare": {},
+	"bench/probe":   {},
 
 	"blob/s3blob":     {"blob"},
 	"blob/sealedblob": {"blob", "crypt/seal"},
