@@ -278,7 +278,7 @@ func (s *Server) api(f *folder, guard *guard, recorded *rest.Audit) http.Handler
 		Limit:      s.cfg.limiter(),
 		Tenants:    s.cfg.TenantURLs,
 		GraphQL:    s.cfg.GraphQL,
-		Operations: f.guides.Operations(),
+		Operations: append(f.guides.Operations(), f.subscriptionStatus()),
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/tarnhealth/tarn/audit"
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/rest"
 	"github.com/tarnhealth/tarn/server/subscribing"
 	"github.com/tarnhealth/tarn/subscription"
 )
@@ -62,4 +63,11 @@ func (c *Config) subscriptions(log *slog.Logger) *subscription.Service {
 	opt := c.Subscriptions.Options()
 	opt.Logger = log
 	return subscription.New(opt)
+}
+
+// subscriptionStatus is the operation that tells how Subscriptions are.
+func (f *folder) subscriptionStatus() rest.Operation {
+	return rest.Operation{Code: "status", On: "Subscription", Definition: subscription.StatusDefinition, Serve: func(c *rest.OperationCall) ([]byte, error) {
+		return f.subscriptions.Status(c.Request.Context(), c.Store, c.Access, c.ID, c.Query)
+	}}
 }
