@@ -95,7 +95,8 @@ type Options struct {
 	// Now is the clock; nil for time.Now.
 	Now func() time.Time
 	// NewID makes resource ids; nil for random UUIDs.
-	NewID func() string
+	NewID     func() string
+	randomIDs bool
 	// MaxIncludes is the greatest number of resources that includes add to
 	// one page of a search. 0 means 1,000.
 	MaxIncludes int
@@ -146,7 +147,7 @@ func Open(ctx context.Context, opt Options) (*Catalog, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	if opt.NewID == nil {
+	if opt.randomIDs = opt.NewID == nil; opt.randomIDs {
 		opt.NewID = newUUID
 	}
 	if opt.MaxIncludes == 0 {
@@ -254,7 +255,7 @@ func (c *Catalog) openStore(ctx context.Context, r Record) (*Store, error) {
 	}
 	s := &Store{
 		record: r, params: params, validator: c.validator,
-		pageKey: keys.PageKey, base: base, newID: c.opt.NewID, now: c.opt.Now, maxIncludes: c.opt.MaxIncludes,
+		pageKey: keys.PageKey, base: base, newID: c.opt.NewID, randomIDs: c.opt.randomIDs, now: c.opt.Now, maxIncludes: c.opt.MaxIncludes,
 		terms: c.opt.Terminologies, codes: terminology.NewMemory(),
 		closures: closure.New(c.opt.Backend.Records(), r.ID),
 	}

@@ -196,6 +196,9 @@ func (c *commit) idFor(op *Op) string {
 	return c.store.newID()
 }
 
+// fresh reports whether idFor makes an id that no resource has or had.
+func (c *commit) fresh(op *Op) bool { return c.store.randomIDs && op.NewID == "" && op.Key == "" }
+
 func checkUpdateID(op *Op) error {
 	if op.Criteria != nil {
 		return nil

@@ -86,7 +86,7 @@ func (x *expansion) expandOp(ctx context.Context, i int) error {
 	switch op.Interaction {
 	case authz.Create:
 		st.op.Kind, st.op.ID = store.OpCreate, x.commit.ids[i]
-		st.op.IfAbsent = op.NewID != ""
+		st.op.IfAbsent, st.op.Fresh = op.NewID != "", x.commit.fresh(op)
 	case authz.Update, authz.Patch:
 		st.op.Kind = store.OpUpdate
 	case authz.Delete:
@@ -203,7 +203,7 @@ func (x *expansion) conditionalUpdate(i int, matches []store.Version) error {
 		if x.commit.ids[i] == "" {
 			x.commit.ids[i] = x.commit.idFor(op)
 		}
-		st.op.ID, st.op.IfAbsent = x.commit.ids[i], op.NewID != ""
+		st.op.ID, st.op.IfAbsent, st.op.Fresh = x.commit.ids[i], op.NewID != "", x.commit.fresh(op)
 	}
 	return nil
 }

@@ -37,7 +37,9 @@ type Store struct {
 	pageKey []byte
 	base    string
 	newID   func() string
-	now     func() time.Time
+	// randomIDs is set where newID never makes an id twice.
+	randomIDs bool
+	now       func() time.Time
 	// contents are what is kept apart from the resources; nil where nothing is.
 	contents *binary.Contents
 	// changing is held while the record is rewritten.

@@ -22,6 +22,9 @@ import (
 func (s *Store) know(r *request) (err error) {
 	if len(r.ops) == 1 {
 		r.seen = doc(s.now.Load())
+		if r.ops[0].Fresh {
+			return nil
+		}
 		r.packed[0].known, err = s.hotCurrent(r.ops[0].Type, r.ops[0].ID)
 		return err
 	}
@@ -36,6 +39,9 @@ func (s *Store) know(r *request) (err error) {
 	scan := scan{store: s}
 	defer func() { err = errors.Join(err, scan.close()) }()
 	for _, i := range order {
+		if r.ops[i].Fresh {
+			continue
+		}
 		if r.packed[i].known, err = scan.currentAt(r.ops[i].Type, r.ops[i].ID, maxDoc); err != nil {
 			return err
 		}
@@ -50,7 +56,7 @@ func (s *Store) newest(r *request, i int) (current, error) {
 	if c, ok := s.known.Get(resource{op.Type, op.ID}); ok {
 		return c, nil
 	}
-	if s.known.Covers(r.seen) {
+	if op.Fresh || s.known.Covers(r.seen) {
 		return r.packed[i].known, nil
 	}
 	return s.current(op.Type, op.ID)

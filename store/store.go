@@ -115,6 +115,9 @@ type Op struct {
 	Body     fhir.Body
 	// Entries are what search.Extract returned.
 	Entries []search.Entry
+	// Fresh says that the id was made at random for this op: no resource has or
+	// had it, and a store need not look.
+	Fresh bool
 
 	// IfVersion is the version number that must be current (If-Match); 0 for
 	// any.

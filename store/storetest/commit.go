@@ -79,6 +79,36 @@ func testDelete(t *testing.T, disk Disk) {
 	}
 }
 
+// testFresh writes resources whose ids are new: by themselves, with others, and
+// what follows them.
+func testFresh(t *testing.T, disk Disk) {
+	s := open(t, disk, newClock())
+	defer func() { closeStore(t, s) }()
+	fresh := func(r *resource) store.Op {
+		o := create(r)
+		o.Fresh = true
+		return o
+	}
+	absent := func(o store.Op) store.Op { o.IfAbsent = true; return o }
+	var m model
+	m.add(commit(t, s, fresh(patient("a", "x"))))
+	m.add(commit(t, s, update(patient("a", "y"))))
+	m.add(commit(t, s, update(patient("a", "z")), absent(fresh(patient("b"))), create(patient("c")), fresh(patient("d"))))
+	m.add(commit(t, s, remove("Patient", "b"), update(patient("d"))))
+	if _, err := s.Commit(ctx, []store.Op{absent(create(patient("a")))}); !errors.Is(err, store.ErrExists) {
+		t.Errorf("what was new is made again: %v", err)
+	}
+	for range 2 {
+		v := viewAt(t, s, 0)
+		m.check(t, v)
+		for _, id := range []string{"a", "b", "c", "d"} {
+			m.checkResource(t, v, "Patient", id)
+		}
+		closeStore(t, s)
+		s = open(t, disk, newClock())
+	}
+}
+
 func testPreconditions(t *testing.T, disk Disk) {
 	s := open(t, disk, newClock())
 	defer closeStore(t, s)

@@ -42,6 +42,7 @@ func Test(t *testing.T, disk func(t *testing.T) Disk) {
 	}{
 		{"Versions", testVersions},
 		{"Delete", testDelete},
+		{"Fresh", testFresh},
 		{"Preconditions", testPreconditions},
 		{"Atomic", testAtomic},
 		{"Conditions", testConditions},
