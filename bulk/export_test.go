@@ -168,9 +168,10 @@ func TestExportSince(t *testing.T) {
 func TestExportIsOfOneTime(t *testing.T) {
 	w := newWorld(t, func(o *bulk.Options) { o.Limits.FileLines = 500 })
 	pair := func(n int) []datastore.Op {
+		year := 1000 + n%9000 // so many writes may come that a fifth digit would be needed
 		var ops []datastore.Op
 		for _, text := range []string{
-			fmt.Sprintf(`{"resourceType":"Patient","id":"p%d","birthDate":"%d"}`, n%50, 1000+n), fmt.Sprintf(`{"resourceType":"Basic","id":"b%d","code":{"text":"%d"}}`, n%50, 1000+n),
+			fmt.Sprintf(`{"resourceType":"Patient","id":"p%d","birthDate":"%d"}`, n%50, year), fmt.Sprintf(`{"resourceType":"Basic","id":"b%d","code":{"text":"%d"}}`, n%50, year),
 		} {
 			tree, err := w.store.Parse([]byte(text))
 			if err != nil {
