@@ -28,7 +28,7 @@ const maxUpload = guides.MaxPackage + 64<<10
 type guidesPage struct {
 	Store storeLine
 	Tasks []task
-	// Running is set while a task is.
+	// Running is set while a task is, or something is being indexed.
 	Running bool
 	Guides  []guideLine
 	// Registry is the one that packages are fetched of by name; "" for none.
@@ -71,6 +71,7 @@ func (s *Console) guidesPage(w http.ResponseWriter, r *http.Request, c *caller, 
 	if err != nil {
 		return err
 	}
+	body.Tasks = s.tasks.of(record.ID, time.Now()) // before the guides: what has ended is among them
 	list, err := s.reads.Guides(r.Context(), record.ID)
 	if err != nil {
 		return err
@@ -86,8 +87,7 @@ func (s *Console) guidesPage(w http.ResponseWriter, r *http.Request, c *caller, 
 	for _, g := range list {
 		body.Guides = append(body.Guides, counted(g))
 	}
-	body.Tasks = s.tasks.of(record.ID, time.Now())
-	body.Running = slices.ContainsFunc(body.Tasks, task.Running)
+	body.Running = slices.ContainsFunc(body.Tasks, task.Running) || slices.ContainsFunc(body.Store.Indexing, func(l indexLine) bool { return l.Error == "" })
 	body.Registry, body.MaxMB, body.MaxBytes = s.cfg.Folder.Guides.Registry, guides.MaxPackage>>20, guides.MaxPackage
 	body.Settings = settingsForm{lines(now.Defaults), lines(now.Demanded), now.RefuseUnknown}
 	if asked != nil {
