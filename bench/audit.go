@@ -25,6 +25,11 @@ var auditSides = []struct{ name, auth, log string }{
 // auditRounds is how often the sides take turns.
 const auditRounds = 5
 
+// leadIn is how much of the time of a part each turn begins with that is not
+// measured: a server that was paused does first what was due meanwhile, such as
+// AuditEvents, which a server that is not paused does once in some seconds.
+const leadIn = .02
+
 // runAudit measures what authorization and the audit log cost: the same load
 // on three servers with the same data, in turns, the others paused meanwhile,
 // so that what they do behind their requests disturbs nobody. The limit is the
@@ -161,15 +166,7 @@ func (t *trial) loads() ([]trialLoad, error) {
 	if err != nil {
 		return nil, err
 	}
-	pick := func(requests [][][]byte) func(int) func(*user) (answer, error) {
-		return func(side int) func(*user) (answer, error) {
-			return func(u *user) (answer, error) {
-				status, body, err := u.send(requests[side][u.rng.IntN(len(requests[side]))])
-				return expect(0, 1, 200, status, body), err
-			}
-		}
-	}
-	crud := func(side int) func(*user) (answer, error) {
+	writes := func(side int) func(*user) (answer, error) {
 		return func(u *user) (answer, error) {
 			state := stateOf(u, templates)
 			state.header = t.tokens[side]
@@ -178,11 +175,47 @@ func (t *trial) loads() ([]trialLoad, error) {
 			return a, err
 		}
 	}
+	pick := func(requests [][][]byte) func(int) func(*user) (answer, error) {
+		return func(side int) func(*user) (answer, error) {
+			return func(u *user) (answer, error) {
+				status, body, err := u.send(requests[side][u.rng.IntN(len(requests[side]))])
+				return expect(0, 1, 200, status, body), err
+			}
+		}
+	}
 	return []trialLoad{
 		{"read", t.opt.clientsOr(64)[0], pick(reads)},
 		{"search", t.opt.clientsOr(32)[0], pick(searchesOf)},
-		{"crud", t.opt.clientsOr(64)[0], crud},
+		{"crud", t.opt.clientsOr(64)[0], writes},
+		{"mixed", t.opt.clientsOr(64)[0], mixed(pick(reads), pick(searchesOf), writes)},
 	}, nil
+}
+
+// mixed is what many clients do at once: of ten requests five searches, four reads
+// and one write.
+func mixed(reads, searches, writes func(int) func(*user) (answer, error)) func(int) func(*user) (answer, error) {
+	return func(side int) func(*user) (answer, error) {
+		read, search, write := reads(side), searches(side), writes(side)
+		return func(u *user) (answer, error) {
+			switch k := u.rng.IntN(10); {
+			case k < 5:
+				return search(u)
+			case k < 9:
+				return read(u)
+			}
+			// It goes through the steps of crud by itself, without their reads.
+			if u.state == nil {
+				u.state = &user{client: u.client, index: u.index, rng: u.rng}
+			}
+			writer := u.state.(*user)
+			if _, interaction, _ := place(writer.i); interaction == crudRead {
+				writer.i += len(crudTypes)
+			}
+			a, err := write(writer)
+			writer.i++
+			return a, err
+		}
+	}
 }
 
 // authorized are requests as each of the servers wants them.
@@ -238,8 +271,13 @@ func (t *trial) turn(ctx context.Context, load *trialLoad, side int) (r result, 
 		return r, err
 	}
 	defer func() { err = errors.Join(err, pause(in.pid)) }()
+	w := work{addr: in.addr, clients: load.clients, length: t.seconds(leadIn), step: load.step(side)}
+	if _, err := drive(ctx, w); err != nil {
+		return r, err
+	}
+	w.length = t.seconds(1. / auditRounds)
 	name := "audit/" + load.name + "-" + auditSides[side].name
-	r, _, err = t.measure(ctx, name, "requests/s", in, work{clients: load.clients, length: t.seconds(1. / auditRounds), step: load.step(side)})
+	r, _, err = t.measure(ctx, name, "requests/s", in, w)
 	return r, err
 }
 

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/tarnhealth/tarn/bench/probe"
 )
 
 // A bench is one run: its servers, its probe and its data.
@@ -58,7 +60,7 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 		b.launch = inProcess
 		probing, cancel := context.WithCancel(context.Background())
 		b.atEnd(func() error { cancel(); return nil })
-		b.probe, err = probeHere(probing, b.temp)
+		b.probe, err = probe.Here(probing, b.temp)
 		return err
 	}
 	if b.self, err = os.Executable(); err != nil {

@@ -82,8 +82,10 @@ func (b *bench) bundle(ctx context.Context, clients int, load *bundles) (r resul
 	}
 	r.Disk = per(counts.disk, int(counts.resources))
 	r.Note = fmt.Sprintf("%.0f resources and %d KB for each Bundle", per(float64(t.units), t.requests), load.size/len(load.patients)>>10)
-	limit, err := b.raw(ctx, load.work(clients, b))
-	r.limit(limit, "HTTP echo of the same Bundles after an fsync'd append")
+	w := load.work(clients, b)
+	w.length = b.seconds(limitShare)
+	limit, err := b.raw(ctx, w)
+	r.limit(limit.rate(), "HTTP echo of the same Bundles after an fsync'd append")
 	return r, err
 }
 

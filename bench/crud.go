@@ -61,8 +61,9 @@ func (b *bench) crud(ctx context.Context, name string, in *instance, clients int
 	r.Written *= per(float64(t.units), writes)
 	r.Note = "write B is for each write"
 	w.step = func(u *user) (answer, error) { return stateOf(u, templates).rawStep(u) }
+	w.length = b.seconds(limitShare)
 	limit, err := b.raw(ctx, w)
-	r.limit(limit, "HTTP echo of the same payloads, writes after a group-committed, fsync'd append")
+	r.limit(limit.rate(), "HTTP echo of the same payloads, writes after a group-committed, fsync'd append")
 	return r, err
 }
 

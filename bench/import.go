@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/tarnhealth/tarn/bench/probe"
 	"github.com/tarnhealth/tarn/load"
 )
 
@@ -129,7 +130,7 @@ func (b *bench) importBulk(ctx context.Context, input []imported) error {
 
 func (b *bench) importLimit(ctx context.Context, r *result, files imported) error {
 	block := make([]byte, 1<<20)
-	rate, err := appendLimit(ctx, b.temp, 1, b.seconds(.2), func(int, int) []byte { return block })
+	rate, err := probe.AppendLimit(ctx, b.temp, 1, b.seconds(.2), func(int, int) []byte { return block })
 	r.limit(rate*float64(len(block))/per(float64(files.size), files.resources), "appending the same bytes, an fsync for each MB")
 	return err
 }

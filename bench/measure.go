@@ -80,7 +80,7 @@ func (b *bench) beside(ctx context.Context, name, unit string, in *instance, w w
 		if err == nil {
 			all.addTurn(&t)
 			var limit timed
-			limit, err = b.bare(ctx, w.clients, t.size(), w.length/2)
+			limit, err = b.bare(ctx, kindBytes, w.clients, t.size(), w.length/2)
 			bare.addTurn(&limit)
 		}
 		if err != nil {
@@ -95,28 +95,27 @@ func (b *bench) beside(ctx context.Context, name, unit string, in *instance, w w
 	return r, <-profiles
 }
 
-// bare drives the probe's answers of a size.
-func (b *bench) bare(ctx context.Context, clients, size int, length time.Duration) (timed, error) {
-	request := appendRequest(nil, "GET", fmt.Sprintf("/%s/%d", kindBytes, size), nil)
-	t, err := drive(ctx, work{addr: b.probe, clients: clients, length: length, step: func(u *user) (answer, error) {
+// bare drives the probe's answers of a kind and size.
+func (b *bench) bare(ctx context.Context, kind string, clients, size int, length time.Duration) (timed, error) {
+	request := appendRequest(nil, "GET", fmt.Sprintf("/%s/%d", kind, size), nil)
+	return b.raw(ctx, work{clients: clients, length: length, step: func(u *user) (answer, error) {
 		status, body, err := u.send(request)
 		return expect(0, 1, 200, status, body), err
 	}})
-	if err == nil && t.failed > 0 {
-		err = fmt.Errorf("the probe failed: %s", t.failure)
-	}
-	return t, err
 }
 
-// raw runs work against the probe and returns its rate.
-func (b *bench) raw(ctx context.Context, w work) (float64, error) {
+// limitShare is how long a limit is measured that is not taken in turn, as a share
+// of a part's time.
+const limitShare = .4
+
+// raw runs work against the probe.
+func (b *bench) raw(ctx context.Context, w work) (timed, error) {
 	w.addr = b.probe
-	w.length = b.seconds(.4)
 	t, err := drive(ctx, w)
 	if err == nil && t.failed > 0 {
 		err = fmt.Errorf("the probe failed: %s", t.failure)
 	}
-	return t.rate(), err
+	return t, err
 }
 
 // answerLimit sets a result's limit to bare HTTP answers of the size that the
@@ -124,16 +123,12 @@ func (b *bench) raw(ctx context.Context, w work) (float64, error) {
 // worth.
 func (b *bench) answerLimit(ctx context.Context, r *result, t *timed, kind string, units float64) error {
 	size := t.size()
-	request := appendRequest(nil, "GET", fmt.Sprintf("/%s/%d", kind, size), nil)
-	rate, err := b.raw(ctx, work{clients: t.work.clients, step: func(u *user) (answer, error) {
-		status, body, err := u.send(request)
-		return expect(0, 1, 200, status, body), err
-	}})
+	bare, err := b.bare(ctx, kind, t.work.clients, size, b.seconds(limitShare))
 	what := "bare HTTP answers of %d bytes"
 	if kind == kindCold {
 		what = "HTTP answers of %d bytes, each after one uncached read of 4 KB"
 	}
-	r.limit(rate*units, what, size)
+	r.limit(bare.rate()*units, what, size)
 	return err
 }
 

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"time"
+
+	"github.com/tarnhealth/tarn/bench/probe"
 )
 
 // runRead reads resources by id, random over all that were loaded: from memory
@@ -109,7 +111,7 @@ func evictUntil(ctx context.Context, dir string) {
 	tick := time.NewTicker(evictEvery)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		evict(dir)
+		probe.Evict(dir)
 		select {
 		case <-ctx.Done():
 		case <-tick.C:

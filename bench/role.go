@@ -13,6 +13,8 @@ import (
 	"runtime/debug"
 	"runtime/pprof"
 	"time"
+
+	"github.com/tarnhealth/tarn/bench/probe"
 )
 
 // A deed is what a process of bench's own did, and what that took.
@@ -76,7 +78,7 @@ func (b *bench) role(ctx context.Context, role string, args ...string) (deed, er
 func play(ctx context.Context, role string, opt *options, args []string, out io.Writer) error {
 	switch role {
 	case roleProbe:
-		return serveProbe(opt.temp)
+		return probe.Serve(opt.temp)
 	case roleEvict:
 		evictUntil(ctx, opt.temp)
 		return nil

@@ -1,4 +1,4 @@
-package main
+package probe
 
 import (
 	"context"
@@ -80,9 +80,9 @@ func (l *appendLog) next() (waiting, bool) {
 	}
 }
 
-// appendLimit measures group-committed, fsync'd appends of payloads. It
+// AppendLimit measures group-committed, fsync'd appends of payloads. It
 // returns payloads a second.
-func appendLimit(ctx context.Context, dir string, writers int, length time.Duration, payload func(writer, i int) []byte) (float64, error) {
+func AppendLimit(ctx context.Context, dir string, writers int, length time.Duration, payload func(writer, i int) []byte) (float64, error) {
 	file, err := os.Create(filepath.Join(dir, "limit.probe"))
 	if err != nil {
 		return 0, err

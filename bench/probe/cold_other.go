@@ -1,11 +1,11 @@
 //go:build !linux || !(amd64 || arm64)
 
-package main
+package probe
 
 import "os"
 
-// evict can do nothing here: what is called cold is cold to the server alone.
-func evict(string) {}
+// Evict can do nothing here: what is called cold is cold to the server alone.
+func Evict(string) {}
 
 func openDirect(name string) (*os.File, error) { return os.Open(name) }
 

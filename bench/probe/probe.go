@@ -1,4 +1,9 @@
-package main
+// Package probe owns the raw limits that a server is measured beside: a process
+// that answers as the server does with nothing of FHIR done, and appends that are
+// made durable.
+//
+// It leaves to others: what is asked of it, and for how long (bench).
+package probe
 
 import (
 	"context"
@@ -100,9 +105,9 @@ func answerBytes(w http.ResponseWriter, body []byte) error {
 	return err
 }
 
-// serveProbe is the role of a process of bench's own: it prints its address
+// Serve is what a process of its own does: it prints its address
 // and serves until it is ended.
-func serveProbe(dir string) error {
+func Serve(dir string) error {
 	p, err := newProbe(dir)
 	if err != nil {
 		return err
@@ -115,8 +120,8 @@ func serveProbe(dir string) error {
 	return http.Serve(listener, p)
 }
 
-// probeHere serves the probe in this process, for tests.
-func probeHere(ctx context.Context, dir string) (addr string, err error) {
+// Here serves the probe in this process, for tests.
+func Here(ctx context.Context, dir string) (addr string, err error) {
 	p, err := newProbe(dir)
 	if err != nil {
 		return "", err

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64)
 
-package main
+package probe
 
 import (
 	"io/fs"
@@ -10,8 +10,8 @@ import (
 	"unsafe"
 )
 
-// evict drops the files below dir from the operating system's cache.
-func evict(dir string) {
+// Evict drops the files below dir from the operating system's cache.
+func Evict(dir string) {
 	_ = filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return nil // files come and go while a server runs
