@@ -148,14 +148,15 @@ func (s *Service) follow(store string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := *s.feeds.Load()
-	if s.context == nil || s.context.Err() != nil || known[store] != nil {
+	ctx := s.context
+	if ctx == nil || ctx.Err() != nil || known[store] != nil {
 		return
 	}
 	f := newFeed(s, store)
 	all := maps.Clone(known)
 	all[store] = f
 	s.feeds.Store(&all)
-	s.running.Go(func() { f.run(s.context) })
+	s.running.Go(func() { f.run(ctx) })
 }
 
 // leave takes the feed of a data store that is gone away, unless one of the same
@@ -193,7 +194,8 @@ func (s *Service) Run(ctx context.Context) {
 		}
 	}
 	<-ctx.Done()
-	s.mu.Lock() // no feed begins after this
+	s.mu.Lock()
+	s.context = nil // no feed begins after this
 	s.mu.Unlock()
 	s.running.Wait()
 	s.client.CloseIdleConnections()
