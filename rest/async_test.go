@@ -303,3 +303,17 @@ func TestAsyncDeletedStore(t *testing.T) {
 		c.wantOutcome(t, c.send(t, "GET "+path+"\n\n"), 404, "")
 	}
 }
+
+// TestAsyncWritesIntoItsDataStoreAlone has a write wait while its data store goes,
+// and another one takes the name.
+func TestAsyncWritesIntoItsDataStoreAlone(t *testing.T) {
+	s := newServer(t)
+	c := s.newConversation(t, "again")
+	c.later(t, "POST /\n"+`{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Patient","id":"x"},"request":{"method":"PUT","url":"Patient/x"}}]}`)
+	if _, err := s.catalog.Delete(context.Background(), "again"); err != nil {
+		t.Fatal(err)
+	}
+	s.create(t, "again")
+	s.runJobs(t)
+	c.wantOutcome(t, c.send(t, "GET /Patient/x\n\n"), 404, "does not exist")
+}
