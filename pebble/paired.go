@@ -50,7 +50,7 @@ func (s *Store) isCut(bodyKey []byte) (bool, error) {
 		return false, err
 	}
 	entries, err := s.opt.Extract(v)
-	return search.IsCut(entries), err
+	return pairs.IsCut(entries), err
 }
 
 // A jointSet is what a composite's lists tell of a conjunction.
@@ -65,11 +65,11 @@ type jointSet struct {
 // their pairs, and keeps what it finds. It reports false where there is none,
 // or where it has more lists than most.
 func (e *evaluation) pairs(nodes search.And, most int) (few bool, err error) {
-	j, ok := search.JoinTerms(nodes)
+	j, ok := pairs.Join(nodes)
 	if !ok {
 		return false, nil
 	}
-	number, ok := e.store.params.number(j.Terms.Param)
+	number, ok := e.store.params.named(j.Param)
 	if !ok {
 		return false, nil
 	}

@@ -90,7 +90,7 @@ func (e *evaluation) leader(plan search.Plan, page store.Page) (l leader, ok boo
 		}
 	}
 	e.follow(&l)
-	if _, ok := search.JoinTerms(nodes); ok {
+	if _, ok := pairs.Join(nodes); ok {
 		l.all = nodes
 	}
 	return l, true, nil

@@ -3,6 +3,7 @@ package search
 import (
 	"bytes"
 
+	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/fhirpath"
 	"github.com/tarnhealth/tarn/search/chars"
@@ -12,8 +13,8 @@ import (
 // for each combination of its components' values: the components' keys one
 // after the other. Of a component that has several forms of keys only the one
 // with the whole value goes in. A value with more than compositeMax
-// combinations is indexed by the first of them; of a composite that others rest
-// on (Joint) it has the key cutKey as well.
+// combinations is indexed by the first of them; where the first component is a
+// token, whose keys begin with another byte, it has the key 0 as well.
 //
 // http://hl7.org/fhir/R4/search.html#combining
 type compositeKind struct{}
@@ -59,7 +60,10 @@ func (x *indexer) combine(sub *indexer, ends []int) {
 	}
 	for n := 0; ; n++ {
 		if n == compositeMax {
-			x.cut()
+			if x.param.components[0].param.Def.Type == definition.ParamToken {
+				x.keys = append(x.keys, 0)
+				x.end()
+			}
 			return
 		}
 		for i := range ends {

@@ -38,10 +38,6 @@ type Param struct {
 	needs []need.Set
 	// components are a composite's parts.
 	components []component
-	// joint is the composite that has a parameter's keys beside those of
-	// another, nil for nearly all; pairs is set for such a composite.
-	joint *joint
-	pairs bool
 	// implied are the hashes of the systems that a token parameter's elements
 	// of type code have by their binding.
 	implied []uint64

@@ -86,8 +86,8 @@ var indexers = sync.Pool{New: func() any { return new(indexer) }}
 // EntriesVersion numbers the ways of making entries. It grows whenever Extract
 // gives other entries for the same resource: what an older version stored must
 // then be indexed again before it is searched. The key that says that a
-// composite was cut off is left out of this: who asks for a Joint knows from
-// when on there are such.
+// composite was cut off is left out of this: who looks for it knows from when on
+// there are such.
 const EntriesVersion = 4
 
 // Extract returns every entry of a resource under an id, sorted by parameter

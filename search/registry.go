@@ -159,7 +159,6 @@ func (r *Registry) addType(t *fhir.Type) error {
 			of.params = append(of.params, p)
 		}
 	}
-	r.addJoints(t.Name)
 	of.typ = r.add(&Param{Type: t.Name, Code: MarkType})
 	of.present = r.add(&Param{Type: t.Name, Code: MarkPresent})
 	for _, code := range compartments {

@@ -1,9 +1,8 @@
 // Package pairs owns the use of composite parameters in place of two conditions
-// (search.Joint): whether a folder knows of all resources whose pairs were cut
+// (Joint): whether a folder knows of all resources whose pairs were cut
 // off, and whether the composite's lists are few enough to read them all.
 //
-// It leaves to others: which composites hold the pairs of which parameters
-// (search), and what follows where this way is not open (pebble).
+// It leaves to others: what follows where this way is not open (pebble).
 package pairs
 
 import (
@@ -111,13 +110,13 @@ func long(packed []byte) bool {
 // Few returns the docs for which a joint holds, or nil where another way must
 // be taken: the folder does not tell all, or the composite, which has a number,
 // has more lists than most.
-func (x *Index) Few(t *lists.Reader, number uint16, j *search.Joint, most int) (*roaring.Bitmap, error) {
+func (x *Index) Few(t *lists.Reader, number uint16, j *Joint, most int) (*roaring.Bitmap, error) {
 	if !x.whole.Load() {
 		return nil, nil
 	}
-	cut := lists.Query{Param: number, Spans: []search.Span{search.Exactly(j.Cut)}}
+	cut := lists.Query{Param: number, Spans: []search.Span{search.Exactly(cutKey)}}
 	if _, found, err := t.NextSegment(&cut, 0, false); found || err != nil {
 		return nil, err
 	}
-	return t.Few(&lists.Query{Param: number, Spans: j.Terms.Spans, Test: j.Terms.Test}, most)
+	return t.Few(j.query(number), most)
 }

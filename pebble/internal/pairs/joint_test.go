@@ -1,4 +1,4 @@
-package search_test
+package pairs_test
 
 import (
 	"bytes"
@@ -7,7 +7,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/pebble/internal/pairs"
 	"github.com/tarnhealth/tarn/search"
 	"pgregory.net/rapid"
 )
@@ -58,6 +60,16 @@ func observation() *rapid.Generator[map[string]any] {
 	})
 }
 
+const base = "http://example.org"
+
+func r4(t *testing.T) *search.Registry {
+	r, err := search.New(definition.R4())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 type fataler interface{ Fatal(args ...any) }
 
 func observed(t fataler, r *search.Registry, resource any) *search.Candidate {
@@ -106,41 +118,41 @@ func TestPairs(t *testing.T) {
 	})
 }
 
-// TestJoinTerms: the condition on pairs holds where both conditions do.
-func TestJoinTerms(t *testing.T) {
+// TestJoin: the condition on pairs holds where both conditions do.
+func TestJoin(t *testing.T) {
 	r := r4(t)
 	rapid.Check(t, func(t *rapid.T) {
 		code := rapid.SampledFrom([]string{"http://loinc.org|a", "http://loinc.org|8867-4,urn:x|b", "|a", "urn:x|A"}).Draw(t, "code")
 		value := rapid.SampledFrom([]string{"5", "gt4", "le5,61.5", "ne5", "lt-1", "gt4||mg", "5.0||Stück", "ap60", "4,gt99"}).Draw(t, "value")
-		pairs := []search.Pair{{Name: "value-quantity", Value: value}, {Name: "status", Value: "final"}, {Name: "code", Value: code}}
-		q, err := r.Parse([]string{"Observation"}, pairs, search.Options{Base: base})
+		query := []search.Pair{{Name: "value-quantity", Value: value}, {Name: "status", Value: "final"}, {Name: "code", Value: code}}
+		q, err := r.Parse([]string{"Observation"}, query, search.Options{Base: base})
 		if err != nil {
 			t.Fatal(err)
 		}
 		nodes := q.Plan.Parts[0].Where.(search.And)
-		j, ok := search.JoinTerms(nodes)
+		j, ok := pairs.Join(nodes)
 		if !ok || len(j.Rest) != 1 {
 			t.Fatalf("%s and %s are not joined; %d conditions are left", code, value, len(j.Rest))
 		}
 		c := observed(t, r, observation().Draw(t, "observation"))
-		if got, want := search.Match(j.Terms, c, nil), search.Match(nodes, c, nil); got != want {
+		if got, want := search.Match(search.Terms{Param: r.Param("Observation", "code-value-quantity"), Spans: j.Spans, Test: j.Test}, c, nil), search.Match(nodes, c, nil); got != want {
 			t.Fatalf("%s and %s: both hold: %t, their pairs: %t", code, value, want, got)
 		}
 	})
 }
 
 // Conditions on other forms of keys have no pairs.
-func TestJoinTermsNot(t *testing.T) {
+func TestJoinNot(t *testing.T) {
 	r := r4(t)
 	for code, value := range map[string]string{
 		"a": "gt5", "urn:x|": "gt5", "urn:x|a": "gt5|http://unitsofmeasure.org|mg", "urn:x|b": "5|urn:y|z",
 	} {
-		pairs := []search.Pair{{Name: "value-quantity", Value: value}, {Name: "code", Value: code}}
-		q, err := r.Parse([]string{"Observation"}, pairs, search.Options{Base: base})
+		query := []search.Pair{{Name: "value-quantity", Value: value}, {Name: "code", Value: code}}
+		q, err := r.Parse([]string{"Observation"}, query, search.Options{Base: base})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := search.JoinTerms(q.Plan.Parts[0].Where.(search.And)); ok {
+		if _, ok := pairs.Join(q.Plan.Parts[0].Where.(search.And)); ok {
 			t.Errorf("code=%s and value-quantity=%s are joined", code, value)
 		}
 	}
@@ -156,8 +168,8 @@ func TestCut(t *testing.T) {
 		}
 		c := observed(t, r, map[string]any{"resourceType": "Observation", "status": "final", "code": map[string]any{"coding": codings}, "valueQuantity": map[string]any{"value": 5}})
 		cut := keysOf(c, "code-value-quantity", func(key []byte) bool { return key[0] == 0 })
-		if got, want := len(cut) > 0, n > 4096; got != want {
-			t.Errorf("%d codings: cut %t, want %t", n, got, want)
+		if got, want := len(cut) > 0, n > 4096; got != want || pairs.IsCut(c.Entries) != want {
+			t.Errorf("%d codings: cut %t and %t, want %t", n, got, pairs.IsCut(c.Entries), want)
 		}
 	}
 }
