@@ -15,15 +15,10 @@ import (
 type filter struct {
 	resourceType string
 	where        search.Node
-	// registry is what they were read by.
-	registry *search.Registry
 	// looked is set where value sets or code systems of the data store have to
 	// do with it, so that it does not hold for long.
 	looked bool
 }
-
-// holds reports whether the filter is as it would be if it was read now.
-func (f *filter) holds(ds *datastore.Store) bool { return !f.looked && f.registry == ds.Registry() }
 
 // match reports whether a resource meets the criteria.
 func (f *filter) match(c *search.Candidate) bool {
@@ -67,7 +62,7 @@ func readCriteria(ctx context.Context, ds *datastore.Store, access authz.Access,
 	if err != nil {
 		return nil, err
 	}
-	f := &filter{resourceType: name, where: q.Plan.Parts[0].Where, registry: ds.Registry()}
+	f := &filter{resourceType: name, where: q.Plan.Parts[0].Where}
 	for _, p := range pairs {
 		_, modifier, _ := strings.Cut(p.Name, ":")
 		f.looked = f.looked || slices.Contains([]string{"in", "not-in", "above", "below"}, modifier)
