@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/blob"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -65,17 +66,22 @@ func (b *bulk) export(ctx context.Context, dir string) (resources int, size int6
 		return 0, 0, err
 	}
 	defer view.Close()
+	bucket, err := blob.OpenDir(dir)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer bucket.Close()
 	parts := make([]exporter, runtime.GOMAXPROCS(0))
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range parts {
 		n, of := store.T(i), store.T(len(parts))
-		parts[i] = exporter{dir: dir, part: i, files: map[string]*exportFile{}}
+		parts[i] = exporter{bucket: bucket, part: i, files: map[string]*exportFile{}}
 		group.Go(func() error {
 			found, err := view.Bulk(ctx, datastore.BulkQuery{After: view.T() * n / of, UpTo: max(1, view.T()*(n+1)/of)})
 			if err != nil {
 				return err
 			}
-			return parts[i].write(found)
+			return parts[i].write(ctx, found)
 		})
 	}
 	err = group.Wait()
@@ -87,7 +93,7 @@ func (b *bulk) export(ctx context.Context, dir string) (resources int, size int6
 
 // An exporter writes resources to a file for each type.
 type exporter struct {
-	dir       string
+	bucket    blob.Bucket
 	part      int
 	files     map[string]*exportFile
 	resources int
@@ -95,20 +101,20 @@ type exporter struct {
 }
 
 type exportFile struct {
-	file *os.File
+	file blob.Writer
 	out  []byte
 }
 
 // exportBlock is how much is written to a file at a time.
 const exportBlock = 256 << 10
 
-func (x *exporter) write(found iter.Seq2[store.Version, error]) error {
+func (x *exporter) write(ctx context.Context, found iter.Seq2[store.Version, error]) error {
 	var number [20]byte
 	for v, err := range found {
 		if err != nil {
 			return err
 		}
-		f, err := x.file(v.Type)
+		f, err := x.file(ctx, v.Type)
 		if err != nil {
 			return err
 		}
@@ -122,21 +128,24 @@ func (x *exporter) write(found iter.Seq2[store.Version, error]) error {
 			}
 		}
 	}
-	var errs error
+	var ends errgroup.Group
 	for _, f := range x.files {
-		errs = errors.Join(errs, f.flush(), f.file.Sync(), f.file.Close())
+		ends.Go(func() error { return errors.Join(f.flush(), f.file.Commit()) })
 	}
-	return errs
+	return ends.Wait()
 }
 
-func (x *exporter) file(resourceType string) (*exportFile, error) {
+func (x *exporter) file(ctx context.Context, resourceType string) (*exportFile, error) {
 	if f := x.files[resourceType]; f != nil {
 		return f, nil
 	}
-	file, err := os.Create(filepath.Join(x.dir, fmt.Sprintf("%s-%d.ndjson", resourceType, x.part+1)))
+	file, err := x.bucket.Create(ctx, fmt.Sprintf("%s-%d.ndjson", resourceType, x.part+1))
+	if err != nil {
+		return nil, err
+	}
 	f := &exportFile{file: file, out: make([]byte, 0, exportBlock+16<<10)}
 	x.files[resourceType] = f
-	return f, err
+	return f, nil
 }
 
 func (f *exportFile) flush() error {

@@ -106,7 +106,7 @@ func (d *Dir) Create(_ context.Context, key string) (Writer, error) {
 	if err != nil {
 		return nil, dirError(err, ErrNoBucket)
 	}
-	return &dirWriter{Writer: bufio.NewWriterSize(f, 256<<10), dir: d, file: f, temp: temp, key: key}, nil
+	return &dirWriter{Writer: bufio.NewWriterSize(&writeback{file: f}, 256<<10), dir: d, file: f, temp: temp, key: key}, nil
 }
 
 type dirWriter struct {

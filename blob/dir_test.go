@@ -1,7 +1,9 @@
 package blob_test
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -49,6 +51,34 @@ func TestDirIsABoundary(t *testing.T) {
 		if err == nil {
 			t.Errorf("lists %s", info.Key)
 		}
+	}
+}
+
+// TestLargeFile writes a file that the system is asked to write on beside.
+func TestLargeFile(t *testing.T) {
+	d := openDir(t, t.TempDir())
+	w, err := d.Create(t.Context(), "large")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want bytes.Buffer
+	for i := range 50 {
+		piece := bytes.Repeat([]byte{byte(i)}, 77_777)
+		want.Write(piece)
+		if _, err := w.Write(piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := d.Open(t.Context(), "large", 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, want.Bytes()) {
+		t.Errorf("%d bytes and %v are read of %d", len(got), err, want.Len())
 	}
 }
 

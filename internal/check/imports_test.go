@@ -182,7 +182,7 @@ var imports = map[string][]string{
 	"server/subscribing": {"fhir", "authz", "bearer", "datastore", "login", "sigv4", "smart", "server/settings", "subscription", "subscription/outbound", "kv", "store", "validate"},
 
 	"cmd/tarn": {"terminology/codebook", "fhir", "definition", "fhirpath", "guide", "guide/conformance", "guide/shelf", "server/guides", "validate", "validate/invariant", "validate/profile", "validate/questionnaire", "terminology", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "backup", "server/backups", "server/explain", "server/vault", "stack", "terminology/distribution", "terminology/shelf", "server/admin"},
-	"bench":    {"bench/probe", "fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate", "terminology/codebook", "terminology/concept", "terminology/shelf"},
+	"bench":    {"bench/probe", "blob", "fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate", "terminology/codebook", "terminology/concept", "terminology/shelf"},
 
 	"bench/compare": {},
 	"bench/probe":   {},
