@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/tarnhealth/tarn/server"
@@ -74,6 +75,10 @@ func (t *trial) open(ctx context.Context, auth, log string) error {
 	dir := t.newFolder()
 	t.dirs = append(t.dirs, dir)
 	if err := os.CopyFS(dir, os.DirFS(t.mainDir())); err != nil {
+		return err
+	}
+	// The copy has no modes, and a server refuses a key that others may read.
+	if err := os.Chmod(filepath.Join(dir, "master.key"), 0o600); err != nil {
 		return err
 	}
 	in, err := t.launch(ctx, dir, "TARN_AUTH="+auth, "TARN_AUDIT_LOG="+log)
