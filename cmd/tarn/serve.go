@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/server/tuning"
 )
 
 func serveCommand() *cobra.Command {
@@ -39,8 +40,8 @@ The data store "default" is there from the first start.`,
   tarn serve --config tarn.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			server.TuneCollector()
-			server.TuneProcs()
+			tuning.Collector()
+			tuning.Procs()
 			cfg, warnings, err := server.Load(sources(cmd, config, demo))
 			for _, w := range warnings {
 				fmt.Fprintln(cmd.ErrOrStderr(), "tarn: warning:", w)

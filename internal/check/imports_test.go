@@ -177,11 +177,12 @@ var imports = map[string][]string{
 	"server/repeat":    {},
 	"server/disks":     {"server/repeat", "pebble"},
 	"server/timelimit": {},
+	"server/tuning":    {},
 	"server/wire":      {},
 
 	"server/subscribing": {"fhir", "authz", "bearer", "datastore", "login", "sigv4", "smart", "server/settings", "subscription", "subscription/outbound", "kv", "store", "validate"},
 
-	"cmd/tarn": {"terminology/codebook", "fhir", "definition", "fhirpath", "guide", "guide/conformance", "guide/shelf", "server/guides", "validate", "validate/invariant", "validate/profile", "validate/questionnaire", "terminology", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "backup", "server/backups", "server/explain", "server/vault", "stack", "terminology/distribution", "terminology/shelf", "server/admin"},
+	"cmd/tarn": {"terminology/codebook", "fhir", "definition", "fhirpath", "guide", "guide/conformance", "guide/shelf", "server/guides", "validate", "validate/invariant", "validate/profile", "validate/questionnaire", "terminology", "apikey", "server", "load", "synth", "datastore", "profile", "smart", "login", "token", "audit", "sigv4", "backup", "server/backups", "server/explain", "server/vault", "server/tuning", "stack", "terminology/distribution", "terminology/shelf", "server/admin"},
 	"bench":    {"bench/probe", "blob", "fhir", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "server", "smart", "synth", "load", "validate", "terminology/codebook", "terminology/concept", "terminology/shelf"},
 
 	"bench/compare": {},

@@ -1,4 +1,4 @@
-package server
+package tuning
 
 import (
 	"os"
@@ -26,12 +26,12 @@ const memoryAim = 208 << 20
 // than a limit to the moment: where more is live, it is higher (limitAt).
 const memoryLimit = 336 << 20
 
-// TuneCollector lets the garbage collector of the process run once as much was
+// Collector lets the garbage collector of the process run once as much was
 // allocated as is live, or memoryFloor where that is more; and less than that,
 // but not less than memoryFloor, where the heap would get larger than
 // memoryAim. GOGC, where it is set, decides instead, and GOMEMLIMIT instead of
 // memoryLimit.
-func TuneCollector() {
+func Collector() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}

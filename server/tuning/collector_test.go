@@ -1,4 +1,4 @@
-package server
+package tuning
 
 import (
 	"runtime"
@@ -35,15 +35,15 @@ func TestLimitAt(t *testing.T) {
 	}
 }
 
-// TestTuneCollector waits for the adjustment after a collection.
-func TestTuneCollector(t *testing.T) {
+// TestCollector waits for the adjustment after a collection.
+func TestCollector(t *testing.T) {
 	t.Setenv("GOGC", "")
 	t.Setenv("GOMEMLIMIT", "")
 	limit := debug.SetMemoryLimit(-1)
 	defer debug.SetMemoryLimit(limit)
 	before := debug.SetGCPercent(100)
 	defer debug.SetGCPercent(before)
-	TuneCollector()
+	Collector()
 	first := debug.SetGCPercent(100)
 	if first != 1600 {
 		t.Errorf("the first collection is at %d %%", first)
