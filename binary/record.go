@@ -106,7 +106,9 @@ func (r *records) any(ctx context.Context) (found bool, err error) {
 }
 
 // Any reports whether records speak of contents of a data store.
-func Any(ctx context.Context, db kv.DB, store string) (bool, error) { return newRecords(db, store).any(ctx) }
+func Any(ctx context.Context, db kv.DB, store string) (bool, error) {
+	return newRecords(db, store).any(ctx)
+}
 
 // forget removes all records of the data store.
 func (r *records) forget(ctx context.Context) error {
