@@ -2,6 +2,7 @@ package terminology
 
 import (
 	"errors"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -84,6 +85,9 @@ func splitList(text string) []string {
 
 // values compiles a filter on the values of a property.
 func (c compiler) values(f Filter, list []string) (test, error) {
+	if err := c.defined(f.Property); err != nil {
+		return nil, err
+	}
 	any := func(wanted func(string) bool) test {
 		return func(m member) bool { return slices.ContainsFunc(m.values(f.Property), wanted) }
 	}
@@ -106,6 +110,28 @@ func (c compiler) values(f Filter, list []string) (test, error) {
 		return any(form.MatchString), nil
 	}
 	return nil, c.set.errorf("has a filter with the operator %q, which is not known", f.Operator)
+}
+
+// everywhere are the properties that concepts of all systems have, or may have
+// without a definition.
+// http://hl7.org/fhir/R4/codesystem.html#defined-props
+var everywhere = []string{
+	"concept", "code", "display", "definition", "parent", "child", "inactive", "status",
+	"abstract", "notSelectable", "subsumedBy", "deprecated", "deprecationDate",
+}
+
+// defined is an error where the system has no such property: no concept could
+// pass, and nobody would learn of a name misspelled.
+func (c compiler) defined(property string) error {
+	s := c.system
+	if s.properties[property] || slices.Contains(everywhere, property) {
+		return nil
+	}
+	if s.URL == snomedURL && s.concepts != nil && s.concepts.Find(property) >= 0 {
+		return nil // an attribute, which is a concept itself
+	}
+	known := append(slices.Sorted(maps.Keys(s.properties)), everywhere...)
+	return c.set.errorf("has a filter on the property %q, which the code system %s neither defines nor uses; it has %s", property, s.URL, strings.Join(known, ", "))
 }
 
 // maxForms bounds how many regular expressions are remembered.

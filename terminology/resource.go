@@ -84,8 +84,10 @@ func ReadSystem(root fhir.Node) *CodeSystem {
 	}
 	l := &listed{folded: !s.CaseSensitive, places: map[string]int{}}
 	s.concepts = l
-	r := systemReader{into: l, standard: map[string]string{}}
+	s.properties = map[string]bool{}
+	r := systemReader{into: l, standard: map[string]string{}, properties: s.properties}
 	for p := range root.Each("property") {
+		s.properties[p.TextOf("code")] = true
 		if name, ok := strings.CutPrefix(p.TextOf("uri"), standard); ok {
 			r.standard[p.TextOf("code")] = name
 		}
@@ -104,7 +106,9 @@ type systemReader struct {
 	nested bool
 	// standard are the standard names of properties by their codes.
 	standard map[string]string
-	links    []struct{ parent, child string }
+	// properties are the codes of those that concepts have.
+	properties map[string]bool
+	links      []struct{ parent, child string }
 }
 
 func (r *systemReader) concepts(n fhir.Node, parent int) {
@@ -138,6 +142,7 @@ func (r *systemReader) link(parent, child int) {
 func (r *systemReader) property(x *Concept, n fhir.Node) {
 	p := readProperty(n)
 	x.Properties = append(x.Properties, p)
+	r.properties[p.Code] = true
 	name := r.standard[p.Code]
 	if name == "" {
 		name = p.Code

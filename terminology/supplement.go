@@ -1,6 +1,7 @@
 package terminology
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,6 +16,8 @@ const contentSupplement = "supplement"
 type supplement struct {
 	of    string
 	extra map[string]extra
+	// properties are those that it defines or uses.
+	properties map[string]bool
 }
 
 type extra struct {
@@ -40,6 +43,8 @@ func (s *Service) supplemented(system *CodeSystem, canonicals []string) (*CodeSy
 		}
 		before := merged
 		merged.Supplements = append(slices.Clone(merged.Supplements), canonical)
+		merged.properties = maps.Clone(add.properties)
+		maps.Copy(merged.properties, before.properties)
 		merged.concepts = &extended{concepts: merged.concepts, code: before.codeAt, fold: !system.CaseSensitive, extra: add.extra}
 	}
 	return &merged, nil
@@ -62,7 +67,10 @@ func (s *Service) supplement(canonical string) (*supplement, error) {
 	if root.TextOf("content") != contentSupplement || root.TextOf("supplements") == "" {
 		return nil, fhir.Errorf(fhir.KindUnprocessable, "the code system %s is no supplement: its content is %q and it supplements %q", canonical, root.TextOf("content"), root.TextOf("supplements"))
 	}
-	add := &supplement{of: root.TextOf("supplements"), extra: map[string]extra{}}
+	add := &supplement{of: root.TextOf("supplements"), extra: map[string]extra{}, properties: map[string]bool{}}
+	for p := range root.Each("property") {
+		add.properties[p.TextOf("code")] = true
+	}
 	add.read(root, root.TextOf("language"))
 	return add, nil
 }
@@ -81,6 +89,7 @@ func (s *supplement) read(n fhir.Node, language string) {
 		}
 		for p := range c.Each("property") {
 			x.properties = append(x.properties, readProperty(p))
+			s.properties[p.TextOf("code")] = true
 		}
 		s.extra[code] = x
 		s.read(c, language)

@@ -34,6 +34,8 @@ type CodeSystem struct {
 	Supplements []string
 
 	concepts concepts
+	// properties are those that it defines or its concepts have.
+	properties map[string]bool
 	// grammar tells of codes that concepts has not.
 	grammar func(code string) (Concept, bool)
 	remote  Remote
@@ -78,6 +80,10 @@ func readBook(b *codebook.Book) *CodeSystem {
 	s := &CodeSystem{
 		URL: b.URL, Version: b.Version, Name: b.Name, Title: b.Title,
 		Content: "complete", CaseSensitive: b.CaseSensitive, concepts: b,
+		properties: map[string]bool{},
+	}
+	for _, p := range b.Properties {
+		s.properties[p.Code] = true
 	}
 	if s.URL == ucumURL {
 		s.grammar, s.Content = unitOfMeasure, contentGrammar
