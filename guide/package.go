@@ -15,6 +15,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"path"
 	"slices"
@@ -51,6 +52,10 @@ type Package struct {
 	Entries []Entry
 
 	places map[string]int // of Entries, by type and URL
+	// broken are the files that are no resources, types what the package's own
+	// index says of files: both are there while it is read.
+	broken []Skipped
+	types  map[string]string
 	// body is the compressed text of an entry.
 	body func(place int) ([]byte, error)
 	// bodies are all of them, of a package that was just read.
@@ -79,9 +84,26 @@ var kept = []string{
 	"CapabilityStatement", "ImplementationGuide", "NamingSystem", "Questionnaire",
 }
 
-// Read reads a package. An archive that is not one, is too large, or has names
-// that lead out of it, is an error.
-func Read(r io.Reader, limits Limits) (*Package, error) { return read(r, limits, true) }
+// Read reads a package. An archive that is not one, is too large, has names that
+// lead out of it, or definitions that are no JSON or have no resourceType, is an
+// error.
+func Read(r io.Reader, limits Limits) (*Package, error) {
+	p, err := read(r, limits, true)
+	if err != nil {
+		return nil, err
+	}
+	if all := p.malformed(); len(all) > 0 {
+		return nil, refuse("%s: %s%s", all[0].File, all[0].Reason, others(len(all)-1))
+	}
+	return p, nil
+}
+
+func others(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d other files)", n)
+}
 
 // Manifest reads what a package says of itself, and none of its resources.
 func Manifest(r io.Reader, limits Limits) (*Package, error) { return read(r, limits, false) }
@@ -132,7 +154,9 @@ func (p *Package) file(header *tar.Header, r io.Reader, limits Limits, whole boo
 		return refuse("the name %q leads out of it", name)
 	case header.Typeflag == tar.TypeSymlink || header.Typeflag == tar.TypeLink:
 		return refuse("%s is a link", name)
-	case header.Typeflag != tar.TypeReg || path.Dir(clean) != "package" || path.Ext(clean) != ".json" || strings.HasPrefix(path.Base(clean), "."):
+	case header.Typeflag != tar.TypeReg || path.Dir(clean) != "package" || path.Ext(clean) != ".json":
+		return nil
+	case strings.HasPrefix(path.Base(clean), ".") && path.Base(clean) != indexFile:
 		return nil
 	case header.Size > limits.File:
 		return refuse("%s has more than %d MB", name, limits.File>>20)
@@ -143,8 +167,12 @@ func (p *Package) file(header *tar.Header, r io.Reader, limits Limits, whole boo
 	if err != nil {
 		return refuse("%s: %v", name, err)
 	}
-	if clean == "package/package.json" {
+	switch path.Base(clean) {
+	case "package.json":
 		return p.manifest(data)
+	case indexFile:
+		p.listed(data)
+		return nil
 	}
 	return p.resource(clean, data)
 }
@@ -156,7 +184,7 @@ func (p *Package) manifest(data []byte) error {
 		FHIRVersionList                 []string          `json:"fhir-version-list"`
 		Dependencies                    map[string]string `json:"dependencies"`
 	}
-	if err := json.Unmarshal(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), &m); err != nil {
+	if err := json.Unmarshal(bytes.TrimPrefix(data, bom), &m); err != nil {
 		return refuse("package/package.json: %v", err)
 	}
 	if m.Name == "" || m.Version == "" {
@@ -171,12 +199,17 @@ func (p *Package) manifest(data []byte) error {
 }
 
 func (p *Package) resource(file string, data []byte) error {
-	if of, _, _ := strings.Cut(path.Base(file), "-"); !slices.Contains(kept, of) {
+	file = path.Base(file)
+	if why := broken(data); why != "" {
+		p.broken = append(p.broken, Skipped{file, why})
+		return nil
+	}
+	if !byName(file) {
 		return nil
 	}
 	tree, err := fhir.Parse(definition.R4().Schema, data, fhir.DefaultLimits)
 	if err != nil {
-		p.Skipped = append(p.Skipped, Skipped{path.Base(file), err.Error()})
+		p.Skipped = append(p.Skipped, Skipped{file, err.Error()})
 		return nil
 	}
 	root := tree.Root()
@@ -189,7 +222,7 @@ func (p *Package) resource(file string, data []byte) error {
 		entry.Of, entry.Kind, entry.Derivation = root.TextOf("type"), root.TextOf("kind"), root.TextOf("derivation")
 	}
 	if _, twice := p.places[entry.key()]; twice {
-		p.Skipped = append(p.Skipped, Skipped{path.Base(file), "another file has the same url " + url})
+		p.Skipped = append(p.Skipped, Skipped{file, "another file has the same url " + url})
 		return nil
 	}
 	p.places[entry.key()] = len(p.Entries)

@@ -113,7 +113,7 @@ func (s *Shelf) take(ctx context.Context, from *Shelf, storeID string, u kv.Keye
 		})
 		if err == nil {
 			p.digest = digestOf(p.data)
-			p.guide, err = guide.Read(bytes.NewReader(p.data), guide.DefaultLimits)
+			p.guide, err = guide.Reread(bytes.NewReader(p.data), guide.DefaultLimits)
 		}
 		if err != nil {
 			return fmt.Errorf("the guide %s: %w", u.Key, err)

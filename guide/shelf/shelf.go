@@ -215,7 +215,7 @@ func (s *Shelf) readAgain(ctx context.Context, digest string, r record) (record,
 	if err != nil {
 		return r, err
 	}
-	p, err := guide.Read(bytes.NewReader(all), guide.DefaultLimits)
+	p, err := guide.Reread(bytes.NewReader(all), guide.DefaultLimits)
 	if err != nil {
 		return r, err
 	}
