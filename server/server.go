@@ -219,9 +219,7 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	if err := s.openBulk(f, guard, recorded); err != nil {
 		return f, err
 	}
-	if err := s.openSubscriptions(f, guard, recorded); err != nil {
-		return f, err
-	}
+	s.openSubscriptions(f, guard, recorded)
 	handler := s.api(f, guard, recorded.rest(&s.cfg))
 	control, err := s.controlAPI(f, recorded)
 	if err != nil {

@@ -14,13 +14,9 @@ import (
 )
 
 // openSubscriptions lets the Subscriptions of a folder be carried out.
-func (s *Server) openSubscriptions(f *folder, g *guard, recorded *auditLog) error {
-	box, err := f.vault.Box(context.Background())
-	if err != nil {
-		return err
-	}
+func (s *Server) openSubscriptions(f *folder, g *guard, recorded *auditLog) {
 	parts := subscription.Parts{
-		Stores: f.catalog, Records: f.storage.Records(), Box: box, Record: recorded.notification,
+		Stores: f.catalog, Records: f.storage.Records(), Box: f.subscriptionBox, Record: recorded.notification,
 		Keep: func(authz.Access) ([]byte, error) { return nil, nil }, Access: g.restore,
 	}
 	if a := g.authority; a != nil {
@@ -31,7 +27,11 @@ func (s *Server) openSubscriptions(f *folder, g *guard, recorded *auditLog) erro
 		parts.Keep, parts.Access = standing.Keep, standing.Access
 	}
 	f.subscriptions.Open(parts)
-	return nil
+}
+
+// subscriptionBox seals the headers of channels.
+func (f *folder) subscriptionBox(ctx context.Context) (subscription.Sealer, error) {
+	return f.vault.Box(ctx)
 }
 
 // carryOut carries out the Subscriptions of a folder.

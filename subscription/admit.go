@@ -48,7 +48,7 @@ func (s *Service) Admit(ctx context.Context, a datastore.Admission) (datastore.A
 	if ctx.Value(ownKey{}) != nil {
 		return datastore.Admitted{Keep: x.carry}, nil
 	}
-	if err := x.readHeaders(); err != nil {
+	if err := x.readHeaders(ctx); err != nil {
 		return datastore.Admitted{}, err
 	}
 	keep := x.keep
@@ -103,7 +103,7 @@ func (x *admission) readBefore(ctx context.Context) error {
 }
 
 // readHeaders finds out the values of the headers.
-func (x *admission) readHeaders() error {
+func (x *admission) readHeaders(ctx context.Context) error {
 	size := 0
 	for i, h := range x.asked.Headers {
 		size += len(h)
@@ -114,7 +114,7 @@ func (x *admission) readHeaders() error {
 	if len(x.asked.Headers) > maxHeaders || size > maxHeaderBytes {
 		return wrong("Subscription.channel.header", "too-costly", "a channel has at most %d headers, with %d bytes together", maxHeaders, maxHeaderBytes)
 	}
-	before, err := x.service.headersOf(&x.author)
+	before, err := x.service.headersOf(ctx, &x.author)
 	if err != nil {
 		return err
 	}
@@ -280,7 +280,11 @@ func (x *admission) keep(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		a.Headers = x.service.parts.Box.Seal(sealPurpose, text)
+		box, err := x.service.parts.Box(ctx)
+		if err != nil {
+			return err
+		}
+		a.Headers = box.Seal(sealPurpose, text)
 	}
 	return x.put(ctx, a)
 }

@@ -133,7 +133,7 @@ func (f *feed) newLine(ctx context.Context, ds *datastore.Store, v *store.Versio
 	l := &line{
 		feed: f, id: v.ID, number: v.Number, fresh: what.topical() && what.Status == statusRequested, spec: what, author: *a, end: what.End, work: make(chan struct{}, 1),
 	}
-	if l.headers, err = f.headersOf(a); err != nil {
+	if l.headers, err = f.headersOf(ctx, a); err != nil {
 		return nil, err
 	}
 	// What the operator allows may have changed.

@@ -56,7 +56,8 @@ type Options struct {
 type Parts struct {
 	Stores  Catalog
 	Records kv.DB
-	Box     Sealer
+	// Box gets what seals the headers of channels; it is called when there are some.
+	Box func(context.Context) (Sealer, error)
 	// Keep makes of an access what is kept of it, and Access makes an access of
 	// that, by the rules as they are now. An error of KindForbidden or
 	// KindUnauthenticated says that whose it was has no access any more.
@@ -212,11 +213,15 @@ func (s *Service) sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // headersOf are the headers of an author.
-func (s *Service) headersOf(a *author) (headers []string, err error) {
+func (s *Service) headersOf(ctx context.Context, a *author) (headers []string, err error) {
 	if a.Headers == nil {
 		return nil, nil
 	}
-	text, err := s.parts.Box.Open(sealPurpose, a.Headers)
+	box, err := s.parts.Box(ctx)
+	if err != nil {
+		return nil, err
+	}
+	text, err := box.Open(sealPurpose, a.Headers)
 	if err != nil {
 		return nil, err
 	}

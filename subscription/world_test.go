@@ -142,7 +142,7 @@ func (w *world) open() {
 		w.ds = must(w.catalog.Create(w.Context(), "main", ""))
 	}
 	w.service.Open(subscription.Parts{
-		Stores: w.catalog, Records: folder.Records(), Box: w.box, Access: w.access, Record: w.record,
+		Stores: w.catalog, Records: folder.Records(), Box: func(context.Context) (subscription.Sealer, error) { return w.box, nil }, Access: w.access, Record: w.record,
 		Keep: func(a authz.Access) ([]byte, error) { _, kept, err := bearer.Kept(a); return kept, err },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
