@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -78,7 +79,8 @@ func (t *trial) open(ctx context.Context, auth, log string) error {
 		return err
 	}
 	// The copy has no modes, and a server refuses a key that others may read.
-	if err := os.Chmod(filepath.Join(dir, "master.key"), 0o600); err != nil {
+	// There is none where nothing was sealed yet.
+	if err := os.Chmod(filepath.Join(dir, "master.key"), 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	in, err := t.launch(ctx, dir, "TARN_AUTH="+auth, "TARN_AUDIT_LOG="+log)
