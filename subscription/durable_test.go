@@ -17,6 +17,7 @@ func (w *world) crash() {
 	clone := w.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(1, 2))})
 	w.stop()
 	_ = w.catalog.Close()
+	w.settle()
 	w.disk = clone
 	w.open()
 }
@@ -138,7 +139,7 @@ func TestEnds(t *testing.T) {
 	w.became("ends", "active")
 	w.paused(time.Hour)
 	w.wait(time.Hour)
-	w.became("ends", "off")
+	w.becameInTime("ends", "off")
 	w.put(w.subscribe("off", "Observation", ""), w.subscribe("deleted", "Observation", ""))
 	text := w.became("off", "active")
 	w.became("deleted", "active")

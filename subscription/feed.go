@@ -130,12 +130,13 @@ func (f *feed) step(ctx context.Context) (again time.Duration, err error) {
 	return f.untilNext(), nil
 }
 
-// untilNext is how long until the next Subscription ends, less than 0 for never.
+// untilNext is how long until the next Subscription ends, 0 where that is past, and
+// less for never.
 func (f *feed) untilNext() time.Duration {
 	next := time.Duration(-1)
 	for _, l := range f.lines {
 		if left := l.end.Sub(f.Now()); !l.end.IsZero() && (next < 0 || left < next) {
-			next = max(left, time.Millisecond)
+			next = max(left, 0)
 		}
 	}
 	return next

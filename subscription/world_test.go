@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -63,6 +64,9 @@ type world struct {
 
 	mu         sync.Mutex
 	deliveries []subscription.Delivery
+	// connections counts those to the endpoint; idle tells of the end of one.
+	connections int
+	idle        *sync.Cond
 	// revoked are the subjects that have no access any more, unrecorded is set
 	// where deliveries cannot be recorded.
 	revoked    map[string]bool
@@ -111,7 +115,10 @@ func newWorld(t *testing.T) *world {
 		slept: make(chan time.Duration, 1000), revoked: map[string]bool{}, written: make(chan struct{}, 1),
 		box: must(crypt.NewBox([]byte("0123456789abcdef0123456789abcdef"))),
 	}
-	w.endpoint = httptest.NewServer(http.HandlerFunc(w.serve))
+	w.idle = sync.NewCond(&w.mu)
+	w.endpoint = httptest.NewUnstartedServer(http.HandlerFunc(w.serve))
+	w.endpoint.Config.ConnState = w.connection
+	w.endpoint.Start()
 	t.Cleanup(w.endpoint.Close)
 	w.options = subscription.Options{
 		Endpoints: outbound.Policy{Allowed: []outbound.Pattern{must(outbound.ParsePattern(w.endpoint.URL))}, Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
@@ -130,6 +137,40 @@ func (w *world) serve(out http.ResponseWriter, r *http.Request) {
 	w.received <- got
 	out.Header().Set("Location", "/elsewhere")
 	out.WriteHeader(status)
+}
+
+// connection notes that one to the endpoint begins or ends.
+func (w *world) connection(_ net.Conn, now http.ConnState) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch now {
+	case http.StateNew:
+		w.connections++
+	case http.StateClosed:
+		w.connections--
+		w.idle.Broadcast()
+	}
+}
+
+// settle waits until the endpoint is done with the requests of a Service that was
+// stopped: nothing of them is to come later than those of the next one.
+func (w *world) settle() {
+	w.Helper()
+	// What was dialled before is accepted before.
+	last, err := net.Dial("tcp", w.endpoint.Listener.Addr().String())
+	if err != nil {
+		w.Fatal(err)
+	}
+	if _, err := last.Write([]byte("no request\r\n\r\n")); err != nil {
+		w.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, last) // 400, and the end
+	last.Close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.connections > 0 {
+		w.idle.Wait()
+	}
 }
 
 // open opens the disk, and runs the Service.
@@ -286,6 +327,19 @@ func (w *world) became(id, status string) string {
 			return text
 		}
 		<-w.written
+	}
+}
+
+// becameInTime is became, where time passes whenever somebody waits for it: who
+// looked at the clock before it was moved may begin to wait after that.
+func (w *world) becameInTime(id, status string) {
+	w.Helper()
+	for !strings.Contains(w.read("Subscription", id), `"status":"`+status+`"`) {
+		select {
+		case <-w.written:
+		case d := <-w.slept:
+			w.wait(d)
+		}
 	}
 }
 
