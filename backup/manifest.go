@@ -175,12 +175,6 @@ func short(content []byte) string {
 // timeLayout is how names of backups begin, so that they sort by time.
 const timeLayout = "20060102T150405.000Z"
 
-// TakenAt is when a backup was begun, by its name.
-func TakenAt(id string) (time.Time, error) {
-	text, _, _ := strings.Cut(id, "-")
-	return time.Parse(timeLayout, text)
-}
-
 // put writes a manifest, which makes it a backup, and names it.
 func (p *Place) put(ctx context.Context, m *Manifest) error {
 	slices.SortFunc(m.Files, func(a, b File) int { return cmp.Compare(a.Name, b.Name) })

@@ -110,12 +110,8 @@ func (d Decimal) Sign() int {
 	return 1
 }
 
-// Digits are the significant digits without zeros at either end, "" for 0. The
-// absolute value is 0.Digits × 10^Exponent, so among numbers of one sign
-// (Exponent, Digits) sorts as the absolute values do.
-func (d Decimal) Digits() string { return d.digits }
-
-// Exponent is the power of ten that goes with Digits, 0 for 0.
+// Exponent is e where the absolute value is 0.d × 10^e, d being the significant
+// digits without zeros at either end; 0 for 0.
 func (d Decimal) Exponent() int { return d.exp }
 
 // Unit is the power of ten of the last digit written: 0 for "100", -2 for
@@ -197,15 +193,6 @@ func (d Decimal) big(low int) *big.Int {
 		n.Neg(n)
 	}
 	return n
-}
-
-// ImpliedRange is the range lo ≤ x < hi that the number stands for in a
-// search: half a unit of its last written digit either way. "100" is
-// [99.5, 100.5), "1.00" is [0.995, 1.005), "1e2" is [50, 150).
-// http://hl7.org/fhir/R4/search.html#number
-func (d Decimal) ImpliedRange() (lo, hi Decimal) {
-	half := Decimal{digits: "5", exp: d.unit, unit: d.unit - 1}
-	return d.Add(half.Neg()), d.Add(half)
 }
 
 // String writes the number without superfluous zeros; very large and very

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"html"
-	"io"
 	"slices"
 	"strings"
 )
@@ -24,12 +23,6 @@ func AppendXML(dst []byte, n Node) []byte {
 	w := xmlWriter{out: dst}
 	w.element(n, n.Type().Name, ` xmlns="`+fhirSpace+`"`)
 	return w.out
-}
-
-// WriteXML writes what AppendXML appends.
-func WriteXML(w io.Writer, n Node) error {
-	_, err := w.Write(AppendXML(nil, n))
-	return err
 }
 
 // XMLFromJSON is the XML of one resource in JSON, as AppendXML writes it. The

@@ -107,26 +107,6 @@ func (d *Directory) Find(ctx context.Context, name string) (*User, error) {
 	return &r.User, nil
 }
 
-// FindLinked returns the user who is linked to an account at an upstream
-// provider, or ErrNotFound.
-func (d *Directory) FindLinked(ctx context.Context, provider, subject string) (*User, error) {
-	var r *record
-	err := d.db.View(ctx, func(tx kv.Tx) error {
-		id, err := linkTable.Get(tx, linkKey(provider, subject))
-		if errors.Is(err, kv.ErrNotFound) {
-			return ErrNotFound
-		}
-		if err == nil {
-			r, err = getUser(tx, id)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &r.User, nil
-}
-
 // List returns all users, by user name.
 func (d *Directory) List(ctx context.Context) ([]*User, error) {
 	var users []*User

@@ -2,7 +2,6 @@ package pebble
 
 import (
 	"context"
-	"path/filepath"
 	"time"
 
 	"github.com/tarnhealth/tarn/pebble/internal/engine"
@@ -58,6 +57,3 @@ func (s *Store) Erasures() uint64 { return s.stats.erased.Load() }
 func (f *Folder) CheckpointRecords(ctx context.Context, dir string) error {
 	return f.records.Checkpoint(ctx, dir)
 }
-
-// StoreDir is the folder of a data store's files.
-func (f *Folder) StoreDir(id string) string { return filepath.Clean(f.storeDir(id)) }

@@ -37,20 +37,3 @@ func (r *Registry) Included(inc Include, tree *fhir.Tree, base string) ([]Refere
 	}
 	return refs, nil
 }
-
-// RevIncludePart is the search for the resources that a _revinclude adds to
-// matches: those of type inc.Source that refer to one of them.
-func RevIncludePart(inc Include, matches []Reference) Part {
-	var spans []Span
-	for _, m := range matches {
-		if inc.Target == "" || inc.Target == m.Type {
-			spans = append(spans, Exactly(ReferenceKey(m.Type, m.ID)))
-		}
-	}
-	spans = mergeSpans(spans)
-	or := make(Or, len(inc.Params))
-	for i, p := range inc.Params {
-		or[i] = Terms{Param: p, Spans: spans}
-	}
-	return Part{Type: inc.Source, Where: or}
-}

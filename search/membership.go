@@ -38,14 +38,3 @@ func (r *Registry) CompartmentNode(compartment, id, resourceType string) (n Node
 	}
 	return Terms{Param: p, Spans: []Span{Exactly(ReferenceKey(compartment, id))}}, true
 }
-
-// Offers reports whether a search on a resource type takes the parameter,
-// those included that need no entries of their own.
-func (r *Registry) Offers(resourceType, code string) bool {
-	switch code {
-	case paramList, paramFilter, paramHas:
-		return r.byType[resourceType] != nil
-	}
-	p := r.Param(resourceType, code)
-	return p != nil && p.Def != nil && !p.building
-}

@@ -127,20 +127,6 @@ func TestIncludes(t *testing.T) {
 			t.Errorf("%s includes %v, %v; want %s", tt.include, refs, err, tt.want)
 		}
 	}
-	for value, want := range map[string]bool{
-		"Observation:subject": true, "Observation:subject:Patient": true, "Observation:performer": false, "Observation:*": true,
-	} {
-		q, err := r.Parse([]string{"Patient"}, []search.Pair{{Name: "_revinclude", Value: value}}, search.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for id, expect := range map[string]bool{"p": want, "q": false} {
-			part := search.RevIncludePart(q.RevIncludes[0], []search.Reference{{Type: "Patient", ID: "a"}, {Type: "Patient", ID: id}})
-			if got := part.Type == "Observation" && search.Match(part.Where, obs, nil); got != expect {
-				t.Errorf("_revinclude=%s of Patient/%s: %v", value, id, got)
-			}
-		}
-	}
 }
 
 func TestMarks(t *testing.T) {

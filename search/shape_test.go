@@ -83,18 +83,6 @@ func TestCompartmentNode(t *testing.T) {
 	}
 }
 
-func TestOffers(t *testing.T) {
-	for name, want := range map[string]bool{
-		"Patient.name": true, "Patient._id": true, "Patient._list": true, "Patient._filter": true, "Patient._has": true, "Location.near": true,
-		"Patient._text": true, "Observation._content": true, "Patient.age": false, "Patient.$type": false, "Foo._list": false, "Patient.nothing": false,
-	} {
-		resourceType, code, _ := strings.Cut(name, ".")
-		if got := r4(t).Offers(resourceType, code); got != want {
-			t.Errorf("%s is offered: %v", name, got)
-		}
-	}
-}
-
 // A caller may know value sets that the definitions do not.
 func TestValueSetsOfTheCaller(t *testing.T) {
 	o := candidate(t, r4(t), `{"resourceType":"Observation","id":"o","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"1-1"}]}}`)

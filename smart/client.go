@@ -14,9 +14,6 @@ type Client = client.Client
 // A Certificate says which certificate of an authority is a client's.
 type Certificate = client.Certificate
 
-// A ClientType says how an app proves that it is itself.
-type ClientType = client.Type
-
 // The client types, and AllStores for clients that may use every data store.
 const (
 	Public     = client.Public

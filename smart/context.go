@@ -10,12 +10,8 @@ import (
 	"github.com/tarnhealth/tarn/smart/about"
 )
 
-// A Context is the launch context of a token, a ContextItem one object of its
-// fhirContext.
-type (
-	Context     = about.Context
-	ContextItem = about.Item
-)
+// A Context is the launch context of a token.
+type Context = about.Context
 
 // actsFor is patientsOf with the patient that a user's own RelatedPerson is of,
 // and those whom the user's Persons lead to, as package authz has it.

@@ -38,9 +38,6 @@ type Proofs struct {
 	nonceKey []byte
 }
 
-// ProofAlgorithms are those that a proof may be signed with, for metadata.
-var ProofAlgorithms = asymmetric
-
 const (
 	// proofAge is how old a proof may be.
 	proofAge = 2 * time.Minute
