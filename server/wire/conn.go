@@ -85,7 +85,7 @@ func (c *conn) serve() {
 // readHead waits for a request and reads its head, or so much of it that it can
 // be told not to be plain.
 func (c *conn) readHead() (end int, plain bool, err error) {
-	for begun := false; ; begun = true {
+	for begun, limited := false, false; ; begun = true {
 		end, plain := headEnd(c.buf[c.r:c.w])
 		if end > 0 || !plain {
 			return end, plain, nil
@@ -93,7 +93,9 @@ func (c *conn) readHead() (end int, plain bool, err error) {
 		if !c.room() {
 			return 0, false, nil
 		}
-		c.limitWait(begun)
+		if !limited { // once for a head: it may not come byte by byte, each just in time
+			limited = c.limitWait(begun)
+		}
 		n, err := c.rwc.Read(c.buf[c.w:])
 		if c.w += n; n == 0 && err != nil {
 			return 0, false, err
@@ -121,19 +123,21 @@ func (c *conn) room() bool {
 	return true
 }
 
-// limitWait sets how long the client may be silent. Moving a deadline costs as
-// much as parsing a request, so that of an idle connection is moved when less
-// than the idle timeout is left.
-func (c *conn) limitWait(begun bool) {
+// limitWait sets how long the client may be silent, or, where it reports true,
+// how long the head that has begun may take. Moving a deadline costs as much as
+// parsing a request, so that of an idle connection is moved when less than the
+// idle timeout is left.
+func (c *conn) limitWait(begun bool) bool {
 	now := time.Now()
 	if begun || c.r < c.w || c.state.Load() == stateNew {
 		c.setReadDeadline(now.Add(c.server.ReadHeaderTimeout))
-		return
+		return true
 	}
 	idle := c.server.IdleTimeout
 	if left := c.readUntil.Sub(now); left < idle || left > idle+idle/4 {
 		c.setReadDeadline(now.Add(idle + idle/4))
 	}
+	return false
 }
 
 func (c *conn) setReadDeadline(t time.Time) {

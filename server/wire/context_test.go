@@ -207,3 +207,39 @@ func TestAfterReturn(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// drops is a connection on which a head comes byte by byte.
+type drops struct {
+	net.Conn
+	text  string
+	moved int
+}
+
+func (d *drops) Read(p []byte) (int, error) {
+	if d.text == "" {
+		return 0, io.EOF
+	}
+	p[0], d.text = d.text[0], d.text[1:]
+	return 1, nil
+}
+
+func (d *drops) SetReadDeadline(time.Time) error {
+	d.moved++
+	return nil
+}
+
+// TestSlowHead: the time that a head may take begins once, with the connection
+// or with the head's first byte, however slowly the bytes come.
+func TestSlowHead(t *testing.T) {
+	for state, want := range map[int32]int{stateNew: 1, stateIdle: 2} {
+		client := &drops{text: "GET / HTTP/1.1\r\nHost: h\r\n\r\n"}
+		c := &conn{server: &Server{ReadHeaderTimeout: time.Minute, IdleTimeout: time.Hour, MaxHeaderBytes: 4096}, rwc: client}
+		c.state.Store(state)
+		if end, plain, err := c.readHead(); end != 27 || !plain || err != nil {
+			t.Errorf("in state %d: %d, %t, %v", state, end, plain, err)
+		}
+		if client.moved != want {
+			t.Errorf("in state %d the deadline was set %d times, want %d", state, client.moved, want)
+		}
+	}
+}
