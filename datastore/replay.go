@@ -48,6 +48,9 @@ func (x *expansion) replay(ctx context.Context, i int) (replayed bool, err error
 		return false, storeError(err)
 	}
 	again, _, err := x.commit.store.contents.Part(ctx, op.Resource, st.op.ID, op.Contents)
+	if err == nil {
+		again, err = x.admitAgain(ctx, again, first)
+	}
 	if err != nil {
 		return false, err
 	}

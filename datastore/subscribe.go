@@ -40,6 +40,9 @@ type Admission struct {
 	Before store.Version
 	// Number is that of the version that is to be stored.
 	Number uint64
+	// Again is set where a create comes again by its idempotency key, and is asked
+	// what it was stored as: Before is its first version, and nothing is stored.
+	Again bool
 }
 
 // Admitted is what becomes of a Subscription.
@@ -141,6 +144,22 @@ func (x *expansion) admitStep(ctx context.Context, st *step) error {
 		st.rewritten = true
 	}
 	return err
+}
+
+// admitAgain is a resource that is created again by its idempotency key as it was
+// stored when it made the first version.
+func (x *expansion) admitAgain(ctx context.Context, tree *fhir.Tree, first store.Version) (*fhir.Tree, error) {
+	s := x.commit.store
+	if s.subscriptions == nil || first.Type != subscriptionType {
+		return tree, nil
+	}
+	admitted, err := s.subscriptions.Admit(ctx, Admission{
+		Store: s, Access: x.commit.access, ID: first.ID, Resource: tree, Before: first, Number: first.Number, Again: true,
+	})
+	if err != nil || admitted.Body == nil {
+		return tree, err
+	}
+	return s.Parse(admitted.Body)
 }
 
 // keepAdmitted notes what belongs to the Subscriptions of an attempt.

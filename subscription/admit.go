@@ -42,6 +42,9 @@ func (s *Service) Admit(ctx context.Context, a datastore.Admission) (datastore.A
 		return datastore.Admitted{}, fhir.Errorf(fhir.KindUnavailable, "Subscriptions cannot be written while the server starts; try again")
 	}
 	x := &admission{Admission: a, service: s, asked: read(a.Resource.Root())}
+	if a.Again {
+		return x.again(ctx)
+	}
 	if err := x.readBefore(ctx); err != nil {
 		return datastore.Admitted{}, err
 	}
