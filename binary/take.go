@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"hash"
 	"io"
 	"time"
@@ -246,5 +245,5 @@ func cutShort(err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	return fhir.Errorf(fhir.KindInvalid, "the content could not be read to its end: %v; nothing was stored", fmt.Sprint(err))
+	return fhir.CutShort("nothing was stored: the content", err)
 }

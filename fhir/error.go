@@ -3,6 +3,7 @@ package fhir
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 )
 
@@ -30,6 +31,8 @@ const (
 	KindThrottled                    // 429
 	KindUnavailable                  // disk full, shutting down: 503
 	KindURITooLong                   // 414
+	KindTimeout                      // the body did not come in time: 408
+	KindRange                        // no part of the content is in the range: 416
 )
 
 // A Severity grades an issue. http://hl7.org/fhir/R4/valueset-issue-severity.html
@@ -80,6 +83,16 @@ func Errorf(kind Kind, format string, args ...any) *Error {
 		Code:        kind.IssueCode(),
 		Diagnostics: fmt.Sprintf(format, args...),
 	}}}
+}
+
+// CutShort is the error of a body that could not be read to its end: of
+// KindTimeout where the client was too slow, whose cause names addresses and is
+// for logs, else of KindInvalid.
+func CutShort(what string, cause error) *Error {
+	if errors.Is(cause, os.ErrDeadlineExceeded) {
+		return Errorf(KindTimeout, "%s did not come within the time that a request may take", what).Because(cause)
+	}
+	return Errorf(KindInvalid, "%s could not be read to its end: %v", what, cause)
 }
 
 // At sets the location of the error's first issue and returns the error.

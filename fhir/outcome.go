@@ -25,6 +25,8 @@ var kinds = [...]struct {
 	KindThrottled:        {429, "throttled"},
 	KindUnavailable:      {503, "transient"},
 	KindURITooLong:       {414, "too-long"},
+	KindTimeout:          {408, "timeout"},
+	KindRange:            {416, "invalid"},
 }
 
 // Status is the HTTP status of the kind.

@@ -174,7 +174,7 @@ func (r *request) received(body []byte) []byte {
 const believed = 1 << 20
 
 func cutShort(err error) error {
-	return fhir.Errorf(fhir.KindInvalid, "the request body could not be read to its end: %v", err)
+	return fhir.CutShort("the request body", err)
 }
 
 // maxDrain bounds what is read and thrown away of a body that is too large, so
