@@ -86,16 +86,7 @@ func (c Clients) NewInitialToken(ctx context.Context, uses int, lifetime time.Du
 
 // register is the client registration endpoint.
 // https://www.rfc-editor.org/rfc/rfc7591#section-3
-func (s *Service) register(w http.ResponseWriter, r *http.Request) {
-	answer, err := s.answerRegister(w, r)
-	if err != nil {
-		s.answerError(w, r, err)
-		return
-	}
-	answerJSON(w, http.StatusCreated, answer)
-}
-
-func (s *Service) answerRegister(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+func (s *Service) register(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
 	if s.cfg.Registration.Mode == RegistrationOff {
 		return nil, &oauthError{code: codeAccessDenied, description: "this server does not register apps by itself; ask its administrator", status: http.StatusForbidden}
 	}
@@ -119,10 +110,7 @@ func (s *Service) answerRegister(w http.ResponseWriter, r *http.Request) (map[st
 	}
 	registration := opaque.New()
 	record.Registration = opaque.Key(registration)
-	if err := s.useInitial(r); err != nil {
-		return nil, err
-	}
-	secret, err := s.clients.AddRecord(r.Context(), &record)
+	secret, err := s.clients.AddRecord(r.Context(), &record, s.useInitial(r))
 	if err != nil {
 		return nil, metadataError(err)
 	}
@@ -160,12 +148,13 @@ func errInitial() *oauthError {
 	return &oauthError{code: codeInvalidToken, description: "the initial access token is missing, unknown, expired or used up", status: http.StatusUnauthorized}
 }
 
-// useInitial counts a use of the initial access token.
-func (s *Service) useInitial(r *http.Request) error {
+// useInitial counts a use of the initial access token, of an app whose metadata
+// are right.
+func (s *Service) useInitial(r *http.Request) func(kv.Tx) error {
 	if s.cfg.Registration.Mode == RegistrationOpen {
 		return nil
 	}
-	return s.db.Update(r.Context(), func(tx kv.Tx) error {
+	return func(tx kv.Tx) error {
 		key := opaque.Key(bearerText(r))
 		t, err := initialTable.Get(tx, key)
 		if errors.Is(err, kv.ErrNotFound) {
@@ -178,7 +167,7 @@ func (s *Service) useInitial(r *http.Request) error {
 			return initialTable.Delete(tx, key)
 		}
 		return initialTable.Put(tx, key, t, t.Expires)
-	})
+	}
 }
 
 // bearerText is the token of the Authorization header.

@@ -30,7 +30,7 @@ func (s *Service) answerManage(w http.ResponseWriter, r *http.Request) (map[stri
 	}
 	switch r.Method {
 	case http.MethodGet:
-		return s.describeManaged(record), nil
+		return s.describeManaged(r, record), nil
 	case http.MethodPut:
 		return s.replaceRegistration(w, r, record)
 	case http.MethodDelete:
@@ -58,8 +58,10 @@ func (s *Service) managed(r *http.Request) (*client.Record, error) {
 	return &record, nil
 }
 
-func (s *Service) describeManaged(record *client.Record) map[string]any {
+// describeManaged has the client's token too, as RFC 7592 section 3 asks.
+func (s *Service) describeManaged(r *http.Request, record *client.Record) map[string]any {
 	answer := client.Describe(&record.Client, "")
+	answer["registration_access_token"] = bearerText(r)
 	answer["registration_client_uri"] = s.issuer + "/register/" + record.ID
 	return answer
 }
@@ -70,6 +72,9 @@ func (s *Service) replaceRegistration(w http.ResponseWriter, r *http.Request, re
 	m, err := s.readMetadata(w, r)
 	if err != nil {
 		return nil, err
+	}
+	if m.ID != "" && m.ID != record.ID {
+		return nil, refuse(codeInvalidMetadata, "client_id must be the client's own")
 	}
 	changed := record.Client
 	if err := s.apply(m, &changed); err != nil {
@@ -83,5 +88,5 @@ func (s *Service) replaceRegistration(w http.ResponseWriter, r *http.Request, re
 		return nil, metadataError(err)
 	}
 	record.Client = updated
-	return s.describeManaged(record), nil
+	return s.describeManaged(r, record), nil
 }

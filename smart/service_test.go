@@ -348,14 +348,20 @@ func TestInitialTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	app := "https://x.example/cb"
 	ask := func(raw string) int {
-		req := httptest.NewRequest(http.MethodPost, home+"/auth/register", strings.NewReader(`{"redirect_uris":["https://x.example/cb"]}`))
+		req := httptest.NewRequest(http.MethodPost, home+"/auth/register", strings.NewReader(`{"redirect_uris":["`+app+`"]}`))
 		req.Header.Set("Content-Type", "application/json")
 		req.Header.Set("Authorization", "Bearer "+raw)
 		return c.do(nil, req).Code
 	}
+	app = "javascript:alert(1)"
+	if got := ask(raw); got != http.StatusBadRequest {
+		t.Errorf("wrong metadata: got %d", got)
+	}
+	app = "https://x.example/cb"
 	if got := ask(raw); got != http.StatusCreated {
-		t.Errorf("got %d", got)
+		t.Errorf("after a refused app, which uses nothing up: got %d", got)
 	}
 	if got := ask(raw); got != http.StatusUnauthorized {
 		t.Errorf("used twice: got %d", got)

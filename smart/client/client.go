@@ -141,12 +141,13 @@ type Registry struct {
 // a taken ID of KindConflict.
 func (c *Registry) Add(ctx context.Context, client Client) (Client, string, error) {
 	record := Record{Client: client}
-	secret, err := c.AddRecord(ctx, &record)
+	secret, err := c.AddRecord(ctx, &record, nil)
 	return record.Client, secret, err
 }
 
-// AddRecord is Add with what else is stored.
-func (c *Registry) AddRecord(ctx context.Context, record *Record) (secret string, err error) {
+// AddRecord is Add with what else is stored. with, if not nil, is called where
+// the record is found right, in the transaction that stores it.
+func (c *Registry) AddRecord(ctx context.Context, record *Record, with func(kv.Tx) error) (secret string, err error) {
 	if record.ID == "" {
 		record.ID = opaque.ID()
 	}
@@ -166,6 +167,11 @@ func (c *Registry) AddRecord(ctx context.Context, record *Record) (secret string
 		}
 		if !errors.Is(err, kv.ErrNotFound) {
 			return err
+		}
+		if with != nil {
+			if err := with(tx); err != nil {
+				return err
+			}
 		}
 		return putClient(tx, nil, *record)
 	})

@@ -9,6 +9,8 @@ import (
 
 // Metadata is a client in the words of RFC 7591 section 2.
 type Metadata struct {
+	// ID is what a client that is registered says it is, RFC 7592 section 2.2.
+	ID            string          `json:"client_id,omitempty"`
 	RedirectURIs  []string        `json:"redirect_uris,omitempty"`
 	AuthMethod    string          `json:"token_endpoint_auth_method,omitempty"`
 	GrantTypes    []string        `json:"grant_types,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/tarnhealth/tarn/fhir"
 )
@@ -91,8 +92,11 @@ func (c *Client) MayRemember(redirectURI string) bool {
 // ShowsLogo reports whether the client's logo is one that pages show.
 func (c *Client) ShowsLogo() bool { return validLogo.MatchString(c.LogoURL) }
 
-// hasControl reports whether a text holds what has no place in a URI: control
-// characters.
+// hasControl reports whether a text holds what has no place in a URI or a name:
+// control characters, and those that turn the text around them, by which a name
+// could show something else on the consent page.
 func hasControl(text string) bool {
-	return strings.ContainsFunc(text, func(r rune) bool { return r < 0x20 || r == 0x7f || r == '\uFFFD' })
+	return strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.In(r, unicode.Cc, unicode.Bidi_Control, unicode.Zl, unicode.Zp) || r == '\uFFFD'
+	})
 }
