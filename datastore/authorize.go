@@ -70,7 +70,7 @@ func (x *expansion) mayWriteNamed(ctx context.Context, i int) (bool, error) {
 	case op.Interaction == authz.Update:
 		return false, notToUpdate(op)
 	case op.IfMatch != "":
-		return false, versionMismatch(op)
+		return false, versionMismatch(op, st.op.ID)
 	}
 	st.write = false
 	st.outcome = Outcome{Status: http.StatusNoContent}
@@ -104,7 +104,7 @@ func (x *expansion) mayWrite(ctx context.Context, i int, v *store.Version) (seen
 	case !allowed:
 		return true, refusal(op.Interaction, v.Type+"/"+v.ID)
 	case st.op.IfVersion != 0 && st.op.IfVersion != v.Number:
-		return true, versionMismatch(&Op{Type: v.Type, ID: v.ID, IfMatch: op.IfMatch})
+		return true, versionMismatch(op, v.ID)
 	}
 	st.op.IfVersion = v.Number
 	return true, nil

@@ -324,17 +324,22 @@ func (x *expansion) refused(places []int, err error) error {
 	case errors.Is(err, store.ErrDuplicate):
 		return x.commit.locate(i, fhir.Errorf(fhir.KindInvalid, "a transaction may write %s/%s only once", x.steps[i].op.Type, x.steps[i].op.ID))
 	case errors.Is(err, store.ErrVersion) && op.IfMatch != "":
-		return x.commit.locate(i, versionMismatch(op))
+		return x.commit.locate(i, versionMismatch(op, x.steps[i].op.ID))
 	case errors.Is(err, store.ErrExists) && op.NewID != "" && x.steps[i].op.ID == op.NewID:
 		return x.commit.locate(i, fhir.Errorf(fhir.KindConflict, "%s/%s was made already: this request was carried out before", op.Type, op.NewID))
 	case errors.Is(err, store.ErrExists) && op.IfNoneMatch:
-		return x.commit.locate(i, fhir.Errorf(fhir.KindPrecondition, "%s/%s exists, and If-None-Match: * asks that it does not", op.Type, op.ID))
+		return x.commit.locate(i, fhir.Errorf(fhir.KindPrecondition, "%s/%s exists, and If-None-Match: * asks that it does not", op.Type, x.steps[i].op.ID))
 	}
 	return errRetry
 }
 
-func versionMismatch(op *Op) error {
-	return fhir.Errorf(fhir.KindPrecondition, "the current version of %s/%s is not %q, which If-Match asks for; read it again", op.Type, op.ID, op.IfMatch)
+// versionMismatch is the error where op.IfMatch is not the version of a
+// resource. id is "" where criteria name the resource, and were not looked up.
+func versionMismatch(op *Op, id string) error {
+	if id == "" {
+		return fhir.Errorf(fhir.KindPrecondition, "no version of any %s is %q, which If-Match asks for; versions are numbers from 1", op.Type, op.IfMatch)
+	}
+	return fhir.Errorf(fhir.KindPrecondition, "the current version of %s/%s is not %q, which If-Match asks for; read it again", op.Type, id, op.IfMatch)
 }
 
 // parseIfMatch is the version number of op.IfMatch.
@@ -344,7 +349,7 @@ func parseIfMatch(op *Op) (uint64, error) {
 	}
 	n, err := strconv.ParseUint(op.IfMatch, 10, 64)
 	if err != nil || n == 0 {
-		return 0, versionMismatch(op)
+		return 0, versionMismatch(op, op.ID)
 	}
 	return n, nil
 }

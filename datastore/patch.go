@@ -40,7 +40,7 @@ func (x *expansion) patch(ctx context.Context, i int) error {
 func (x *expansion) patchVersion(ctx context.Context, i int, current store.Version) error {
 	op, st := &x.commit.ops[i], &x.steps[i]
 	if st.op.IfVersion != 0 && st.op.IfVersion != current.Number {
-		return versionMismatch(&Op{Type: op.Type, ID: current.ID, IfMatch: op.IfMatch})
+		return versionMismatch(op, current.ID)
 	}
 	st.op.IfVersion = current.Number
 	whole, err := x.commit.store.patchable(ctx, current)

@@ -18,7 +18,11 @@ func (x *expansion) resolve(ctx context.Context) error {
 		return nil
 	}
 	defer x.close()
-	r := &resolver{x: x, targets: x.fullURLs(), found: map[string]string{}, links: linksOf(x.commit.store.Definitions().Schema)}
+	targets, err := x.fullURLs()
+	if err != nil {
+		return err
+	}
+	r := &resolver{x: x, targets: targets, found: map[string]string{}, links: linksOf(x.commit.store.Definitions().Schema)}
 	for i := range x.steps {
 		if !x.steps[i].write || x.steps[i].tree == nil {
 			continue
@@ -31,15 +35,23 @@ func (x *expansion) resolve(ctx context.Context) error {
 }
 
 // fullURLs maps the entries' fullUrls to the references that stand for them.
-func (x *expansion) fullURLs() map[string]string {
+// One of two resources leaves open which of them is meant.
+// http://hl7.org/fhir/R4/bundle.html#invs (bdl-7)
+func (x *expansion) fullURLs() (map[string]string, error) {
 	targets := make(map[string]string, len(x.steps))
 	for i := range x.steps {
-		if url := x.commit.ops[i].FullURL; url != "" && x.commit.ops[i].Resource != nil {
-			v := x.promised(i)
-			targets[url] = v.Type + "/" + v.ID
+		url := x.commit.ops[i].FullURL
+		if url == "" || x.commit.ops[i].Resource == nil {
+			continue
 		}
+		v := x.promised(i)
+		target := v.Type + "/" + v.ID
+		if other, ok := targets[url]; ok && other != target {
+			return nil, x.commit.locate(i, fhir.Errorf(fhir.KindInvalid, "the fullUrl %q is that of another entry too; each resource of a transaction needs its own", url))
+		}
+		targets[url] = target
 	}
-	return targets
+	return targets, nil
 }
 
 type resolver struct {
