@@ -31,6 +31,8 @@ type parser struct {
 	// joins counts what MaxJoins limits.
 	joins int
 	seen  map[string]bool
+	// byType is set where _type says which types are searched.
+	byType bool
 	// current is the place of the pair being read; first has those of the
 	// parameters with rules.
 	current int

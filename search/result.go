@@ -218,18 +218,17 @@ func (p *parser) restrictTypes(pairs []Pair) error {
 				keep = append(keep, t)
 			}
 		}
-		p.types = keep
-		p.seen["_type"] = true
+		p.types, p.byType = keep, true
 	}
 	return nil
 }
 
 func (p *parser) typ(pair Pair) *fhir.Error {
-	if !p.seen["_type"] {
+	if !p.byType {
 		return unknownParam("_type belongs to a search of several resource types; this one is on %s", strings.Join(p.types, ", "))
 	}
 	p.keep(pair)
-	return nil
+	return p.once(pair)
 }
 
 // include reads _include=Source:param[:Target], _include=Source:* and
