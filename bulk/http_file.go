@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/blob"
 	"github.com/tarnhealth/tarn/fhir"
 )
@@ -29,7 +30,9 @@ func (s *Service) sendFile(w http.ResponseWriter, c *Call, key, media string) er
 	if info.ETag != "" {
 		w.Header().Set("ETag", `"`+info.ETag+`"`)
 	}
-	http.ServeContent(w, c.Request, "", info.Modified, from)
+	if err := binary.Serve(w, c.Request, info.Modified, from); err != nil {
+		return err
+	}
 	return from.failed
 }
 

@@ -238,6 +238,10 @@ func TestOrganizedExport(t *testing.T) {
 
 func TestExportFilesOverHTTP(t *testing.T) {
 	w := clinic(t)
+	for i := range 10 { // a file that is worth compressing
+		w.put(patient(fmt.Sprint("more-", i)))
+	}
+	w.run()
 	c := w.serve()
 	m, location := c.exported("GET", "$export?_type=Patient", "")
 	file := m.Output[0].URL
@@ -249,8 +253,23 @@ func TestExportFilesOverHTTP(t *testing.T) {
 	if head := c.do("HEAD", file, ""); head.status != 200 || head.body != "" {
 		t.Errorf("HEAD: %d %q", head.status, head.body)
 	}
-	if a := c.do("GET", file, "", "Range", "bytes=100000-"); a.status != 416 {
-		t.Errorf("beyond: %d", a.status)
+	if a := c.do("GET", file, "", "Range", "bytes=100000-"); a.status != 416 || !strings.Contains(a.body, "OperationOutcome") || a.header.Get("Content-Range") == "" {
+		t.Errorf("beyond: %d %s %v", a.status, a.body, a.header)
+	}
+	if a := c.do("GET", file, "", "Range", "lines=1-2"); a.status != 200 || a.body != whole.body {
+		t.Errorf("a range in another unit: %d, %d bytes", a.status, len(a.body))
+	}
+	// What was begun compressed cannot go on in the bytes of the plain file.
+	packed := c.do("GET", file, "", "Accept-Encoding", "gzip")
+	tag := packed.header.Get("ETag")
+	if packed.header.Get("Content-Encoding") != "gzip" || packed.header.Get("Accept-Ranges") != "" || tag != "W/"+whole.header.Get("ETag") {
+		t.Errorf("compressed: %v; plain: %v", packed.header, whole.header)
+	}
+	if a := c.do("GET", file, "", "Accept-Encoding", "gzip", "If-Range", tag, "Range", "bytes=10-"); a.status != 200 {
+		t.Errorf("the rest of it: %d", a.status)
+	}
+	if a := c.do("GET", file, "", "Accept-Encoding", "gzip", "If-None-Match", tag); a.status != 304 {
+		t.Errorf("compressed, not modified: %d", a.status)
 	}
 	if a := c.do("GET", file, "", "If-None-Match", whole.header.Get("ETag")); a.status != 304 {
 		t.Errorf("not modified: %d", a.status)

@@ -86,7 +86,9 @@ func (r *request) serveContent(w http.ResponseWriter, v *store.Version, contentT
 	header.Set("Content-Disposition", "attachment")
 	header.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	r.touched(v.Body.JSON)
-	http.ServeContent(w, r.http, "", v.LastUpdated, content)
+	if err := binary.Serve(w, r.http, v.LastUpdated, content); err != nil {
+		return err
+	}
 	if sent, ok := content.(*paced); ok {
 		return sent.err
 	}
@@ -180,6 +182,9 @@ func (r *request) content() (*fhir.Tree, error) {
 		Data            string     `json:"data"`
 	}{ResourceType: "Binary", ID: r.id, ContentType: contentType, Data: data}
 	if context := r.header.Get("X-Security-Context"); context != "" {
+		if ref := fhir.ParseReference(context, r.store.Base()); ref.Kind != fhir.RefRelative && ref.Kind != fhir.RefAbsolute {
+			return nil, fhir.Errorf(fhir.KindInvalid, "X-Security-Context %q does not refer to a resource; write a reference such as Patient/1", context).At("http.X-Security-Context")
+		}
 		binary.SecurityContext = &reference{context}
 	}
 	text, err := json.Marshal(binary)

@@ -51,7 +51,7 @@ func (r *request) offerUpload(w http.ResponseWriter, o *datastore.Outcome) error
 		return err
 	}
 	if tree.Root().Child("data").Exists() {
-		return r.writeWritten(w, o) // there is nothing to upload
+		return r.writeWritten(w, o, nil) // there is nothing to upload
 	}
 	expected, err := r.prefer.expected()
 	if err != nil {

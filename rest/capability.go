@@ -37,10 +37,17 @@ type storedProfiles interface {
 // readCapability answers GET [base]/metadata.
 // http://hl7.org/fhir/R4/http.html#capabilities
 func readCapability(w http.ResponseWriter, r *request) error {
+	if err := r.onlyParameters("mode", "_summary", "_elements"); err != nil {
+		return err
+	}
 	if mode, _ := valueOf(r.query, "mode"); mode == "terminology" {
 		return r.terminologyCapabilities(w)
 	}
 	if err := r.capabilityMode(); err != nil {
+		return err
+	}
+	s, err := r.shape("CapabilityStatement")
+	if err != nil {
 		return err
 	}
 	c, err := r.h.capability(r.store)
@@ -56,7 +63,19 @@ func readCapability(w http.ResponseWriter, r *request) error {
 			return nil
 		}
 	}
-	return r.writeJSON(w, http.StatusOK, c.body)
+	if s == nil {
+		return r.writeJSON(w, http.StatusOK, c.body)
+	}
+	return r.writeShaped(w, "CapabilityStatement", c.body, s)
+}
+
+// writeShaped answers with a part of a statement about the data store.
+func (r *request) writeShaped(w http.ResponseWriter, resourceType string, body []byte, s *shape) error {
+	part, err := fhir.AppendSubset(nil, body, r.store.Definitions().Schema.Type(resourceType), s.keep)
+	if err != nil {
+		return err
+	}
+	return r.writeJSON(w, http.StatusOK, part)
 }
 
 // capabilityMode refuses the modes of /metadata that are not offered.

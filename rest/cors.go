@@ -7,8 +7,8 @@ import (
 
 // The headers that scripts of other origins may read and send.
 const (
-	exposedHeaders = "Location, Content-Location, ETag, Last-Modified, X-Request-Id, Retry-After, Allow, Accept-Patch, Preference-Applied, WWW-Authenticate, X-Progress, X-Export-Status, " + issuesHeader
-	allowedHeaders = "Accept, Authorization, Cache-Control, Content-Encoding, Content-Type, DPoP, Idempotency-Key, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Amz-Fhir-Idempotency-Key, X-Correlation-Id, " + explainHeader + ", X-Purpose-Of-Use, X-Request-Id, X-Requested-With, " + levelHeader
+	exposedHeaders = "Location, Content-Location, Accept-Ranges, Content-Disposition, Content-Range, ETag, Last-Modified, X-Request-Id, Retry-After, Allow, Accept-Patch, Preference-Applied, WWW-Authenticate, X-Progress, X-Export-Status, " + issuesHeader
+	allowedHeaders = "Accept, Authorization, Cache-Control, Content-Digest, Content-Encoding, Content-Type, DPoP, Idempotency-Key, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, If-Range, Prefer, Range, Repr-Digest, X-Amz-Content-Sha256, X-Amz-Date, X-Amz-Fhir-History-Consistency-Level, X-Amz-Fhir-Idempotency-Key, X-Api-Key, X-Correlation-Id, " + explainHeader + ", X-Purpose-Of-Use, X-Request-Id, X-Requested-With, X-Security-Context, " + levelHeader
 )
 
 // allowOrigin lets scripts of an origin read the answer, without credentials of

@@ -12,6 +12,9 @@ import (
 func create(w http.ResponseWriter, r *request) error { return r.write(w, createOp) }
 
 func createOp(r *request) (datastore.Op, error) {
+	if err := r.onlyShaping(); err != nil {
+		return datastore.Op{}, err
+	}
 	criteria, err := r.ifNoneExist()
 	if err != nil {
 		return datastore.Op{}, err
@@ -40,6 +43,10 @@ func (r *request) write(w http.ResponseWriter, makeOp func(*request) (datastore.
 	if err != nil {
 		return err
 	}
+	s, err := r.shapeOfWritten()
+	if err != nil {
+		return err
+	}
 	outcomes, err := r.store.Commit(r.ctx, r.access, []datastore.Op{op}, nil)
 	if err != nil {
 		return err
@@ -48,5 +55,5 @@ func (r *request) write(w http.ResponseWriter, makeOp func(*request) (datastore.
 	if r.offers() {
 		return r.offerUpload(w, &outcomes[0])
 	}
-	return r.writeWritten(w, &outcomes[0])
+	return r.writeWritten(w, &outcomes[0], s)
 }

@@ -32,6 +32,8 @@ func deleteOp(r *request) (op datastore.Op, err error) {
 		}
 	} else if !fhir.ValidID(r.id) {
 		return op, fhir.Errorf(fhir.KindInvalid, "%q is not a resource id: use 1 to 64 of A-Z, a-z, 0-9, '-' and '.'", r.id)
+	} else if err := r.onlyShaping(); err != nil {
+		return op, err
 	}
 	op.IfMatch, err = r.ifMatch()
 	return op, err

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"regexp"
+	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
 )
@@ -15,7 +16,9 @@ var validKey = regexp.MustCompile(`^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-
 // idempotencyKey is the key of a request, "" for none.
 func (r *request) idempotencyKey() (string, error) {
 	for _, name := range keyHeaders {
-		key := r.header.Get(name)
+		// The draft writes it as a string of a structured field, in quotes; and a
+		// UUID is the same in capitals. https://www.rfc-editor.org/rfc/rfc9562#section-4
+		key := strings.ToLower(strings.Trim(r.header.Get(name), `"`))
 		if key == "" {
 			continue
 		}

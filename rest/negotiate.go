@@ -68,27 +68,30 @@ func isPlain(mediaType string) bool {
 func (r *request) negotiate() (err error) {
 	r.prefer = parsePrefer(r.header.Values("Prefer"))
 	formatName, pretty := r.formatParameters()
-	r.format.pretty = pretty
+	r.format.pretty = pretty == "true"
 	if formatName != "" {
 		r.format.mime, err = acceptFormat(formatName)
-		return err
+	} else {
+		r.format.mime, err = acceptHeader(strings.Join(r.header.Values("Accept"), ","))
 	}
-	r.format.mime, err = acceptHeader(strings.Join(r.header.Values("Accept"), ","))
+	if err == nil && pretty != "true" && pretty != "false" && pretty != "" {
+		err = invalidParameter("_pretty", "%q is not true or false", pretty)
+	}
 	return err
 }
 
 // formatParameters finds _format and _pretty in the raw query, which at this
 // point may still turn out to be malformed.
-func (r *request) formatParameters() (formatName string, pretty bool) {
+func (r *request) formatParameters() (formatName, pretty string) {
 	if !strings.Contains(r.rawQuery, "_format") && !strings.Contains(r.rawQuery, "_pretty") {
-		return "", false
+		return "", ""
 	}
 	for name, values := range r.http.URL.Query() {
 		switch name {
 		case "_format":
 			formatName = values[0]
 		case "_pretty":
-			pretty = values[0] == "true"
+			pretty = values[0]
 		}
 	}
 	return formatName, pretty

@@ -9,6 +9,10 @@ import (
 // terminologyCapabilities answers GET [base]/metadata?mode=terminology.
 // http://hl7.org/fhir/R4/http.html#capabilities
 func (r *request) terminologyCapabilities(w http.ResponseWriter) error {
+	s, err := r.shape("TerminologyCapabilities")
+	if err != nil {
+		return err
+	}
 	facts := capabilities.Facts{Base: r.store.Base(), Version: r.h.Version, Date: r.h.started}
 	facts.Books, facts.External = r.store.Loaded()
 	body, err := capabilities.Statement(facts)
@@ -16,5 +20,8 @@ func (r *request) terminologyCapabilities(w http.ResponseWriter) error {
 		return err
 	}
 	w.Header().Set("Cache-Control", "public, max-age=60")
-	return r.writeJSON(w, http.StatusOK, body)
+	if s == nil {
+		return r.writeJSON(w, http.StatusOK, body)
+	}
+	return r.writeShaped(w, "TerminologyCapabilities", body, s)
 }

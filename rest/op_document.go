@@ -47,7 +47,7 @@ func documentOperation() operation {
 				return err
 			}
 			outcomes[0].Status = http.StatusOK // of the operation
-			return r.writeWritten(w, &outcomes[0])
+			return r.writeWritten(w, &outcomes[0], nil)
 		},
 	}
 }

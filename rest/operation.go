@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -253,7 +254,7 @@ func (in *arguments) only(names ...string) error {
 		return nil
 	}
 	unknown := func(name string) error {
-		return fhir.Errorf(fhir.KindInvalid, "%s has no parameter %q; it has %s", in.r.interaction, name, strings.Join(names, ", "))
+		return fhir.Errorf(fhir.KindInvalid, "%s has no parameter %q; it has %s", in.r.interaction, name, cmp.Or(strings.Join(names, ", "), "none"))
 	}
 	for _, p := range in.pairs {
 		if !slices.Contains(names, p.Name) {

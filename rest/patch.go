@@ -36,6 +36,8 @@ func patchOp(r *request) (op datastore.Op, err error) {
 		}
 	} else if !fhir.ValidID(r.id) {
 		return op, r.noSuchID()
+	} else if err := r.onlyShaping(); err != nil {
+		return op, err
 	}
 	if op.IfMatch, err = r.ifMatch(); err != nil {
 		return op, err

@@ -27,6 +27,9 @@ func read(w http.ResponseWriter, r *request) error {
 
 // writeRead answers read and vread, as _summary or _elements asks.
 func (r *request) writeRead(w http.ResponseWriter, v *store.Version) error {
+	if err := r.onlyParameters("_summary", "_elements"); err != nil {
+		return err
+	}
 	if r.offers() && r.asksForFHIR() {
 		return r.offerDownload(w, v)
 	}

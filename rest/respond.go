@@ -45,7 +45,7 @@ func versionPath(v *store.Version) string {
 
 // writeWritten answers a create, update or delete as Prefer asks.
 // http://hl7.org/fhir/R4/http.html#ops
-func (r *request) writeWritten(w http.ResponseWriter, o *datastore.Outcome) error {
+func (r *request) writeWritten(w http.ResponseWriter, o *datastore.Outcome, s *shape) error {
 	v := &o.Version
 	r.touched(v.Body.JSON)
 	if v.Type != "" {
@@ -69,7 +69,7 @@ func (r *request) writeWritten(w http.ResponseWriter, o *datastore.Outcome) erro
 		w.WriteHeader(o.Status)
 		return nil
 	}
-	return r.writeVersion(w, o.Status, v, nil)
+	return r.writeVersion(w, o.Status, v, s)
 }
 
 // appendInstant appends a time as a FHIR instant, quoted.

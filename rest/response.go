@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -65,11 +66,22 @@ func (w *response) WriteHeader(status int) {
 	if w.acceptGzip && !w.small() {
 		header.Del("Content-Length")
 		header.Set("Content-Encoding", "gzip")
+		w.weaken(header)
 		if !w.head {
 			w.gzip = newGzip(w.ResponseWriter)
 		}
 	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// weaken makes a strong ETag weak: the compressed bytes are others, and a range
+// of the plain ones must not be joined to them.
+// https://www.rfc-editor.org/rfc/rfc9110#section-8.8.1
+func (w *response) weaken(header http.Header) {
+	if tag := header.Get("ETag"); strings.HasPrefix(tag, `"`) {
+		header.Set("ETag", "W/"+tag)
+		header.Del("Accept-Ranges")
+	}
 }
 
 func (w *response) small() bool {

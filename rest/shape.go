@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"net/http"
 	"slices"
 
 	"github.com/tarnhealth/tarn/fhir"
@@ -89,6 +90,14 @@ func (s *shape) append(b []byte, schema *fhir.Schema, v *store.Version) ([]byte,
 // isShaping reports whether a parameter says how much of each resource an
 // answer has.
 func isShaping(name string) bool { return name == "_summary" || name == "_elements" }
+
+// shapeOfWritten is the shape of the answer to a write; criteria shape nothing.
+func (r *request) shapeOfWritten() (*shape, error) {
+	if len(r.query) == 0 || r.level == levelType && r.method != http.MethodPost {
+		return nil, nil
+	}
+	return r.shape(r.resourceType)
+}
 
 // shape reads _summary and _elements for an interaction that is no search.
 // Elements must be those of one of the types.

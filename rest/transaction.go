@@ -19,6 +19,9 @@ func processBundle(w http.ResponseWriter, r *request) error {
 	if err := r.refuseKey(); err != nil {
 		return err
 	}
+	if err := r.onlyParameters(); err != nil {
+		return err
+	}
 	src, err := r.readFHIR()
 	if err != nil {
 		return err

@@ -19,6 +19,8 @@ func updateOp(r *request) (op datastore.Op, err error) {
 		if op.Criteria = r.criteria(); len(op.Criteria) == 0 {
 			return op, fhir.Errorf(fhir.KindInvalid, "an update needs an id (PUT [base]/%s/[id]) or search criteria (PUT [base]/%[1]s?identifier=…)", r.resourceType)
 		}
+	} else if err := r.onlyShaping(); err != nil {
+		return op, err
 	}
 	if op.IfMatch, err = r.ifMatch(); err != nil {
 		return op, err

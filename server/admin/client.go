@@ -114,7 +114,7 @@ func failed(res *http.Response) error {
 	if err := json.NewDecoder(res.Body).Decode(&told); err != nil || told.Error == "" {
 		return fmt.Errorf("the running server answers %s", res.Status)
 	}
-	for kind := fhir.KindInvalid; kind <= fhir.KindURITooLong; kind++ {
+	for kind := fhir.KindInvalid; kind <= fhir.KindRange; kind++ {
 		if kind.Status() == res.StatusCode {
 			return fhir.Errorf(kind, "%s", told.Error)
 		}
