@@ -117,6 +117,37 @@ func TestSignedURL(t *testing.T) {
 	}
 }
 
+// TestGrantsNarrow: a request says nothing else of its content than its URL does.
+func TestGrantsNarrow(t *testing.T) {
+	one, other := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
+	put := func(size int64, sum []byte) Grant {
+		return Grant{Method: "PUT", Expected: Expected{Size: size, SHA256: sum}}
+	}
+	for name, test := range map[string]struct {
+		grant   Grant
+		request Expected
+		kind    fhir.Kind // of the error; 0 for none
+		want    Expected
+	}{
+		"nothing granted":     {Grant{}, Expected{Size: 7, SHA256: other}, 0, Expected{Size: 7, SHA256: other}},
+		"nothing said":        {put(5, one), Expected{Size: -1}, 0, Expected{Size: 5, SHA256: one}},
+		"the same":            {put(5, one), Expected{Size: 5, SHA256: one}, 0, Expected{Size: 5, SHA256: one}},
+		"no bounds":           {put(-1, nil), Expected{Size: 7, SHA256: other}, 0, Expected{Size: 7, SHA256: other}},
+		"another size":        {put(5, nil), Expected{Size: 7}, fhir.KindInvalid, Expected{}},
+		"empty":               {put(5, nil), Expected{Size: 0}, fhir.KindInvalid, Expected{}},
+		"another sum":         {put(-1, one), Expected{Size: -1, SHA256: other}, fhir.KindUnprocessable, Expected{}},
+		"of the size, no sum": {put(5, one), Expected{Size: 5, SHA256: other}, fhir.KindUnprocessable, Expected{}},
+	} {
+		err := test.grant.Narrow(&test.request)
+		if (err != nil) != (test.kind != 0) || err != nil && fhir.KindOf(err) != test.kind {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil && (test.request.Size != test.want.Size || !bytes.Equal(test.request.SHA256, test.want.SHA256)) {
+			t.Errorf("%s: %+v", name, test.request)
+		}
+	}
+}
+
 // TestFillerLeavesTheRest checks that what only looks like a stand-in passes, in
 // whatever pieces it comes.
 func TestFillerLeavesTheRest(t *testing.T) {

@@ -41,18 +41,19 @@ func TestWhoMayWhat(t *testing.T) {
 		{"ListTagsForResource", `{` + arn + `}`},
 		{"StartFHIRImportJob", `{"DatastoreId":"mine","InputDataConfig":{"S3Uri":"s3://aaa"},"JobOutputDataConfig":{"S3Configuration":{"S3Uri":"s3://aaa"}}}`},
 		{"DeleteFHIRDatastore", `{"DatastoreId":"none"}`},
+		{"RestoreFHIRDatastore", `{"SourceDatastoreId":"mine","RestoreConfiguration":{"ContinuousBackupRestoreConfiguration":{"RestorePointTime":1}}}`},
 	}
 	for _, test := range []struct {
 		key  sigv4.Key
 		want string // + may, - may not
 	}{
-		{sigv4.Key{Role: sigv4.RoleAdmin}, "+++++++++"},
-		{sigv4.Key{Role: sigv4.RoleReadOnly}, "-++---+--"},
-		{sigv4.Key{Role: "tagger"}, "--+-+++--"},
-		{sigv4.Key{Role: "none"}, "---------"},
-		{sigv4.Key{Role: "unknown"}, "---------"},
-		{sigv4.Key{Role: sigv4.RoleAdmin, DataStores: []string{"mine"}}, "-+++++++-"},
-		{sigv4.Key{Role: sigv4.RoleAdmin, DataStores: []string{"other"}}, "--+------"},
+		{sigv4.Key{Role: sigv4.RoleAdmin}, "++++++++++"},
+		{sigv4.Key{Role: sigv4.RoleReadOnly}, "-++---+---"},
+		{sigv4.Key{Role: "tagger"}, "--+-+++---"},
+		{sigv4.Key{Role: "none"}, "----------"},
+		{sigv4.Key{Role: "unknown"}, "----------"},
+		{sigv4.Key{Role: sigv4.RoleAdmin, DataStores: []string{"mine"}}, "-+++++++--"},
+		{sigv4.Key{Role: sigv4.RoleAdmin, DataStores: []string{"other"}}, "--+-------"},
 	} {
 		caller := s.caller(test.key)
 		got := ""

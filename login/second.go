@@ -128,7 +128,7 @@ func (d *Directory) useTOTP(ctx context.Context, user *record, code string) (*re
 		if err != nil {
 			return err
 		}
-		if step == 0 || step <= r.TOTPStep {
+		if step <= r.TOTPStep { // or 0, for a code that is of no step
 			return wrong("code", "second.wrong")
 		}
 		r.TOTPStep = step

@@ -503,9 +503,21 @@ func TestFunctionCache(t *testing.T) {
 	ask("SearchWithGet", "a")
 	ask("ReadResource", "b")
 	r.server.want(t, 3)
+	r.answer = r.payload("aud", []string{audience, audience + "/other"})
+	for range 2 { // what it says of one data store is nothing about another
+		if _, err := v.Verify(token.WithOperation(ctx, "ReadResource"), "a", audience+"/other"); err != nil {
+			t.Error(err)
+		}
+	}
+	r.server.want(t, 4)
+	ask("SearchWithGet", "b")
+	if _, err := v.Verify(token.WithOperation(ctx, "SearchWithGet"), "b", audience+"/other"); err != nil {
+		t.Error(err)
+	}
+	r.server.want(t, 6)
 	r.Pass(time.Second)
 	ask("ReadResource", "a")
-	r.server.want(t, 4)
+	r.server.want(t, 7)
 }
 
 func TestRemoteURLs(t *testing.T) {
