@@ -7,6 +7,8 @@ import (
 
 // Security says how the callers of a data store prove who they are.
 type Security struct {
+	// SMART is set where there are access tokens of SMART on FHIR.
+	SMART bool
 	// OAuthURIs are the endpoints of the authorization server by their names in
 	// the oauth-uris extension: authorize, token, introspect, revoke, manage,
 	// register. http://hl7.org/fhir/smart-app-launch/1.0.0/conformance/index.html
@@ -41,10 +43,12 @@ func describeSecurity(security *Security) capabilitySecurity {
 		return described
 	}
 	described.Description = security.Description
-	described.Service = []capabilityConcept{{
-		Coding: []capabilityCoding{{"http://terminology.hl7.org/CodeSystem/restful-security-service", "SMART-on-FHIR", "SMART-on-FHIR"}},
-		Text:   "OAuth2 using SMART-on-FHIR profile (see http://docs.smarthealthit.org)",
-	}}
+	if security.SMART {
+		described.Service = []capabilityConcept{{
+			Coding: []capabilityCoding{{"http://terminology.hl7.org/CodeSystem/restful-security-service", "SMART-on-FHIR", "SMART-on-FHIR"}},
+			Text:   "OAuth2 using SMART-on-FHIR profile (see http://docs.smarthealthit.org)",
+		}}
+	}
 	var uris []capabilityExtension
 	for _, name := range slices.Sorted(maps.Keys(security.OAuthURIs)) {
 		uris = append(uris, capabilityExtension{URL: name, ValueURI: security.OAuthURIs[name]})

@@ -141,7 +141,7 @@ func (s *securities) of(store *datastore.Store) *rest.Security {
 
 func (s *securities) describe(p *datastore.IdentityProvider) *rest.Security {
 	const metadata = " Metadata is at [base]/.well-known/smart-configuration."
-	described := &rest.Security{}
+	described := &rest.Security{SMART: p.Tokens()}
 	var ways []string
 	switch {
 	case !p.Tokens():

@@ -160,6 +160,9 @@ func TestSignedRequests(t *testing.T) {
 		t.Errorf("respond-async of a change, whose signature is good once: %d %s", status, body)
 	}
 	r.want(signedBase+"/metadata", 200, "AWS Signature Version 4")
+	if _, text := r.get(signedBase + "/metadata"); strings.Contains(text, `"code":"SMART-on-FHIR"`) {
+		t.Error("the CapabilityStatement tells of tokens, and there are none")
+	}
 	r.want(signedBase+"/.well-known/smart-configuration", 404, "signed requests")
 }
 
