@@ -92,7 +92,7 @@ func (s *Service) accountForm(w http.ResponseWriter, r *http.Request, status int
 		User: user.User, Factors: user.factors(), Sessions: sessions, Current: session.ID,
 		Passkeys: s.passkeys != nil, Apps: s.cfg.Apps,
 	}
-	for _, provider := range s.cfg.Providers {
+	for _, provider := range s.Providers() {
 		l := accountLink{Provider: provider}
 		if i := slices.IndexFunc(user.Links, func(l Link) bool { return l.Provider == provider.ID }); i >= 0 {
 			l.Subject = user.Links[i].Subject

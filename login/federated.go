@@ -66,7 +66,7 @@ func (s *Service) startLink(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Service) visit(w http.ResponseWriter, r *http.Request, f *flow) {
-	u := s.upstream[r.PathValue("provider")]
+	u := s.upstream.Load().by[r.PathValue("provider")]
 	if u == nil {
 		s.missing(w, r)
 		return
@@ -108,7 +108,7 @@ func (p *Provider) shown() string { return or(p.Name, p.ID) }
 
 // callback takes the response of a provider.
 func (s *Service) callback(w http.ResponseWriter, r *http.Request) {
-	u := s.upstream[r.PathValue("provider")]
+	u := s.upstream.Load().by[r.PathValue("provider")]
 	if u == nil {
 		s.missing(w, r)
 		return

@@ -455,12 +455,12 @@ func TestProviderConfiguration(t *testing.T) {
 	} {
 		p := ok
 		change(&p)
-		_, err := newUpstreams(Config{Providers: []Provider{p}})
+		_, err := newUpstreams(Config{}, []Provider{p}, nil)
 		if fine := name == "" || name == "loopback"; (err == nil) != fine {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := newUpstreams(Config{Providers: []Provider{ok, ok}}); err == nil {
+	if _, err := newUpstreams(Config{}, []Provider{ok, ok}, nil); err == nil {
 		t.Error("two providers with one id")
 	}
 }

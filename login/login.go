@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/tarnhealth/tarn/crypt"
@@ -49,7 +50,8 @@ type Config struct {
 	// MinPassword is the least length of new passwords in characters, where it
 	// is more than 12.
 	MinPassword int
-	// Providers are upstream OpenID Connect providers.
+	// Providers are the upstream OpenID Connect providers at first; see
+	// Service.SetProviders.
 	Providers []Provider
 	// HTTP calls the providers; nil is a client with a time limit.
 	HTTP *http.Client
@@ -84,7 +86,7 @@ type Service struct {
 	pages     *page.Set
 	mux       *http.ServeMux
 	passkeys  *passkeys
-	upstream  map[string]*upstream
+	upstream  atomic.Pointer[upstreams]
 }
 
 // New makes the service. It fails where the configuration is not complete.
@@ -114,7 +116,7 @@ func New(cfg Config) (*Service, error) {
 	if s.passkeys, err = newPasskeys(cfg); err != nil {
 		return nil, err
 	}
-	if s.upstream, err = newUpstreams(cfg); err != nil {
+	if err = s.SetProviders(cfg.Providers); err != nil {
 		return nil, err
 	}
 	s.routes()

@@ -58,7 +58,7 @@ func (s *Service) showSignIn(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Service) signInForm(w http.ResponseWriter, r *http.Request, status int, f *flow, p signInPage, options ...page.Option) {
-	p.Providers = s.cfg.Providers
+	p.Providers = s.Providers()
 	options = append(options, page.FormAction(f.FormAction...))
 	if s.passkeys != nil {
 		var err error

@@ -2,10 +2,12 @@ package login
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"regexp"
 	"sync"
 	"time"
@@ -56,8 +58,33 @@ type ClaimMapping struct {
 	RoleOf map[string]string
 }
 
-// Providers lists the upstream providers, as configured.
-func (s *Service) Providers() []Provider { return s.cfg.Providers }
+// Check refuses a provider that cannot be used as it is.
+func (p *Provider) Check() error {
+	if !providerID.MatchString(p.ID) {
+		return fmt.Errorf("the id %q is not one of a provider: small letters, digits and dashes, at most 32", p.ID)
+	}
+	if err := checkIssuer(p.Issuer); err != nil {
+		return err
+	}
+	if p.ClientID == "" {
+		return errors.New("there is no client id")
+	}
+	return nil
+}
+
+// Providers lists the upstream providers that there are now.
+func (s *Service) Providers() []Provider { return s.upstream.Load().list }
+
+// SetProviders replaces the upstream providers, from the next page on: who is at
+// one that is gone signs in no more by it. Users keep their links to accounts at
+// it, which count again when a provider with its ID is there.
+func (s *Service) SetProviders(list []Provider) error {
+	next, err := newUpstreams(s.cfg, list, s.upstream.Load())
+	if err == nil {
+		s.upstream.Store(next)
+	}
+	return err
+}
 
 // discoveryAge is how long a provider's metadata is believed.
 const discoveryAge = 24 * time.Hour
@@ -80,26 +107,35 @@ type discovered struct {
 
 var providerID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
-func newUpstreams(cfg Config) (map[string]*upstream, error) {
+// upstreams are the providers that there are at a time.
+type upstreams struct {
+	list []Provider
+	by   map[string]*upstream
+}
+
+// newUpstreams are the providers of a list. What is known of one that stays as it
+// was before is kept.
+func newUpstreams(cfg Config, list []Provider, before *upstreams) (*upstreams, error) {
 	client := cfg.HTTP
 	if client == nil {
 		client = &http.Client{Timeout: 10 * time.Second}
 	}
-	all := map[string]*upstream{}
-	for i, p := range cfg.Providers {
-		if !providerID.MatchString(p.ID) || all[p.ID] != nil {
-			return nil, fmt.Errorf("login: provider %d has the id %q; it must be of small letters, digits and dashes, and no other's", i+1, p.ID)
+	all := &upstreams{list: list, by: map[string]*upstream{}}
+	for i, p := range list {
+		if err := p.Check(); err != nil {
+			return nil, fmt.Errorf("login: provider %d (%s): %w", i+1, p.ID, err)
 		}
-		if err := checkIssuer(p.Issuer); err != nil {
-			return nil, fmt.Errorf("login: provider %s: %w", p.ID, err)
-		}
-		if p.ClientID == "" {
-			return nil, fmt.Errorf("login: provider %s has no client id", p.ID)
+		if all.by[p.ID] != nil {
+			return nil, fmt.Errorf("login: provider %s is there twice", p.ID)
 		}
 		if p.Scopes == nil {
 			p.Scopes = []string{"profile", "email"}
 		}
-		all[p.ID] = &upstream{Provider: p, client: client, redirect: cfg.BaseURL + "/login/callback/" + p.ID}
+		if before != nil && before.by[p.ID] != nil && reflect.DeepEqual(before.by[p.ID].Provider, p) {
+			all.by[p.ID] = before.by[p.ID]
+			continue
+		}
+		all.by[p.ID] = &upstream{Provider: p, client: client, redirect: cfg.BaseURL + "/login/callback/" + p.ID}
 	}
 	return all, nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/tarnhealth/tarn/server/issuers"
 	"github.com/tarnhealth/tarn/server/repeat"
 	"github.com/tarnhealth/tarn/server/roles"
+	"github.com/tarnhealth/tarn/server/upstream"
 	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/smart"
 	"github.com/tarnhealth/tarn/token"
@@ -34,7 +35,9 @@ type authority struct {
 	keys   *token.Keys
 	proofs *token.Proofs
 	login  *login.Service
-	smart  *smart.Service
+	// providers are the upstream sign-in providers that are set up while it runs.
+	providers *upstream.Book
+	smart     *smart.Service
 	// bearers turns credentials into access, by policies, and by issuers, which
 	// know who verifies the tokens of a data store.
 	bearers  *bearer.Authorizer
@@ -63,6 +66,10 @@ func openAuthority(ctx context.Context, cfg *Config, f *folder, log *slog.Logger
 		Cost: cfg.PasswordCost, MinPassword: cfg.MinPassword, Providers: cfg.Providers, Address: cfg.address, Apps: "/auth/apps", Event: f.noteSignIn(log),
 	}); err != nil {
 		return nil, err
+	}
+	a.providers, err = upstream.Open(ctx, upstream.Config{DB: db, Box: a.box, Configured: cfg.Providers, Serve: a.login.SetProviders})
+	if err != nil {
+		return nil, keyRefusal(cfg, f.dir, err)
 	}
 	return a, a.openSMART(f, db, log)
 }

@@ -22,10 +22,12 @@ import (
 type File struct {
 	Roles      []roles.Role `json:"roles,omitempty"`
 	DataStores []DataStore  `json:"dataStores,omitempty"`
-	Users      []User       `json:"users,omitempty"`
-	Clients    []Client     `json:"clients,omitempty"`
-	AccessKeys []AccessKey  `json:"accessKeys,omitempty"`
-	APIKeys    []APIKey     `json:"apiKeys,omitempty"`
+	// IdentityProviders are those that users sign in through.
+	IdentityProviders []IdentityProvider `json:"identityProviders,omitempty"`
+	Users             []User             `json:"users,omitempty"`
+	Clients           []Client           `json:"clients,omitempty"`
+	AccessKeys        []AccessKey        `json:"accessKeys,omitempty"`
+	APIKeys           []APIKey           `json:"apiKeys,omitempty"`
 }
 
 // A DataStore is known by its ID.
@@ -127,13 +129,16 @@ func Read(text []byte) (*File, error) {
 	}
 	var sections map[string]json.RawMessage
 	if err := json.Unmarshal(converted, &sections); err != nil || sections == nil {
-		return nil, errors.New("the file has no sections; write roles, dataStores, users, clients, accessKeys or apiKeys, each a list")
+		return nil, errors.New("the file has no sections; write roles, dataStores, identityProviders, users, clients, accessKeys or apiKeys, each a list")
 	}
 	f := &File{}
 	var errs []error
 	read := map[string]func(json.RawMessage) error{
 		"roles":      func(m json.RawMessage) error { return section(m, "roles", &f.Roles, roleKey) },
 		"dataStores": func(m json.RawMessage) error { return section(m, "dataStores", &f.DataStores, DataStore.key) },
+		"identityProviders": func(m json.RawMessage) error {
+			return section(m, "identityProviders", &f.IdentityProviders, IdentityProvider.key)
+		},
 		"users":      func(m json.RawMessage) error { return section(m, "users", &f.Users, User.key) },
 		"clients":    func(m json.RawMessage) error { return section(m, "clients", &f.Clients, Client.key) },
 		"accessKeys": func(m json.RawMessage) error { return section(m, "accessKeys", &f.AccessKeys, AccessKey.key) },
@@ -141,7 +146,7 @@ func Read(text []byte) (*File, error) {
 	}
 	for name, content := range sections {
 		if read[name] == nil {
-			errs = append(errs, fmt.Errorf("%s is no section; there are roles, dataStores, users, clients, accessKeys and apiKeys", name))
+			errs = append(errs, fmt.Errorf("%s is no section; there are roles, dataStores, identityProviders, users, clients, accessKeys and apiKeys", name))
 			continue
 		}
 		errs = append(errs, read[name](content))

@@ -49,10 +49,13 @@ type GuideSettings struct {
 	RefuseUnknown bool `json:"refuseUnknown,omitempty"`
 }
 
-// Locate reads what guides in files are called, and the values of headers. dir is
-// the folder that paths are in. It is called once, before Make.
+// Locate reads what guides in files are called, the values of headers, and other
+// secrets. dir is the folder that paths are in. It is called once, before Make.
 func (f *File) Locate(dir string) error {
 	var errs []error
+	for i := range f.IdentityProviders {
+		errs = append(errs, f.IdentityProviders[i].locate(dir))
+	}
 	for i := range f.DataStores {
 		seen := map[string]bool{}
 		for j := range f.DataStores[i].Guides {

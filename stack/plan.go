@@ -28,7 +28,7 @@ const (
 // A Change is one step of a Plan.
 type Change struct {
 	Action Action `json:"action"`
-	// Kind is "role", "data store", "guide", "guide settings", "user", "client",
+	// Kind is "role", "data store", "guide", "guide settings", "identity provider", "user", "client",
 	// "subscription", "access key" or "API key".
 	Kind string `json:"kind"`
 	Name string `json:"name"`
@@ -66,6 +66,7 @@ func Make(ctx context.Context, a *admin.Admin, f *File, prune bool) (*Plan, erro
 		create: createStore, update: updateStore, remove: removeStore, ignore: []string{"guides", "guideSettings", "subscriptions"},
 	})
 	p.planGuides(f.DataStores, s.DataStores)
+	p.planProviders(f.IdentityProviders, s.IdentityProviders)
 	compare(p, "user", f.Users, s.Users, User.key, kind[User]{create: createUser, update: updateUser, remove: removeUser, ignore: []string{"noPassword"}})
 	compare(p, "client", f.Clients, s.Clients, Client.key, kind[Client]{create: createClient, update: updateClient, remove: removeClient})
 	p.planSubscriptions(f.DataStores, s.DataStores)

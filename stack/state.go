@@ -30,7 +30,7 @@ func Export(ctx context.Context, a *admin.Admin) (*File, error) {
 
 func read(ctx context.Context, a *admin.Admin) (*state, error) {
 	s := &state{accessKeys: map[string]string{}, apiKeys: map[string]string{}}
-	for _, part := range []func(context.Context, *admin.Admin) error{s.readRoles, s.readStores, s.readUsers, s.readClients, s.readAccessKeys, s.readAPIKeys} {
+	for _, part := range []func(context.Context, *admin.Admin) error{s.readRoles, s.readStores, s.readProviders, s.readUsers, s.readClients, s.readAccessKeys, s.readAPIKeys} {
 		if err := part(ctx, a); err != nil {
 			return nil, err
 		}

@@ -30,10 +30,10 @@ func applyCommand() *cobra.Command {
 	a := &applying{folderFlags: &folderFlags{}}
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
-		Short: "Set up data stores, guides, roles, users, clients and keys as a file says",
-		Long: `Set up data stores, guides, roles, users, clients and keys as a file says: shows
-what has to change, asks, and changes it. Applied again, the file changes
-nothing.
+		Short: "Set up data stores, guides, identity providers, roles, users, clients and keys as a file says",
+		Long: `Set up data stores, guides, identity providers, roles, users, clients and keys as
+a file says: shows what has to change, asks, and changes it. Applied again, the
+file changes nothing.
 
 The file is YAML, or JSON, with lists of what there is to be:
 
@@ -43,6 +43,10 @@ The file is YAML, or JSON, with lists of what there is to be:
                guides (file, or package and registry; incomplete),
                guideSettings (default, demand, refuseUnknown), subscriptions
                (id, client, criteria, endpoint, payload, headers, end)
+  identityProviders
+               id, name, issuer, clientId, clientSecret (env, file or kept),
+               scopes, linkByEmail, createUsers, claims (username, name, email,
+               fhirUser, dataStore, roles, roleOf): whom users sign in through
   users        username, name, email, roles, profiles, noPassword, disabled
   clients      id, type, name, scopes, grants, dataStores, redirectUris, jwksUrl, …
   accessKeys   name, role, dataStores, disabled: for the control API
@@ -53,8 +57,8 @@ unless --prune deletes it: a data store with everything in it. A list that is no
 in the file is left alone in any case, and so are guides, their settings and
 subscriptions where a data store does not have them. A guide is a file, by its path from this file's
 folder, or NAME@VERSION of one that a data store of the server or a registry has.
-Values of headers are secrets: env: VARIABLE or file: PATH says where they are,
-and kept: true leaves one as it is.
+Values of headers and clientSecret are secrets: env: VARIABLE or file: PATH says
+where they are, and kept: true leaves one as it is.
 Secrets that are made are shown once; what is in tarn.yaml, such as providers and
 roles that it defines, is not in this file.` + folderHelp,
 		Example: `  tarn apply -f stack.yaml --data ./tarn-data
@@ -172,9 +176,9 @@ func exportConfigCommand() *cobra.Command {
 	flags := &folderFlags{}
 	cmd := &cobra.Command{
 		Use:   "export-config",
-		Short: "Print the data stores, roles, users, clients and keys as a file for tarn apply",
-		Long: `Print the data stores with their guides, the roles, users, clients and keys as a
-file for tarn apply. Secrets and passwords are not in it, nor are keys without a
+		Short: "Print the data stores, identity providers, roles, users, clients and keys as a file for tarn apply",
+		Long: `Print the data stores with their guides, the identity providers, roles, users,
+clients and keys as a file for tarn apply. Secrets and passwords are not in it, nor are keys without a
 name and apps that registered themselves.` + folderHelp,
 		Example: `  tarn export-config --data ./tarn-data > stack.yaml`,
 		Args:    cobra.NoArgs,

@@ -11,6 +11,7 @@ import (
 	"github.com/tarnhealth/tarn/server/guides"
 	"github.com/tarnhealth/tarn/server/roles"
 	"github.com/tarnhealth/tarn/server/subscribing"
+	"github.com/tarnhealth/tarn/server/upstream"
 	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/sigv4"
 	"github.com/tarnhealth/tarn/smart"
@@ -53,6 +54,8 @@ type Authority struct {
 	SMART      *smart.Service
 	Keys       *token.Keys
 	AccessKeys *sigv4.Keys
+	// Providers are the upstream sign-in providers that are kept in the folder.
+	Providers *upstream.Book
 	// Policy is what the configuration says about access to a data store.
 	Policy func(*datastore.Store) *authz.Policy
 }
