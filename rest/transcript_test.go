@@ -3,12 +3,9 @@ package rest_test
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,6 +15,7 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/transcript"
 )
 
 // TestTranscripts runs testdata/*.txtar. Each is a conversation with an empty
@@ -29,10 +27,7 @@ import (
 //	{"resourceType": "Patient"}
 //
 // and the second, named "want", what must come back: the status, some headers,
-// and a pattern of the body. In a pattern "..." stands for any text or value
-// and, last in an array, for any further items; an object may have members
-// that the pattern has not, unless the pattern gives them as "!absent";
-// {{name}} captures a text, or repeats one that was captured. "(empty)" is the
+// and a pattern of the body, as package transcript has them; "(empty)" is the
 // empty body. Paths are relative to {{base}}. A file named "run" stands by
 // itself: what was to be answered later is carried out.
 func TestTranscripts(t *testing.T) {
@@ -72,26 +67,25 @@ func TestTranscripts(t *testing.T) {
 type conversation struct {
 	*server
 	base string
-	vars map[string]string
+	vars transcript.Vars
 }
 
 func (s *server) newConversation(t *testing.T, id string) *conversation {
 	store := s.create(t, id)
-	return &conversation{server: s, base: store.Base(), vars: map[string]string{"base": store.Base()}}
+	return &conversation{server: s, base: store.Base(), vars: transcript.Vars{"base": store.Base()}}
 }
 
 func (c *conversation) step(t *testing.T, name, ask, want string) {
 	t.Helper()
-	res := c.send(t, c.fill(ask))
+	res := c.send(t, c.vars.Fill(ask))
 	var problems []string
-	status, headers, body := splitMessage(want)
+	status, headers, body := transcript.Split(want)
 	if got := strconv.Itoa(res.status); got != status {
 		problems = append(problems, "status is not "+status)
 	}
 	for _, line := range headers {
-		key, value, _ := strings.Cut(line, ":")
-		if p := c.matchHeader(res.header.Values(key), strings.TrimSpace(value)); p != "" {
-			problems = append(problems, key+": "+p)
+		if p := c.vars.Header(res.header, line); p != "" {
+			problems = append(problems, p)
 		}
 	}
 	problems = append(problems, c.matchBody(res.body, strings.TrimSpace(body))...)
@@ -99,21 +93,6 @@ func (c *conversation) step(t *testing.T, name, ask, want string) {
 	if len(problems) > 0 {
 		t.Fatalf("%s:\n  %s\n--- got %d %v\n%.4000s", name, strings.Join(problems, "\n  "), res.status, res.header, res.body)
 	}
-}
-
-// fill puts captured texts in place.
-func (c *conversation) fill(text string) string {
-	for name, value := range c.vars {
-		text = strings.ReplaceAll(text, "{{"+name+"}}", value)
-	}
-	return text
-}
-
-// splitMessage splits first line, headers and body.
-func splitMessage(text string) (first string, headers []string, body string) {
-	head, body, _ := strings.Cut(text, "\n\n")
-	lines := strings.Split(strings.TrimSpace(head), "\n")
-	return lines[0], lines[1:], strings.TrimSuffix(body, "\n")
 }
 
 type reply struct {
@@ -125,7 +104,7 @@ type reply struct {
 
 func (c *conversation) send(t *testing.T, ask string) reply {
 	t.Helper()
-	first, headers, body := splitMessage(ask)
+	first, headers, body := transcript.Split(ask)
 	method, path, _ := strings.Cut(first, " ")
 	if rest, ok := strings.CutPrefix(path, "http://example.org"); ok {
 		path = rest
@@ -200,17 +179,6 @@ func (c *conversation) soundness(res reply) (problems []string) {
 	return problems
 }
 
-func (c *conversation) matchHeader(values []string, want string) string {
-	if want == "!absent" {
-		if len(values) > 0 {
-			return "is " + values[0] + ", and should be absent"
-		}
-		return ""
-	}
-	got := strings.Join(values, ", ")
-	return c.matchText(got, want)
-}
-
 func (c *conversation) matchBody(body []byte, want string) []string {
 	switch want {
 	case "":
@@ -221,117 +189,8 @@ func (c *conversation) matchBody(body []byte, want string) []string {
 		}
 		return nil
 	}
-	pattern, err := decode([]byte(want))
-	if err != nil {
-		return []string{"the pattern is not JSON: " + err.Error()}
-	}
 	if tree, err := fhir.ParseXML(definition.R4().Schema, body, fhir.DefaultLimits); err == nil {
 		body = tree.Root().Raw() // a pattern matches XML as it does JSON
 	}
-	got, err := decode(body)
-	if err != nil {
-		return []string{"the body is not JSON: " + err.Error()}
-	}
-	return c.matchJSON("body", got, pattern)
-}
-
-func decode(b []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	var v any
-	err := d.Decode(&v)
-	return v, err
-}
-
-func (c *conversation) matchJSON(at string, got, want any) []string {
-	switch want := want.(type) {
-	case map[string]any:
-		return c.matchObject(at, got, want)
-	case []any:
-		return c.matchArray(at, got, want)
-	case string:
-		if want == "..." {
-			return nil
-		}
-		text, ok := got.(string)
-		if !ok {
-			return []string{fmt.Sprintf("%s: is %v, not the string %q", at, got, want)}
-		}
-		if p := c.matchText(text, want); p != "" {
-			return []string{at + ": " + p}
-		}
-		return nil
-	}
-	if got != want {
-		return []string{fmt.Sprintf("%s: is %v, not %v", at, got, want)}
-	}
-	return nil
-}
-
-func (c *conversation) matchObject(at string, got any, want map[string]any) (problems []string) {
-	object, ok := got.(map[string]any)
-	if !ok {
-		return []string{fmt.Sprintf("%s: is %v, not an object", at, got)}
-	}
-	for key, pattern := range want {
-		value, there := object[key]
-		switch {
-		case pattern == "!absent" && there:
-			problems = append(problems, at+"."+key+": should be absent")
-		case pattern == "!absent":
-		case !there:
-			problems = append(problems, at+"."+key+": is absent")
-		default:
-			problems = append(problems, c.matchJSON(at+"."+key, value, pattern)...)
-		}
-	}
-	return problems
-}
-
-func (c *conversation) matchArray(at string, got any, want []any) (problems []string) {
-	items, ok := got.([]any)
-	if !ok {
-		return []string{fmt.Sprintf("%s: is %v, not an array", at, got)}
-	}
-	open := len(want) > 0 && want[len(want)-1] == "..."
-	if open {
-		want = want[:len(want)-1]
-	}
-	if len(items) < len(want) || len(items) > len(want) && !open {
-		return []string{fmt.Sprintf("%s: has %d items, not %d", at, len(items), len(want))}
-	}
-	for i := range want {
-		problems = append(problems, c.matchJSON(fmt.Sprintf("%s[%d]", at, i), items[i], want[i])...)
-	}
-	return problems
-}
-
-var special = regexp.MustCompile(`\.\.\.|\{\{\w+\}\}`)
-
-// matchText matches a text and captures.
-func (c *conversation) matchText(got, want string) string {
-	var names []string
-	var expr strings.Builder
-	expr.WriteString(`(?s)^`)
-	last := 0
-	filled := c.fill(want)
-	for _, at := range special.FindAllStringIndex(filled, -1) {
-		expr.WriteString(regexp.QuoteMeta(filled[last:at[0]]))
-		if token := filled[at[0]:at[1]]; token == "..." {
-			expr.WriteString(`.*`)
-		} else {
-			names = append(names, strings.Trim(token, "{}"))
-			expr.WriteString(`(.+?)`)
-		}
-		last = at[1]
-	}
-	expr.WriteString(regexp.QuoteMeta(filled[last:]) + `$`)
-	m := regexp.MustCompile(expr.String()).FindStringSubmatch(got)
-	if m == nil {
-		return fmt.Sprintf("is %q, not %q", got, filled)
-	}
-	for i, name := range names {
-		c.vars[name] = m[i+1]
-	}
-	return ""
+	return c.vars.JSON(body, []byte(want))
 }

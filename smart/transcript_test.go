@@ -1,9 +1,7 @@
 package smart_test
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"html"
 	"net/http"
@@ -19,6 +17,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/tarnhealth/tarn/internal/transcript"
 )
 
 // TestTranscripts runs testdata/*.txtar. Each is a conversation with a fresh
@@ -48,8 +48,8 @@ import (
 // challenge, verifier, jkt. A value "@jwt {…}" is a client assertion that the
 // object changes, "@proof TOKEN" a DPoP proof.
 //
-// What comes back is a status, headers, and a pattern: JSON with "..." and
-// captures, or for pages lines "has: text" and "lacks: text".
+// What comes back is a status, headers, and a pattern: as package transcript has
+// them, or for pages lines "has: text" and "lacks: text".
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -72,14 +72,14 @@ func TestTranscripts(t *testing.T) {
 
 type conversation struct {
 	*world
-	vars     map[string]string
+	vars     transcript.Vars
 	browsers map[string]browser
 	pages    map[string]string // the page that each browser shows
 }
 
 func newConversation(t *testing.T, w *world) *conversation {
 	c := &conversation{world: w, browsers: map[string]browser{}, pages: map[string]string{}}
-	c.vars = map[string]string{
+	c.vars = transcript.Vars{
 		"base": base, "challenge": challenge(verifier), "verifier": verifier, "callback": callback, "jkt": thumbprint(t),
 		"long": strings.Repeat("a", 100_000),
 	}
@@ -104,26 +104,17 @@ func (c *conversation) run(t *testing.T, archive *txtar.Archive) {
 		if i == len(archive.Files) || archive.Files[i].Name != "want" {
 			t.Fatalf("%s: there is no want", ask.Name)
 		}
-		rec := c.ask(t, ask.Name, c.fill(string(ask.Data)))
+		rec := c.ask(t, ask.Name, c.vars.Fill(string(ask.Data)))
 		c.check(t, ask.Name, rec, string(archive.Files[i].Data))
 	}
 }
 
-// fill puts variables in place; a name that is unknown stays.
-func (c *conversation) fill(text string) string {
-	for name, value := range c.vars {
-		text = strings.ReplaceAll(text, "{{"+name+"}}", value)
-	}
-	return text
-}
-
 func (c *conversation) ask(t *testing.T, name, text string) *httptest.ResponseRecorder {
 	t.Helper()
-	head, body, _ := strings.Cut(text, "\n\n")
-	lines := strings.Split(strings.TrimSpace(head), "\n")
-	words := strings.Fields(lines[0])
+	first, headers, body := transcript.Split(text)
+	words := strings.Fields(first)
 	header := http.Header{}
-	for _, line := range lines[1:] {
+	for _, line := range headers {
 		key, value, _ := strings.Cut(line, ":")
 		header.Add(key, strings.TrimSpace(value))
 	}
@@ -144,7 +135,7 @@ func (c *conversation) ask(t *testing.T, name, text string) *httptest.ResponseRe
 		return decodeJWT(t, words[1])
 	}
 	if len(words) != 2 {
-		t.Fatalf("%s: not a request: %s", name, lines[0])
+		t.Fatalf("%s: not a request: %s", name, first)
 	}
 	return c.send(t, header, words[0], words[1], body)
 }
@@ -320,20 +311,18 @@ func decodeJWT(t *testing.T, raw string) *httptest.ResponseRecorder {
 
 func (c *conversation) check(t *testing.T, name string, rec *httptest.ResponseRecorder, want string) {
 	t.Helper()
-	head, body, _ := strings.Cut(want, "\n\n")
-	lines := strings.Split(strings.TrimSpace(head), "\n")
+	status, headers, body := transcript.Split(want)
 	var problems []string
-	if lines[0] != strconv.Itoa(rec.Code) {
-		problems = append(problems, "the status is not "+lines[0])
+	if status != strconv.Itoa(rec.Code) {
+		problems = append(problems, "the status is not "+status)
 	}
-	for _, line := range lines[1:] {
-		key, value, _ := strings.Cut(line, ":")
-		if p := c.matchHeader(rec.Header().Values(key), strings.TrimSpace(value)); p != "" {
-			problems = append(problems, key+": "+p)
+	for _, line := range headers {
+		if p := c.vars.Header(rec.Header(), line); p != "" {
+			problems = append(problems, p)
 		}
 	}
 	if body = strings.TrimSpace(body); strings.HasPrefix(body, "{") {
-		problems = append(problems, c.matchBody(rec.Body.Bytes(), body)...)
+		problems = append(problems, c.vars.JSON(rec.Body.Bytes(), []byte(body))...)
 	} else {
 		problems = append(problems, c.matchLines(rec.Body.String(), body)...)
 	}
@@ -375,19 +364,9 @@ func soundness(rec *httptest.ResponseRecorder) (problems []string) {
 	return problems
 }
 
-func (c *conversation) matchHeader(values []string, want string) string {
-	if want == "!absent" {
-		if len(values) > 0 {
-			return "is there"
-		}
-		return ""
-	}
-	return c.matchText(strings.Join(values, ", "), want)
-}
-
 func (c *conversation) matchLines(text, want string) (problems []string) {
 	for line := range strings.Lines(want) {
-		line = c.fill(strings.TrimRight(line, "\n"))
+		line = c.vars.Fill(strings.TrimRight(line, "\n"))
 		if has, ok := strings.CutPrefix(line, "has: "); ok && !strings.Contains(text, has) {
 			problems = append(problems, "the body lacks "+has)
 		}
@@ -396,104 +375,6 @@ func (c *conversation) matchLines(text, want string) (problems []string) {
 		}
 	}
 	return problems
-}
-
-func (c *conversation) matchBody(body []byte, want string) []string {
-	pattern, err := decode([]byte(want))
-	if err != nil {
-		return []string{"the pattern is not JSON: " + err.Error()}
-	}
-	got, err := decode(body)
-	if err != nil {
-		return []string{"the body is not JSON: " + err.Error()}
-	}
-	return c.matchJSON("body", got, pattern)
-}
-
-func decode(b []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	var v any
-	err := d.Decode(&v)
-	return v, err
-}
-
-func (c *conversation) matchJSON(at string, got, want any) (problems []string) {
-	switch want := want.(type) {
-	case map[string]any:
-		object, ok := got.(map[string]any)
-		if !ok {
-			return []string{fmt.Sprintf("%s: is %v, not an object", at, got)}
-		}
-		for key, pattern := range want {
-			value, there := object[key]
-			switch {
-			case pattern == "!absent" && there:
-				problems = append(problems, at+"."+key+": should be absent")
-			case pattern == "!absent":
-			case !there:
-				problems = append(problems, at+"."+key+": is absent")
-			default:
-				problems = append(problems, c.matchJSON(at+"."+key, value, pattern)...)
-			}
-		}
-		return problems
-	case []any:
-		items, _ := got.([]any)
-		if len(items) != len(want) {
-			return []string{fmt.Sprintf("%s: is %v, not %v", at, got, want)}
-		}
-		for i := range want {
-			problems = append(problems, c.matchJSON(fmt.Sprintf("%s[%d]", at, i), items[i], want[i])...)
-		}
-		return problems
-	case string:
-		if want == "..." {
-			return nil
-		}
-		text, ok := got.(string)
-		if !ok {
-			return []string{fmt.Sprintf("%s: is %v, not the string %q", at, got, want)}
-		}
-		if p := c.matchText(text, want); p != "" {
-			return []string{at + ": " + p}
-		}
-		return nil
-	}
-	if got != want {
-		return []string{fmt.Sprintf("%s: is %v, not %v", at, got, want)}
-	}
-	return nil
-}
-
-var special = regexp.MustCompile(`\.\.\.|\{\{\w+!?\}\}`)
-
-// matchText matches a text and captures. {{name!}} captures anew.
-func (c *conversation) matchText(got, want string) string {
-	var names []string
-	var expr strings.Builder
-	expr.WriteString(`(?s)^`)
-	last := 0
-	filled := c.fill(want)
-	for _, at := range special.FindAllStringIndex(filled, -1) {
-		expr.WriteString(regexp.QuoteMeta(filled[last:at[0]]))
-		if token := filled[at[0]:at[1]]; token == "..." {
-			expr.WriteString(`.*`)
-		} else {
-			names = append(names, strings.Trim(token, "{}!"))
-			expr.WriteString(`(.+?)`)
-		}
-		last = at[1]
-	}
-	expr.WriteString(regexp.QuoteMeta(filled[last:]) + `$`)
-	m := regexp.MustCompile(expr.String()).FindStringSubmatch(got)
-	if m == nil {
-		return fmt.Sprintf("is %q, not %q", got, filled)
-	}
-	for i, name := range names {
-		c.vars[name] = m[i+1]
-	}
-	return ""
 }
 
 // TestClausesAreCited prints the clauses of the standards on SMART App Launch
