@@ -145,10 +145,7 @@ func (s *Service) renderConsent(w http.ResponseWriter, f *flow, problems ...page
 
 // decideConsent takes the user's decision and goes back to the dispatcher.
 func (s *Service) decideConsent(w http.ResponseWriter, r *http.Request) {
-	if !s.pages.ParseForm(w, r) {
-		return
-	}
-	f := s.openPage(w, r, r.PostForm.Get("request"))
+	f := s.openPosted(w, r)
 	if f == nil {
 		return
 	}

@@ -116,6 +116,14 @@ func (s *Service) openPage(w http.ResponseWriter, r *http.Request, id string) *f
 	return f
 }
 
+// openPosted is openPage for what the form of such a page posts.
+func (s *Service) openPosted(w http.ResponseWriter, r *http.Request) *flow {
+	if !s.pages.ParseForm(w, r) {
+		return nil
+	}
+	return s.openPage(w, r, r.PostForm.Get("request"))
+}
+
 func (s *Service) signedIn(f *flow) (err error) {
 	f.session, f.user, err = s.login.Session(f.r)
 	return err

@@ -84,10 +84,7 @@ func (s *Service) showEncounters(w http.ResponseWriter, r *http.Request) {
 
 // chooseEncounter takes the choice, or none, and goes back to the dispatcher.
 func (s *Service) chooseEncounter(w http.ResponseWriter, r *http.Request) {
-	if !s.pages.ParseForm(w, r) {
-		return
-	}
-	f := s.openPage(w, r, r.PostForm.Get("request"))
+	f := s.openPosted(w, r)
 	if f == nil {
 		return
 	}

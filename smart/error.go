@@ -149,6 +149,18 @@ func (s *Service) note(r *http.Request, e *oauthError, status int) {
 	s.log.Log(r.Context(), level, "authorization refused", attrs...)
 }
 
+// answers serves an endpoint for apps: what it answers with the status, or why not.
+func answers[T any](s *Service, status int, endpoint func(http.ResponseWriter, *http.Request) (T, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		answer, err := endpoint(w, r)
+		if err != nil {
+			s.answerError(w, r, err)
+			return
+		}
+		answerJSON(w, status, answer)
+	}
+}
+
 // answerJSON writes a value that no cache may keep. RFC 6749 section 5.1
 func answerJSON(w http.ResponseWriter, status int, value any) {
 	noStore(w)

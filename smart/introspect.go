@@ -15,16 +15,7 @@ import (
 // introspect tells an app about its tokens, and a resource server about all.
 // https://www.rfc-editor.org/rfc/rfc7662
 // http://hl7.org/fhir/smart-app-launch/STU2.2/token-introspection.html
-func (s *Service) introspect(w http.ResponseWriter, r *http.Request) {
-	answer, err := s.answerIntrospect(w, r)
-	if err != nil {
-		s.answerError(w, r, err)
-		return
-	}
-	answerJSON(w, http.StatusOK, answer)
-}
-
-func (s *Service) answerIntrospect(w http.ResponseWriter, r *http.Request) (tokenResponse, error) {
+func (s *Service) introspect(w http.ResponseWriter, r *http.Request) (tokenResponse, error) {
 	p, err := readForm(w, r)
 	if err != nil {
 		return nil, err

@@ -39,16 +39,7 @@ type launchRecord struct {
 var launchTable = kv.NewTable[launchRecord]("smart-launch")
 
 // launch is where EHRs get launch tokens: a JSON Launch in, the token out.
-func (s *Service) launch(w http.ResponseWriter, r *http.Request) {
-	answer, err := s.answerLaunch(w, r)
-	if err != nil {
-		s.answerError(w, r, err)
-		return
-	}
-	answerJSON(w, http.StatusCreated, answer)
-}
-
-func (s *Service) answerLaunch(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+func (s *Service) launch(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
 		return nil, &oauthError{code: codeInvalidRequest, description: "use POST", status: http.StatusMethodNotAllowed}

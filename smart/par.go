@@ -25,15 +25,9 @@ type pushedRequest struct {
 
 // push is the pushed authorization request endpoint.
 // https://www.rfc-editor.org/rfc/rfc9126
-func (s *Service) push(w http.ResponseWriter, r *http.Request) {
+func (s *Service) push(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
 	uri, err := s.pushRequest(w, r)
-	if err != nil {
-		s.answerError(w, r, err)
-		return
-	}
-	answerJSON(w, http.StatusCreated, map[string]any{
-		"request_uri": uri, "expires_in": int(s.cfg.Lifetimes.Pushed.Seconds()),
-	})
+	return map[string]any{"request_uri": uri, "expires_in": int(s.cfg.Lifetimes.Pushed.Seconds())}, err
 }
 
 func (s *Service) pushRequest(w http.ResponseWriter, r *http.Request) (string, error) {

@@ -226,10 +226,7 @@ func escapeValue(text string) string {
 // choosePatient looks for patients, or takes the choice and goes back to the dispatcher, which checks
 // it.
 func (s *Service) choosePatient(w http.ResponseWriter, r *http.Request) {
-	if !s.pages.ParseForm(w, r) {
-		return
-	}
-	f := s.openPage(w, r, r.PostForm.Get("request"))
+	f := s.openPosted(w, r)
 	if f == nil {
 		return
 	}

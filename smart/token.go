@@ -41,16 +41,7 @@ var grants = map[string]func(*Service, *tokenRequest) (tokenResponse, error){
 
 // token is the token endpoint: it reads the form, authenticates the client, and
 // leaves the rest to the grant.
-func (s *Service) token(w http.ResponseWriter, r *http.Request) {
-	response, err := s.answerToken(w, r)
-	if err != nil {
-		s.answerError(w, r, err)
-		return
-	}
-	answerJSON(w, http.StatusOK, response)
-}
-
-func (s *Service) answerToken(w http.ResponseWriter, r *http.Request) (response tokenResponse, err error) {
+func (s *Service) token(w http.ResponseWriter, r *http.Request) (response tokenResponse, err error) {
 	p, err := readForm(w, r)
 	if err != nil {
 		return nil, err

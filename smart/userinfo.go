@@ -9,16 +9,7 @@ import (
 
 // userinfo tells an app about its user, as far as the scopes go.
 // OpenID Connect Core section 5.3
-func (s *Service) userinfo(w http.ResponseWriter, r *http.Request) {
-	answer, err := s.answerUserinfo(w, r)
-	if err != nil {
-		s.answerError(w, r, err)
-		return
-	}
-	answerJSON(w, http.StatusOK, answer)
-}
-
-func (s *Service) answerUserinfo(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+func (s *Service) userinfo(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		w.Header().Set("Allow", "GET, POST")
 		return nil, &oauthError{code: codeInvalidRequest, description: "use GET or POST", status: http.StatusMethodNotAllowed}
