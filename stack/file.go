@@ -151,6 +151,14 @@ func Read(text []byte) (*File, error) {
 		}
 		errs = append(errs, read[name](content))
 	}
+	for _, d := range f.DataStores {
+		if d.Identity == nil {
+			continue
+		}
+		if err := d.Identity.Check(); err != nil {
+			errs = append(errs, fmt.Errorf("data store %s, identity: %w", d.ID, err))
+		}
+	}
 	return f, errors.Join(errs...)
 }
 

@@ -62,7 +62,8 @@ func TestReadRefuses(t *testing.T) {
 		"clients: [{id: a, accessLifetime: 5}]": "write one with its unit",
 		"clients: [{id: a, accessLifetime: -5s}]": "write one with its unit",
 		"dataStores: [{id: a}, {id: a}]":          "a is there twice",
-		"a: [":                                    "cannot be read",
+		"dataStores: [{id: a, identity: {authorizationStrategy: SMART_ON_FHIR, external: {issuer: https://i}}}]": "data store a, identity: metadata must be",
+		"a: [": "cannot be read",
 	} {
 		if _, err := Read([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v; want %q", text, err, want)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tarnhealth/tarn/server"
+	"github.com/tarnhealth/tarn/stack"
 )
 
 // pages are the documentation, by name, with lines of shell that go on in the
@@ -29,6 +30,16 @@ func pages(t *testing.T) map[string]string {
 		all[filepath.Base(name)] = strings.ReplaceAll(string(text), "\\\n", " ")
 	}
 	return all
+}
+
+// TestStackOfReadme reads the file that the README shows.
+func TestStackOfReadme(t *testing.T) {
+	_, text, _ := strings.Cut(pages(t)["README.md"], "```yaml\n")
+	text, _, found := strings.Cut(text, "```")
+	f, err := stack.Read([]byte(text))
+	if err != nil || !found || len(f.DataStores) == 0 {
+		t.Fatalf("%+v %v", f, err)
+	}
 }
 
 // call is a command line of a page: in backticks, or a line of its own.
