@@ -33,15 +33,14 @@ func (p *parser) syntax(offset int, format string, args ...any) bool {
 
 // stop records the error that ends reading.
 func (p *parser) stop(code string, offset int, format string, args ...any) bool {
-	line, column := position(p.src, offset)
-	p.issues = append(p.issues, Issue{
-		Severity:    SeverityFatal,
-		Code:        code,
-		Diagnostics: fmt.Sprintf(format, args...),
-		Line:        line,
-		Column:      column,
-	})
+	p.issues = append(p.issues, fatal(p.src, code, offset, format, args...))
 	return false
+}
+
+// fatal is the issue of an error at a place of a text, behind which nothing is read.
+func fatal(src []byte, code string, offset int, format string, args ...any) Issue {
+	line, column := position(src, offset)
+	return Issue{Severity: SeverityFatal, Code: code, Diagnostics: fmt.Sprintf(format, args...), Line: line, Column: column}
 }
 
 // unexpected records that something else than wanted stands at p.at.

@@ -57,14 +57,7 @@ func (r *xmlReader) syntax() bool {
 
 // stop records the error that ends reading.
 func (r *xmlReader) stop(code string, offset int, format string, args ...any) bool {
-	line, column := position(r.scan.src, offset)
-	r.issues = append(r.issues, Issue{
-		Severity:    SeverityFatal,
-		Code:        code,
-		Diagnostics: fmt.Sprintf(format, args...),
-		Line:        line,
-		Column:      column,
-	})
+	r.issues = append(r.issues, fatal(r.scan.src, code, offset, format, args...))
 	return false
 }
 

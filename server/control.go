@@ -3,11 +3,9 @@ package server
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/tarnhealth/tarn/audit"
 	"github.com/tarnhealth/tarn/healthlake"
-	"github.com/tarnhealth/tarn/server/timelimit"
 	"github.com/tarnhealth/tarn/sigv4"
 )
 
@@ -39,7 +37,7 @@ func (s *Server) controlAPI(f *folder, recorded *auditLog) (http.Handler, error)
 	control := &s.cfg.Control
 	return healthlake.New(healthlake.Config{
 		Stores: f.catalog, Profiles: f.guides, Authenticate: authenticate, BaseURL: s.cfg.BaseURL, Address: s.cfg.address,
-		Region: control.Region, Account: control.Account, Roles: func() map[string][]string { return f.roles.Now().Control }, Function: s.cfg.function,
+		Region: control.Region, Account: control.Account, Roles: func() map[string]healthlake.Role { return f.roles.Now().Control }, Function: s.cfg.function,
 		Quotas: healthlake.Quotas{DataStores: control.DataStores, ReadsPerSecond: control.ReadsPerSecond, ChangesPerMinute: control.ChangesPerMinute},
 		Record: recorded.control, Logger: s.log, Bulk: f.jobs.bulk.Service, PreloadPatients: s.cfg.Bulk.Patients(),
 	})
@@ -68,11 +66,5 @@ func (s *Server) serveControl(w http.ResponseWriter, r *http.Request) {
 		healthlake.Unavailable(w, "The server is starting or stopping; try again in a second.")
 		return
 	}
-	s.running.Add(1)
-	defer s.running.Done()
-	now := time.Now()
-	timelimit.Limit(w, r, now, s.cfg.RequestTimeout)
-	ctx, cancel := context.WithDeadline(r.Context(), now.Add(s.cfg.RequestTimeout))
-	defer cancel()
-	(*handler).ServeHTTP(w, r.WithContext(ctx))
+	s.serveLimited(*handler, w, r)
 }

@@ -119,14 +119,19 @@ func (s *Server) servePages(w http.ResponseWriter, r *http.Request) bool {
 		status(w, http.StatusServiceUnavailable, "The server is starting or stopping; try again in a second.\n")
 		return true
 	}
+	s.serveLimited(*handler, w, r)
+	return true
+}
+
+// serveLimited passes a request on with its time limit.
+func (s *Server) serveLimited(handler http.Handler, w http.ResponseWriter, r *http.Request) {
 	s.running.Add(1)
 	defer s.running.Done()
 	now := time.Now()
 	timelimit.Limit(w, r, now, s.cfg.RequestTimeout)
 	ctx, cancel := context.WithDeadline(r.Context(), now.Add(s.cfg.RequestTimeout))
 	defer cancel()
-	(*handler).ServeHTTP(w, r.WithContext(ctx))
-	return true
+	handler.ServeHTTP(w, r.WithContext(ctx))
 }
 
 func unavailable(w http.ResponseWriter, why string) {

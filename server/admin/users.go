@@ -171,14 +171,20 @@ func addUser(f *Folder, r *http.Request) (any, error) {
 	return a.describeUser(r.Context(), u.ID, password)
 }
 
+// requested is the user that a request is about.
+func requested(f *Folder, r *http.Request) (*Authority, *login.User, error) {
+	a, err := f.Authority()
+	if err != nil {
+		return nil, nil, err
+	}
+	u, err := findUser(r.Context(), a.Users, r.PathValue("id"))
+	return a, u, err
+}
+
 // onUser makes a request about one user. change may return a temporary password.
 func onUser(change func(context.Context, *Authority, *login.User) (string, error)) func(*Folder, *http.Request) (any, error) {
 	return func(f *Folder, r *http.Request) (any, error) {
-		a, err := f.Authority()
-		if err != nil {
-			return nil, err
-		}
-		u, err := findUser(r.Context(), a.Users, r.PathValue("id"))
+		a, u, err := requested(f, r)
 		if err != nil {
 			return nil, err
 		}
@@ -218,11 +224,7 @@ func resetUser(f *Folder, r *http.Request) (any, error) {
 }
 
 func deleteUser(f *Folder, r *http.Request) (any, error) {
-	a, err := f.Authority()
-	if err != nil {
-		return nil, err
-	}
-	u, err := findUser(r.Context(), a.Users, r.PathValue("id"))
+	a, u, err := requested(f, r)
 	if err != nil {
 		return nil, err
 	}
