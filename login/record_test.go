@@ -27,7 +27,19 @@ func (w *world) set(id string, change func(*record)) *record {
 // others say.
 func TestSessionsThatAreOver(t *testing.T) {
 	for name, end := range map[string]func(w *world, u *User, s *Session){
-		"a disabled user":    func(w *world, u *User, _ *Session) { w.set(u.ID, func(r *record) { r.Disabled = true }) },
+		"a disabled user": func(w *world, u *User, _ *Session) {
+			err := w.db.Update(t.Context(), func(tx kv.Tx) error { // updateUser ends sessions too
+				r, err := getUser(tx, u.ID)
+				if err != nil {
+					return err
+				}
+				r.Disabled = true
+				return userTable.Put(tx, u.ID, *r, time.Time{})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
 		"no longer the user": func(w *world, u *User, _ *Session) { w.set(u.ID, func(r *record) { r.Sessions = nil }) },
 		"unused for longer than is allowed by now": func(w *world, _ *User, _ *Session) {
 			w.serve(func(c *Config) { c.Idle = 10 * time.Minute })
