@@ -92,13 +92,14 @@ func checkTypes(store *datastore.Store, access authz.Access, types []string) err
 }
 
 // typesOf are the types that are asked for and that the caller may search. The
-// server's own record is exported where it is asked for by name.
+// server's own record is exported where it is asked for by name, and so would be
+// what the caller may only read by its id, which is refused then.
 func (s *Service) typesOf(store *datastore.Store, access authz.Access, in *Export) []string {
 	var types []string
 	for _, t := range store.Definitions().Schema.Types {
 		switch {
 		case t.Kind != fhir.KindResource || access.Check(authz.SearchType, t.Name) != nil:
-		case in.Types == nil && !slices.Contains(s.opt.ReadOnly, t.Name), slices.Contains(in.Types, t.Name):
+		case in.Types == nil && !slices.Contains(s.opt.ReadOnly, t.Name) && !access.BySecurityContext(authz.SearchType, t.Name), slices.Contains(in.Types, t.Name):
 			types = append(types, t.Name)
 		}
 	}

@@ -210,6 +210,23 @@ func TestExportOverHTTPRefuses(t *testing.T) {
 	}
 }
 
+// TestExportLeavesOutBinaries of callers who read them by their ids alone, and
+// says so where they ask for them.
+func TestExportLeavesOutBinaries(t *testing.T) {
+	c := clinic(t).serve()
+	scopes, _ := authz.ParseScopes("patient/*.rs", c.store.Registry())
+	var err error
+	if c.access, err = authz.Decide(c.store.Registry(), authz.Caller{Scopes: scopes, Patient: "1"}, authz.Policy{}); err != nil {
+		t.Fatal(err)
+	}
+	if a := c.do("GET", "$export", ""); a.status != 202 {
+		t.Errorf("of all types: %d %s", a.status, a.body)
+	}
+	if a := c.do("GET", "$export?_type=Patient,Binary", ""); a.status != 403 || !strings.Contains(a.body, "cannot search for Binary") {
+		t.Errorf("of Binary: %d %s", a.status, a.body)
+	}
+}
+
 // TestOrganizedExport has a block for each patient.
 func TestOrganizedExport(t *testing.T) {
 	c := clinic(t).serve()
