@@ -193,6 +193,14 @@ func TestAuditEventsAreNotChanged(t *testing.T) {
 	if res, body := exchange(t, base, "GET /AuditEvent"); res.StatusCode != http.StatusOK {
 		t.Errorf("a search: %s %s", res.Status, body)
 	}
+	_, body = exchange(t, base, "GET /metadata?_elements=rest")
+	_, body, _ = strings.Cut(body, `{"type":"AuditEvent",`)
+	body, _, _ = strings.Cut(body, `"searchParam"`)
+	for _, absent := range []string{`"create"`, `"update"`, `"patch"`, `"delete"`, `"updateCreate":true`, `"conditionalUpdate":true`, `"multiple"`} {
+		if strings.Contains(body, absent) || !strings.Contains(body, `"search-type"`) {
+			t.Errorf("the CapabilityStatement says %s: %s", absent, body)
+		}
+	}
 }
 
 // TestAuditEventsAreBroughtUpToDate asks in each way that may find AuditEvents,

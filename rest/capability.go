@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
@@ -273,6 +274,19 @@ func (h *handler) interactionsAt(levels ...level) []capabilityCode {
 	return codes
 }
 
+// onlyRead takes what changes resources out of the description of a type.
+func (c *capabilityResource) onlyRead() {
+	var reads []capabilityCode
+	for _, i := range c.Interaction {
+		switch authz.Interaction(i.Code) {
+		case authz.Create, authz.Update, authz.Patch, authz.Delete:
+		default:
+			reads = append(reads, i)
+		}
+	}
+	c.Interaction, c.UpdateCreate, c.ConditionalCreate, c.ConditionalUpdate, c.ConditionalDelete = reads, false, false, false, "not-supported"
+}
+
 func (h *handler) describeResources(s *datastore.Store, c *capability) []capabilityResource {
 	interactions := h.interactionsAt(levelType, levelTypeSearch, levelTypeHistory, levelInstance, levelInstanceHistory, levelVersion)
 	params, referrers := searchable(s)
@@ -289,6 +303,9 @@ func (h *handler) describeResources(s *datastore.Store, c *capability) []capabil
 			ConditionalUpdate: true, ConditionalDelete: "multiple",
 			ReferencePolicy: []string{"literal", "logical", "local"},
 			Operation:       h.describeOperations(s, t.Name),
+		}
+		if h.Audit != nil && t.Name == "AuditEvent" {
+			resource.onlyRead()
 		}
 		for _, p := range params[t.Name] {
 			resource.SearchParam = append(resource.SearchParam, describeParam(p))

@@ -65,7 +65,22 @@ func (in *arguments) translate() (x terminology.Translate, err error) {
 	return x, needSystem(x.Codings)
 }
 
+// conceptMap is the map that is asked for. Where its source or target is named
+// too, it has to be that.
 func (r *request) conceptMap(s *terminology.Service, in *arguments) (*terminology.ConceptMap, error) {
+	m, err := r.namedMap(s, in)
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range map[string]string{"source": m.Source, "target": m.Target} {
+		if wanted := in.text(name); wanted != "" && value != "" && wanted != value {
+			return nil, invalidParameter(name, "the concept map %s has the %s %s", m.URL, name, value)
+		}
+	}
+	return m, nil
+}
+
+func (r *request) namedMap(s *terminology.Service, in *arguments) (*terminology.ConceptMap, error) {
 	sent := in.node("conceptMap").Child("resource").Detach()
 	url := in.text("url")
 	switch {
@@ -83,11 +98,5 @@ func (r *request) conceptMap(s *terminology.Service, in *arguments) (*terminolog
 	if of := sent.Root().Type().Name; of != "ConceptMap" {
 		return nil, invalidParameter("conceptMap", "it is of type %s", of)
 	}
-	m := s.ReadMap(sent.Root())
-	for name, value := range map[string]string{"source": m.Source, "target": m.Target} {
-		if wanted := in.text(name); wanted != "" && value != "" && wanted != value {
-			return nil, invalidParameter(name, "the concept map %s has the %s %s", m.URL, name, value)
-		}
-	}
-	return m, nil
+	return s.ReadMap(sent.Root()), nil
 }

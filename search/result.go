@@ -15,6 +15,8 @@ import (
 var resultParams = map[string]func(p *parser, pair Pair) *fhir.Error{
 	"_count":              (*parser).count,
 	"_sort":               (*parser).sort,
+	"_sort:asc":           sortRefused,
+	"_sort:desc":          sortRefused,
 	"_total":              (*parser).total,
 	"_type":               (*parser).typ,
 	"_include":            (*parser).include,
@@ -40,6 +42,10 @@ func ignored(*parser, Pair) *fhir.Error { return nil }
 
 func resultRefused(_ *parser, pair Pair) *fhir.Error {
 	return fhir.Errorf(fhir.KindNotSupported, "the parameter %s is not supported yet", pair.Name)
+}
+
+func sortRefused(_ *parser, pair Pair) *fhir.Error {
+	return unknownParam("%s is of releases before R4; write _sort=%s, or _sort=-%[2]s for the other way round", pair.Name, pair.Value)
 }
 
 func scoreRefused(*parser, Pair) *fhir.Error {
