@@ -1,10 +1,11 @@
 package healthlake
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/sigv4"
 )
 
@@ -13,24 +14,54 @@ var readOnly = []string{"Describe*", "List*"}
 
 // allow refuses a call that its access key may not make: by its role, and by
 // the data stores that it is for. store is "" for calls that are about none, or
-// about a new one.
+// about a new one, of which within has to be asked too.
 func (c *call) allow(store string) error {
 	c.store = store
-	may := c.h.cfg.Roles()[c.key.Role]
 	switch c.key.Role {
 	case sigv4.RoleAdmin:
-		may = []string{"*"}
+		c.role = Role{Operations: []string{"*"}}
 	case sigv4.RoleReadOnly:
-		may = readOnly
+		c.role = Role{Operations: readOnly}
+	default:
+		c.role = c.h.cfg.Roles()[c.key.Role]
 	}
-	if !slices.ContainsFunc(may, func(pattern string) bool { return covers(pattern, c.operation) }) {
+	if !c.role.Allows(c.operation) {
 		return failed(codeAccessDenied, "The access key %s has the role %q, which may not use healthlake:%s.", c.key.ID, c.key.Role, c.operation)
 	}
 	confined := len(c.key.DataStores) > 0
 	if confined && (store != "" && !c.key.For(store) || store == "" && operations[c.operation]) {
 		return failed(codeAccessDenied, "The access key %s may use healthlake:%s at its own data stores only.", c.key.ID, c.operation)
 	}
-	return nil
+	if store == "" || len(c.role.Tags) == 0 {
+		return nil
+	}
+	r, err := c.h.cfg.Stores.Describe(c.ctx, store)
+	if err != nil && fhir.KindOf(err) != fhir.KindNotFound {
+		return err
+	}
+	return c.within(r.Control) // what is not there has no tags
+}
+
+// within refuses a data store, as its Control is or is to be, that lacks a tag
+// which the role of the caller is limited to.
+func (c *call) within(of *datastore.Control) error {
+	lacks := c.role.Lacks(tagsOf(of))
+	if lacks == "" {
+		return nil
+	}
+	return failed(codeAccessDenied, "The access key %s has the role %q, which may use healthlake:%s at data stores with certain tags only; missing is %s.", c.key.ID, c.key.Role, c.operation, lacks)
+}
+
+// sees reports whether lists of the caller have a data store.
+func (c *call) sees(r datastore.Record) bool {
+	return c.key.For(r.ID) && c.role.Lacks(tagsOf(r.Control)) == ""
+}
+
+func tagsOf(of *datastore.Control) map[string]string {
+	if of == nil {
+		return nil
+	}
+	return of.Tags
 }
 
 func covers(pattern, operation string) bool {
@@ -40,24 +71,7 @@ func covers(pattern, operation string) bool {
 	return pattern == operation
 }
 
-// CheckRoles refuses roles that would not mean what they say.
-func CheckRoles(roles map[string][]string) error {
-	for role, patterns := range roles {
-		if role == sigv4.RoleAdmin || role == sigv4.RoleReadOnly {
-			return fmt.Errorf("the role %s cannot be given another meaning", role)
-		}
-		for _, pattern := range patterns {
-			known := false
-			for name := range operations {
-				known = known || covers(pattern, name)
-			}
-			for name := range dataActions {
-				known = known || covers(pattern, name)
-			}
-			if !known {
-				return fmt.Errorf("the role %s names %q, which is no operation", role, pattern)
-			}
-		}
-	}
-	return nil
+// Allows reports whether patterns, such as "Search*", have an action among them.
+func Allows(patterns []string, action string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return covers(pattern, action) })
 }

@@ -23,8 +23,8 @@ import (
 // TestWhoMayWhat goes through all roles and operations.
 func TestWhoMayWhat(t *testing.T) {
 	s := start(t, func(c *healthlake.Config) {
-		c.Roles = func() map[string][]string {
-			return map[string][]string{"tagger": {"TagResource", "UntagResource", "List*"}, "none": nil}
+		c.Roles = func() map[string]healthlake.Role {
+			return map[string]healthlake.Role{"tagger": {Operations: []string{"TagResource", "UntagResource", "List*"}}, "none": {}}
 		}
 	})
 	if _, err := s.stores.Create(ctx, "mine", ""); err != nil {
@@ -161,7 +161,9 @@ func TestNewChecksItsConfiguration(t *testing.T) {
 
 func roles(name, operation string) func(*healthlake.Config) {
 	return func(c *healthlake.Config) {
-		c.Roles = func() map[string][]string { return map[string][]string{name: {operation}} }
+		c.Roles = func() map[string]healthlake.Role {
+			return map[string]healthlake.Role{name: {Operations: []string{operation}}}
+		}
 	}
 }
 

@@ -1,9 +1,6 @@
 package healthlake
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // dataActions are the actions of HealthLake that requests to the FHIR API are,
 // and the letters of a system scope that each needs. The roles of access keys
@@ -30,11 +27,6 @@ var dataActions = map[string]string{
 func IsDataAction(action string) bool {
 	_, ok := dataActions[action]
 	return ok
-}
-
-// Allows reports whether patterns, such as "Search*", have an action among them.
-func Allows(patterns []string, action string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool { return covers(pattern, action) })
 }
 
 // Letters are those of the scopes that a role's patterns allow, in the order of

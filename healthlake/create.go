@@ -26,6 +26,9 @@ func (c *call) create() (any, error) {
 	if err := c.allow(""); err != nil {
 		return nil, err
 	}
+	if err := c.within(draft.Control); err != nil {
+		return nil, err
+	}
 	return c.make(draft, fill)
 }
 

@@ -111,6 +111,9 @@ func (c *call) restore() (any, error) {
 	if b := record.Control; b != nil && b.Backup != nil && b.Backup.Tags && draft.Control.Tags == nil {
 		draft.Control.Tags = maps.Clone(b.Tags)
 	}
+	if err := c.within(draft.Control); err != nil {
+		return nil, err
+	}
 	fill, err := c.source(record, at)
 	if err != nil {
 		return nil, err
@@ -196,6 +199,9 @@ func (c *call) make(draft datastore.Draft, fill *bulk.Fill) (any, error) {
 	}
 	if errors.Is(err, errReplay) {
 		c.store = known.ID
+		if err := c.within(known.Control); err != nil {
+			return nil, err // it was tagged otherwise since
+		}
 		return c.h.summary(known, known.Status), nil
 	}
 	if err != nil {

@@ -39,10 +39,9 @@ type Config struct {
 	// Region and Account (12 digits) are parts of ARNs; "" for us-east-1 and
 	// 000000000000.
 	Region, Account string
-	// Roles are roles beside sigv4.RoleAdmin and sigv4.RoleReadOnly: the names
-	// of the operations that each may use, where "Describe*" is all that begin
-	// so. It is asked at each request; nil has none. They have to pass CheckRoles.
-	Roles  func() map[string][]string
+	// Roles are roles beside sigv4.RoleAdmin and sigv4.RoleReadOnly. It is asked at
+	// each request; nil has none. They have to pass CheckRoles.
+	Roles  func() map[string]Role
 	Quotas Quotas
 	// Function is the URL that stands for the ARN of a token-check function; ok
 	// is false for one that the operator did not name. nil knows none.
@@ -117,7 +116,7 @@ func New(cfg Config) (*Handler, error) {
 		return nil, fmt.Errorf("healthlake: the account %q must be 12 digits", cfg.Account)
 	}
 	if cfg.Roles == nil {
-		cfg.Roles = func() map[string][]string { return nil }
+		cfg.Roles = func() map[string]Role { return nil }
 	}
 	if err := CheckRoles(cfg.Roles()); err != nil {
 		return nil, fmt.Errorf("healthlake: %w", err)
@@ -181,6 +180,8 @@ type call struct {
 	key       sigv4.Key
 	in        *input
 	operation string
+	// role is what the key's role allows, once allow was asked.
+	role Role
 	// store is the id of the data store that it is about.
 	store string
 	// defaults are the default profiles of a new data store.

@@ -84,7 +84,7 @@ func (c *call) list() (any, error) {
 	result := listed{DatastorePropertiesList: []properties{}}
 	var last datastore.Record
 	for _, r := range all {
-		if !c.key.For(r.ID) || !f.matches(r) || !from.before(r.Created, r.ID) {
+		if !c.sees(r) || !f.matches(r) || !from.before(r.Created, r.ID) {
 			continue
 		}
 		if len(result.DatastorePropertiesList) == most {

@@ -46,7 +46,7 @@ func (c *call) tag() (any, error) {
 	if _, err := c.tagged(arn); err != nil {
 		return nil, err
 	}
-	_, err := c.change(c.store, func(r *datastore.Record) error {
+	err := c.retag(func(r *datastore.Record) error {
 		maps.Copy(r.Control.Tags, added)
 		if len(r.Control.Tags) > maxTags {
 			return failed(codeValidation, "A data store may have %d tags; it would have %d.", maxTags, len(r.Control.Tags))
@@ -74,13 +74,29 @@ func (c *call) untag() (any, error) {
 	if _, err := c.tagged(arn); err != nil {
 		return nil, err
 	}
-	_, err := c.change(c.store, func(r *datastore.Record) error {
+	err := c.retag(func(r *datastore.Record) error {
 		for _, key := range keys {
 			delete(r.Control.Tags, key)
 		}
 		return nil
 	})
 	return struct{}{}, err
+}
+
+// retag changes the tags of the call's data store, which has to be within the
+// caller's reach before and after: by tags of their own callers would come to
+// data stores, or take them out of what whoever else is limited to them may see.
+func (c *call) retag(change func(*datastore.Record) error) error {
+	_, err := c.change(c.store, func(r *datastore.Record) error {
+		if err := c.within(r.Control); err != nil {
+			return err
+		}
+		if err := change(r); err != nil {
+			return err
+		}
+		return c.within(r.Control)
+	})
+	return err
 }
 
 // listedTags is how ListTagsForResource answers.

@@ -111,6 +111,9 @@ func TestControlSettings(t *testing.T) {
 		{"control.roles", []string{"tagger=List*,TagResource", "none=Describe*"}, true},
 		{"control.roles", []string{"tagger=Nothing"}, false}, {"control.roles", []string{"admin=List*"}, false},
 		{"control.roles", []string{"a=List*", "a=Tag*"}, false}, {"control.roles", []string{"a"}, false},
+		{"control.roles", []string{"cardio[team=cardio,env=prod]=List*,TagResource", "a=List*"}, true},
+		{"control.roles", []string{"a[team=cardio]=List*", "a=Tag*"}, false}, {"control.roles", []string{"a[]=List*"}, false}, {"control.roles", []string{"a[team]=List*"}, false},
+		{"control.roles", []string{"a[x=1,x=2]=List*"}, false}, {"control.roles", []string{"a[aws:x=1]=List*"}, false},
 		{"control.functions", []string{arn + "=https://example.org/check"}, true}, {"control.functions", []string{arn}, false},
 		{"control.datastores", []string{"20"}, true}, {"control.datastores", []string{"-1"}, false},
 		{"control.reads_per_second", []string{"x"}, false}, {"control.changes_per_minute", []string{"1"}, true},
@@ -120,7 +123,7 @@ func TestControlSettings(t *testing.T) {
 		}
 	}
 	c := ControlConfig{Roles: []string{"tagger=List*,TagResource"}, Functions: []string{arn + "=https://example.org/?a=b"}}
-	if got := c.roles()["tagger"]; len(got) != 2 || got[1] != "TagResource" {
+	if got := c.roles()["tagger"].Operations; len(got) != 2 || got[1] != "TagResource" {
 		t.Errorf("roles %q", got)
 	}
 	if url, ok := (&Config{Control: c}).function(arn); !ok || url != "https://example.org/?a=b" {

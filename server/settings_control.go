@@ -10,13 +10,14 @@ import (
 	"github.com/tarnhealth/tarn/healthlake"
 	"github.com/tarnhealth/tarn/identity"
 	"github.com/tarnhealth/tarn/server/lambda"
+	"github.com/tarnhealth/tarn/server/roles"
 )
 
 // ControlConfig is what a server is told about its control API.
 type ControlConfig struct {
 	// Region and Account are parts of the ARNs of data stores.
 	Region, Account string
-	// Roles are roles of access keys, "name=Operation,Operation*".
+	// Roles are roles of access keys, as roles.ParseControl reads them.
 	Roles []string
 	// Functions stand for ARNs of token-check functions, "arn=url".
 	Functions []string
@@ -26,13 +27,9 @@ type ControlConfig struct {
 }
 
 // roles are the roles by their names.
-func (c *ControlConfig) roles() map[string][]string {
-	roles := map[string][]string{}
-	for _, text := range c.Roles {
-		name, operations, _ := strings.Cut(text, "=")
-		roles[name] = strings.Split(operations, ",")
-	}
-	return roles
+func (c *ControlConfig) roles() map[string]healthlake.Role {
+	known, _ := roles.ParseControl(c.Roles) // was checked
+	return known
 }
 
 // A LambdaConfig is where functions of AWS Lambda are called: "" nowhere, "aws"
@@ -62,7 +59,6 @@ func (c *Config) function(arn string) (string, bool) {
 }
 
 var (
-	roleText     = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}=[A-Za-z*]+(,[A-Za-z*]+)*$`)
 	functionText = regexp.MustCompile(`^arn:aws[a-zA-Z-]*:lambda:[^=\s]+=https?://\S+$`)
 	regionText   = regexp.MustCompile(`^[a-zA-Z0-9-]{1,64}$`)
 	accountText  = regexp.MustCompile(`^[0-9]{12}$`)
@@ -112,12 +108,11 @@ var controlSettings = []setting{
 	flat("control.account", "the account in the ARNs of data stores",
 		func(c *Config, s string) error { return matching(&c.Control.Account, s, accountText, "12 digits") },
 		func(c *Config) string { return c.Control.Account }),
-	list("control.roles", "roles of access keys beside admin and read-only: name=Operation,Operation*, such as tagger=List*,TagResource",
+	list("control.roles", "roles of access keys beside admin and read-only: name=Operation,Operation*, such as tagger=List*,TagResource; name[key=value,…]=… at data stores with these tags alone",
 		func(c *Config, list []string) error {
-			if err := matchingAll(&c.Control.Roles, list, roleText, "name=Operation,Operation*"); err != nil {
-				return err
-			}
-			return healthlake.CheckRoles(c.Control.roles())
+			_, err := roles.ParseControl(list)
+			c.Control.Roles = list
+			return err
 		},
 		func(c *Config) []string { return c.Control.Roles }),
 	flat("lambda.endpoint", "where token-check functions are called by their ARNs: aws, or the URL of an endpoint that speaks Lambda's Invoke API; nowhere where empty",

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -29,7 +30,9 @@ type keyHolder struct {
 // as what is decided on them is by their pointer.
 type keyClaims struct {
 	roles *roles.Book
-	known *recall.Cache[keyHolder, *token.Claims]
+	// describe finds the record of a data store as it is now.
+	describe func(ctx context.Context, id string) (datastore.Record, error)
+	known    *recall.Cache[keyHolder, *token.Claims]
 }
 
 // signatures are signed requests to the FHIR API.
@@ -38,7 +41,7 @@ func (f *folder) signatures(a *authority) (*bearer.Signatures, error) {
 	if err != nil {
 		return nil, err
 	}
-	claims := &keyClaims{roles: f.roles, known: recall.New[keyHolder, *token.Claims](1000)}
+	claims := &keyClaims{roles: f.roles, describe: f.catalog.Describe, known: recall.New[keyHolder, *token.Claims](1000)}
 	return &bearer.Signatures{Verify: verifier.Verify, Claims: claims.of}, nil
 }
 
@@ -46,8 +49,12 @@ func (f *folder) signatures(a *authority) (*bearer.Signatures, error) {
 func (k *keyClaims) of(key sigv4.Key, ds *datastore.Store, r *http.Request) (*token.Claims, error) {
 	action := operationName(r.Method, r.URL.Path)
 	now := k.roles.Now()
-	if patterns, custom := now.Control[key.Role]; custom && healthlake.IsDataAction(action) && !healthlake.Allows(patterns, action) {
+	role := now.Control[key.Role]
+	if len(role.Operations) > 0 && healthlake.IsDataAction(action) && !role.Allows(action) {
 		return nil, fhir.Errorf(fhir.KindForbidden, "the access key %s has the role %q, which may not use healthlake:%s", key.ID, key.Role, action)
+	}
+	if err := k.within(r.Context(), key, role, ds.Record().ID); err != nil {
+		return nil, err
 	}
 	holder := keyHolder{key.ID, key.Role, ds.Identity().TenantID(), now}
 	if known, ok := k.known.Get(holder); ok {
@@ -60,6 +67,26 @@ func (k *keyClaims) of(key sigv4.Key, ds *datastore.Store, r *http.Request) (*to
 	claims := &token.Claims{Issuer: accessKeyIssuer, Subject: key.ID, ClientID: key.ID, Scope: scope, Roles: roles, Tenant: holder.tenant}
 	k.known.Put(holder, claims)
 	return claims, nil
+}
+
+// within refuses a data store that lacks a tag which the role of an access key is
+// limited to.
+func (k *keyClaims) within(ctx context.Context, key sigv4.Key, role healthlake.Role, store string) error {
+	if len(role.Tags) == 0 {
+		return nil
+	}
+	r, err := k.describe(ctx, store)
+	if err != nil {
+		return err
+	}
+	var tags map[string]string
+	if r.Control != nil {
+		tags = r.Control.Tags
+	}
+	if lacks := role.Lacks(tags); lacks != "" {
+		return fhir.Errorf(fhir.KindForbidden, "the access key %s has the role %q, which is for data stores with certain tags only; missing is %s", key.ID, key.Role, lacks)
+	}
+	return nil
 }
 
 // builtinRoles are roles of access that every server has, beside admin.
@@ -80,7 +107,7 @@ func (f *folder) keyRole(role string) error {
 // scope is "" for nothing. A role may be among those of the control API, among
 // those of access, or both: then both restrict.
 func allowed(now *roles.Defined, role string) (scope string, names []string) {
-	patterns, custom := now.Control[role]
+	control, custom := now.Control[role]
 	_, access := now.Access[role]
 	if access = access || slices.Contains(builtinRoles, role); access {
 		names = []string{role}
@@ -91,7 +118,7 @@ func allowed(now *roles.Defined, role string) (scope string, names []string) {
 	case role == sigv4.RoleReadOnly:
 		return "system/*.rs", nil
 	case custom:
-		if letters := healthlake.Letters(patterns); letters != "" {
+		if letters := healthlake.Letters(control.Operations); letters != "" {
 			return "system/*." + letters, names
 		}
 	case access:

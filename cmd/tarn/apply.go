@@ -38,7 +38,8 @@ file changes nothing.
 The file is YAML, or JSON, with lists of what there is to be:
 
   roles        name, rules (interactions, types, query), unconfined, clearance,
-               labels: for the FHIR API; operations: for the control API
+               labels: for the FHIR API; operations, tags: for the
+               control API
   dataStores   id, name, kmsKey, identity (as tarn datastore identity has it),
                guides (file, or package and registry; incomplete),
                guideSettings (default, demand, refuseUnknown), subscriptions

@@ -29,10 +29,12 @@ func (r *Role) check() error {
 		return fhir.Errorf(fhir.KindInvalid, "the role %q has neither rules, for the FHIR API, nor operations, of the control API", r.Name)
 	case len(r.Rules) == 0 && (r.Unconfined || r.Clearance != "" || len(r.Labels) > 0):
 		return fhir.Errorf(fhir.KindInvalid, "the role %q has no rules, to which unconfined, clearance and labels belong", r.Name)
+	case len(r.Tags) > 0 && len(r.Rules) > 0:
+		return fhir.Errorf(fhir.KindInvalid, "the role %q has tags, which limit what access keys with its operations reach, and rules, which count for users everywhere; define a role for each", r.Name)
 	case r.Name == sigv4.RoleAdmin || r.Name == sigv4.RoleReadOnly:
 		return fhir.Errorf(fhir.KindInvalid, "the role %q cannot be given another meaning", r.Name)
 	}
-	if err := healthlake.CheckRoles(map[string][]string{r.Name: r.Operations}); err != nil {
+	if err := healthlake.CheckRoles(map[string]healthlake.Role{r.Name: r.control()}); err != nil {
 		return fhir.Errorf(fhir.KindInvalid, "%v", err)
 	}
 	access, err := r.access()
@@ -50,6 +52,11 @@ func (r *Role) check() error {
 		return fhir.Errorf(fhir.KindInvalid, "the role %q: %v", r.Name, err)
 	}
 	return nil
+}
+
+// control is what it allows at the control API.
+func (r *Role) control() healthlake.Role {
+	return healthlake.Role{Operations: r.Operations, Tags: r.Tags}
 }
 
 // access is what it allows at the FHIR API.

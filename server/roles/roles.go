@@ -21,6 +21,7 @@ import (
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/healthlake"
 	"github.com/tarnhealth/tarn/kv"
 )
 
@@ -37,6 +38,9 @@ type Role struct {
 	// Operations are those of the control API that access keys with the role may
 	// use, "Describe*" for all that begin so.
 	Operations []string `json:"operations,omitempty"`
+	// Tags are what data stores have to be tagged with for Operations: keys with
+	// their values; none for all data stores.
+	Tags map[string]string `json:"tags,omitempty"`
 }
 
 // A Rule allows interactions on types.
@@ -55,9 +59,8 @@ type Rule struct {
 type Defined struct {
 	// Access are those that say something about the FHIR API.
 	Access map[string]authz.Role
-	// Control are the operations of the control API of those that say something
-	// about it.
-	Control map[string][]string
+	// Control is what those allow at the control API that say something about it.
+	Control map[string]healthlake.Role
 }
 
 // Known are the names of all of them, in order.
@@ -107,7 +110,7 @@ func (b *Book) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d := &Defined{Access: map[string]authz.Role{}, Control: map[string][]string{}}
+	d := &Defined{Access: map[string]authz.Role{}, Control: map[string]healthlake.Role{}}
 	for _, role := range list {
 		access, err := role.access()
 		if err != nil {
@@ -117,7 +120,7 @@ func (b *Book) refresh(ctx context.Context) error {
 			d.Access[role.Name] = access
 		}
 		if len(role.Operations) > 0 {
-			d.Control[role.Name] = role.Operations
+			d.Control[role.Name] = role.control()
 		}
 	}
 	for _, name := range b.configured.Known() {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/healthlake"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/server/roles"
@@ -58,7 +59,7 @@ func TestLifeOfARole(t *testing.T) {
 			t.Error("it is the same value")
 		}
 		rule := now.Access["desk"].Rules[0]
-		if len(rule.Query) != 2 || rule.Query[1].Name != "status" || rule.Query[1].Value != "final" || now.Control["desk"][0] != "List*" {
+		if len(rule.Query) != 2 || rule.Query[1].Name != "status" || rule.Query[1].Value != "final" || !now.Control["desk"].Allows("ListFHIRDatastores") {
 			t.Errorf("%+v", now)
 		}
 	}
@@ -83,8 +84,8 @@ func TestConfiguredRoles(t *testing.T) {
 	if _, err := open(t, db, roles.Defined{}).Put(ctx, desk); err != nil {
 		t.Fatal(err)
 	}
-	b := open(t, db, roles.Defined{Control: map[string][]string{"desk": {"TagResource"}}})
-	if now := b.Now(); len(now.Access) != 0 || now.Control["desk"][0] != "TagResource" {
+	b := open(t, db, roles.Defined{Control: map[string]healthlake.Role{"desk": {Operations: []string{"TagResource"}}}})
+	if now := b.Now(); len(now.Access) != 0 || !now.Control["desk"].Allows("TagResource") {
 		t.Errorf("%+v", now)
 	}
 	if _, err := b.Put(ctx, desk); fhir.KindOf(err) != fhir.KindConflict {
@@ -100,6 +101,8 @@ func TestRefusedRoles(t *testing.T) {
 		"neither rules":                   {Name: "a"},
 		"to which unconfined":             {Name: "a", Operations: []string{"List*"}, Unconfined: true},
 		"cannot be given another meaning": {Name: "admin", Rules: rules(roles.Rule{})},
+		"define a role for each":          {Name: "a", Operations: []string{"List*"}, Rules: rules(roles.Rule{}), Tags: map[string]string{"team": "cardio"}},
+		"none that a data store can have": {Name: "a", Operations: []string{"List*"}, Tags: map[string]string{"aws:team": "cardio"}},
 		"which is no operation":           {Name: "a", Operations: []string{"Fly"}},
 		"is not a search":                 {Name: "a", Rules: rules(roles.Rule{Types: []string{"Patient"}, Query: "name"})},
 		"needs resource types":            {Name: "a", Rules: rules(roles.Rule{Query: "name=b"})},
