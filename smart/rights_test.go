@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/smart"
 	"github.com/tarnhealth/tarn/token"
 )
@@ -250,4 +251,102 @@ func TestRegistrationNeedsItsTokenFirst(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, home+"/auth/register", strings.NewReader(`{"redirect_uris":["javascript:alert(1)"]}`))
 	r.Header.Set("Content-Type", "application/json")
 	wantError(t, c.do(nil, r), 401, "invalid_token")
+}
+
+// Who has no profile at the data store any more, or acts for the patient no more,
+// cannot refresh.
+func TestProfilesThatWereTaken(t *testing.T) {
+	for name, profiles := range map[string][]login.Profile{
+		"no profile": nil,
+		"no patient": {{DataStore: "default", FHIRUser: "Patient/ann"}},
+	} {
+		c := start(t)
+		c.signIn(t, "x", "parent")
+		c.authorize("x", url.Values{"scope": {"launch/patient patient/*.rs offline_access"}})
+		c.submit(t, "x", "patient=bob")
+		to, err := url.Parse(c.submit(t, "x", "decision=allow").Header().Get("Location"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, _ := object(t, c.redeem("app", to.Query().Get("code")))["refresh_token"].(string)
+		if raw == "" {
+			t.Fatal("no refresh token")
+		}
+		parent, err := c.login.Directory().Find(ctx, "parent")
+		if err == nil {
+			_, err = c.login.Directory().Update(ctx, parent.ID, func(u *login.User) error { u.Profiles = profiles; return nil })
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, func(t *testing.T) { wantError(t, c.refresh("app", raw), 400, "invalid_grant") })
+	}
+}
+
+// Revoking a user ends what the user gave to apps; forgetting one app leaves what
+// the others have.
+func TestGrantsThatWereTaken(t *testing.T) {
+	c := start(t)
+	app, web := c.tokens(t, "app", "patient/*.rs offline_access"), c.tokens(t, "web", "patient/*.rs offline_access")
+	ann, err := c.login.Directory().Find(ctx, "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := func(client string) bool {
+		t.Helper()
+		granted, err := c.s.Granted(ctx, ann.ID, client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return granted
+	}
+	if err := c.s.RevokeApp(ctx, ann.ID, "web"); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, c.refresh("web", web["refresh_token"].(string)), 400, "invalid_grant")
+	if !has("app") || has("web") {
+		t.Errorf("after one app was forgotten: app %v, web %v", has("app"), has("web"))
+	}
+	if _, err := c.s.Verify(ctx, app["access_token"].(string), base); err != nil {
+		t.Errorf("the other app's token: %v", err)
+	}
+	c.clock.Pass(time.Second)
+	if err := c.s.RevokeUser(ctx, ann.ID); err != nil {
+		t.Fatal(err)
+	}
+	if has("app") {
+		t.Error("a revoked user's app has a grant")
+	}
+}
+
+// A refresh token of a client that was removed is not good of one that took its
+// name.
+func TestTokensEndWithTheirClient(t *testing.T) {
+	c := start(t)
+	raw := c.tokens(t, "web", "patient/*.rs offline_access")["refresh_token"].(string)
+	old, err := c.s.Clients().Show(ctx, "web")
+	if err == nil {
+		err = c.s.Clients().Remove(ctx, "web")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.clock.Pass(time.Second)
+	c.register(t, old)
+	rec := c.post(t, http.Header{}, "/auth/introspect", url.Values{"client_id": {"web"}, "client_secret": {c.secrets["web"]}, "token": {raw}})
+	if object(t, rec)["active"] != false {
+		t.Error(rec.Body)
+	}
+}
+
+// Launches and requests are for data stores as they are.
+func TestDataStoresOfLaunches(t *testing.T) {
+	c := start(t)
+	if raw, err := c.s.IssueLaunch(ctx, smart.Launch{ClientID: "web", DataStore: "other"}); err == nil || raw != "" {
+		t.Errorf("a launch at a data store that the app may not use: %v", err)
+	}
+	c.signIn(t, "ann", "ann")
+	for _, aud := range []string{"/tenant/t1/datastore/default/r4", "/tenant//datastore/default/r4"} {
+		wantRefusal(t, c.authorize("ann", url.Values{"aud": {home + aud}}), "invalid_request")
+	}
 }
