@@ -43,6 +43,9 @@ type authority struct {
 	bearers  *bearer.Authorizer
 	policies policies
 	issuers  issuers.Set
+	// clientKeys are fetched from where clients say, the issuers' from where the
+	// administrator does.
+	clientKeys *token.KeySets
 }
 
 // lazyAuthority opens the authority of a folder when it is first asked for: a
@@ -83,8 +86,8 @@ func (a *authority) openTokens(ctx context.Context, db kv.DB) (err error) {
 }
 
 func (a *authority) openSMART(f *folder, db kv.DB, log *slog.Logger) (err error) {
-	sets := token.NewKeySets(token.KeySetsConfig{AllowLoopback: a.cfg.local()})
-	a.issuers.KeySets = sets
+	sets := token.NewKeySets(token.KeySetsConfig{AllowLoopback: a.cfg.atHome()})
+	a.issuers.KeySets, a.clientKeys = token.NewKeySets(token.KeySetsConfig{AllowLoopback: a.cfg.local()}), sets
 	a.smart, err = smart.New(smart.Config{
 		Certificates: f.certificates(a),
 		DB:           db, BaseURL: a.cfg.BaseURL, Keys: a.keys, Proofs: a.proofs, KeySets: sets,

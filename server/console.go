@@ -30,8 +30,15 @@ const (
 
 // consoleOn reports whether there is a console. The base URL is known.
 func (c *Config) consoleOn() bool {
+	return c.Console == on || c.Console == auto && c.atHome()
+}
+
+// atHome reports whether clients are on this machine: a server that listens at
+// a loopback address may have a proxy in front and be called from everywhere. The
+// base URL is known.
+func (c *Config) atHome() bool {
 	base, err := url.Parse(c.BaseURL)
-	return c.Console == on || c.Console == auto && err == nil && loopback(base.Hostname())
+	return err == nil && loopback(base.Hostname())
 }
 
 func isConsole(path string) bool {

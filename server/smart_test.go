@@ -240,6 +240,27 @@ access:
 	r.wantFHIR(nurse.Access, "Condition", 403)
 }
 
+// TestKeysOfClientsOnThisMachine: behind a proxy the server listens at a loopback
+// address, and clients from everywhere do not make it ask what is on its machine.
+func TestKeysOfClientsOnThisMachine(t *testing.T) {
+	for base, want := range map[string]int{"": http.StatusCreated, "https://fhir.example.org": http.StatusBadRequest} {
+		c := smartConfig(t, t.TempDir())
+		c.BaseURL, c.Registration.Mode = base, smart.RegistrationOpen
+		r := start(t, c)
+		for _, keys := range []string{"http://127.0.0.1:1/jwks", "https://localhost/jwks"} {
+			body := `{"redirect_uris": ["https://app.example.org/cb"], "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "` + keys + `"}`
+			res, err := http.Post("http://"+r.Addr()+"/auth/register", "application/json", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if res.StatusCode != want {
+				t.Errorf("with the base URL %q, keys at %s: %s, want %d", base, keys, res.Status, want)
+			}
+		}
+	}
+}
+
 // TestNoAuthorization serves no pages that could not work.
 func TestNoAuthorization(t *testing.T) {
 	dir := t.TempDir()

@@ -55,7 +55,7 @@ func (s *Server) keepACME(f *folder) error {
 
 // certificates are those of clients.
 func (f *folder) certificates(a *authority) client.Certificates {
-	return client.Certificates{On: a.cfg.TLS.Clients != listen.ClientsOff, Roots: f.clientRoots, Known: a.issuers.KeySets.HasCertificate}
+	return client.Certificates{On: a.cfg.TLS.Clients != listen.ClientsOff, Roots: f.clientRoots, Known: a.clientKeys.HasCertificate}
 }
 
 // tlsSettings are the settings of TLS.
