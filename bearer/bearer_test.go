@@ -25,6 +25,7 @@ import (
 	"github.com/tarnhealth/tarn/crypt"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/still"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/token"
 )
@@ -45,7 +46,7 @@ type world struct {
 	keys    *token.Keys
 	proofs  *token.Proofs
 	policy  atomic.Pointer[authz.Policy]
-	now     time.Time
+	clock   *still.Clock
 	*bearer.Authorizer
 }
 
@@ -64,8 +65,8 @@ func (v *revocable) Verify(ctx context.Context, raw, audience string) (*token.Cl
 
 func newWorld(t testing.TB, changes ...func(*bearer.Config)) *world {
 	t.Helper()
-	w := &world{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	now := func() time.Time { return w.now }
+	w := &world{clock: still.At(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
+	now := w.clock.Now
 	folder := must(pebble.OpenFolder("data", pebble.FolderOptions{FS: vfs.NewMem(), Now: now}))
 	catalog := must(datastore.Open(ctx, datastore.Options{Backend: folder, BaseURL: "http://example.org", Now: now}))
 	t.Cleanup(func() {
@@ -93,7 +94,7 @@ func newWorld(t testing.TB, changes ...func(*bearer.Config)) *world {
 
 func (w *world) claims() token.Claims {
 	return token.Claims{
-		Subject: "u1", ClientID: "app", Audience: []string{w.ds.Base()}, Expires: w.now.Add(time.Hour),
+		Subject: "u1", ClientID: "app", Audience: []string{w.ds.Base()}, Expires: w.clock.Now().Add(time.Hour),
 		Scope: "openid patient/*.rs nonsense", Patient: "p1", FHIRUser: w.ds.Base() + "/Patient/p1",
 	}
 }
@@ -180,7 +181,7 @@ func TestRefusals(t *testing.T) {
 			}
 		}
 	}
-	w.now = w.now.Add(2 * time.Hour)
+	w.clock.Pass(2 * time.Hour)
 	if _, err := w.Authorize(request("Bearer "+good), w.ds); fhir.KindOf(err) != fhir.KindUnauthenticated {
 		t.Errorf("expired: %v", err)
 	}

@@ -96,7 +96,7 @@ func TestWhatIsKnownIsCheckedAgain(t *testing.T) {
 
 	k.want(t, "at another data store", other, must(k.catalog.Create(ctx, "another", "")), fhir.KindUnauthenticated, 1, 1)
 	k.want(t, "back again", other, k.ds, 0, 1, 0)
-	k.now = k.now.Add(2 * time.Hour)
+	k.clock.Pass(2 * time.Hour)
 	k.want(t, "expired", other, k.ds, fhir.KindUnauthenticated, 1, 1)
 }
 
