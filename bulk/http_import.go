@@ -142,7 +142,7 @@ func (s *Service) addManifest(c *Call, in *Import, url string) error {
 	request.Header.Set("Accept", "application/json")
 	response, err := s.opt.Fetch.Do(request)
 	if err != nil {
-		return fhir.Errorf(fhir.KindUnprocessable, "the manifest cannot be fetched").Because(err)
+		return fhir.Errorf(fhir.KindUnprocessable, "the manifest cannot be fetched: %v", unfetched(err)).Because(err)
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxManifest+1))
@@ -226,7 +226,7 @@ func (s *Service) importManifest(c *Call, j *job.Job, status *ImportStatus) (any
 		manifest
 		Counts map[string]int64 `json:"counts"`
 	}{m, map[string]int64{
-		"files": status.FilesScanned, "scanned": status.Scanned, "created": status.Created, "updated": status.Updated,
+		"files": status.FilesScanned, "filesFailed": status.FilesFailed, "scanned": status.Scanned, "created": status.Created, "updated": status.Updated,
 		"unchanged": status.Unchanged, "refused": status.Refused, "failed": status.Failed,
 	}}, nil
 }

@@ -438,9 +438,17 @@ func TestImportOverHTTP(t *testing.T) {
 	if m.Counts["created"] != 3 || m.Counts["refused"] != 1 || w.count("Observation") != 1 || len(m.Output) != 1 || len(m.Error) != 1 {
 		t.Errorf("%+v", m)
 	}
+	if m.Counts["filesFailed"] != 2 || strings.Contains(a.body, `"count":`) {
+		t.Errorf("files that failed: %s", a.body)
+	}
 	errors := c.do("GET", m.Error[0].URL, "")
-	if errors.status != 200 || !strings.Contains(errors.body, "404") || !strings.Contains(errors.body, "Observation where only Patient") {
+	if errors.status != 200 || !strings.Contains(errors.body, `"inputFile":"`+files.URL+`/none"`) || !strings.Contains(errors.body, "404") || !strings.Contains(errors.body, "Observation where only Patient") {
 		t.Errorf("%d %s", errors.status, errors.body)
+	}
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	if a := c.do("POST", "$import", `{"resourceType":"Parameters","parameter":[{"name":"manifest","valueUrl":"`+gone.URL+`"}]}`); a.status != 422 || !strings.Contains(a.body, "cannot be fetched: connection refused") {
+		t.Errorf("a server that is not there: %d %s", a.status, a.body)
 	}
 	begun = c.do("POST", "$import", `{"resourceType":"Parameters","parameter":[{"name":"manifest","valueUrl":"`+files.URL+`/manifest"}]}`)
 	if a := c.poll(begun.header.Get("Content-Location")); a.status != 200 || !strings.Contains(a.body, `"unchanged":2`) {

@@ -345,13 +345,13 @@ func (im *importer) count(c *chunk) error {
 		if im.out.flags(&c.outcomes[i]) {
 			st.Flagged++
 		}
-		if err := im.out.line(c.file.name, c.lines[i].Number, &c.outcomes[i]); err != nil {
+		if err := im.out.line(c.file.shown(), c.lines[i].Number, &c.outcomes[i]); err != nil {
 			return err
 		}
 	}
 	if c.broken != nil {
 		st.Faulty = true
-		if err := im.out.broken(c.file.name, c.behind.Line+1, c.broken); err != nil {
+		if err := im.out.broken(c.file.shown(), c.behind.Line+1, c.broken); err != nil {
 			return err
 		}
 	}

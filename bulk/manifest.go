@@ -26,17 +26,19 @@ type manifestLink struct {
 	URL      string `json:"url"`
 }
 
+// A manifestFile has no count where nobody counted its lines: the reports of an
+// import.
 type manifestFile struct {
 	Type  string `json:"type,omitempty"`
 	URL   string `json:"url"`
-	Count int64  `json:"count"`
+	Count *int64 `json:"count,omitempty"`
 }
 
 func manifestOf(status *ExportStatus, url func(ExportedFile) string) *manifest {
 	files := func(list []ExportedFile) []manifestFile {
 		all := []manifestFile{}
 		for _, f := range list {
-			one := manifestFile{Type: f.Type, URL: url(f), Count: f.Count}
+			one := manifestFile{Type: f.Type, URL: url(f), Count: &f.Count}
 			all = append(all, one)
 		}
 		return all

@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,14 @@ type inputFile struct {
 	resourceType string
 	// listed is set where the file was named, and is read whatever its name.
 	listed bool
+	// url is what it was named by, where it is one of several.
+	url string
+}
+
+// shown is the name that the report has: a file that was named by itself is
+// known by its URL, without the number that keeps two of one URL apart.
+func (f inputFile) shown() string {
+	return cmp.Or(f.url, f.name)
 }
 
 // A source is where the files of an import are. Their order stays the same.

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 
 	"github.com/tarnhealth/tarn/blob"
@@ -41,6 +43,26 @@ func (im *importer) openURLs(ctx context.Context, list []InputFile) (source, err
 	return u, nil
 }
 
+// unfetched is why something could not be fetched, without the addresses that
+// a name stands for in the server's network.
+func unfetched(err error) error {
+	var unknown *net.DNSError
+	var system *os.SyscallError
+	var dial *net.OpError
+	switch {
+	case errors.As(err, &unknown):
+		return errors.New("its host is not known")
+	case errors.As(err, &system):
+		return system.Err
+	case errors.As(err, &dial):
+		return errors.New("its address is one that this server does not fetch from")
+	}
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err
+}
+
 func isWeb(url string) bool {
 	return strings.HasPrefix(url, "https://") || strings.HasPrefix(url, "http://")
 }
@@ -71,7 +93,7 @@ func (u *urls) files(_ context.Context, after string) iter.Seq2[inputFile, error
 			if name <= after {
 				continue
 			}
-			if !yield(inputFile{name: name, resourceType: f.Type, listed: true}, nil) {
+			if !yield(inputFile{name: name, resourceType: f.Type, listed: true, url: f.URL}, nil) {
 				return
 			}
 		}
@@ -91,7 +113,7 @@ func (u *urls) open(ctx context.Context, f inputFile, offset int64) (io.ReadClos
 	request.Header.Set("Accept", "application/fhir+ndjson, application/ndjson, */*;q=0.5")
 	response, err := u.service.opt.Fetch.Do(request)
 	if err != nil {
-		return nil, fhir.Errorf(fhir.KindUnprocessable, "the file cannot be fetched").Because(err)
+		return nil, fhir.Errorf(fhir.KindUnprocessable, "the file cannot be fetched: %v", unfetched(err)).Because(err)
 	}
 	if response.StatusCode != http.StatusOK {
 		response.Body.Close()

@@ -99,7 +99,7 @@ func (q *Queue) end(ctx context.Context, l *Lease, cause error, result any, fail
 		q.Logger.Warn("a job was taken over while it ran", slog.String("job", l.job.ID), slog.String("kind", l.job.Kind))
 		return nil
 	}
-	if failure != nil && !errors.Is(cause, ErrCancelled) {
+	if failure != nil && !errors.Is(cause, ErrCancelled) && !errors.Is(failure, ErrCancelled) {
 		q.Logger.Error("a job failed", slog.String("job", l.job.ID), slog.String("kind", l.job.Kind), slog.Any("error", failure))
 	}
 	if err != nil {
