@@ -23,12 +23,24 @@ func (c *Config) address(r *http.Request) string {
 	}
 	chain := strings.Split(strings.Join(forwarded, ","), ",")
 	for _, next := range slices.Backward(chain) {
-		if !c.trusts(host) || strings.TrimSpace(next) == "" {
+		said := forwardedHost(next)
+		if said == "" || !c.trusts(host) {
 			break
 		}
-		host = strings.TrimSpace(next)
+		host = said
 	}
 	return host
+}
+
+// forwardedHost is the address that an entry of X-Forwarded-For names; "" for
+// none. Some proxies add the client's port, which is another one for each
+// connection: limits would count each as a client of its own.
+func forwardedHost(entry string) string {
+	entry = strings.TrimSpace(entry)
+	if at, err := netip.ParseAddrPort(entry); err == nil {
+		return at.Addr().String()
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(entry, "["), "]")
 }
 
 func (c *Config) trusts(host string) bool {
