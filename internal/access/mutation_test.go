@@ -1,13 +1,11 @@
 package access
 
 import (
-	"encoding/json"
-	"fmt"
+	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -86,7 +84,7 @@ var mutations = []mutation{
 	{"datastore/commit.go", "if err := x.mayStore(ctx); err != nil {", "if false {\nvar err error"},
 	{"datastore/authorize.go", "all = append(all, authz.Read)", ""},
 	{"datastore/authorize.go", "return false, notToUpdate(op)", "return true, nil"},
-	{"datastore/authorize.go", "case op.IfMatch != \"\":\n\t\treturn false, versionMismatch(op)", ""},
+	{"datastore/authorize.go", "case op.IfMatch != \"\":\n\t\treturn false, versionMismatch(op, st.op.ID)", ""},
 	{"datastore/authorize.go", "seen, err = x.mayWrite(ctx, i, &current)\n\t}\n\tswitch {\n\tcase err != nil &&", "seen, _ = true, current\n\t}\n\tswitch {\n\tcase err != nil &&"},
 	{"datastore/authorize.go", "case op.Interaction == authz.Patch && !readable:\n\t\treturn false, nil", ""},
 	{"datastore/authorize.go", "case !allowed && !readable:\n\t\treturn false, nil", ""},
@@ -163,96 +161,93 @@ var mutations = []mutation{
 	{"rest/async_status.go", "if err != nil || bytes.Equal(grant, ask.Grant) {", "if err != nil || len(grant) >= 0 || bytes.Equal(nil, nil) {"},
 }
 
+// isThere tests that a line is in its file, once.
+func (m *mutation) isThere(t *testing.T) bool {
+	t.Helper()
+	src, err := os.ReadFile(filepath.Join("..", "..", m.file))
+	if err != nil {
+		t.Error(err)
+		return false
+	}
+	n := strings.Count(string(src), m.line)
+	if n != 1 {
+		t.Errorf("%s has the line %q %d times", m.file, m.line, n)
+	}
+	return n == 1
+}
+
 // chosen reads TARN_MUTATIONS: which mutants are built and tested.
 func chosen(t *testing.T) func(n int, m mutation) bool {
 	which := os.Getenv("TARN_MUTATIONS")
-	var from, to int
-	switch count, err := fmt.Sscanf(which, "%d-%d", &from, &to); {
-	case which == "":
-		return func(int, mutation) bool { return false }
-	case which == "all":
-		return func(int, mutation) bool { return true }
-	case count == 2 && err == nil:
-		if from > to || from < 0 {
-			t.Fatalf("TARN_MUTATIONS=%s: from 0, the lower number first", which)
-		}
-		return func(n int, _ mutation) bool { return n >= from && n <= to }
+	if which == "all" || which == "" {
+		return func(int, mutation) bool { return which == "all" }
 	}
-	return func(_ int, m mutation) bool { return strings.Contains(m.file, which) }
+	if which[0] < '0' || which[0] > '9' {
+		return func(_ int, m mutation) bool { return strings.Contains(m.file, which) }
+	}
+	var ranges [][2]int
+	for text := range strings.SplitSeq(which, ",") {
+		first, last, ok := strings.Cut(text, "-")
+		if !ok {
+			last = first
+		}
+		from, err1 := strconv.Atoi(first)
+		to, err2 := strconv.Atoi(last)
+		if err1 != nil || err2 != nil || from > to {
+			t.Fatalf("TARN_MUTATIONS=%s: %q is no place in the list, and no range of them with the lower number first", which, text)
+		}
+		ranges = append(ranges, [2]int{from, to})
+	}
+	return func(n int, _ mutation) bool {
+		return slices.ContainsFunc(ranges, func(r [2]int) bool { return n >= r[0] && n <= r[1] })
+	}
 }
 
-// TestEveryEnforcingLineIsMissed takes the lines out one by one and wants the
-// other tests of this package to fail or, outside of package datastore, those of
-// the line's own package. It takes half a minute for each, and
-// runs where TARN_MUTATIONS is set: to "all", to a part of a file's name, or to
-// a range of places in the list, from 0 ("10-19"). Without it, only that each
-// line is still there is tested. TARN_MUTATION_TESTS names the tests that are to
-// fail, where not all are to run.
+// TestEveryEnforcingLineIsMissed takes the lines out one by one and wants tests to
+// fail: those of the line's own package, but for datastore, or, where none does,
+// those that provenBy names and those of this package. All mutants of a package are
+// built at once, see weave, and each runs against the tests that call its function,
+// quick ones first.
+//
+// It runs where TARN_MUTATIONS is set: to "all", to a part of a file's name, or to
+// places in the list, from 0 ("10-19,25"). Without it, only that each line
+// is still there is tested. TARN_MUTATION_TESTS names the tests that are to fail,
+// where not all are to run; TARN_MUTATION_EXEC is a command that runs the others, as
+// go test's -exec.
 func TestEveryEnforcingLineIsMissed(t *testing.T) {
 	selected := chosen(t)
-	dir := t.TempDir()
+	folders := map[string][]mutant{}
+	for _, m := range equivalent {
+		if !m.isThere(t) {
+			t.Logf("it changed nothing to be without it: %s", m.why)
+		}
+	}
 	for n, m := range slices.Concat(mutations, outer) {
-		path, err := filepath.Abs(filepath.Join("..", "..", m.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		src, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Count(string(src), m.line) != 1 {
-			t.Errorf("%s has the line %q %d times", m.file, m.line, strings.Count(string(src), m.line))
-			continue
-		}
-		if !selected(n, m) {
-			continue
-		}
-		mutant := filepath.Join(dir, "mutant.go")
-		overlay := filepath.Join(dir, "overlay.json")
-		text, err := json.Marshal(map[string]any{"Replace": map[string]string{path: mutant}})
-		if err == nil {
-			err = os.WriteFile(overlay, text, 0o600)
-		}
-		if err == nil {
-			err = os.WriteFile(mutant, []byte(strings.Replace(string(src), m.line, m.without, 1)), 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		var tests [][]string
-		if folder := filepath.Dir(m.file); !strings.HasPrefix(folder, "datastore") {
-			tests = append(tests, []string{"../../" + folder}) // what is decided before a data store is asked
-		}
-		if by := provenBy[m.file]; by != nil {
-			tests = append(tests, by)
-		}
-		out, err := []byte(nil), error(nil)
-		for _, args := range append(tests, []string{"."}) {
-			if out, err = mutated(overlay, args); err != nil {
-				break
-			}
-		}
-		switch {
-		case strings.Contains(string(out), "[build failed]"):
-			t.Errorf("%d: %s without %q does not build:\n%.500s", n, m.file, m.line, out)
-		case err == nil:
-			t.Errorf("%d: %s: nothing fails without %q", n, m.file, m.line)
-		default:
-			t.Logf("%d: %s without %q: missed by %s", n, m.file, m.line, failed.FindString(string(out)))
+		if m.isThere(t) && selected(n, m) {
+			folder := filepath.Dir(m.file)
+			folders[folder] = append(folders[folder], mutant{m, n + 1})
 		}
 	}
-}
-
-// failed is the name of a test that failed.
-var failed = regexp.MustCompile(`--- FAIL: \S+`)
-
-// mutated runs tests with an overlay.
-func mutated(overlay string, tests []string) ([]byte, error) {
-	args := []string{"test", "-vet=off", "-ldflags=-s -w", "-failfast", "-overlay", overlay}
-	if only := os.Getenv("TARN_MUTATION_TESTS"); only != "" {
-		args = append(args, "-run", only)
+	var left []mutant
+	for _, folder := range slices.Sorted(maps.Keys(folders)) {
+		mutants := folders[folder]
+		if strings.HasPrefix(folder, "datastore") {
+			left = append(left, mutants...)
+			continue
+		}
+		left = append(left, try(t, mutants, "../../"+folder)...) // what is decided before a data store is asked
 	}
-	cmd := exec.Command("go", append(args, tests...)...)
-	cmd.Env = append(os.Environ(), "TARN_MUTATIONS=")
-	return cmd.CombinedOutput()
+	others := map[string][]mutant{}
+	for _, m := range left {
+		by := strings.Join(provenBy[m.file], " ")
+		others[by] = append(others[by], m)
+	}
+	left = others[""]
+	delete(others, "")
+	for _, by := range slices.Sorted(maps.Keys(others)) {
+		left = append(left, try(t, others[by], strings.Fields(by)...)...)
+	}
+	for _, m := range try(t, left, ".") {
+		t.Errorf("%d: %s: nothing fails without %q", m.n-1, m.file, m.line)
+	}
 }
