@@ -173,6 +173,9 @@ func (r *run) group(ctx context.Context, files []*file) error {
 // does not stop the others.
 func (r *run) read(ctx context.Context, f *file, chunks chan<- *chunk) error {
 	err := f.chunks(r.opt.Lines, r.state.lines(f), func(c *chunk) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		r.state.began(c)
 		select {
 		case chunks <- c:

@@ -157,13 +157,12 @@ func (r *run) without(f *file, part []resource, requests []request, a answer) []
 }
 
 // request sends one request until it is answered. repeatable says that doing
-// it twice does no harm.
+// it twice does no harm. It is sent once even where ctx has just ended: what
+// comes after it in the file may be on its way already, and what is stored is
+// remembered up to the first gap.
 func (r *run) request(ctx context.Context, method, url string, body []byte, repeatable bool) (answer, error) {
 	var waited time.Duration
 	for delay := firstDelay; ; delay = min(2*delay, lastDelay) {
-		if ctx.Err() != nil {
-			return answer{}, ctx.Err()
-		}
 		a, after, err := r.attempt(ctx, method, url, body)
 		why := ""
 		switch {
