@@ -24,20 +24,35 @@ var ctx = context.Background()
 
 func openCatalog(t *testing.T, fs vfs.FS) *datastore.Catalog {
 	t.Helper()
-	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: fs})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := datastore.Open(ctx, datastore.Options{Backend: folder, BaseURL: "http://example.org"})
+	c, err := datastore.Open(ctx, datastore.Options{Backend: openFolder(t, fs), BaseURL: "http://example.org"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
+func openFolder(t testing.TB, fs vfs.FS) *pebble.Folder {
+	t.Helper()
+	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
 func newStore(t *testing.T) *datastore.Store {
 	t.Helper()
-	c := openCatalog(t, vfs.NewMem())
+	return newStoreWith(t, datastore.Options{Backend: openFolder(t, vfs.NewMem())})
+}
+
+// newStoreWith is the data store of a catalog that ends with the test.
+func newStoreWith(t testing.TB, opt datastore.Options) *datastore.Store {
+	t.Helper()
+	opt.BaseURL = "http://example.org"
+	c, err := datastore.Open(ctx, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {
 			t.Error(err)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
-	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -60,24 +59,7 @@ func included(t testing.TB, s *datastore.Store, resourceType, query string) stri
 // limited is a data store whose pages include at most n resources.
 func limited(t testing.TB, n int) *datastore.Store {
 	t.Helper()
-	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: vfs.NewMem()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := datastore.Open(ctx, datastore.Options{Backend: folder, BaseURL: "http://example.org", MaxIncludes: n})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	s, err := c.Create(ctx, "default", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return newStoreWith(t, datastore.Options{Backend: openFolder(t, vfs.NewMem()), MaxIncludes: n})
 }
 
 // ring stores organizations 0 to n-1, each part of the next, the last of the

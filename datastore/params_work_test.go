@@ -64,27 +64,8 @@ func (s *heldStore) Unindex(ctx context.Context, keys []string) error {
 
 func newHeld(t *testing.T) (*datastore.Store, *held) {
 	t.Helper()
-	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: vfs.NewMem()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &held{Backend: folder, began: make(chan struct{}), verdict: make(chan error), dropped: make(chan []string, 100)}
-	c, err := datastore.Open(ctx, datastore.Options{
-		Backend: h, BaseURL: "http://example.org", Retry: time.Nanosecond, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	s, err := c.Create(ctx, "default", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, h
+	h := &held{Backend: openFolder(t, vfs.NewMem()), began: make(chan struct{}), verdict: make(chan error), dropped: make(chan []string, 100)}
+	return newStoreWith(t, datastore.Options{Backend: h, Retry: time.Nanosecond, Logger: slog.New(slog.DiscardHandler)}), h
 }
 
 func stateOf(t *testing.T, s *datastore.Store, id string) datastore.ParamState {

@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"context"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -32,16 +31,8 @@ func postPatient(t *testing.T, r *running, store, profile, level string) (int, s
 	}
 	req.Header.Set("Content-Type", "application/fhir+json")
 	req.Header.Set("X-Amzn-Healthlake-Fhir-Validation-Level", level)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, string(answer)
+	status, answer, _ := r.send(req)
+	return status, answer
 }
 
 // TestGuides adds guides while a server runs, and after it has stopped.

@@ -110,6 +110,13 @@ func (r *running) do(method, path, body string) (int, string) {
 		r.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/fhir+json")
+	status, answer, _ := r.send(req)
+	return status, answer
+}
+
+// send sends a request, and returns what comes back.
+func (r *running) send(req *http.Request) (status int, body string, header http.Header) {
+	r.t.Helper()
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		r.t.Fatal(err)
@@ -119,7 +126,7 @@ func (r *running) do(method, path, body string) (int, string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return res.StatusCode, string(b)
+	return res.StatusCode, string(b), res.Header
 }
 
 func (r *running) want(path string, status int, contains ...string) {

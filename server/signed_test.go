@@ -73,20 +73,6 @@ func (s signer) do(method, path, body string) (status int, text string, header h
 	return s.r.send(req)
 }
 
-func (r *running) send(req *http.Request) (int, string, http.Header) {
-	r.t.Helper()
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return res.StatusCode, string(b), res.Header
-}
-
 // awsServer has a data store "signed" with AWS_AUTH, and one "both" with tokens
 // beside it.
 func awsServer(t *testing.T, change func(*Config)) (*running, *admin.Admin) {

@@ -145,7 +145,7 @@ func (w *walker) redeem() tokens {
 	})
 }
 
-// fhir sends a request to the data store with an access token.
+// ask sends a request to the data store with an access token.
 func (r *running) ask(access, path string) (status int, body string, header http.Header) {
 	r.t.Helper()
 	req, err := http.NewRequest(http.MethodGet, r.cfg.BaseURL+"/datastore/default/r4/"+path, nil)
@@ -155,16 +155,7 @@ func (r *running) ask(access, path string) (status int, body string, header http
 	if access != "" {
 		req.Header.Set("Authorization", "Bearer "+access)
 	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return res.StatusCode, string(b), res.Header
+	return r.send(req)
 }
 
 func (r *running) wantFHIR(access, path string, status int, contains ...string) {

@@ -48,17 +48,7 @@ func TestTokensOfACertificate(t *testing.T) {
 func TestCodesEndWithTheirClient(t *testing.T) {
 	c := start(t)
 	code := c.code(t, "web", "patient/*.rs")
-	old, err := c.s.Clients().Show(ctx, "web")
-	if err == nil {
-		err = c.s.Clients().Remove(ctx, "web")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.clock.Pass(time.Second)
-	if _, c.secrets["web"], err = c.s.Clients().Add(ctx, old); err != nil {
-		t.Fatal(err)
-	}
+	c.addAgain(t, "web")
 	wantError(t, c.redeem("web", code), 400, "invalid_grant")
 	if rec := c.redeem("web", c.code(t, "web", "patient/*.rs")); rec.Code != http.StatusOK {
 		t.Errorf("one of its own: %s", rec.Body)

@@ -182,6 +182,22 @@ func TestRefreshGrace(t *testing.T) {
 	wantError(t, c.refresh("app", raw), 400, "invalid_grant")
 }
 
+// addAgain removes a client, and adds another of its name.
+func (c *conversation) addAgain(t *testing.T, id string) {
+	t.Helper()
+	old, err := c.s.Clients().Show(ctx, id)
+	if err == nil {
+		err = c.s.Clients().Remove(ctx, id)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.clock.Pass(time.Second)
+	if _, c.secrets[id], err = c.s.Clients().Add(ctx, old); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Removing a client, disabling or revoking a user, and deleting a data store
 // end what was granted.
 func TestEnds(t *testing.T) {
@@ -191,19 +207,7 @@ func TestEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		"client removed and added again": func(t *testing.T, c *conversation) {
-			old, err := c.s.Clients().Show(ctx, "web")
-			if err == nil {
-				err = c.s.Clients().Remove(ctx, "web")
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.clock.Pass(time.Second)
-			if _, c.secrets["web"], err = c.s.Clients().Add(ctx, old); err != nil {
-				t.Fatal(err)
-			}
-		},
+		"client removed and added again": func(t *testing.T, c *conversation) { c.addAgain(t, "web") },
 		"user revoked": func(t *testing.T, c *conversation) {
 			u, err := c.login.Directory().Find(ctx, "ann")
 			if err == nil {

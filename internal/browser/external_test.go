@@ -28,24 +28,32 @@ type external struct {
 
 func newExternal(t *testing.T) *external {
 	t.Helper()
-	provider := exec.Command("node", "external.mjs")
+	e := &external{t: t}
+	e.in, e.out = startNode(t, "external.mjs")
+	e.issuer = e.line()
+	return e
+}
+
+// startNode runs a script of Node.js until the test ends, whose problems are shown
+// where that fails.
+func startNode(t *testing.T, script string) (in io.Writer, out *bufio.Reader) {
+	t.Helper()
+	node := exec.Command("node", script)
 	var problems bytes.Buffer
-	provider.Stderr = &problems
-	in, err := provider.StdinPipe()
+	node.Stderr = &problems
+	in, err := node.StdinPipe()
 	must(t, err)
-	out, err := provider.StdoutPipe()
+	said, err := node.StdoutPipe()
 	must(t, err)
-	must(t, provider.Start())
+	must(t, node.Start())
 	t.Cleanup(func() {
-		_ = provider.Process.Kill()
-		_ = provider.Wait()
+		_ = node.Process.Kill()
+		_ = node.Wait()
 		if t.Failed() {
 			t.Log(problems.String())
 		}
 	})
-	e := &external{t: t, in: in, out: bufio.NewReader(out)}
-	e.issuer = e.line()
-	return e
+	return in, bufio.NewReader(said)
 }
 
 func (e *external) line() string {

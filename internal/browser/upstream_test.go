@@ -1,10 +1,7 @@
 package browser
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -15,24 +12,10 @@ import (
 // upstream runs an OpenID Connect provider for the server that it returns.
 func upstream(t *testing.T, change func(*login.Provider)) *world {
 	t.Helper()
-	provider := exec.Command("node", "upstream.mjs")
-	var problems bytes.Buffer
-	provider.Stderr = &problems
-	in, err := provider.StdinPipe()
-	must(t, err)
-	out, err := provider.StdoutPipe()
-	must(t, err)
-	must(t, provider.Start())
-	t.Cleanup(func() {
-		_ = provider.Process.Kill()
-		_ = provider.Wait()
-		if t.Failed() {
-			t.Log(problems.String())
-		}
-	})
-	issuer, err := bufio.NewReader(out).ReadString('\n')
+	in, out := startNode(t, "upstream.mjs")
+	issuer, err := out.ReadString('\n')
 	if err != nil {
-		t.Fatalf("the upstream provider does not start: %v\n%s", err, problems.String())
+		t.Fatalf("the upstream provider does not start: %v", err)
 	}
 	p := login.Provider{
 		ID: "other", Name: "Other Health", Issuer: strings.TrimSpace(issuer), ClientID: "tarn", ClientSecret: "of the tests",

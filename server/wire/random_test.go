@@ -1,12 +1,10 @@
 package wire
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -82,16 +80,8 @@ func (s speaker) body() (fields []string, body string) {
 // have taken answers with it: then whole is false.
 func answersTo(t *testing.T, addr, text string, methods []string) (answers string, whole bool) {
 	t.Helper()
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	go func() {
-		_, _ = io.WriteString(conn, text) // a server may close first
-		_ = conn.(*net.TCPConn).CloseWrite()
-	}()
-	in := bufio.NewReader(conn)
+	in, end := sending(t, addr, text)
+	defer end()
 	var out strings.Builder
 	for i := 0; ; {
 		method := "GET"

@@ -128,20 +128,27 @@ func startStandard(t testing.TB, h http.Handler) string {
 	return listener.Addr().String()
 }
 
-// say sends bytes and returns all that comes back until the server closes, or
-// responses answers were read.
-func say(t testing.TB, addr, text string, answers int) string {
+// sending sends bytes on a connection of their own until its end, and reads what
+// comes back.
+func sending(t testing.TB, addr, text string) (in *bufio.Reader, end func()) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
 	go func() {
 		_, _ = io.WriteString(conn, text) // a server may close first
 		_ = conn.(*net.TCPConn).CloseWrite()
 	}()
-	in := bufio.NewReader(conn)
+	return bufio.NewReader(conn), func() { _ = conn.Close() }
+}
+
+// say sends bytes and returns all that comes back until the server closes, or
+// responses answers were read.
+func say(t testing.TB, addr, text string, answers int) string {
+	t.Helper()
+	in, end := sending(t, addr, text)
+	defer end()
 	var out strings.Builder
 	for range answers {
 		method := "GET"
