@@ -89,9 +89,9 @@ func (r *request) formatParameters() (formatName, pretty string) {
 	for name, values := range r.http.URL.Query() {
 		switch name {
 		case "_format":
-			formatName = values[0]
+			formatName = strings.Join(values, ",") // two are neither
 		case "_pretty":
-			pretty = values[0]
+			pretty = strings.Join(values, ",")
 		}
 	}
 	return formatName, pretty
