@@ -72,7 +72,9 @@ func TestBackupOfBucket(t *testing.T) {
 	}
 	restored.Contents.Bucket = "contents/again"
 	r = start(t, restored)
-	check()
+	for check(); !strings.Contains(r.log.String(), "were moved to the bucket"); {
+		check() // wherever it lies
+	}
 	if _, err := os.Stat(filepath.Join(restored.Data, "stores", "default", "content")); !os.IsNotExist(err) {
 		t.Errorf("they stay in the data folder as well: %v", err)
 	}

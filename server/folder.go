@@ -56,6 +56,8 @@ type folder struct {
 	subscriptions *subscription.Service
 	// apiKeys are the API keys, counted by this process.
 	apiKeys *apikey.Keys
+	// keeper keeps what is large of the resources.
+	keeper *contents.Keeper
 	// stages are its copies that are being backed up.
 	stages *backups.Stages
 	// untend end the work on it beside the requests.
@@ -125,7 +127,8 @@ func (f *folder) open(ctx context.Context, cfg *Config) (err error) {
 
 // contents keeps what is large of the data stores' resources.
 func (f *folder) contents(cfg *Config) datastore.ContentKeeper {
-	return &contents.Keeper{Config: cfg.Contents, Data: f.dir, Records: f.storage.Records(), Keys: f.vault.StoreKeys, S3: cfg.Bulk.OpenBucket}
+	f.keeper = &contents.Keeper{Config: cfg.Contents, Data: f.dir, Records: f.storage.Records(), Keys: f.vault.StoreKeys, S3: cfg.Bulk.OpenBucket, Logger: f.log}
+	return f.keeper
 }
 
 func ensureDefault(ctx context.Context, catalog *datastore.Catalog) error {

@@ -206,7 +206,7 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	if err := s.keepACME(f); err != nil {
 		return f, err
 	}
-	s.metrics.registry.MustRegister(f.storage)
+	s.metrics.registry.MustRegister(f.storage, f.keeper)
 	f.jobs = newJobs(f.storage.Records(), s.log)
 	recorded, err := f.audit()
 	if err != nil {

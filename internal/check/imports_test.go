@@ -164,7 +164,7 @@ var imports = map[string][]string{
 	"server/roles":     {"authz", "definition", "fhir", "healthlake", "kv", "search", "sigv4"},
 	"server/upstream":  {"crypt", "fhir", "kv", "login"},
 	"server/guides":    {"fhir", "authz", "rest", "datastore", "guide/conformance", "guide/registry", "guide/shelf", "server/settings"},
-	"server/backups":   {"server/repeat", "fhir", "kv", "store", "audit", "backup", "blob", "blob/s3blob", "crypt", "crypt/awskms", "crypt/keyring", "datastore", "pebble", "server/settings", "server/vault", "guide/shelf", "binary"},
+	"server/backups":   {"server/repeat", "fhir", "kv", "store", "audit", "backup", "blob", "blob/s3blob", "crypt", "crypt/awskms", "crypt/keyring", "datastore", "pebble", "server/contents", "server/settings", "server/vault", "guide/shelf", "binary"},
 	"server/explain":   {"fhir", "authz", "datastore"},
 	"server/issuers":   {"identity", "token", "server/lambda"},
 	"server/lambda":    {},

@@ -2,8 +2,11 @@ package backups
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -11,6 +14,7 @@ import (
 	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/blob"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/server/contents"
 )
 
 // Contents say in which bucket large contents of resources are, where they are
@@ -81,7 +85,7 @@ func (s *Staged) addElsewhere(ctx context.Context, snapshot *backup.Snapshot) er
 		if err != nil {
 			break
 		}
-		err = addBucket(ctx, bucket, prefix(s.Stores[i].ID), "stores/"+s.Stores[i].ID+"/"+contentFolder+"/", snapshot)
+		err = addBucket(ctx, bucket, prefix(s.Stores[i].ID), contentsOf(s.Stores[i].ID), snapshot)
 	}
 	if err != nil {
 		return fmt.Errorf("the large contents in the bucket %s cannot be listed; see to it that AWS's credentials are at hand here, or leave the contents out (backup.contents: false, --without-contents): %w", s.Contents.Bucket, err)
@@ -100,10 +104,20 @@ func (s *Staged) lacking() (ids []string) {
 	return ids
 }
 
+// contentsOf is the folder of a data store's contents, with a slash at its end.
+func contentsOf(id string) string { return "stores/" + id + "/" + contentFolder + "/" }
+
 func addBucket(ctx context.Context, bucket blob.Bucket, prefix, folder string, snapshot *backup.Snapshot) error {
+	here, err := eitherWhere(bucket, prefix, folder, snapshot)
+	if err != nil {
+		return err
+	}
 	for info, err := range bucket.List(ctx, prefix, "") {
 		if err != nil {
 			return err
+		}
+		if here[folder+strings.TrimPrefix(info.Key, prefix)] {
+			continue
 		}
 		snapshot.Files = append(snapshot.Files, backup.Source{
 			Name: folder + strings.TrimPrefix(info.Key, prefix), Size: info.Size, Modified: info.Modified, Known: true, MayGo: true,
@@ -113,12 +127,50 @@ func addBucket(ctx context.Context, bucket blob.Bucket, prefix, folder string, s
 	return nil
 }
 
+// eitherWhere has the contents that are in the data folder read in the bucket
+// where they have been moved there meanwhile, and returns their names. It goes
+// before the bucket is listed: what is in neither was erased.
+func eitherWhere(bucket blob.Bucket, prefix, folder string, snapshot *backup.Snapshot) (map[string]bool, error) {
+	names := map[string]bool{}
+	kept := snapshot.Files[:0]
+	for _, source := range snapshot.Files {
+		key, ok := strings.CutPrefix(source.Name, folder)
+		if !ok {
+			kept = append(kept, source)
+			continue
+		}
+		info, err := os.Stat(source.Path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // the bucket has it, if anybody
+		}
+		if err != nil {
+			return nil, err
+		}
+		path := source.Path
+		source.Size, source.Modified = info.Size(), info.ModTime()
+		source.Read = func(ctx context.Context) (io.ReadCloser, error) {
+			in, err := os.Open(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				return bucket.Open(ctx, prefix+key, 0, -1)
+			}
+			return in, err
+		}
+		names[source.Name] = true
+		kept = append(kept, source)
+	}
+	snapshot.Files = kept
+	return names, nil
+}
+
 // lacks reports whether a data store has contents that are not in the data
 // folder.
 func (f *Folder) lacks(ctx context.Context, id string) (bool, error) {
 	some, err := binary.Any(ctx, f.DB, id)
 	if err != nil || !some {
 		return false, err
+	}
+	if moving, err := contents.Moving(ctx, f.DB, id); err != nil || moving {
+		return moving, err
 	}
 	found := false
 	err = walk(f.Dir, "stores/"+id+"/"+contentFolder, func(string, string) { found = true })

@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/blob"
@@ -41,6 +43,12 @@ type Keeper struct {
 	S3 func(ctx context.Context, bucket string) (blob.Bucket, error)
 	// Logger is nil for slog.Default.
 	Logger *slog.Logger
+	// Wait returns a channel that has an element after a time; nil is time.After.
+	Wait func(time.Duration) <-chan time.Time
+
+	mu sync.Mutex
+	// movings are the data stores whose contents are being moved to the bucket.
+	movings map[string]*moving
 }
 
 // OpenContents opens the contents of a data store.
@@ -76,10 +84,9 @@ func (k *Keeper) open(ctx context.Context, id string) (b blob.Bucket, prefix str
 		if below = strings.Trim(below, "/"); below != "" {
 			below += "/"
 		}
-		if err := k.bring(ctx, id, b, below+id+"/"); err != nil {
-			return nil, "", nil, err
-		}
-		return b, below + id + "/", func() error { return nil }, nil
+		prefix = below + id + "/"
+		b, release, err = k.bring(ctx, id, b, prefix)
+		return b, prefix, release, err
 	}
 	dir := k.dir(id)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -102,6 +109,11 @@ func (k *Keeper) dir(id string) string { return filepath.Join(k.Data, "stores", 
 func (k *Keeper) RemoveContents(ctx context.Context, id string) error {
 	if _, err := os.Stat(k.dir(id)); k.Config.Bucket == "" && errors.Is(err, fs.ErrNotExist) {
 		return binary.Remove(ctx, k.Records, id, nil, "")
+	}
+	if k.Config.Bucket != "" { // what was not moved yet goes where it is
+		if err := os.RemoveAll(k.dir(id)); err != nil {
+			return err
+		}
 	}
 	bucket, prefix, release, err := k.open(ctx, id)
 	if err != nil {
