@@ -83,6 +83,7 @@ func (s *Service) about(ctx context.Context, raw string) (tokenResponse, error) 
 		about["cnf"] = cnf
 	}
 	about["token_type"] = kind
+	about.add(&Context{Tenant: claims.Tenant})
 	if g != nil {
 		s.aboutGrant(about, g)
 	} else if claims.Patient != "" {

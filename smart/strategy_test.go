@@ -63,8 +63,18 @@ func TestStrategies(t *testing.T) {
 	if status != 200 {
 		t.Fatalf("of a tenant: %d %v", status, answer)
 	}
+	if answer["tenant"] != "north" {
+		t.Errorf("the answer tells the tenant %v", answer["tenant"])
+	}
 	if c, err := w.keys.Verify(ctx, answer["access_token"].(string), home+"/datastore/other/r4"); err != nil || c.Tenant != "north" {
 		t.Errorf("the token is %+v, %v", c, err)
+	}
+
+	ask := httptest.NewRequest("POST", home+"/auth/introspect", strings.NewReader(url.Values{"token": {answer["access_token"].(string)}}.Encode()))
+	ask.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	ask.Header.Set("Authorization", "Bearer "+answer["access_token"].(string))
+	if rec := w.do(nil, ask); !strings.Contains(rec.Body.String(), `"tenant":"north"`) {
+		t.Errorf("introspection tells %d %s", rec.Code, rec.Body)
 	}
 
 	external := &datastore.ExternalIssuer{Issuer: "https://idp.example.org"}

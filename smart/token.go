@@ -122,9 +122,11 @@ func (s *Service) respond(q *tokenRequest, claims token.Claims, lifetime time.Du
 		Kind: "token", ClientID: q.client.ID, UserID: claims.Subject, DataStore: s.storeIDs(claims.Audience),
 		Scope: claims.Scope, Patient: claims.Patient,
 	})
-	return tokenResponse{
+	response := tokenResponse{
 		"access_token": raw, "token_type": kind, "expires_in": int(lifetime.Seconds()), "scope": claims.Scope,
-	}, raw, nil
+	}
+	response.add(&Context{Tenant: claims.Tenant})
+	return response, raw, nil
 }
 
 // tenantOf is the tenant of a token: that of its data store, or else the one of
@@ -149,14 +151,15 @@ func (s *Service) storeIDs(audience []string) string {
 	return strings.Join(ids, " ")
 }
 
-// add puts the launch context into a response.
+// add puts the launch context into a response. A tenant that is there is that of
+// the token, which comes before the launch's.
 // http://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#launch-context-arrives-with-your-access_token
 func (t tokenResponse) add(c *Context) {
 	for name, text := range map[string]string{
 		"patient": c.Patient, "encounter": c.Encounter, "intent": c.Intent,
 		"smart_style_url": c.StyleURL, "tenant": c.Tenant,
 	} {
-		if text != "" {
+		if text != "" && t[name] == nil {
 			t[name] = text
 		}
 	}
