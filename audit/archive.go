@@ -54,7 +54,7 @@ func (a *Archive) Run(ctx context.Context) (archived, removed int, err error) {
 		return 0, 0, err
 	}
 	a.Log.mu.Lock()
-	current := a.Log.at.segment
+	current := a.Log.safe.segment
 	a.Log.mu.Unlock()
 	for _, n := range segments {
 		if n >= current || ctx.Err() != nil {

@@ -28,6 +28,8 @@ type Checkpoint struct {
 	Size    int64  `json:"size"`
 	// Key names the key: see KeyID.
 	Key string `json:"key"`
+	// Durability is Process where it was in force; "" otherwise.
+	Durability Durability `json:"durability,omitempty"`
 	// Signature is Ed25519 over what signed returns.
 	Signature []byte `json:"signature"`
 }
@@ -38,7 +40,8 @@ func (c *Checkpoint) signed() []byte {
 	b = binary.BigEndian.AppendUint64(b, c.Records)
 	b = binary.BigEndian.AppendUint64(b, c.Segment)
 	b = binary.BigEndian.AppendUint64(b, uint64(c.Size))
-	return binary.BigEndian.AppendUint64(b, uint64(c.Time.UnixNano()))
+	b = binary.BigEndian.AppendUint64(b, uint64(c.Time.UnixNano()))
+	return append(b, c.Durability...)
 }
 
 // Check reports whether one of the keys signed the checkpoint.
@@ -54,6 +57,14 @@ func (c *Checkpoint) Check(keys ...ed25519.PublicKey) bool {
 // covers reports whether the checkpoint tells of something at or behind a place.
 func (c *Checkpoint) covers(segment uint64, at int64) bool {
 	return c != nil && (c.Segment > segment || c.Segment == segment && at < c.Size)
+}
+
+// durability is what is known of the records after the checkpoint.
+func (c *Checkpoint) durability() Durability {
+	if c == nil {
+		return ""
+	}
+	return c.Durability
 }
 
 // KeyID names a key: the first 8 bytes of its SHA-256, in hex.

@@ -15,6 +15,7 @@ func (l *Log) fail(err error) {
 	if l.failed != nil && (!l.passing || full(err)) {
 		return
 	}
+	l.early.open.Store(false)
 	l.failed, l.passing = fmt.Errorf("audit: the log cannot be written: %w", err), full(err)
 	if l.passing {
 		l.opt.Logger.Error("the disk of the audit log is full; requests are refused until it has space", "error", err)
@@ -38,24 +39,40 @@ func full(err error) bool {
 // writable is why the writer cannot write. Where the disk was full it can try,
 // once what is behind the end of the log is cut off.
 func (l *Log) writable() error {
-	if l.failed == nil || !l.passing {
-		return l.failed
+	l.mu.Lock()
+	err, passing := l.failed, l.passing
+	l.mu.Unlock()
+	if err == nil || !passing {
+		return err
 	}
-	if err := errors.Join(l.file.Truncate(l.at.size), l.file.Sync(), syncDir(l.opt.Dir)); err != nil {
+	l.tail.Lock()
+	defer l.tail.Unlock()
+	if err := errors.Join(l.cutBehind(), l.file.Sync(), syncDir(l.opt.Dir)); err != nil {
 		l.fail(err)
-		return l.failed
+		return l.Failed()
 	}
 	l.reserved = l.at.size
 	return nil
 }
 
+// cutBehind cuts off what is behind the end of the log: of what was
+// acknowledged. l.tail is held.
+func (l *Log) cutBehind() error {
+	if l.opt.Durability != Process {
+		l.at = l.safe // a block may have been written and not made durable
+	}
+	l.window.close()
+	return l.file.Truncate(l.at.size)
+}
+
 // well notes that a block was written.
 func (l *Log) well() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.failed == nil {
 		return
 	}
-	l.mu.Lock()
 	l.failed, l.passing = nil, false
-	l.mu.Unlock()
+	l.early.open.Store(l.opt.Durability == Process && !l.closed)
 	l.opt.Logger.Info("the audit log can be written again")
 }

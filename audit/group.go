@@ -57,12 +57,17 @@ func (l *Log) append(records []Record, told Expected) (first uint64, err error) 
 		e.text = records[i].append(e.text[:0])
 		e.body = appendRecord(e.body, e.text)
 	}
-	g, before, err := l.join(e.body, len(records), told)
+	first, done, err := l.appendEarly(records, e.body, told)
+	var g *group
+	var before uint32
+	if !done {
+		g, before, err = l.join(e.body, len(records), told)
+	}
 	if cap(e.body) <= maxSpare {
 		encoders.Put(e)
 	}
-	if err != nil {
-		return 0, err
+	if done || err != nil {
+		return first, err
 	}
 	<-g.done
 	return g.first + uint64(before), g.err
@@ -118,13 +123,8 @@ func (l *Log) writeGroup() {
 	g, writing := l.waiting, l.crowd.leave()
 	l.waiting = nil
 	l.mu.Unlock()
-	g.first = l.at.next
 	if g.err = l.writable(); g.err == nil {
-		if g.block, g.err = l.writeBlock(kindRecords, g.count, g.block); g.err == nil && l.at.size >= l.opt.SegmentSize {
-			if err := l.rotate(); err != nil {
-				l.fail(err)
-			}
-		}
+		g.err = l.writeRecords(g)
 	}
 	if g.err != nil {
 		l.fail(g.err)
@@ -134,6 +134,24 @@ func (l *Log) writeGroup() {
 	l.crowd.away += writing
 	l.mu.Unlock()
 	close(g.done)
+}
+
+// writeRecords writes a group and makes it durable.
+func (l *Log) writeRecords(g *group) (err error) {
+	l.tail.Lock()
+	g.first = l.at.next
+	g.block, err = l.putBlock(kindRecords, g.count, g.block)
+	to := l.at
+	l.tail.Unlock()
+	if err == nil {
+		err = l.settle(to)
+	}
+	if err != nil {
+		return err
+	}
+	l.well()
+	l.rotateFull()
+	return nil
 }
 
 // takeSpare is memory for a block, which may be none. l.mu is held.

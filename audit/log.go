@@ -2,8 +2,6 @@ package audit
 
 import (
 	"crypto/ed25519"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"os"
@@ -29,6 +27,9 @@ type Options struct {
 	// Checkpoint is how long records wait for a checkpoint at most; 0 is a
 	// second.
 	Checkpoint time.Duration
+	// Durability is when records of accesses that change nothing are on disk; ""
+	// is Disk.
+	Durability Durability
 	// Pace is how long after a write the next one waits, at most, for records
 	// that are on their way (see Expect) or likely to come, so that they share
 	// it; 0 is four milliseconds, and less than 0 is not at all.
@@ -38,8 +39,10 @@ type Options struct {
 
 	// after is the clock of gather, for tests.
 	after func(time.Duration) (over <-chan time.Time, stop func() bool)
-	// writeAt writes a block, for tests of failing disks.
+	// writeAt writes a block, and sync makes what was written durable, for tests
+	// of failing disks.
 	writeAt func(f *os.File, block []byte, at int64) (int, error)
+	sync    func(f *os.File) error
 }
 
 // A Log is an open audit log. Safe for concurrent use, by one process.
@@ -65,25 +68,40 @@ type Log struct {
 	// ask asks the writer for a checkpoint now.
 	ask chan chan error
 
-	// at is the end of the log, on disk. Only the writer changes it.
-	at end
-	// grown is closed and replaced when at changes.
+	// safe is how much of the log is on disk. Only the writer changes it.
+	safe end
+	// grown is closed and replaced when safe changes.
 	grown chan struct{}
-	// file is the newest segment, reserved how much of it is written, with
-	// zeros behind the end, and buf a block in the making.
+	// begun is when the latest group was written.
+	begun time.Time
+
+	// early is what makes Process: see there.
+	early early
+
+	// tail is held by whoever writes to the file. It is locked before mu.
+	tail sync.Mutex
+	// at is the end of the log.
+	at end
+	// file is the newest segment, which only the writer replaces, reserved how
+	// much of it is written, with zeros behind the end, and buf a block in the
+	// making.
 	file     *os.File
 	reserved int64
 	buf      []byte
-	// begun is when the latest group was written.
-	begun time.Time
+	// window is what of file is reserved, where records are written early.
+	window window
 	// sealed are the ciphers for the records of the newest segment.
 	sealed cabinet
-	// failed is why nothing is written; only the writer changes it. passing is
-	// set where that may pass.
+
+	// failed is why nothing is written; passing is set where that may pass. mu
+	// guards both.
 	failed  error
 	passing bool
 	// signed is how many records the latest checkpoint covers.
 	signed uint64
+	// unclosed is set where the log was found as a process left it that ended
+	// without closing it.
+	unclosed bool
 }
 
 // end is where a log ends.
@@ -101,6 +119,11 @@ var ErrClosed = errors.New("audit: the log is closed")
 func (l *Log) run() {
 	defer close(l.done)
 	var due <-chan time.Time
+	await := func() {
+		if due == nil {
+			due = time.After(l.opt.Checkpoint)
+		}
+	}
 	for {
 		select {
 		case _, open := <-l.wake:
@@ -109,15 +132,13 @@ func (l *Log) run() {
 			}
 			l.gather()
 			l.writeGroup()
-			if due == nil {
-				due = time.After(l.opt.Checkpoint)
-			}
+			await()
+		case <-l.early.written:
+			l.rotateFull()
+			await()
 		case <-due:
 			due = nil
-			if l.failed != nil {
-				continue // the next group that is written brings one
-			}
-			if err := l.checkpoint(); err != nil {
+			if err := l.secure(); err != nil {
 				l.fail(err)
 			}
 		case answer := <-l.ask:
@@ -130,7 +151,23 @@ func (l *Log) run() {
 	}
 }
 
-// Checkpoint signs the end of the log now.
+// secure makes what was written durable, and signs it where the log is well.
+func (l *Log) secure() error {
+	l.tail.Lock()
+	to := l.at
+	l.early.told = false
+	l.tail.Unlock()
+	switch err := l.Failed(); {
+	case err == nil && l.signed != to.next-1:
+		return l.checkpoint()
+	case full(err):
+		return l.settle(to) // the next group that is written brings a checkpoint
+	}
+	return nil
+}
+
+// Checkpoint signs the end of the log now. What was recorded before is then on
+// disk.
 func (l *Log) Checkpoint() error {
 	answer := make(chan error, 1)
 	select {
@@ -141,64 +178,12 @@ func (l *Log) Checkpoint() error {
 	}
 }
 
-// write adds a block that has a body and makes it durable.
-func (l *Log) write(kind blockKind, body []byte) error {
-	l.buf = append(beginBlock(l.buf), body...)
-	var err error
-	l.buf, err = l.writeBlock(kind, 0, l.buf)
-	return err
-}
-
-// writeBlock seals a block that beginBlock began, and makes it durable.
-func (l *Log) writeBlock(kind blockKind, count uint32, block []byte) ([]byte, error) {
-	if kind == kindRecords && l.sealed.keys != nil {
-		sealed, err := l.sealed.seal(l.at.segment, block, l.at.next, count)
-		if err != nil {
-			return block, err
-		}
-		kind, block = kindSealed, sealed
-	}
-	block, h := sealBlock(block, kind, l.at.next, count, l.at.hash)
-	l.reserve(int64(len(block)))
-	if _, err := l.opt.writeAt(l.file, block, l.at.size); err != nil {
-		return block, err
-	}
-	if err := syncData(l.file); err != nil {
-		return block, err
-	}
-	l.mu.Lock()
-	l.at.hash, l.at.size, l.at.next = h, l.at.size+int64(len(block)), l.at.next+uint64(count)
-	close(l.grown)
-	l.grown = make(chan struct{})
-	l.mu.Unlock()
-	l.well()
-	return block, nil
-}
-
-// checkpoint signs the end of the log.
-func (l *Log) checkpoint() error {
-	c := Checkpoint{
-		Records: l.at.next - 1, Hash: hex.EncodeToString(l.at.hash[:]), Time: l.opt.Now().UTC().Round(0),
-		Segment: l.at.segment, Size: l.at.size, Key: KeyID(l.opt.Key.Public().(ed25519.PublicKey)),
-	}
-	c.Signature = ed25519.Sign(l.opt.Key, c.signed())
-	text, err := json.Marshal(c)
-	if err == nil {
-		err = l.write(kindCheckpoint, text)
-	}
-	if err == nil {
-		err = writeHead(l.opt.Dir, &c)
-	}
-	l.signed = c.Records
-	return err
-}
-
 // End is the number of the latest durable record, 0 for none, and a channel
 // that is closed when there are more.
 func (l *Log) End() (number uint64, more <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.at.next - 1, l.grown
+	return l.safe.next - 1, l.grown
 }
 
 // Dir is the folder of the log.
@@ -212,12 +197,16 @@ func (l *Log) Close() error {
 		return nil
 	}
 	l.closed = true
+	l.early.open.Store(false)
 	close(l.wake)
 	l.mu.Unlock()
 	<-l.done
 	var err error
-	if l.failed == nil && l.signed != l.at.next-1 {
+	// Who writes early has ended, or sees that the log is closed.
+	if l.signed != l.written().next-1 && l.Failed() == nil {
 		err = l.checkpoint()
 	}
-	return errors.Join(err, l.file.Truncate(l.at.size), l.file.Close(), l.lock.Close())
+	l.tail.Lock()
+	defer l.tail.Unlock()
+	return errors.Join(err, l.cutBehind(), l.file.Sync(), l.file.Close(), l.lock.Close())
 }

@@ -172,11 +172,19 @@ func TestReaderGoesOn(t *testing.T) {
 }
 
 // closedLog makes a log of several segments and checkpoints.
-func closedLog(t testing.TB) string {
+func closedLog(t testing.TB, change ...func(*Options)) string {
 	t.Helper()
 	dir := t.TempDir()
-	l := openLog(t, dir, func(o *Options) { o.SegmentSize = 1200 })
-	appendAll(t, l, 1, 12)
+	l := openLog(t, dir, append(change, func(o *Options) { o.SegmentSize = 1200 })...)
+	for n := 1; n <= 12; n++ {
+		r := record(n)
+		if n%3 == 0 {
+			r.Action = "update" // which ends a segment at once
+		}
+		if err := l.Append(r); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +192,11 @@ func closedLog(t testing.TB) string {
 }
 
 func TestEveryAlteredByteIsFound(t *testing.T) {
-	dir := closedLog(t)
+	t.Run("disk", func(t *testing.T) { alterEveryByte(t, closedLog(t)) })
+	t.Run("process", func(t *testing.T) { alterEveryByte(t, closedLog(t, process)) })
+}
+
+func alterEveryByte(t *testing.T, dir string) {
 	mustVerify(t, dir, 12)
 	files, err := filepath.Glob(filepath.Join(dir, "*.log"))
 	if err != nil || len(files) < 2 {
@@ -236,8 +248,9 @@ func blocksOf(t testing.TB, name string) [][]byte {
 }
 
 func TestRemovedAndReorderedIsFound(t *testing.T) {
-	for _, file := range []int{0, 1} {
-		dir := closedLog(t)
+	for _, file := range []int{0, 1, 2, 3} {
+		dir := closedLog(t, func(o *Options) { o.Durability = []Durability{Disk, Process}[file/2] })
+		file %= 2
 		segments, _ := filepath.Glob(filepath.Join(dir, "*.log"))
 		name := segments[file]
 		blocks := blocksOf(t, name)
@@ -379,17 +392,23 @@ func TestFailedWritesAreNotAcknowledged(t *testing.T) {
 }
 
 // TestKill kills a process that appends, again and again, and looks for each
-// record that it said was durable.
+// record that it said was recorded.
 func TestKill(t *testing.T) {
 	if dir := os.Getenv("AUDIT_KILL_DIR"); dir != "" {
-		appendForever(dir)
+		appendForever(dir, Durability(os.Getenv("AUDIT_KILL_DURABILITY")))
 		return
 	}
+	for _, of := range []Durability{Disk, Process} {
+		t.Run(string(of), func(t *testing.T) { testKill(t, of) })
+	}
+}
+
+func testKill(t *testing.T, of Durability) {
 	dir := t.TempDir()
 	for round := range 4 {
 		before := len(entities(t, dir))
-		acknowledged := killed(t, dir, 40+60*round)
-		l := openLog(t, dir)
+		acknowledged := killed(t, dir, of, 40+60*round)
+		l := openLog(t, dir, func(o *Options) { o.Durability = of })
 		n, _ := l.End()
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
@@ -408,9 +427,9 @@ func TestKill(t *testing.T) {
 }
 
 // killed runs appendForever in a process and kills it after some records.
-func killed(t *testing.T, dir string, after int) []string {
+func killed(t *testing.T, dir string, of Durability, after int) []string {
 	cmd := exec.Command(os.Args[0], "-test.run=^TestKill$")
-	cmd.Env = append(os.Environ(), "AUDIT_KILL_DIR="+dir)
+	cmd.Env = append(os.Environ(), "AUDIT_KILL_DIR="+dir, "AUDIT_KILL_DURABILITY="+string(of))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -435,8 +454,8 @@ func killed(t *testing.T, dir string, after int) []string {
 	return all
 }
 
-func appendForever(dir string) {
-	l, err := Open(Options{Dir: dir, Key: testKey, Checkpoint: 2 * time.Millisecond, SegmentSize: 8000})
+func appendForever(dir string, of Durability) {
+	l, err := Open(Options{Dir: dir, Key: testKey, Checkpoint: 2 * time.Millisecond, SegmentSize: 8000, Durability: of})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -446,7 +465,11 @@ func appendForever(dir string) {
 	for w := range 8 {
 		wait.Go(func() {
 			for n := w; ; n += 8 {
-				if err := l.Append(record(n)); err != nil {
+				r := record(n)
+				if n%7 == 0 {
+					r.Action = "update"
+				}
+				if err := l.Append(r); err != nil {
 					os.Exit(1)
 				}
 				out.Lock()

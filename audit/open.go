@@ -56,14 +56,25 @@ func Open(opt Options) (*Log, error) {
 	if opt.Checkpoint == 0 {
 		opt.Checkpoint = time.Second
 	}
+	switch opt.Durability {
+	case "":
+		opt.Durability = Disk
+	case Disk, Process:
+	default:
+		return nil, fmt.Errorf("audit: %q is no durability", opt.Durability)
+	}
 	if opt.Pace == 0 {
 		opt.Pace = usualPace
 	}
 	if opt.after == nil {
 		opt.after = after
 	}
+	window := opt.Durability == Process && opt.writeAt == nil
 	if opt.writeAt == nil {
 		opt.writeAt = (*os.File).WriteAt
+	}
+	if opt.sync == nil {
+		opt.sync = syncData
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
@@ -71,7 +82,7 @@ func Open(opt Options) (*Log, error) {
 	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	l := &Log{opt: opt, sealed: cabinet{keys: opt.Keys}, wake: make(chan struct{}, 1), enough: make(chan struct{}, 1), done: make(chan struct{}), ask: make(chan chan error), grown: make(chan struct{}), at: end{next: 1}, crowd: crowd{turn: 1}}
+	l := &Log{opt: opt, sealed: cabinet{keys: opt.Keys}, wake: make(chan struct{}, 1), enough: make(chan struct{}, 1), done: make(chan struct{}), ask: make(chan chan error), grown: make(chan struct{}), at: end{next: 1}, crowd: crowd{turn: 1}, early: early{window: window, written: make(chan struct{}, 1)}}
 	if err := l.open(); err != nil {
 		if l.file != nil {
 			err = errors.Join(err, l.file.Close())
@@ -112,17 +123,34 @@ func (l *Log) open() (err error) {
 			return err
 		}
 	}
+	l.safe = l.at
+	if now := l.opt.Durability == Process; now != (head.durability() == Process) {
+		// From now on, HEAD says so.
+		if err := l.checkpoint(); err != nil {
+			return err
+		}
+	}
+	l.early.open.Store(l.opt.Durability == Process)
 	go l.run()
-	return l.tellCut(cut)
+	return l.tellCut(cut, head.durability())
 }
 
-// tellCut records that the end of the log was cut off.
-func (l *Log) tellCut(cut int64) error {
-	if cut == 0 {
+// tellCut records that the end of the log was cut off, or that it may be missing:
+// before was the durability of the log.
+func (l *Log) tellCut(cut int64, before Durability) error {
+	var detail string
+	switch {
+	case cut > 0 && before == Process:
+		detail = fmt.Sprintf("%d bytes were removed from segment %d: records of accesses that changed nothing and were not on disk, of a second or less, or of what was never acknowledged", cut, l.at.segment)
+	case cut > 0:
+		detail = fmt.Sprintf("%d bytes of an incomplete block were removed from segment %d", cut, l.at.segment)
+	case before == Process && l.unclosed:
+		detail = "the log was not closed: if the machine lost power, records of accesses that changed nothing may be missing, of a second or less"
+	default:
 		return nil
 	}
-	l.opt.Logger.Warn("the audit log ended in a block that a crash cut short and that was never acknowledged; it was removed", "bytes", cut)
-	return l.Append(Record{Time: l.opt.Now().UTC(), Class: ClassLog, Action: "recovered", Detail: fmt.Sprintf("%d bytes of an incomplete block were removed from segment %d", cut, l.at.segment)})
+	l.opt.Logger.Warn("the audit log was not closed, and is sound up to its end", "recorded", detail)
+	return l.Append(Record{Time: l.opt.Now().UTC(), Class: ClassLog, Action: "recovered", Detail: detail})
 }
 
 // segmentsIn lists the numbers of the segments in a folder, in order.
@@ -170,7 +198,7 @@ func (l *Log) resume(segment uint64, head *Checkpoint) (cut int64, err error) {
 			if readErr != nil {
 				return 0, readErr
 			}
-			if !rest.torn(err) || head.covers(segment, s.end) {
+			if !rest.torn(err, head.durability()) || head.covers(segment, s.end) {
 				return 0, s.damage(err)
 			}
 			cut = rest.size
@@ -195,11 +223,9 @@ func (l *Log) resume(segment uint64, head *Checkpoint) (cut int64, err error) {
 	if head != nil && (head.Segment > segment || head.Segment == segment && head.Size > l.at.size) {
 		return 0, &Damage{File: segmentName(segment), Offset: l.at.size, Text: fmt.Sprintf("it ends before the %d records that %s tells of", head.Records, headName)}
 	}
-	if info.Size() > s.end {
-		err = errors.Join(l.file.Truncate(s.end), l.file.Sync())
-	}
+	l.unclosed = info.Size() > s.end || l.signed != l.at.next-1
 	l.reserved = s.end
-	return cut, err
+	return cut, errors.Join(l.file.Truncate(s.end), l.file.Sync())
 }
 
 // restart begins a segment anew whose first block never got to disk.

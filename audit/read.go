@@ -17,6 +17,9 @@ type Reader struct {
 	seg  *segmentReader
 	// number is that of the segment.
 	number uint64
+	// there is the latest record that was there when seg last looked at the
+	// file: what is behind it has to be looked at again.
+	there uint64
 }
 
 // ErrRemoved is the error of reading records whose segment was archived.
@@ -30,13 +33,19 @@ func (l *Log) Reader(from uint64) *Reader { return &Reader{log: l, next: max(fro
 // says where to go on.
 func (r *Reader) Next() ([]Stored, error) {
 	for {
-		if last, _ := r.log.End(); r.next > last {
+		last, _ := r.log.End()
+		if r.next > last {
 			return nil, nil
 		}
-		if r.seg == nil {
+		switch {
+		case r.seg == nil:
 			if err := r.find(); err != nil {
 				return nil, err
 			}
+			r.there = last
+		case r.next > r.there:
+			r.seg.again()
+			r.there = last
 		}
 		b, err := r.seg.next()
 		if err == io.EOF {
@@ -159,6 +168,10 @@ func (f Folder) Each(fn func(Stored) error) error {
 
 // eachText is Each before decoding.
 func (f Folder) eachText(fn func(number uint64, text []byte) error) error {
+	head, err := readHead(f.Dir)
+	if err != nil {
+		return err
+	}
 	return f.walk(func(_ *segmentReader, b *block) error {
 		if b.kind == kindSealed {
 			return ErrSealed
@@ -168,7 +181,7 @@ func (f Folder) eachText(fn func(number uint64, text []byte) error) error {
 		}
 		return b.texts(fn)
 	}, func(s *segmentReader, err error, rest *remainder) error {
-		if rest != nil && rest.torn(err) {
+		if rest != nil && rest.torn(err, head.durability()) {
 			return nil
 		}
 		return s.damage(err)

@@ -20,13 +20,13 @@ func TestSealedLog(t *testing.T) {
 	for i, use := range []sealtest.Keys{nil, keys[:1], keys} {
 		opt := Options{Dir: dir, Key: key}
 		if use != nil {
-			opt.Keys = use
+			opt.Keys, opt.Durability = use, Process
 		}
 		l, err := Open(opt)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := l.Append(Record{Class: ClassAdmin, Action: "Wolfeschlegelstein", Status: i + 1}); err != nil {
+		if err := l.Append(Record{Action: "read", Query: "Wolfeschlegelstein", Status: i + 1}); err != nil {
 			t.Fatal(err)
 		}
 		if err := l.Close(); err != nil {
@@ -41,7 +41,7 @@ func TestSealedLog(t *testing.T) {
 	var statuses []int
 	sealed := Folder{Dir: dir, Keys: keys}
 	err = sealed.Each(func(s Stored) error {
-		if s.Action == "Wolfeschlegelstein" {
+		if s.Query == "Wolfeschlegelstein" {
 			statuses = append(statuses, s.Status)
 		}
 		return nil

@@ -21,14 +21,22 @@ type segmentStart struct {
 	Key ed25519.PublicKey `json:"key"`
 }
 
-// rotate ends the segment with a checkpoint and begins the next.
+// rotate ends the segment with a checkpoint and begins the next. Nobody writes
+// meanwhile.
 func (l *Log) rotate() error {
-	if err := l.checkpoint(); err != nil {
+	l.tail.Lock()
+	defer l.tail.Unlock()
+	c, err := l.putCheckpoint()
+	if err != nil {
+		return err
+	}
+	if err := l.signedTo(c, l.at); err != nil {
 		return err
 	}
 	old := l.file
 	// What was reserved is not needed; the next segment must not be there
 	// before that is durable.
+	l.window.close()
 	if err := errors.Join(old.Truncate(l.at.size), old.Sync()); err != nil {
 		return err
 	}
@@ -38,7 +46,8 @@ func (l *Log) rotate() error {
 	return old.Close()
 }
 
-// begin makes a segment. Where it cannot, the log ends where it did.
+// begin makes a segment. Where it cannot, the log ends where it did. l.tail is
+// held, or there is no writer yet.
 func (l *Log) begin(segment uint64) error {
 	f, err := os.OpenFile(l.segment(segment), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -48,14 +57,14 @@ func (l *Log) begin(segment uint64) error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
+	l.window.close()
 	before, at, reserved := l.file, l.at, l.reserved
-	l.mu.Lock()
 	l.file, l.reserved, l.at.segment, l.at.size = f, 0, segment, 0
-	l.mu.Unlock()
-	if err := l.write(kindSegment, text); err != nil {
-		l.mu.Lock()
+	if err = l.put(kindSegment, text); err == nil {
+		err = l.settle(l.at)
+	}
+	if err != nil {
 		l.file, l.at, l.reserved = before, at, reserved
-		l.mu.Unlock()
 		return errors.Join(err, f.Close(), os.Remove(l.segment(segment)))
 	}
 	return syncDir(l.opt.Dir)
@@ -93,4 +102,8 @@ func (l *Log) reserve(n int64) {
 		}
 	}
 	l.reserved = max(end, to)
+	l.window.close()
+	if l.early.window && to > end { // the file is that long
+		l.window.open(l.file, l.at.size, to)
+	}
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bufio"
 	"cmp"
 	"encoding/hex"
 	"encoding/json"
@@ -27,7 +28,12 @@ type segmentReader struct {
 }
 
 func newSegmentReader(f *os.File, name string, keys seal.Keys) *segmentReader {
-	return &segmentReader{r: &blockReader{r: io.NewSectionReader(f, 0, 1<<62)}, file: f, name: name, sealed: cabinet{keys: keys}}
+	return &segmentReader{r: &blockReader{r: buffered(f, 0)}, file: f, name: name, sealed: cabinet{keys: keys}}
+}
+
+// buffered reads a file from a place on: blocks may be small.
+func buffered(f *os.File, from int64) io.Reader {
+	return bufio.NewReaderSize(io.NewSectionReader(f, from, 1<<62-from), 32<<10)
 }
 
 // next reads a block whose place in the chain is right. Zeros up to the end of
@@ -73,9 +79,9 @@ func (s *segmentReader) readStart(b *block) error {
 	return nil
 }
 
-// again goes back to where the last good block ends.
+// again goes back to where the last good block ends, to what is there now.
 func (s *segmentReader) again() {
-	s.r.r, s.r.offset = io.NewSectionReader(s.file, s.end, 1<<62-s.end), s.end
+	s.r.r, s.r.offset = buffered(s.file, s.end), s.end
 }
 
 func (s *segmentReader) damage(err error) error {

@@ -12,15 +12,21 @@ import (
 type remainder struct {
 	// size is up to the last byte that is not zero.
 	size int64
-	// followed is set where another block begins in it.
+	// followed is set where another block begins behind the first.
 	followed bool
-	// holes is set where a sector is missing: a device writes them in any
-	// order.
+	// holes is set where a sector of the first block is missing: a device
+	// writes them in any order.
 	holes bool
+	// gaps is set where a word of the first block is: one that was being copied
+	// when the device took it.
+	gaps bool
 }
 
 // sector is what a storage device writes as a whole, at least.
 const sector = 512
+
+// word is what a processor writes as a whole, at least.
+const word = 8
 
 // rest reads what is behind the last good block.
 func (s *segmentReader) rest() (*remainder, error) {
@@ -31,16 +37,26 @@ func (s *segmentReader) rest() (*remainder, error) {
 	r := &remainder{}
 	end := len(bytes.TrimRight(text, "\x00"))
 	r.size = int64(end)
-	if whole := blockLength(text); whole > end && whole <= len(text) {
-		end = whole // it ends with zeros
+	if whole := blockLength(text); whole > 0 {
+		end = min(whole, len(text)) // it may end with zeros
 	}
 	r.followed = hasBlock(text[min(1, len(text)):])
-	for at := 0; at < end && !r.holes; {
-		to := min(at+sector-int((s.end+int64(at))%sector), end)
-		r.holes = allZero(text[at:to])
+	r.holes = s.missing(text[:end], sector)
+	r.gaps = s.missing(text[:end], word)
+	return r, nil
+}
+
+// missing reports whether one of the pieces of some size that a file consists of
+// is missing in a text that is behind the last good block.
+func (s *segmentReader) missing(text []byte, size int) bool {
+	for at := 0; at < len(text); {
+		to := min(at+size-int((s.end+int64(at))%int64(size)), len(text))
+		if allZero(text[at:to]) {
+			return true
+		}
 		at = to
 	}
-	return r, nil
+	return false
 }
 
 // blockLength is how long the block is that a text begins with; 0 where it
@@ -67,9 +83,13 @@ func hasBlock(text []byte) bool {
 	}
 }
 
-// torn reports whether a flaw is what a crash leaves of the last write: part of
-// a block, and nothing behind it.
-func (r *remainder) torn(flaw error) bool {
+// torn reports whether a flaw is what a crash leaves: part of a block. With Disk
+// it is the last write, and nothing is behind it. With Process there may be what
+// was written later, within the second that the disk had not all of.
+func (r *remainder) torn(flaw error, of Durability) bool {
+	if of == Process {
+		return errors.Is(flaw, errCut) || r.gaps
+	}
 	return !r.followed && (errors.Is(flaw, errCut) || r.holes)
 }
 

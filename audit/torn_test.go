@@ -93,31 +93,28 @@ func TestAMissingSectorIsNoAlteration(t *testing.T) {
 
 // TestVerifyWhileItGrows reads a log that is written all the time.
 func TestVerifyWhileItGrows(t *testing.T) {
-	l := openLog(t, t.TempDir(), func(o *Options) { o.Checkpoint, o.SegmentSize = time.Millisecond, 40_000 })
-	stop := make(chan struct{})
-	var wait sync.WaitGroup
-	for range 4 {
-		wait.Go(func() {
-			for n := 0; ; n++ {
-				select {
-				case <-stop:
-					return
-				default:
+	t.Run("disk", func(t *testing.T) { verifyGrowing(t, Disk) })
+	t.Run("process", func(t *testing.T) { verifyGrowing(t, Process) })
+}
+
+func verifyGrowing(t *testing.T, of Durability) {
+	l := openLog(t, t.TempDir(), func(o *Options) { o.Durability = of }, func(o *Options) { o.Checkpoint, o.SegmentSize = time.Millisecond, 40_000 })
+	for range 40 {
+		var wait sync.WaitGroup
+		for range 4 {
+			wait.Go(func() {
+				for n := range 10 { // not without end: who reads may be the slower one
+					if err := l.Append(record(n)); err != nil {
+						t.Error(err)
+					}
 				}
-				if err := l.Append(record(n)); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
-	for range 100 {
+			})
+		}
 		// HEAD may be there a moment after its checkpoint.
 		var damage *Damage
 		if _, err := verify(l.Dir()); errors.As(err, &damage) && damage.File != headName {
 			t.Error(err)
 		}
+		wait.Wait()
 	}
-	close(stop)
-	wait.Wait()
 }

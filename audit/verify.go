@@ -31,8 +31,10 @@ type Verification struct {
 	// Head is the hash at the end, in hex.
 	Head string
 	// Unfinished is how many bytes of a block that is being written, or that a
-	// crash cut short, the log ends with.
+	// crash cut short, the log ends with; with Process also of those behind it.
 	Unfinished int64
+	// Durability is what the latest checkpoint says; "" is Disk.
+	Durability Durability
 }
 
 // Verify reads the log in a folder, and the segments archived from it where
@@ -131,7 +133,7 @@ func (v *verifier) checkpoint(s *segmentReader, b *block) error {
 		return &Damage{File: s.name, Offset: s.end, Text: "the checkpoint is not signed with the server's key, or not for what is before it"}
 	}
 	v.Checkpoints++
-	v.Signed, v.Time = c.Records, c.Time
+	v.Signed, v.Time, v.Durability = c.Records, c.Time, c.Durability
 	v.headSeen = v.headSeen || v.head != nil && v.head.Hash == c.Hash && v.head.Records == c.Records
 	for i, e := range v.expect {
 		v.found[i] = v.found[i] || e.Hash == c.Hash && e.Records == c.Records
@@ -158,7 +160,7 @@ func (v *verifier) records(s *segmentReader, b *block) error {
 
 // flaw judges a block that is not sound.
 func (v *verifier) flaw(s *segmentReader, err error, rest *remainder) error {
-	if rest == nil || !rest.torn(err) || s.start != nil && v.head.covers(s.start.Segment, s.end) {
+	if rest == nil || !rest.torn(err, v.head.durability()) || s.start != nil && v.head.covers(s.start.Segment, s.end) {
 		return s.damage(err)
 	}
 	v.Unfinished = rest.size

@@ -18,10 +18,16 @@ import (
 )
 
 // auditSides are the servers of the audit scenario: each adds one thing.
-var auditSides = []struct{ name, auth, log string }{
-	{"none", server.AuthNone, server.AuditOff},
-	{"token", server.AuthSMART, server.AuditOff},
-	{"audited", server.AuthSMART, server.AuditOn},
+var auditSides = []auditSide{
+	{"none", server.AuthNone, server.AuditOff, server.AuditDisk},
+	{"token", server.AuthSMART, server.AuditOff, server.AuditDisk},
+	{"audited", server.AuthSMART, server.AuditOn, server.AuditDisk},
+	{"process", server.AuthSMART, server.AuditOn, server.AuditProcess},
+}
+
+// An auditSide is one of them: its name and its settings.
+type auditSide struct {
+	name, auth, log, durability string
 }
 
 // auditRounds is how often the sides take turns.
@@ -33,7 +39,7 @@ const auditRounds = 5
 const leadIn = .02
 
 // runAudit measures what authorization and the audit log cost: the same load
-// on three servers with the same data, in turns, the others paused meanwhile,
+// on four servers with the same data, in turns, the others paused meanwhile,
 // so that what they do behind their requests disturbs nobody. The limit is the
 // server that does neither.
 func runAudit(ctx context.Context, b *bench) (err error) {
@@ -46,7 +52,7 @@ func runAudit(ctx context.Context, b *bench) (err error) {
 	t := &trial{bench: b}
 	defer func() { err = errors.Join(err, t.end()) }()
 	for _, side := range auditSides {
-		if err := t.open(ctx, side.auth, side.log); err != nil {
+		if err := t.open(ctx, side); err != nil {
 			return fmt.Errorf("the server %s: %w", side.name, err)
 		}
 	}
@@ -72,7 +78,7 @@ type trial struct {
 }
 
 // open starts a server on a copy of the main one's data, and pauses it.
-func (t *trial) open(ctx context.Context, auth, log string) error {
+func (t *trial) open(ctx context.Context, side auditSide) error {
 	dir := t.newFolder()
 	t.dirs = append(t.dirs, dir)
 	if err := os.CopyFS(dir, os.DirFS(t.mainDir())); err != nil {
@@ -83,13 +89,13 @@ func (t *trial) open(ctx context.Context, auth, log string) error {
 	if err := os.Chmod(filepath.Join(dir, "master.key"), 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	in, err := t.launch(ctx, dir, "TARN_AUTH="+auth, "TARN_AUDIT_LOG="+log)
+	in, err := t.launch(ctx, dir, "TARN_AUTH="+side.auth, "TARN_AUDIT_LOG="+side.log, "TARN_AUDIT_DURABILITY="+side.durability)
 	if err != nil {
 		return err
 	}
 	t.servers = append(t.servers, in)
 	header := ""
-	if auth != server.AuthNone {
+	if side.auth != server.AuthNone {
 		token, err := serviceToken(ctx, in)
 		if err != nil {
 			return err
@@ -260,9 +266,9 @@ func (t *trial) run(ctx context.Context, load *trialLoad) error {
 		r.limit(median(rounds[0], func(r *result) float64 { return r.Throughput }), "the same load without authorization and audit")
 		r.Note = "CPU to that without: " + ratios(rounds[side], rounds[0], func(r *result) float64 { return r.CPU }) +
 			", throughput " + ratios(rounds[side], rounds[0], func(r *result) float64 { return r.Throughput })
-		if side == 2 {
-			r.Note += "; to that with tokens alone: CPU " + ratios(rounds[2], rounds[1], func(r *result) float64 { return r.CPU }) +
-				", throughput " + ratios(rounds[2], rounds[1], func(r *result) float64 { return r.Throughput })
+		if side > 1 {
+			r.Note += "; to that with tokens alone: CPU " + ratios(rounds[side], rounds[1], func(r *result) float64 { return r.CPU }) +
+				", throughput " + ratios(rounds[side], rounds[1], func(r *result) float64 { return r.Throughput })
 		}
 		if err := t.report.print(r); err != nil {
 			return err

@@ -28,6 +28,9 @@ type Audit struct {
 	// Index, where not nil, makes everything recorded so far searchable. It is
 	// called before AuditEvents are read by somebody who may.
 	Index func(context.Context) error
+	// ReadsAlone is set where records of reads share no write with others, so
+	// that nobody is told of them: see audit.Process.
+	ReadsAlone bool
 }
 
 // A trail is what the record of a request is made of, beside the request.
@@ -57,7 +60,7 @@ func (h *handler) follow(r *request, res *response) {
 	}
 	t := &trail{held: held{ResponseWriter: res.ResponseWriter, buf: getBuffer()}}
 	r.trail, res.ResponseWriter, res.seen = t, &t.held, &t.patients
-	if e, ok := h.Audit.Log.(audit.Expecter); ok {
+	if e, ok := h.Audit.Log.(audit.Expecter); ok && !(h.Audit.ReadsAlone && r.method == http.MethodGet) {
 		t.expecter, t.expected = e, e.Expect()
 	}
 	if address := h.Audit.Address; address != nil {

@@ -64,7 +64,7 @@ func openAudit(cfg *Config, f *folder, log *slog.Logger) (*auditLog, error) {
 	if err != nil {
 		return nil, keyRefusal(cfg, f.dir, err)
 	}
-	l, err := audit.Open(audit.Options{Dir: dir, Key: key, Keys: keys, Logger: log})
+	l, err := audit.Open(audit.Options{Dir: dir, Key: key, Keys: keys, Durability: audit.Durability(cfg.Audit.Durability), Logger: log})
 	if errors.Is(err, audit.ErrKey) {
 		return nil, &Refusal{Text: fmt.Sprintf("the master key (%s, or the variable %s) is not the one that the audit log %s was signed with; give it the right one", cmp.Or(cfg.MasterKey, filepath.Join(f.dir, masterKeyName)), crypt.MasterKeyVariable, dir), Cause: err}
 	}
@@ -169,7 +169,7 @@ func (a *auditLog) rest(cfg *Config) *rest.Audit {
 	if a == nil {
 		return nil
 	}
-	return &rest.Audit{Log: a.log, Address: cfg.address, Index: a.catchUp}
+	return &rest.Audit{Log: a.log, Address: cfg.address, Index: a.catchUp, ReadsAlone: cfg.Audit.Durability == AuditProcess}
 }
 
 // indexTime bounds how long a search of AuditEvents waits for the index.
@@ -179,7 +179,10 @@ const indexTime = 20 * time.Second
 func (a *auditLog) catchUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, indexTime)
 	defer cancel()
-	last, _ := a.log.End()
+	last, err := a.log.Sync()
+	if err != nil {
+		return err
+	}
 	left, err := a.index.CatchUp(ctx, last)
 	if err != nil && ctx.Err() != nil {
 		return fhir.Errorf(fhir.KindUnavailable, "the newest %d records of the audit log are still being made searchable; try again", left).With("Retry-After", "20")

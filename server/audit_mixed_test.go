@@ -62,8 +62,15 @@ var interactions = []struct {
 // TestEveryRequestIsInTheLog sends requests of every kind, signs in, asks for
 // tokens, administers, and looks for each in the log.
 func TestEveryRequestIsInTheLog(t *testing.T) {
+	for _, durability := range []string{AuditDisk, AuditProcess} {
+		t.Run(durability, func(t *testing.T) { lookForEveryRequest(t, durability) })
+	}
+}
+
+func lookForEveryRequest(t *testing.T, durability string) {
 	ctx := context.Background()
 	c := smartConfig(t, t.TempDir())
+	c.Audit.Durability = durability
 	r := start(t, c)
 	a := openTestAdmin(t, c.Data)
 	client, err := a.AddClient(ctx, smart.Client{ID: "tests", Type: smart.Symmetric, MayMint: true, Scopes: "system/*.cruds user/*.rs", Grants: []string{"client_credentials"}, DataStores: []string{"*"}})

@@ -37,8 +37,15 @@ func (r *running) found(path string) int {
 }
 
 func TestAuditEventsAreSearchable(t *testing.T) {
+	for _, durability := range []string{AuditDisk, AuditProcess} {
+		t.Run(durability, func(t *testing.T) { searchAuditEvents(t, durability) })
+	}
+}
+
+func searchAuditEvents(t *testing.T, durability string) {
 	dir := t.TempDir()
 	c := auditedConfig(dir)
+	c.Audit.Durability = durability
 	c.Audit.Sinks = []string{"stdout"}
 	r := start(t, c)
 	r.do(http.MethodPut, auditedPath+"/Patient/1", `{"resourceType":"Patient","id":"1"}`)
@@ -127,15 +134,21 @@ func TestAdministrationIsRecorded(t *testing.T) {
 // in the log for each request that was answered.
 func TestAuditKill(t *testing.T) {
 	if dir := os.Getenv("AUDIT_SERVER_DIR"); dir != "" {
-		serveForAudit(dir)
+		serveForAudit(dir, os.Getenv("AUDIT_SERVER_DURABILITY"))
 		return
 	}
 	if testing.Short() {
 		t.Skip("it starts processes")
 	}
+	for _, durability := range []string{AuditDisk, AuditProcess} {
+		t.Run(durability, func(t *testing.T) { auditKill(t, durability) })
+	}
+}
+
+func auditKill(t *testing.T, durability string) {
 	dir := t.TempDir()
 	for round := range 2 {
-		answered := killedServer(t, dir, 150)
+		answered := killedServer(t, dir, durability, 150)
 		recorded := map[string]bool{}
 		err := auditFolder(t, dir).Report(audit.Selection{}, func(s audit.Stored) error {
 			recorded[s.Request] = true
@@ -156,8 +169,9 @@ func TestAuditKill(t *testing.T) {
 	}
 }
 
-func serveForAudit(dir string) {
+func serveForAudit(dir, durability string) {
 	c := auditedConfig(dir)
+	c.Audit.Durability = durability
 	c.Stdout, c.Stderr = io.Discard, os.Stderr
 	s, err := New(c)
 	if err == nil {
@@ -173,10 +187,10 @@ func serveForAudit(dir string) {
 
 // killedServer sends requests until some are answered, kills the server while
 // more are on their way, and returns the ids of those answered in full.
-func killedServer(t *testing.T, dir string, after int) (answered []string) {
+func killedServer(t *testing.T, dir, durability string, after int) (answered []string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestAuditKill$")
-	cmd.Env = append(os.Environ(), "AUDIT_SERVER_DIR="+dir)
+	cmd.Env = append(os.Environ(), "AUDIT_SERVER_DIR="+dir, "AUDIT_SERVER_DURABILITY="+durability)
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	out, err := cmd.StdoutPipe()

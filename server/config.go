@@ -161,7 +161,7 @@ func Default() Config {
 		MinPassword:     12,
 		Tokens:          smart.Lifetimes{Access: time.Hour, Service: 5 * time.Minute, Refresh: 180 * 24 * time.Hour},
 		RotateKeys:      90 * 24 * time.Hour,
-		Audit:           AuditConfig{Mode: AuditAuto},
+		Audit:           AuditConfig{Mode: AuditAuto, Durability: AuditDisk},
 		Encryption:      vault.Told{AtRest: vault.AtRestAuto, Check: time.Minute},
 		Rates:           throttle.Rates{Burst: 100},
 		ClientRates:     throttle.Rates{Burst: 1000},

@@ -5,12 +5,17 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/tarnhealth/tarn/audit"
 )
 
 // AuditConfig is what a server is told about its audit log.
 type AuditConfig struct {
 	// Mode is AuditOn, AuditOff or AuditAuto.
 	Mode string
+	// Durability is when records of accesses that change nothing are on disk:
+	// AuditDisk or AuditProcess; "" is AuditDisk.
+	Durability string
 	// Archive is where full segments go: a folder, or s3://BUCKET/PREFIX of the
 	// service that Bulk names; "" for nowhere.
 	Archive string
@@ -29,6 +34,12 @@ const (
 	AuditOff  = "off"
 )
 
+// The values of AuditConfig.Durability.
+const (
+	AuditDisk    = string(audit.Disk)
+	AuditProcess = string(audit.Process)
+)
+
 // audited reports whether there is an audit log.
 func (c *Config) audited() bool {
 	return c.Audit.Mode == AuditOn || c.Audit.Mode != AuditOff && c.Auth != AuthNone
@@ -39,6 +50,11 @@ var auditSettings = []setting{
 	flat("audit.log", "whether every access is recorded: on, off, or auto, which is on unless auth is none",
 		func(c *Config, s string) error { return oneOf(&c.Audit.Mode, s, AuditAuto, AuditOn, AuditOff) },
 		func(c *Config) string { return c.Audit.Mode }),
+	flat("audit.durability", "when the record of a read or a search is on disk: disk, before its response is complete; process, within a second, and meanwhile only the loss of power loses it",
+		func(c *Config, s string) error {
+			return oneOf(&c.Audit.Durability, s, AuditDisk, AuditProcess)
+		},
+		func(c *Config) string { return c.Audit.Durability }),
 	flat("audit.archive", "where full segments of the audit log are archived to: a folder, or s3://BUCKET/PREFIX of the service that bulk.s3_endpoint names; nowhere if empty",
 		func(c *Config, s string) error {
 			c.Audit.Archive = strings.TrimSpace(s)
