@@ -69,6 +69,17 @@ func (a Access) Check(i Interaction, resourceType string) error {
 	return nil
 }
 
+// CheckService returns an error of KindForbidden for callers that are neither
+// services, which have scopes of LevelSystem, nor administrators: the apps of
+// people are not to make the server fetch from elsewhere, or work for long, for
+// what they could ask for themselves.
+func (a Access) CheckService(what string) error {
+	if a.all || a.rights != nil && (a.rights.has(RoleAdmin) || slices.ContainsFunc(a.rights.caller.Scopes.Resources, func(s Scope) bool { return s.Level == LevelSystem })) {
+		return nil
+	}
+	return insufficient("system/*.cruds", "%s is for services, whose scopes begin with system/, and for administrators", what)
+}
+
 // Scoped reports whether some scope allows the interaction on resources of a
 // type, whatever else narrows it.
 func (a Access) Scoped(i Interaction, resourceType string) bool {

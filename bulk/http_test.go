@@ -227,6 +227,23 @@ func TestExportLeavesOutBinaries(t *testing.T) {
 	}
 }
 
+// TestImportIsForServices: the app of a patient does not make the server fetch.
+func TestImportIsForServices(t *testing.T) {
+	c := clinic(t).serve()
+	const body = `{"resourceType":"Parameters","parameter":[{"name":"input","part":[{"name":"type","valueCode":"Observation"},{"name":"url","valueUrl":"https://files.example.org/1"}]}]}`
+	// Here the server fetches nothing, for nobody: 400.
+	for scope, want := range map[string]int{"patient/*.cruds": 403, "system/*.rs": 403, "system/*.cruds": 400} {
+		scopes, _ := authz.ParseScopes(scope, c.store.Registry())
+		var err error
+		if c.access, err = authz.Decide(c.store.Registry(), authz.Caller{Scopes: scopes, Patient: "1"}, authz.Policy{}); err != nil {
+			t.Fatal(err)
+		}
+		if a := c.do("POST", "$import", body); a.status != want {
+			t.Errorf("%s: %d %s, want %d", scope, a.status, a.body, want)
+		}
+	}
+}
+
 // TestOrganizedExport has a block for each patient.
 func TestOrganizedExport(t *testing.T) {
 	c := clinic(t).serve()
