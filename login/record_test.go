@@ -232,3 +232,40 @@ func must[T any](value T, err error) T {
 	}
 	return value
 }
+
+// TestProvidersNameThemselves: of a provider that names itself in its responses, one
+// without a name could be another's. RFC 9207 section 2.4
+func TestProvidersNameThemselves(t *testing.T) {
+	w, i := federation(t, func(p *Provider) { p.Create = true })
+	i.mu.Lock()
+	i.names = true
+	i.mu.Unlock()
+	p := w.person()
+	p.get("/login")
+	p.get(p.link("/login/with/clinic"))
+	back := must(url.Parse(i.authorize(p.head.Get("Location"))))
+	q := back.Query()
+	q.Del("iss")
+	p.get(back.Path+"?"+q.Encode()).want(403, "could not be trusted")
+	p.wantNobody()
+}
+
+// TestLinksAreOfWhoBegan: an account at a provider is linked to nobody where another
+// user signed in on the way.
+func TestLinksAreOfWhoBegan(t *testing.T) {
+	w, i := federation(t, nil)
+	grace, ana := w.add("grace"), w.add("ana")
+	p := w.person()
+	p.signIn("grace", good)
+	p.get("/account")
+	p.get(p.link("/account/links/clinic"))
+	back := i.authorize(p.head.Get("Location"))
+	p.get("/logout").submit("/logout")
+	p.signIn("ana", good)
+	p.get(back).want(400, "run out of time")
+	for _, u := range []*User{grace, ana} {
+		if f, err := w.s.Directory().Factors(t.Context(), u.ID); err != nil || len(f.Links) > 0 {
+			t.Errorf("%s: links %+v, %v", u.Username, f.Links, err)
+		}
+	}
+}
