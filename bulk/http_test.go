@@ -287,6 +287,9 @@ func TestExportFilesOverHTTP(t *testing.T) {
 	if head := c.do("HEAD", file, ""); head.status != 200 || head.body != "" {
 		t.Errorf("HEAD: %d %q", head.status, head.body)
 	}
+	if a := c.do("HEAD", "$export", ""); a.status != 405 || a.header.Get("Allow") != "GET, POST, OPTIONS" {
+		t.Errorf("HEAD of what would begin an export: %d %v", a.status, a.header)
+	}
 	if a := c.do("GET", file, "", "Range", "bytes=100000-"); a.status != 416 || !strings.Contains(a.body, "OperationOutcome") || a.header.Get("Content-Range") == "" {
 		t.Errorf("beyond: %d %s %v", a.status, a.body, a.header)
 	}

@@ -83,7 +83,7 @@ var asyncHeaders = []string{"Content-Type", "Prefer", levelHeader, explainHeader
 // a kind that may take long. Others are answered at once: a preference is a
 // wish. https://www.rfc-editor.org/rfc/rfc7240#section-4.1
 func (r *request) asyncWanted() bool {
-	if r.h.Async == nil || !r.prefer.async {
+	if r.h.Async == nil || !r.prefer.async || r.isHead() {
 		return false
 	}
 	if r.operation != "" {

@@ -20,9 +20,9 @@ func bulkOperations() []operation {
 	// No type is named "": these are offered on the whole data store alone.
 	whole := []string{""}
 	return []operation{
-		{code: "export", on: []string{"Patient"}, levels: []level{levelType}, definition: definitions + "patient-export", ownBody: true, serve: startExport},
-		{code: "export", on: []string{"Group"}, levels: []level{levelInstance}, definition: definitions + "group-export", ownBody: true, serve: startExport},
-		{code: "export", on: whole, levels: []level{levelSystem}, definition: definitions + "export", ownBody: true, serve: startExport},
+		{code: "export", on: []string{"Patient"}, levels: []level{levelType}, definition: definitions + "patient-export", ownBody: true, begins: true, serve: startExport},
+		{code: "export", on: []string{"Group"}, levels: []level{levelInstance}, definition: definitions + "group-export", ownBody: true, begins: true, serve: startExport},
+		{code: "export", on: whole, levels: []level{levelSystem}, definition: definitions + "export", ownBody: true, begins: true, serve: startExport},
 		{code: "import", on: whole, levels: []level{levelSystem}, affectsState: true, ownBody: true, serve: func(w http.ResponseWriter, r *request, _ *arguments) error {
 			c, err := r.bulkCall()
 			if err != nil {

@@ -27,6 +27,9 @@ type operation struct {
 	// definition is the canonical URL of an OperationDefinition that is not
 	// one of R4's own.
 	definition string
+	// begins keeps HEAD from calling it: GET makes a job, and HEAD is to do
+	// nothing. https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1
+	begins bool
 	// ownBody is set where serve reads the body itself.
 	ownBody bool
 	// judges is set where a body that does not parse is for the operation to
@@ -79,6 +82,9 @@ func (o *operation) methods() string {
 	if o.affectsState {
 		return "POST, OPTIONS"
 	}
+	if o.begins {
+		return "GET, POST, OPTIONS"
+	}
 	return "GET, HEAD, POST, OPTIONS"
 }
 
@@ -115,8 +121,12 @@ func (r *request) routeOperation() error {
 		return err
 	}
 	r.interaction = "$" + o.code
-	if r.method != http.MethodPost && (r.method != http.MethodGet || o.affectsState) {
-		return fhir.Errorf(fhir.KindMethodNotAllowed, "$%s cannot be called by %s; allowed are %s", o.code, r.method, o.methods())
+	method := r.method
+	if r.isHead() {
+		method = http.MethodHead
+	}
+	if !slices.Contains(strings.Split(o.methods(), ", "), method) || method == http.MethodOptions {
+		return fhir.Errorf(fhir.KindMethodNotAllowed, "$%s cannot be called by %s; allowed are %s", o.code, method, o.methods())
 	}
 	r.serve = func(w http.ResponseWriter, r *request) error {
 		in, err := r.readArguments(o.ownBody)

@@ -59,6 +59,9 @@ type request struct {
 	uploads []*binary.Upload
 }
 
+// isHead reports whether the request is one for the header of an answer alone.
+func (r *request) isHead() bool { return r.http != nil && r.http.Method == http.MethodHead }
+
 // openView opens the data store as of t (0: now). done frees it.
 func (r *request) openView(t store.T) (view *datastore.View, done func(), err error) {
 	if r.view != nil && t == 0 {
