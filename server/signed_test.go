@@ -252,6 +252,11 @@ func TestSignedRoles(t *testing.T) {
 			}
 		}
 	}
+	// A role has the actions that it names, and not others of the same scope.
+	intake := r.signer(accessKey(t, a, "intake"))
+	if status, body, _ := intake.do("POST", signedBase+"/Patient/_search", ""); status != 403 || !strings.Contains(body, "healthlake:SearchWithPost") {
+		t.Errorf("a search by POST: %d %s", status, body)
+	}
 	confined := r.signer(accessKey(t, a, sigv4.RoleAdmin, "both"))
 	if status, _, _ := confined.do("GET", signedBase+"/Patient/p", ""); status != 403 {
 		t.Errorf("a key for another data store: %d", status)
