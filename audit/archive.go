@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/tarnhealth/tarn/durable"
 )
 
 // An Archive keeps the segments of a log that are full elsewhere, each as two
@@ -184,7 +186,7 @@ func (a *Archive) remove(ctx context.Context, segments []uint64, current uint64)
 			return 0, err
 		}
 	}
-	return count, syncDir(a.Log.opt.Dir)
+	return count, durable.SyncFolder(a.Log.opt.Dir)
 }
 
 // startOf is when a segment began, and its first record.

@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/tarnhealth/tarn/durable"
 )
 
 // A Checkpoint is a signed statement that the log had a hash after a number of
@@ -88,23 +90,7 @@ func writeHead(dir string, c *Checkpoint) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, headName), append(text, '\n'))
-}
-
-// writeFile replaces a file, whole or not at all.
-func writeFile(name string, content []byte) error {
-	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(name+".new", name); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(name))
+	return durable.ReplaceWith(filepath.Join(dir, headName), 0o600, append(text, '\n'))
 }
 
 // readHead reads HEAD; nil where there is none.
@@ -121,12 +107,4 @@ func readHead(dir string) (*Checkpoint, error) {
 		return nil, &Damage{File: headName, Text: fmt.Sprintf("cannot be read: %v", err)}
 	}
 	return &c, nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -3,7 +3,8 @@ package audit
 import (
 	"errors"
 	"fmt"
-	"syscall"
+
+	"github.com/tarnhealth/tarn/durable"
 )
 
 // fail ends writing: after an error nobody knows what is on disk behind the end.
@@ -12,11 +13,11 @@ import (
 func (l *Log) fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.failed != nil && (!l.passing || full(err)) {
+	if l.failed != nil && (!l.passing || durable.Full(err)) {
 		return
 	}
 	l.early.open.Store(false)
-	l.failed, l.passing = fmt.Errorf("audit: the log cannot be written: %w", err), full(err)
+	l.failed, l.passing = fmt.Errorf("audit: the log cannot be written: %w", err), durable.Full(err)
 	if l.passing {
 		l.opt.Logger.Error("the disk of the audit log is full; requests are refused until it has space", "error", err)
 		return
@@ -32,10 +33,6 @@ func (l *Log) Failed() error {
 	return l.failed
 }
 
-func full(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
 // writable is why the writer cannot write. Where the disk was full it can try,
 // once what is behind the end of the log is cut off.
 func (l *Log) writable() error {
@@ -47,7 +44,7 @@ func (l *Log) writable() error {
 	}
 	l.tail.Lock()
 	defer l.tail.Unlock()
-	if err := errors.Join(l.cutBehind(), l.file.Sync(), syncDir(l.opt.Dir)); err != nil {
+	if err := errors.Join(l.cutBehind(), l.file.Sync(), durable.SyncFolder(l.opt.Dir)); err != nil {
 		l.fail(err)
 		return l.Failed()
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/crypt/seal"
+	"github.com/tarnhealth/tarn/durable"
 )
 
 // Options for Open. Only Dir and Key are required.
@@ -160,7 +161,7 @@ func (l *Log) secure() error {
 	switch err := l.Failed(); {
 	case err == nil && l.signed != to.next-1:
 		return l.checkpoint()
-	case full(err):
+	case durable.Full(err):
 		return l.settle(to) // the next group that is written brings a checkpoint
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/tarnhealth/tarn/durable"
 )
 
 // segmentStart is the body of the first block of a segment.
@@ -67,7 +69,7 @@ func (l *Log) begin(segment uint64) error {
 		l.file, l.at, l.reserved = before, at, reserved
 		return errors.Join(err, f.Close(), os.Remove(l.segment(segment)))
 	}
-	return syncDir(l.opt.Dir)
+	return durable.SyncFolder(l.opt.Dir)
 }
 
 func (l *Log) segment(n uint64) string { return filepath.Join(l.opt.Dir, segmentName(n)) }

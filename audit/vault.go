@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/tarnhealth/tarn/durable"
 )
 
 // A Vault is where an archive is: a folder (FolderVault), or a bucket elsewhere.
@@ -33,19 +35,7 @@ func (v FolderVault) Put(_ context.Context, name string, fill func(io.Writer) er
 	if err := os.MkdirAll(string(v), 0o700); err != nil {
 		return err
 	}
-	path := filepath.Join(string(v), name)
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	err = fill(f)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(path+".new"))
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	return syncDir(string(v))
+	return durable.Replace(filepath.Join(string(v), name), 0o600, fill)
 }
 
 // Open implements Vault.

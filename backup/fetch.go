@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tarnhealth/tarn/durable"
 )
 
 // Fetch writes files of a backup: to is where each goes, "" for nowhere. Every
@@ -87,7 +89,7 @@ func (f *fetcher) all(ctx context.Context, wanted []fetched) error {
 		return err
 	}
 	for folder := range f.folders {
-		if err := syncFolder(folder); err != nil {
+		if err := durable.SyncFolder(folder); err != nil {
 			return err
 		}
 	}
@@ -141,12 +143,4 @@ func (f *fetcher) folder(name string) error {
 	}
 	f.folders[name], f.folders[filepath.Dir(name)] = true, true
 	return os.MkdirAll(name, 0o700)
-}
-
-func syncFolder(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tarnhealth/tarn/blob"
 	"github.com/tarnhealth/tarn/bulk/polling"
 	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/durable"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/job"
 	"github.com/tarnhealth/tarn/kv"
@@ -247,7 +248,7 @@ func public(err error) string {
 		return "the bucket or folder does not exist"
 	case errors.Is(err, blob.ErrDenied):
 		return "the bucket or folder refuses access to this server"
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case durable.Full(err):
 		return "the disk is full; free some space, then start the job again"
 	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.EROFS):
 		return "the disk cannot be written; look at the system's log, repair or replace the disk, then start the job again"

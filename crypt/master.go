@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/tarnhealth/tarn/durable"
 )
 
 // MasterKeyVariable names the environment variable that holds the master key
@@ -105,16 +107,7 @@ func makeMaster(path string) error {
 	if err := os.Link(f.Name(), path); err != nil {
 		return err
 	}
-	return SyncFolder(dir)
-}
-
-// SyncFolder makes what was added to and removed from a folder durable.
-func SyncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncFolder(dir)
 }
 
 // PreviousMasterKeyVariable names the environment variable that holds the master

@@ -16,6 +16,3 @@ func (s *Store) Reopenable() bool {
 // RecordsFailed is why the records cannot be written since their disk failed, nil
 // where they can be. They are opened again by themselves.
 func (f *Folder) RecordsFailed() error { return f.records.Failed() }
-
-// Full reports whether an error is that a disk has no space left.
-func Full(err error) bool { return engine.Full(err) }

@@ -14,8 +14,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tarnhealth/tarn/crypt"
 	"github.com/tarnhealth/tarn/crypt/seal"
+	"github.com/tarnhealth/tarn/durable"
 )
 
 // A Kind says what wraps an owner's keys.
@@ -228,7 +228,7 @@ func (f *Folder) Destroy(owner string) error {
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	return errors.Join(os.Remove(path), crypt.SyncFolder(f.Dir))
+	return errors.Join(os.Remove(path), durable.SyncFolder(f.Dir))
 }
 
 const extension = ".json"
@@ -241,19 +241,7 @@ func (f *Folder) write(file *ringFile) error {
 	if err != nil {
 		return err
 	}
-	path := f.path(file.Owner)
-	to, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = to.Write(append(text, '\n'))
-	if err = errors.Join(err, to.Sync(), to.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	return crypt.SyncFolder(f.Dir)
+	return durable.ReplaceWith(f.path(file.Owner), 0o600, append(text, '\n'))
 }
 
 func (f *Folder) now() time.Time {

@@ -14,8 +14,8 @@ import (
 	lsmvfs "github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/backup"
-	"github.com/tarnhealth/tarn/crypt"
 	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/durable"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/guide/shelf"
 	"github.com/tarnhealth/tarn/kv"
@@ -168,7 +168,7 @@ func (a *Adoption) Draft(ctx context.Context, data string, keys *vault.Vault, gu
 			return err
 		}
 		to := filepath.Join(data, "stores")
-		return errors.Join(os.Rename(storage, filepath.Join(to, a.ID)), crypt.SyncFolder(to))
+		return errors.Join(os.Rename(storage, filepath.Join(to, a.ID)), durable.SyncFolder(to))
 	}, nil
 }
 
@@ -204,7 +204,7 @@ func (a *Adoption) moveBooks(dir, data string) error {
 	if !there(to) {
 		return nil
 	}
-	return crypt.SyncFolder(to)
+	return durable.SyncFolder(to)
 }
 
 // throughout is the end of a time's millisecond, as meta.lastUpdated tells it.

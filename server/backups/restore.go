@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/tarnhealth/tarn/backup"
-	"github.com/tarnhealth/tarn/crypt"
+	"github.com/tarnhealth/tarn/durable"
 )
 
 // restorePrefix is how names of folders begin that are being restored.
@@ -84,7 +84,7 @@ func place(dir, data string) error {
 			return err
 		}
 	}
-	return errors.Join(os.RemoveAll(dir), crypt.SyncFolder(data))
+	return errors.Join(os.RemoveAll(dir), durable.SyncFolder(data))
 }
 
 func lastSystem(e fs.DirEntry) string {

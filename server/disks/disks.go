@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tarnhealth/tarn/durable"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/server/repeat"
 )
@@ -88,7 +89,7 @@ func (w *Watch) Fatal() string {
 
 // reason is what everybody may know of a failure.
 func reason(err error) string {
-	if pebble.Full(err) {
+	if durable.Full(err) {
 		return "the disk is full; free some space"
 	}
 	return "the disk failed; repair it and start the server again"

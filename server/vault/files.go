@@ -13,6 +13,7 @@ import (
 	"github.com/tarnhealth/tarn/crypt"
 	"github.com/tarnhealth/tarn/crypt/keyring"
 	"github.com/tarnhealth/tarn/crypt/seal"
+	"github.com/tarnhealth/tarn/durable"
 	"github.com/tarnhealth/tarn/fhir"
 )
 
@@ -175,7 +176,7 @@ func (v *Vault) RotateMaster(ctx context.Context) error {
 	if err := os.Rename(next, v.cfg.MasterKey); err != nil {
 		return err
 	}
-	if err := crypt.SyncFolder(filepath.Dir(v.cfg.MasterKey)); err != nil {
+	if err := durable.SyncFolder(filepath.Dir(v.cfg.MasterKey)); err != nil {
 		return err
 	}
 	v.mu.Lock()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tarnhealth/tarn/durable"
 	"github.com/tarnhealth/tarn/fhir"
 )
 
@@ -48,7 +49,7 @@ func (f *Failure) lasting() error {
 	switch {
 	case f.cause == nil:
 		return nil
-	case f.dead || !Full(f.cause):
+	case f.dead || !durable.Full(f.cause):
 		return fhir.Errorf(fhir.KindUnavailable,
 			"storage failed: the disk of %s cannot be written. Reading goes on, and nothing of this request is visible; "+
 				"what to do: repair the disk, then start the server again", f.of()).Because(f.cause)
@@ -60,18 +61,13 @@ func (f *Failure) lasting() error {
 
 func (f *Failure) of() string { return cmp.Or(f.Of, "the data store") }
 
-// Full reports whether an error is that there is no space left.
-func Full(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
 // Passes reports whether the folder only needs to be closed and opened again
 // when there is space: all that was acknowledged is there, and the engine can be
 // closed.
 func (f *Failure) Passes() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.cause != nil && !f.dead && Full(f.cause)
+	return f.cause != nil && !f.dead && durable.Full(f.cause)
 }
 
 // Fatal reports whether the engine gave up in the middle of a call.
