@@ -14,6 +14,7 @@ import (
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/server/roles"
+	"github.com/tarnhealth/tarn/server/upstream"
 	"github.com/tarnhealth/tarn/smart"
 )
 
@@ -151,6 +152,20 @@ func Read(text []byte) (*File, error) {
 		}
 		errs = append(errs, read[name](content))
 	}
+	return f, errors.Join(append(errs, f.check())...)
+}
+
+// check tells what is wrong with single things, so that it is known before
+// anything is changed.
+func (f *File) check() error {
+	var errs []error
+	for i := range f.Roles {
+		errs = append(errs, f.Roles[i].Check())
+	}
+	for i := range f.IdentityProviders {
+		asked := upstream.Asked{Provider: f.IdentityProviders[i].Provider}
+		errs = append(errs, asked.Check())
+	}
 	for _, d := range f.DataStores {
 		if d.Identity == nil {
 			continue
@@ -159,7 +174,7 @@ func Read(text []byte) (*File, error) {
 			errs = append(errs, fmt.Errorf("data store %s, identity: %w", d.ID, err))
 		}
 	}
-	return f, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // section reads the items of a section, each of which must have a key of its

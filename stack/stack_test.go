@@ -17,6 +17,10 @@ dataStores:
     fineGrainedAuthorizationEnabled: true
     external: {issuer: "https://idp.example.org"}
     metadata: {token_endpoint: "https://idp.example.org/token"}
+roles:
+- {name: cardio, operations: ["*"], tags: {team: cardio}}
+identityProviders:
+- {id: okta, issuer: "https://hospital.okta.com", clientId: tarn, clientSecret: {env: OKTA}, claims: {roles: groups, roleOf: {Doctors: practitioner}}}
 users:
 - {username: ana, name: Ana, noPassword: true, profiles: [{dataStore: "*", fhirUser: Practitioner/1}]}
 clients:
@@ -63,6 +67,10 @@ func TestReadRefuses(t *testing.T) {
 		"clients: [{id: a, accessLifetime: -5s}]": "write one with its unit",
 		"dataStores: [{id: a}, {id: a}]":          "a is there twice",
 		"dataStores: [{id: a, identity: {authorizationStrategy: SMART_ON_FHIR, external: {issuer: https://i}}}]": "data store a, identity: metadata must be",
+		"roles: [{name: a}]": "neither rules",
+		"roles: [{name: a, tags: {team: b}, rules: [{}], operations: [List*]}]": "define a role for each",
+		"identityProviders: [{id: a, issuer: x, clientId: b}]":                  "https address",
+		"identityProviders: [{id: a, secret: x}]":                               "unknown field",
 		"a: [": "cannot be read",
 	} {
 		if _, err := Read([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {

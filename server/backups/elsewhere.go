@@ -169,7 +169,7 @@ func (f *Folder) lacks(ctx context.Context, id string) (bool, error) {
 	if err != nil || !some {
 		return false, err
 	}
-	if moving, err := contents.Moving(ctx, f.DB, id); err != nil || moving {
+	if moving, err := contents.Moving(f.Dir, id); err != nil || moving {
 		return moving, err
 	}
 	found := false

@@ -1,57 +1,51 @@
 package contents
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tarnhealth/tarn/blob"
-	"github.com/tarnhealth/tarn/kv"
 )
 
-// movingTable has the data stores whose contents are being moved from the data
-// folder to a bucket: each has some in both.
-//
-//	contents-moving 0x00 STORE    when that began
-var movingTable = kv.NewTable[time.Time]("contents-moving")
+// mark is the file in a data folder that is there while contents of a data store
+// are being moved from it to a bucket, so that some are in both. No backup has it:
+// what is restored has all of them in its folder.
+func mark(data, store string) string { return filepath.Join(data, ".moving-"+store) }
 
 // Moving reports whether contents of a data store are being moved to a bucket, so
-// that its folder does not have all of them.
-func Moving(ctx context.Context, db kv.DB, store string) (moving bool, err error) {
-	err = db.View(ctx, func(tx kv.Tx) error {
-		_, err := movingTable.Get(tx, store)
-		if moving = err == nil; errors.Is(err, kv.ErrNotFound) {
-			return nil
-		}
-		return err
-	})
-	return moving, err
+// that the data folder does not have all of them.
+func Moving(data, store string) (bool, error) {
+	_, err := os.Stat(mark(data, store))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // bring begins to move the contents of a data store that are in the data folder,
 // as after a restore, to the bucket, and returns what has them all meanwhile.
-func (k *Keeper) bring(ctx context.Context, id string, to blob.Bucket, prefix string) (blob.Bucket, func() error, error) {
+func (k *Keeper) bring(id string, to blob.Bucket, prefix string) (blob.Bucket, func() error, error) {
 	nothing := func() error { return nil }
 	dir := k.dir(id)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return to, nothing, k.brought(ctx, id)
+		return to, nothing, k.brought(id)
 	}
 	from, err := blob.OpenDir(dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	err = k.Records.Update(ctx, func(tx kv.Tx) error { return movingTable.Put(tx, id, time.Now().UTC(), time.Time{}) })
-	if err != nil {
+	if err := os.WriteFile(mark(k.Data, id), nil, 0o600); err != nil {
 		return nil, nil, errors.Join(err, from.Close())
 	}
 	m := &moving{
 		Bucket: to, prefix: prefix, dir: dir, store: id, from: from, log: k.Logger, wait: k.Wait,
-		moved: func(ctx context.Context) error { return k.brought(ctx, id) },
+		moved: func() error { return k.brought(id) },
 	}
 	if m.log == nil {
 		m.log = slog.Default()
@@ -75,12 +69,12 @@ func (k *Keeper) bring(ctx context.Context, id string, to blob.Bucket, prefix st
 }
 
 // brought notes that all contents of a data store are in the bucket.
-func (k *Keeper) brought(ctx context.Context, id string) error {
-	was, err := Moving(ctx, k.Records, id)
-	if err != nil || !was {
-		return err
+func (k *Keeper) brought(id string) error {
+	err := os.Remove(mark(k.Data, id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return k.Records.Update(ctx, func(tx kv.Tx) error { return movingTable.Delete(tx, id) })
+	return err
 }
 
 var (

@@ -85,7 +85,7 @@ func (k *Keeper) open(ctx context.Context, id string) (b blob.Bucket, prefix str
 			below += "/"
 		}
 		prefix = below + id + "/"
-		b, release, err = k.bring(ctx, id, b, prefix)
+		b, release, err = k.bring(id, b, prefix)
 		return b, prefix, release, err
 	}
 	dir := k.dir(id)

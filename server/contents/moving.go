@@ -32,7 +32,7 @@ type moving struct {
 	// wait returns a channel that has an element after a time.
 	wait func(time.Duration) <-chan time.Time
 	// moved is called once when all are there.
-	moved func(context.Context) error
+	moved func() error
 
 	// open is held for reading while from is used; from is nil in the end.
 	open sync.RWMutex
@@ -74,7 +74,7 @@ func (m *moving) start() {
 		for pause := firstWait; ; pause = min(2*pause, mostWait) {
 			err := m.pass(ctx)
 			if err == nil {
-				err = m.finish(ctx)
+				err = m.finish()
 			}
 			if err == nil || ctx.Err() != nil {
 				return
@@ -206,13 +206,13 @@ func (m *moving) upload(ctx context.Context, info blob.Info) error {
 }
 
 // finish removes the folder.
-func (m *moving) finish(ctx context.Context) error {
+func (m *moving) finish() error {
 	m.open.Lock()
 	err := m.from.Close()
 	m.from = nil
 	m.open.Unlock()
 	if err = errors.Join(err, os.RemoveAll(m.dir)); err == nil {
-		err = m.moved(ctx)
+		err = m.moved()
 	}
 	if err != nil {
 		m.log.Error("contents were moved to the bucket, and what is left of their folder is removed at the next start", "store", m.store, "error", err)

@@ -194,7 +194,7 @@ func (w *world) inService() (keys []string) {
 
 func (w *world) moving() bool {
 	w.t.Helper()
-	moving, err := contents.Moving(w.t.Context(), w.folder.Records(), "s")
+	moving, err := contents.Moving(w.data, "s")
 	if err != nil {
 		w.t.Fatal(err)
 	}

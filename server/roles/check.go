@@ -20,8 +20,8 @@ var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$`)
 // registry has R4's own search parameters, by which queries are read.
 var registry = sync.OnceValues(func() (*search.Registry, error) { return search.New(definition.R4()) })
 
-// check refuses a role that would not mean what it says.
-func (r *Role) check() error {
+// Check refuses a role that would not mean what it says.
+func (r *Role) Check() error {
 	switch {
 	case !validName.MatchString(r.Name):
 		return fhir.Errorf(fhir.KindInvalid, "%q is no name of a role; write up to 64 letters, digits and . _ : -", r.Name)

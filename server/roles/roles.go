@@ -152,7 +152,7 @@ func (b *Book) List(ctx context.Context) (list []Role, err error) {
 // Put defines a role, in the place of what it was. It is refused where it would
 // not mean what it says, and where the configuration defines it.
 func (b *Book) Put(ctx context.Context, role Role) (Role, error) {
-	if err := role.check(); err != nil {
+	if err := role.Check(); err != nil {
 		return role, err
 	}
 	b.changing.Lock()

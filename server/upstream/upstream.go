@@ -216,7 +216,7 @@ func (b *Book) known(r *record) (Known, error) {
 // cannot be used as it is, where the configuration has it, and where the ID was
 // another issuer's: its users would be taken for those of the other.
 func (b *Book) Put(ctx context.Context, asked Asked) (Known, error) {
-	if err := asked.check(); err != nil {
+	if err := asked.Check(); err != nil {
 		return Known{}, err
 	}
 	b.changing.Lock()
@@ -265,7 +265,8 @@ func (r *record) follows(asked *Asked) error {
 // maxText bounds texts, in bytes.
 const maxText = 2048
 
-func (a *Asked) check() error {
+// Check refuses a provider that cannot be used as it is.
+func (a *Asked) Check() error {
 	p := a.served("")
 	if err := p.Check(); err != nil {
 		return fhir.Errorf(fhir.KindInvalid, "the sign-in provider %q: %v", a.ID, err)
