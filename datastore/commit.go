@@ -348,7 +348,7 @@ func parseIfMatch(op *Op) (uint64, error) {
 		return 0, nil
 	}
 	n, err := strconv.ParseUint(op.IfMatch, 10, 64)
-	if err != nil || n == 0 {
+	if err != nil || op.IfMatch[0] == '0' {
 		return 0, versionMismatch(op, op.ID)
 	}
 	return n, nil

@@ -74,7 +74,7 @@ func (v *View) VRead(ctx context.Context, resourceType, id, number string) (stor
 	}
 	name := resourceType + "/" + id + "/_history/" + number
 	n, err := strconv.ParseUint(number, 10, 64)
-	if err != nil {
+	if err != nil || number[0] == '0' { // "01" is another id than "1"
 		return store.Version{}, fhir.Errorf(fhir.KindNotFound, "%s does not exist: version ids are numbers from 1", name)
 	}
 	version, err := v.view.ReadVersion(ctx, resourceType, id, n)
