@@ -441,6 +441,49 @@ func TestProviderAway(t *testing.T) {
 	p.get(p.link("/login/with/clinic")).want(502, "Clinic ID cannot be reached")
 }
 
+// TestProvidersChangeWhileServing replaces the providers: who is at one that stays
+// comes back, who is at one that goes does not, and what is refused changes
+// nothing.
+func TestProvidersChangeWhileServing(t *testing.T) {
+	w, i := federation(t, func(p *Provider) { p.Create = true })
+	before := w.s.Providers()
+	away := func() (*person, string) {
+		p := w.person()
+		p.get("/login")
+		p.get(p.link("/login/with/clinic"))
+		return p, i.authorize(p.head.Get("Location"))
+	}
+	stays, back := away()
+	second := Provider{ID: "second", Name: "Second ID", Issuer: "https://second.example", ClientID: "c"}
+	if err := w.s.SetProviders(append(slices.Clip(before), second)); err != nil {
+		t.Fatal(err)
+	}
+	stays.get(back).wantRedirect("/account")
+	w.person().get("/login").want(200, "Continue with Clinic ID").want(200, "Continue with Second ID")
+	if err := w.s.SetProviders([]Provider{{ID: "A/b"}}); err == nil || len(w.s.Providers()) != 2 {
+		t.Errorf("refused: %v, %v", err, w.s.Providers())
+	}
+	goes, back := away()
+	if err := w.s.SetProviders([]Provider{second}); err != nil {
+		t.Fatal(err)
+	}
+	goes.get(back).want(404, "")
+	w.person().get("/login/with/clinic").want(404, "")
+}
+
+// TestProvidersThatStay are not asked again what they say of themselves.
+func TestProvidersThatStay(t *testing.T) {
+	w, i := federation(t, nil)
+	w.person().visit(i)
+	i.server.Close()
+	if err := w.s.SetProviders(slices.Clone(w.s.Providers())); err != nil {
+		t.Fatal(err)
+	}
+	p := w.person()
+	p.get("/login")
+	p.get(p.link("/login/with/clinic")).want(303, "")
+}
+
 func TestProviderConfiguration(t *testing.T) {
 	ok := Provider{ID: "x", Issuer: "https://id.example", ClientID: "c"}
 	for name, change := range map[string]func(*Provider){
