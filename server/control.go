@@ -61,6 +61,9 @@ func (a *auditLog) control(_ context.Context, e healthlake.Event) error {
 
 // serveControl passes a request to the control API on, with its time limit.
 func (s *Server) serveControl(w http.ResponseWriter, r *http.Request) {
+	if s.refuseStrange(w, r) {
+		return
+	}
 	handler := s.control.Load()
 	if s.stopping.Load() || handler == nil {
 		healthlake.Unavailable(w, "The server is starting or stopping; try again in a second.")

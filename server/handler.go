@@ -10,6 +10,7 @@ import (
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/rest"
+	"github.com/tarnhealth/tarn/server/nearby"
 	"github.com/tarnhealth/tarn/server/timelimit"
 	"github.com/tarnhealth/tarn/server/wire"
 )
@@ -76,9 +77,25 @@ func (s *Server) readyz(w http.ResponseWriter) {
 	status(w, http.StatusOK, text)
 }
 
+// refuseStrange answers the requests of other sites' pages where there is no
+// authorization, and reports whether it did.
+func (s *Server) refuseStrange(w http.ResponseWriter, r *http.Request) bool {
+	if s.cfg.Auth != AuthNone {
+		return false
+	}
+	err := nearby.Check(r, s.cfg.BaseURL, s.cfg.Origins)
+	if err != nil {
+		outcome(w, err)
+	}
+	return err != nil
+}
+
 // serveFHIR passes a request on with its time limit, which holds for the
 // connection too: a client that neither sends nor reads is cut off.
 func (s *Server) serveFHIR(w http.ResponseWriter, r *http.Request) {
+	if s.refuseStrange(w, r) {
+		return
+	}
 	if s.stopping.Load() {
 		unavailable(w, "the server is stopping")
 		return

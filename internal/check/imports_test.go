@@ -160,7 +160,7 @@ var imports = map[string][]string{
 
 	"rest/answer":      {"fhir", "terminology", "terminology/closure"},
 	"server/codes":     {"server/settings", "terminology/external", "terminology", "terminology/codebook", "terminology/shelf"},
-	"server":           {"console", "server/repeat", "server/codes", "server/contents", "server/disks", "server/subscribing", "subscription", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/shelf", "server/backups", "server/bulkjobs", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/upstream", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/keyring", "server/admin", "server/roles", "validate"},
+	"server":           {"console", "server/nearby", "server/repeat", "server/codes", "server/contents", "server/disks", "server/subscribing", "subscription", "fhir", "kv", "definition", "search", "store", "authz", "pebble", "datastore", "rest", "bearer", "synth", "job", "crypt", "token", "login", "smart", "smart/client", "profile", "audit", "blob/s3blob", "blob", "sigv4", "healthlake", "throttle", "apikey", "graphql", "identity", "recall", "bulk", "guide/shelf", "server/backups", "server/bulkjobs", "server/guides", "server/issuers", "server/lambda", "server/listen", "server/upstream", "server/settings", "server/timelimit", "server/wire", "server/vault", "server/notify", "crypt/keyring", "server/admin", "server/roles", "validate"},
 	"server/admin":     {"apikey", "authz", "backup", "bearer", "datastore", "fhir", "guide/conformance", "guide/shelf", "login", "server/backups", "server/explain", "server/guides", "server/vault", "sigv4", "smart", "token", "server/upstream", "server/roles", "server/subscribing"},
 	"console":          {"apikey", "audit", "authz", "bulk", "datastore", "fhir", "guide/conformance", "guide/shelf", "login", "page", "server/admin", "server/guides", "sigv4", "smart", "token"},
 	"server/roles":     {"authz", "definition", "fhir", "healthlake", "kv", "search", "sigv4"},
@@ -180,6 +180,7 @@ var imports = map[string][]string{
 	"server/repeat":    {},
 	"server/disks":     {"server/repeat", "pebble", "durable"},
 	"server/timelimit": {},
+	"server/nearby":    {"fhir"},
 	"server/tuning":    {},
 	"server/wire":      {},
 

@@ -1,0 +1,52 @@
+// Package nearby tells the requests that are of this machine from those that the
+// pages of other sites make a browser on it send.
+//
+// It leaves to others: where that counts.
+package nearby
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tarnhealth/tarn/fhir"
+)
+
+// Check is an error of KindForbidden for what comes from pages of other sites,
+// where everybody on this machine may do everything; nil for all else. Such a page
+// is told by its Origin, which is neither of this machine or the base URL nor
+// among origins ("*" is all), and by the name that it made lead here (DNS
+// rebinding).
+func Check(r *http.Request, base string, origins []string) *fhir.Error {
+	if !names(r.Host, base) {
+		return fhir.Errorf(fhir.KindForbidden, "without authorization this server answers at its own address alone, not at %.200q; base_url may name another", r.Host)
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" || slices.Contains(origins, "*") || slices.Contains(origins, origin) {
+		return nil
+	}
+	if u, err := url.Parse(origin); err == nil && names(u.Host, base) {
+		return nil
+	}
+	return fhir.Errorf(fhir.KindForbidden, "without authorization this server answers no pages of other sites; cors.origins may name %.200q", origin)
+}
+
+// names reports whether a host, with or without a port, is this machine or that of
+// the base URL.
+func names(host, base string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if host == "127.0.0.1" || host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if err == nil && ip.Unmap().IsLoopback() {
+		return true
+	}
+	u, err := url.Parse(base)
+	return err == nil && host != "" && strings.EqualFold(host, u.Hostname())
+}
