@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -260,7 +261,7 @@ func (d *losingDisk) writeAt(f *os.File, block []byte, at int64) (int, error) {
 		d.now = append(d.now, make([]byte, end-int64(len(d.now)))...)
 	}
 	half := slices.Clone(d.now) // the block is being copied when the disk takes a sector
-	copy(half[at:], block[:n/2/word*word])
+	copy(half[at:], block[:n/2])
 	d.states(half, at, n)
 	copy(d.now[at:], block[:n])
 	d.states(d.now, at, n)
@@ -283,7 +284,8 @@ func (d *losingDisk) sync(*os.File) error {
 // were reserved.
 func (d *losingDisk) lose(rng *rand.Rand) []byte {
 	left := append(slices.Clone(d.durable), make([]byte, len(d.now)-len(d.durable)+(1+rng.IntN(3))*4096)...)
-	for s, states := range d.since {
+	for _, s := range slices.Sorted(maps.Keys(d.since)) {
+		states := d.since[s]
 		if k := rng.IntN(len(states) + 1); k > 0 {
 			copy(left[s*sector:], states[k-1])
 		}
@@ -302,7 +304,8 @@ func TestPowerLoss(t *testing.T) {
 		}
 		defer os.RemoveAll(dir)
 		disk := &losingDisk{since: map[int64][][]byte{}}
-		opt := Options{Dir: dir, Key: testKey, Checkpoint: time.Hour, Durability: Process, Logger: slog.New(slog.DiscardHandler), writeAt: disk.writeAt, sync: disk.sync}
+		now := func() time.Time { return time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC) }
+		opt := Options{Dir: dir, Key: testKey, Checkpoint: time.Hour, Durability: Process, Now: now, Logger: slog.New(slog.DiscardHandler), writeAt: disk.writeAt, sync: disk.sync}
 		l, err := Open(opt)
 		if err != nil {
 			t.Fatal(err)
@@ -368,6 +371,47 @@ func checkAfterLoss(t *rapid.T, dir string, all []string, durable int) {
 	}
 	if v, err := verify(dir); err != nil || v.Unfinished != 0 {
 		t.Fatalf("afterwards: %+v, %v", v, err)
+	}
+}
+
+// TestAlteredAfterPowerLoss alters each byte that a checkpoint covers, of a log
+// that was not closed: what is found of the rest is no excuse.
+func TestAlteredAfterPowerLoss(t *testing.T) {
+	l := openLog(t, t.TempDir(), process)
+	appendAll(t, l, 1, 3)
+	if err := l.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	appendAll(t, l, 4, 6)
+	head, err := readHead(l.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(l.segment(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range good {
+		bad := slices.Clone(good)
+		bad[i] ^= 1
+		write(t, l.segment(1), bad)
+		if err := writeHead(l.Dir(), head); err != nil {
+			t.Fatal(err)
+		}
+		v, err := verify(l.Dir())
+		if covered := int64(i) < head.Size; covered && err == nil || v.Last < head.Records && err == nil {
+			t.Fatalf("byte %d of %d that are covered altered: %+v, %v", i, head.Size, v, err)
+		}
+		if int64(i) > head.Size+1000 {
+			break
+		}
+	}
+	write(t, l.segment(1), good[:head.Size-1])
+	if v, err := verify(l.Dir()); err == nil {
+		t.Errorf("cut off before the checkpoint: %+v", v)
 	}
 }
 

@@ -260,7 +260,10 @@ func TestRemovedAndReorderedIsFound(t *testing.T) {
 		try := func(what string, order ...[]byte) {
 			t.Helper()
 			write(t, name, bytes.Join(order, nil))
-			if v, err := verify(dir); err == nil {
+			v, err := verify(dir)
+			// With Process, what is added behind the end is told as unfinished.
+			added := v.Durability == Process && v.Signed == 12 && v.Unfinished > 0
+			if err == nil && !added {
 				t.Errorf("segment %d: %s: not found: %+v", file, what, v)
 			}
 		}

@@ -181,7 +181,7 @@ func (f Folder) eachText(fn func(number uint64, text []byte) error) error {
 		}
 		return b.texts(fn)
 	}, func(s *segmentReader, err error, rest *remainder) error {
-		if rest != nil && rest.torn(err, head.durability()) {
+		if s.torn(err, rest, head) {
 			return nil
 		}
 		return s.damage(err)

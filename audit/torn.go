@@ -17,16 +17,10 @@ type remainder struct {
 	// holes is set where a sector of the first block is missing: a device
 	// writes them in any order.
 	holes bool
-	// gaps is set where a word of the first block is: one that was being copied
-	// when the device took it.
-	gaps bool
 }
 
 // sector is what a storage device writes as a whole, at least.
 const sector = 512
-
-// word is what a processor writes as a whole, at least.
-const word = 8
 
 // rest reads what is behind the last good block.
 func (s *segmentReader) rest() (*remainder, error) {
@@ -41,22 +35,12 @@ func (s *segmentReader) rest() (*remainder, error) {
 		end = min(whole, len(text)) // it may end with zeros
 	}
 	r.followed = hasBlock(text[min(1, len(text)):])
-	r.holes = s.missing(text[:end], sector)
-	r.gaps = s.missing(text[:end], word)
-	return r, nil
-}
-
-// missing reports whether one of the pieces of some size that a file consists of
-// is missing in a text that is behind the last good block.
-func (s *segmentReader) missing(text []byte, size int) bool {
-	for at := 0; at < len(text); {
-		to := min(at+size-int((s.end+int64(at))%int64(size)), len(text))
-		if allZero(text[at:to]) {
-			return true
-		}
+	for at := 0; at < end && !r.holes; {
+		to := min(at+sector-int((s.end+int64(at))%sector), end)
+		r.holes = allZero(text[at:to])
 		at = to
 	}
-	return false
+	return r, nil
 }
 
 // blockLength is how long the block is that a text begins with; 0 where it
@@ -83,14 +67,21 @@ func hasBlock(text []byte) bool {
 	}
 }
 
-// torn reports whether a flaw is what a crash leaves: part of a block. With Disk
-// it is the last write, and nothing is behind it. With Process there may be what
-// was written later, within the second that the disk had not all of.
+// torn reports whether a flaw that no checkpoint covers is what a crash leaves.
+// With Disk that is part of the last write: sectors are missing, and nothing is
+// behind it. With Process it may be anything: what was copied into the file within
+// the second before, any part of it in any state.
 func (r *remainder) torn(flaw error, of Durability) bool {
 	if of == Process {
-		return errors.Is(flaw, errCut) || r.gaps
+		return errors.Is(flaw, errCut) || errors.Is(flaw, errBlock) || errors.Is(flaw, errChain)
 	}
 	return !r.followed && (errors.Is(flaw, errCut) || r.holes)
+}
+
+// torn reports whether a flaw behind the last good block is what a crash leaves,
+// of which no checkpoint tells. rest is nil in segments that are not the newest.
+func (s *segmentReader) torn(flaw error, rest *remainder, head *Checkpoint) bool {
+	return rest != nil && rest.torn(flaw, head.durability()) && !(s.start != nil && head.covers(s.start.Segment, s.end))
 }
 
 // reserved reports whether the file has nothing but zeros behind the last good

@@ -160,7 +160,7 @@ func (v *verifier) records(s *segmentReader, b *block) error {
 
 // flaw judges a block that is not sound.
 func (v *verifier) flaw(s *segmentReader, err error, rest *remainder) error {
-	if rest == nil || !rest.torn(err, v.head.durability()) || s.start != nil && v.head.covers(s.start.Segment, s.end) {
+	if !s.torn(err, rest, v.head) {
 		return s.damage(err)
 	}
 	v.Unfinished = rest.size
