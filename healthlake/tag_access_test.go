@@ -45,7 +45,7 @@ func wantDenied(t *testing.T, what string, err error, missing string) {
 	}
 }
 
-// TestRolesWithTags goes through the operations of AWS's client with a key whose
+// checklist 13: TestRolesWithTags goes through the operations of AWS's client with a key whose
 // role is limited to the data stores with certain tags.
 func TestRolesWithTags(t *testing.T) {
 	s := limited(t)
