@@ -226,7 +226,7 @@ func eventCheck() func(*testing.T, *Stored) int {
 // are valid. One that a data store refuses would keep back all after it.
 func FuzzAuditEvents(f *testing.F) {
 	for _, text := range []string{
-		"Patient/1\x00", "Patient/1\x7f", "\xff\xfe", " ", "\t", "Patient/" + strings.Repeat("a", 65), "Patient/1/_history/\n", "http://\x01/Patient/1",
+		"", "Patient/1\x00", "Patient/1\x7f", "\xff\xfe", " ", "\t", "Patient/" + strings.Repeat("a", 65), "Patient/1/_history/\n", "http://\x01/Patient/1",
 		"https:// a b", "Observation/a b", "$x  y", "$\u00a0\u2028", "\ufeff", "//", "Patient//", "_/1", "urn:uuid:1",
 	} {
 		for class := range 4 {

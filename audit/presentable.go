@@ -1,13 +1,16 @@
 package audit
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // presentable is a record as a resource can hold it. What callers send is
 // recorded as it came, and comes with bytes that no FHIR string may have: an
 // AuditEvent that nobody takes would keep back all that come after it.
 // http://hl7.org/fhir/R4/datatypes.html#string
 func presentable(r Record) Record {
-	r.Action, r.Agent.Purpose = codeOf(r.Action), codeOf(r.Agent.Purpose)
+	r.Action, r.Agent.Purpose = cmp.Or(codeOf(r.Action), "unknown"), codeOf(r.Agent.Purpose)
 	for _, text := range []*string{&r.Request, &r.Detail, &r.Agent.User, &r.Agent.FHIRUser, &r.Agent.Client, &r.Agent.Address} {
 		*text = textOf(*text)
 	}
@@ -15,10 +18,13 @@ func presentable(r Record) Record {
 	return r
 }
 
+// textsOf leaves out what is empty.
 func textsOf(all []string) []string {
-	clean := make([]string, len(all))
-	for i := range all {
-		clean[i] = textOf(all[i])
+	clean := make([]string, 0, len(all))
+	for _, text := range all {
+		if text = textOf(text); text != "" {
+			clean = append(clean, text)
+		}
 	}
 	return clean
 }
