@@ -2,10 +2,10 @@
 // where, and what came of it.
 //
 // A Log is a chain of blocks in the files of one folder, with signed
-// checkpoints in it. Append returns when its records are on disk; what comes
-// together is written together. Nothing in the files is ever changed. Verify
-// proves that nothing was altered, removed or put elsewhere. A Follower hands
-// the records on, as AuditEvent resources, to a Sink: a data store that makes
+// checkpoints in it. Append returns when its records are on disk (see Durability
+// for those of reads); what comes together is written together. Nothing in the
+// files is ever changed. Verify proves that nothing was altered, removed or put
+// elsewhere. A Follower hands the records on, as AuditEvent resources, to a Sink: a data store that makes
 // them searchable, standard output, syslog, an OTLP collector. Archive keeps
 // whole segments, compressed, elsewhere.
 //

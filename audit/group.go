@@ -33,8 +33,8 @@ var encoders = sync.Pool{New: func() any { return new(encoder) }}
 
 type encoder struct{ body, text []byte }
 
-// Append adds records and returns once they are durable: nil, or why they are
-// not. Records of one call stay together and in their order.
+// Append adds records and returns once they are durable, as Durability has it:
+// nil, or why they are not. Records of one call stay together and in their order.
 func (l *Log) Append(records ...Record) error {
 	if len(records) == 0 {
 		return nil

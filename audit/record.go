@@ -82,7 +82,7 @@ type Stored struct {
 
 // A Recorder takes records. *Log is one.
 type Recorder interface {
-	// Append returns nil once the records are durable.
+	// Append returns nil once the records are durable: see Durability.
 	Append(records ...Record) error
 }
 

@@ -225,7 +225,7 @@ var scenarios = []scenario{
 	{"chain", "chains, _has, includes, sorts by date, counts; a row for each", runChain},
 	{"everything", "$everything of random patients", runEverything},
 	{"crud", "create, read, update, delete of nine types, 16 and 64 clients", runCrud},
-	{"audit", "reads, searches and crud without authorization, with tokens, with the audit log", runAudit},
+	{"audit", "reads, searches, crud and a mix without authorization, with tokens, with the audit log", runAudit},
 	{"token", "access tokens by secret and by assertion, introspection, 16 clients", runToken},
 	{"terminology", "$lookup, $validate-code, $subsumes and $expand, 32 clients", runTerminology},
 	{"export", "the whole store to NDJSON files", runExport},

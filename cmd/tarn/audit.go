@@ -59,8 +59,11 @@ shows that the log is still the one that it was then.`,
 			}
 			out := cmd.OutOrStdout()
 			fmt.Fprintf(out, "sound: records %d to %d, %d segments, %d checkpoints; signed up to record %d\n", v.First, v.Last, v.Segments, v.Checkpoints, v.Signed)
+			if v.Durability == audit.Process {
+				fmt.Fprintln(out, "audit.durability is process: a loss of power may have taken the records of a second of accesses that changed nothing")
+			}
 			if v.Unfinished > 0 {
-				fmt.Fprintf(out, "the last %d bytes are a record that is being written, or that a crash cut short\n", v.Unfinished)
+				fmt.Fprintf(out, "the last %d bytes are of records that are being written, or that a crash cut short\n", v.Unfinished)
 			}
 			return nil
 		},
