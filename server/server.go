@@ -234,20 +234,9 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	if err := recorded.follow(&s.cfg, f, s.out, s.log); err != nil {
 		return f, err
 	}
-	f.jobs.start()
-	f.tend(guard.tend, s.log)
-	f.tend(f.expire, s.log)
-	f.tend(f.carryOut, s.log)
-	if err := s.backUp(f); err != nil {
+	if err := s.work(f, guard, recorded); err != nil {
 		return f, err
 	}
-	f.tend(f.events.Tend, s.log)
-	f.tend(func(ctx context.Context, log *slog.Logger) {
-		f.vault.Watch(ctx, f.catalog, s.cfg.Encryption.Check, log)
-	}, s.log)
-	watch := &disks.Watch{Stores: f.storage.all, Records: f.storage.RecordsFailed, Audit: recorded.failed, Reopen: f.catalog.Reopen, Log: s.log}
-	s.disks.Store(watch)
-	f.tend(func(ctx context.Context, _ *slog.Logger) { watch.Run(ctx) }, s.log)
 	if err := s.openConsole(f, guard, recorded); err != nil {
 		return f, err
 	}
@@ -257,6 +246,25 @@ func (s *Server) start(ctx context.Context) (*folder, error) {
 	s.fhir.Store(&handler)
 	s.log.Info("ready", "address", s.addr, "data", f.dir, "version", Version(), "took", time.Since(begin).Round(time.Millisecond))
 	return f, nil
+}
+
+// work begins what goes on beside requests until the folder is closed.
+func (s *Server) work(f *folder, guard *guard, recorded *auditLog) error {
+	f.jobs.start()
+	f.tend(guard.tend, s.log)
+	f.tend(f.expire, s.log)
+	f.tend(f.carryOut, s.log)
+	if err := s.backUp(f); err != nil {
+		return err
+	}
+	f.tend(f.events.Tend, s.log)
+	f.tend(func(ctx context.Context, log *slog.Logger) {
+		f.vault.Watch(ctx, f.catalog, s.cfg.Encryption.Check, log)
+	}, s.log)
+	watch := &disks.Watch{Stores: f.storage.all, Records: f.storage.RecordsFailed, Audit: recorded.failed, Reopen: f.catalog.Reopen, Log: s.log}
+	s.disks.Store(watch)
+	f.tend(func(ctx context.Context, _ *slog.Logger) { watch.Run(ctx) }, s.log)
+	return nil
 }
 
 func (s *Server) api(f *folder, guard *guard, recorded *rest.Audit) http.Handler {

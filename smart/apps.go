@@ -59,50 +59,16 @@ func (s *Service) userOrSignIn(w http.ResponseWriter, r *http.Request) *login.Us
 
 // appsOf lists the apps that have grants of a user, or remembered consent.
 func (s *Service) appsOf(ctx context.Context, userID string) ([]appRow, error) {
-	byClient := map[string]*appRow{}
-	scopes := map[string][]string{}
-	var order []string
-	add := func(clientID string, since, used time.Time, granted string) {
-		row := byClient[clientID]
-		if row == nil {
-			row = &appRow{ClientID: clientID, Since: since}
-			byClient[clientID] = row
-			order = append(order, clientID)
-		}
-		if since.Before(row.Since) {
-			row.Since = since
-		}
-		if used.After(row.LastUsed) {
-			row.LastUsed = used
-		}
-		scopes[clientID] = append(scopes[clientID], granted)
-	}
+	var found *foundApps
 	err := s.db.View(ctx, func(tx kv.Tx) error {
-		for key, err := range grantsOf(userID).All(tx) {
-			if err != nil {
-				return err
-			}
-			g, err := grantTable.Get(tx, key.Key)
-			if err == nil {
-				add(g.ClientID, g.Created, g.LastUsed, g.Scope)
-			} else if !errors.Is(err, kv.ErrNotFound) {
-				return err
-			}
-		}
-		for key, err := range consentsOf(userID).All(tx) {
-			if err != nil {
-				return err
-			}
-			id, _, _ := strings.Cut(key.Key, "/")
-			add(id, key.Value.Created, time.Time{}, strings.Join(key.Value.Granted, " "))
-		}
-		return nil
+		found = &foundApps{rows: map[string]*appRow{}, scopes: map[string][]string{}}
+		return found.read(tx, userID)
 	})
 	if err != nil {
 		return nil, err
 	}
 	var rows []appRow
-	for _, id := range order {
+	for _, id := range found.order {
 		record, err := s.clientRecord(ctx, id)
 		if fhir.KindOf(err) == fhir.KindNotFound {
 			continue // removed; its tokens are good no more
@@ -110,12 +76,58 @@ func (s *Service) appsOf(ctx context.Context, userID string) ([]appRow, error) {
 		if err != nil {
 			return nil, err
 		}
-		row := byClient[id]
+		row := found.rows[id]
 		row.Name, row.Publisher = record.Name, record.Publisher
-		row.Groups = words.Groups(s.union(scopes[id]))
+		row.Groups = words.Groups(s.union(found.scopes[id]))
 		rows = append(rows, *row)
 	}
 	return rows, nil
+}
+
+// foundApps are the apps that a user gave something, by their ids, in the order
+// in which they were found, with the scopes of all that they have.
+type foundApps struct {
+	rows   map[string]*appRow
+	scopes map[string][]string
+	order  []string
+}
+
+func (f *foundApps) read(tx kv.Tx, userID string) error {
+	for key, err := range grantsOf(userID).All(tx) {
+		if err != nil {
+			return err
+		}
+		g, err := grantTable.Get(tx, key.Key)
+		if err == nil {
+			f.add(g.ClientID, g.Created, g.LastUsed, g.Scope)
+		} else if !errors.Is(err, kv.ErrNotFound) {
+			return err
+		}
+	}
+	for key, err := range consentsOf(userID).All(tx) {
+		if err != nil {
+			return err
+		}
+		id, _, _ := strings.Cut(key.Key, "/")
+		f.add(id, key.Value.Created, time.Time{}, strings.Join(key.Value.Granted, " "))
+	}
+	return nil
+}
+
+func (f *foundApps) add(clientID string, since, used time.Time, granted string) {
+	row := f.rows[clientID]
+	if row == nil {
+		row = &appRow{ClientID: clientID, Since: since}
+		f.rows[clientID] = row
+		f.order = append(f.order, clientID)
+	}
+	if since.Before(row.Since) {
+		row.Since = since
+	}
+	if used.After(row.LastUsed) {
+		row.LastUsed = used
+	}
+	f.scopes[clientID] = append(f.scopes[clientID], granted)
 }
 
 // union is every scope of several grants, once.
