@@ -123,6 +123,10 @@ func (r *running) walkPractitioner(d *demonstration) {
 		r.t.Errorf("the token response is %+v", got)
 	}
 	r.wantFHIR(got.Access, "Patient/"+d.patient, 200)
+	w = r.walker().launch().submit(map[string]string{"username": d.users[1].username, "password": d.users[1].password})
+	if w.submit(map[string]string{"patient": d.other}); !strings.Contains(w.location, "error=access_denied") {
+		r.t.Errorf("the practitioner chooses another's patient: %d %q %s", w.status, w.location, w.at)
+	}
 }
 
 // walkProfile gets tokens for the command line.
