@@ -18,7 +18,9 @@ import (
 // tarn.yaml and by one of a file: tags count for the FHIR API too, from the next
 // request on.
 func TestTagsWhileServing(t *testing.T) {
-	r, a := awsServer(t, func(c *Config) { c.Control.Roles = []string{"cardio[team=cardio]=ReadResource,SearchWithGet,Describe*"} })
+	r, a := awsServer(t, func(c *Config) {
+		c.Control.Roles = []string{"cardio[team=cardio]=ReadResource,SearchWithGet,Describe*"}
+	})
 	ctx := context.Background()
 	if _, err := a.SetRole(ctx, roles.Role{Name: "cardio-too", Operations: []string{"SearchWithGet", "Describe*"}, Tags: map[string]string{"team": "cardio"}}); err != nil {
 		t.Fatal(err)
