@@ -5,9 +5,9 @@
 // checkpoints in it. Append returns when its records are on disk (see Durability
 // for those of reads); what comes together is written together. Nothing in the
 // files is ever changed. Verify proves that nothing was altered, removed or put
-// elsewhere. A Follower hands the records on, as AuditEvent resources, to a Sink: a data store that makes
-// them searchable, standard output, syslog, an OTLP collector. Archive keeps
-// whole segments, compressed, elsewhere.
+// elsewhere. A Follower hands the records on, as AuditEvent resources, to a Sink:
+// a data store that makes them searchable, standard output, syslog, an OTLP
+// collector. Archive keeps whole segments, compressed, elsewhere.
 //
 // The files, in the folder of the log:
 //
