@@ -19,15 +19,19 @@ func translateOperation() operation {
 				return err
 			}
 			return r.withTerminology(func(s *terminology.Service) error {
-				m, err := r.conceptMap(s, in)
+				maps, err := r.conceptMaps(s, in)
 				if err != nil {
 					return err
 				}
-				found, err := m.Translate(x)
-				if err != nil {
-					return err
+				var found []terminology.Translation
+				for _, m := range maps {
+					some, err := m.Translate(x)
+					if err != nil {
+						return err
+					}
+					found = append(found, some...)
 				}
-				return r.writeParameters(w, http.StatusOK, answer.Translations(found, m.URL))
+				return r.writeParameters(w, http.StatusOK, answer.Translations(found, terminology.MapURLs(maps)))
 			})
 		},
 	}
@@ -65,8 +69,23 @@ func (in *arguments) translate() (x terminology.Translate, err error) {
 	return x, needSystem(x.Codings)
 }
 
-// conceptMap is the map that is asked for. Where its source or target is named
-// too, it has to be that.
+// conceptMaps are the maps that are asked for: one by its name, or all between
+// two value sets.
+func (r *request) conceptMaps(s *terminology.Service, in *arguments) ([]*terminology.ConceptMap, error) {
+	source, target := in.text("source"), in.text("target")
+	if r.level == levelInstance || in.text("url") != "" || in.node("conceptMap").Exists() || source == "" && target == "" {
+		m, err := r.conceptMap(s, in)
+		return []*terminology.ConceptMap{m}, err
+	}
+	maps, err := r.mapsBetween(s, source, target)
+	if err == nil && len(maps) == 0 {
+		err = fhir.Errorf(fhir.KindNotFound, "no concept map is known from the value set %q to %q; a ConceptMap resource with that source and target would be", source, target)
+	}
+	return maps, err
+}
+
+// conceptMap is the map that is named. Where its source or target is named too,
+// it has to be that.
 func (r *request) conceptMap(s *terminology.Service, in *arguments) (*terminology.ConceptMap, error) {
 	m, err := r.namedMap(s, in)
 	if err != nil {
@@ -91,7 +110,7 @@ func (r *request) namedMap(s *terminology.Service, in *arguments) (*terminology.
 		}
 		sent = stored
 	case sent == nil && url == "":
-		return nil, fhir.Errorf(fhir.KindInvalid, "$translate needs the concept map: its url, the parameter conceptMap, or a call below its id").At("http.url")
+		return nil, fhir.Errorf(fhir.KindInvalid, "$translate needs the concept map: its url, the parameter conceptMap, what it is between (source, target), or a call below its id").At("http.url")
 	case sent == nil:
 		return s.ConceptMap(terminology.Canonical(url, in.text("conceptMapVersion")))
 	}
