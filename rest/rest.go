@@ -27,6 +27,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/bulk"
 	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/graphql"
 )
@@ -257,6 +258,9 @@ func (h *handler) fail(res *response, r *request, err error) {
 		}
 		_ = h.settle(r, res)
 		panic(http.ErrAbortHandler)
+	}
+	if res.schema == nil { // no data store was looked for yet, or found
+		res.schema = definition.R4().Schema
 	}
 	writeOutcome(res, r, h.publicError(r, err))
 }
