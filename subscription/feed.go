@@ -221,6 +221,11 @@ func (b *batch) take(ctx context.Context, v store.Version) error {
 	if !(*b.types.Load())[v.Type] {
 		return nil
 	}
+	if v.Type == topicType {
+		if err := b.readTopics(ctx); err != nil {
+			return err
+		}
+	}
 	x := &change{batch: b, version: &v}
 	for id, l := range b.lines {
 		if l.at >= v.T {
@@ -282,17 +287,47 @@ func (b *batch) view(ctx context.Context, l *line) (*datastore.View, error) {
 		return nil, err
 	}
 	if !l.wants.Load().holds(b.ds) {
-		w, err := readWants(ctx, b.ds, access, &l.spec)
-		if err != nil {
-			return nil, endingOf(err)
+		if err := b.readAgain(ctx, l, access); err != nil {
+			return nil, err
 		}
-		l.wants.Store(w)
 	}
 	v, err := b.ds.View(ctx, access, 0)
 	if err == nil {
 		b.views[l] = v
 	}
 	return v, err
+}
+
+// readAgain reads anew what a line asks for.
+func (b *batch) readAgain(ctx context.Context, l *line, access authz.Access) error {
+	w, err := readWants(ctx, b.ds, access, &l.spec)
+	if err != nil {
+		return endingOf(err)
+	}
+	l.wants.Store(w)
+	return nil
+}
+
+// readTopics reads the topics of all lines anew: they may be about other resource
+// types now.
+func (b *batch) readTopics(ctx context.Context) error {
+	for id, l := range b.lines {
+		if !l.wants.Load().topical {
+			continue
+		}
+		access, err := b.access(ctx, b.ds, l)
+		if err == nil {
+			err = b.readAgain(ctx, l, access)
+		}
+		var e *ending
+		if errors.As(err, &e) {
+			b.end(ctx, id, e)
+		} else if err != nil {
+			return err
+		}
+	}
+	b.noteTypes()
+	return nil
 }
 
 // end ends a line.

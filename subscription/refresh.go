@@ -38,14 +38,24 @@ func (f *feed) refresh(ctx context.Context, ds *datastore.Store) error {
 			return err
 		}
 	}
+	f.noteTypes()
+	return nil
+}
+
+// noteTypes notes which resource types some line looks at: with a topic, topics
+// too.
+func (f *feed) noteTypes() {
 	types := map[string]bool{}
 	for _, l := range f.lines {
-		for _, t := range l.wants.Load().types() {
+		w := l.wants.Load()
+		for _, t := range w.types() {
 			types[t] = true
+		}
+		if w.topical {
+			types[topicType] = true
 		}
 	}
 	f.types.Store(&types)
-	return nil
 }
 
 func kept(wanted []store.Version, id string) bool {

@@ -107,6 +107,9 @@ func readTrigger(e fhir.Node) (t topicTrigger, why string) {
 	return t, why
 }
 
+// topicType is the type of the resources that topics are.
+const topicType = "Basic"
+
 // topicQuery finds topics.
 var topicQuery = []search.Pair{{Name: "code", Value: "http://hl7.org/fhir/fhir-types|SubscriptionTopic"}}
 
@@ -122,7 +125,7 @@ func findTopic(ctx context.Context, ds *datastore.Store, canonical string) (topi
 		return topic{}, err
 	}
 	defer view.Close()
-	q, err := view.Query(ctx, []string{"Basic"}, topicQuery, search.Options{})
+	q, err := view.Query(ctx, []string{topicType}, topicQuery, search.Options{})
 	if err != nil {
 		return topic{}, err
 	}

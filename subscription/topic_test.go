@@ -131,6 +131,18 @@ func TestTopic(t *testing.T) {
 	}
 }
 
+// TestTopicChanges is a topic that becomes one about other resources.
+func TestTopicChanges(t *testing.T) {
+	w := newWorld(t)
+	w.put(encounterComplete(), w.topical("s", "id-only", ""))
+	w.notifies(topicURL + " requested handshake 0")
+	w.became("s", "active")
+	w.put(strings.NewReplacer("Encounter", "Task", "finished", "completed").Replace(encounterComplete()))
+	w.put(encounter("e1", "finished", "p1"))
+	w.put(`{"resourceType":"Task","id":"t1","status":"completed","intent":"order"}`)
+	w.notifies(topicURL + " active event-notification 1 1 Task/t1 | Task/t1 POST Task 201 false")
+}
+
 // TestContentOfTopics is how much notifications hold.
 func TestContentOfTopics(t *testing.T) {
 	for content, want := range map[string]string{
