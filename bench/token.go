@@ -107,7 +107,7 @@ func (s *tokenServer) register(ctx context.Context) (err error) {
 // form is a whole request, as it goes over the wire.
 func (s *tokenServer) form(path string, values url.Values) []byte {
 	body := values.Encode()
-	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
 }
 
 // asked are the parameters of a request by the client with a secret.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"net"
 	"net/http"
 	"testing"
@@ -43,6 +44,27 @@ func TestPagesOfOtherSites(t *testing.T) {
 		if got := r.asked(http.MethodGet, "/healthz", k.host, k.origin); got != 200 {
 			t.Errorf("health at %s: %d", k.host, got)
 		}
+	}
+}
+
+// TestNoHost is a request of HTTP/1.0, which names no host.
+func TestNoHost(t *testing.T) {
+	r := start(t, testConfig(t.TempDir()))
+	conn, err := net.Dial("tcp", r.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("GET /datastore/default/r4/Patient HTTP/1.0\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Error(answer.Status)
 	}
 }
 
