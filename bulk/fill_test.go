@@ -17,6 +17,7 @@ import (
 	"github.com/tarnhealth/tarn/blob"
 	"github.com/tarnhealth/tarn/bulk"
 	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/search"
@@ -27,12 +28,12 @@ import (
 // durable: at its n-th point it keeps what the disk has.
 type doomed struct {
 	*pebble.Folder
-	fs *vfs.MemFS
+	fs *crashing.Disk
 
 	mu    sync.Mutex
 	count int
 	n     int
-	clone *vfs.MemFS
+	clone *crashing.Disk
 }
 
 func (d *doomed) point() {
@@ -75,7 +76,7 @@ type house struct {
 	stop func()
 }
 
-func openHouse(t *testing.T, fs *vfs.MemFS, n int) *house {
+func openHouse(t *testing.T, fs *crashing.Disk, n int) *house {
 	t.Helper()
 	folder, err := pebble.OpenFolder("data", pebble.FolderOptions{FS: fs})
 	if err != nil {
@@ -152,7 +153,7 @@ func TestCreateSurvivesCrash(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			gone := 0
 			for n := 1; ; n++ {
-				fs := vfs.NewCrashableMem()
+				fs := crashing.New()
 				before := openHouse(t, fs, 0)
 				fill := prepare(before)
 				before.backend.mu.Lock()
@@ -183,7 +184,7 @@ func TestCreateSurvivesCrash(t *testing.T) {
 }
 
 // survives opens what a crash left, and reports whether the data store is there.
-func survives(t *testing.T, fs *vfs.MemFS, want int) bool {
+func survives(t *testing.T, fs *crashing.Disk, want int) bool {
 	t.Helper()
 	after := openHouse(t, fs, 0)
 	defer after.stop()

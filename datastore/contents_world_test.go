@@ -21,6 +21,7 @@ import (
 	"github.com/tarnhealth/tarn/blob"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/search"
@@ -30,7 +31,7 @@ import (
 // A contentWorld is a data folder with the contents of its data stores, which
 // may break off at any step of a write.
 type contentWorld struct {
-	disk    *vfs.MemFS
+	disk    *crashing.Disk
 	bucket  *memory
 	catalog *datastore.Catalog
 	// steps is how many steps may still be done; after that each fails, as for
@@ -48,7 +49,7 @@ type contentWorld struct {
 var errGone = errors.New("the process is gone")
 
 func newContentWorld(t testing.TB) *contentWorld {
-	w := &contentWorld{disk: vfs.NewCrashableMem(), bucket: &memory{blobs: map[string][]byte{}}}
+	w := &contentWorld{disk: crashing.New(), bucket: &memory{blobs: map[string][]byte{}}}
 	w.open(t)
 	t.Cleanup(func() { _ = w.catalog.Close() }) // that of a process that is gone fails
 	return w

@@ -9,10 +9,11 @@ import (
 
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/crashing"
 )
 
 func TestCreateFromKeepsWhatWasAsked(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := crashing.New()
 	c := openCatalog(t, fs)
 	control := &datastore.Control{Region: "eu-central-1", Account: "123456789012", ClientToken: "one", Tags: map[string]string{"a": "b"}}
 	identity := &datastore.IdentityProvider{Strategy: datastore.StrategySMART1}

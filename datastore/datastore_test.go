@@ -14,6 +14,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -467,7 +468,7 @@ func TestCatalog(t *testing.T) {
 // back like any other: for sorting, for rechecking, and when the index is made
 // anew.
 func TestMetaOfTheVersionAlone(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := crashing.New()
 	c := openCatalog(t, fs)
 	s, err := c.Create(ctx, "default", "")
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -161,7 +162,7 @@ func TestRedefinedParameter(t *testing.T) {
 // TestParametersSurviveReopening: what was ready is, and what was not is made
 // ready then.
 func TestParametersSurviveReopening(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := crashing.New()
 	c := openCatalog(t, fs)
 	s, err := c.Create(ctx, "default", "")
 	if err != nil {

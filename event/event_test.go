@@ -22,6 +22,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/event"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/internal/still"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/pebble/record"
@@ -32,7 +33,7 @@ import (
 type world struct {
 	*testing.T
 	*still.Clock
-	disk   *vfs.MemFS
+	disk   *crashing.Disk
 	db     *record.DB
 	outbox *event.Outbox
 	// taken has the ids that the sink took, asked all that it was asked.
@@ -50,7 +51,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{
-		T: t, disk: vfs.NewCrashableMem(), Clock: still.At(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)), stop: func() {},
+		T: t, disk: crashing.New(), Clock: still.At(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)), stop: func() {},
 		taken: make(chan string, 100), asked: make(chan string, 100), attempts: map[string]int{},
 		slept: make(chan time.Duration, 100), rouse: make(chan time.Time),
 		answer: func(string, int) error { return nil },

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/internal/still"
 	"github.com/tarnhealth/tarn/job"
 	"github.com/tarnhealth/tarn/pebble/record"
@@ -23,7 +24,7 @@ import (
 // A world is a disk, a clock, and the database on it.
 type world struct {
 	t    *testing.T
-	disk *vfs.MemFS
+	disk *crashing.Disk
 	db   *record.DB
 	*still.Clock
 	// parts reads parts.
@@ -31,7 +32,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, disk: vfs.NewCrashableMem(), Clock: still.At(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC))}
+	w := &world{t: t, disk: crashing.New(), Clock: still.At(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC))}
 	w.open()
 	return w
 }

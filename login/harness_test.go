@@ -17,9 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/tarnhealth/tarn/crypt"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/internal/still"
 	"github.com/tarnhealth/tarn/kv"
 	records "github.com/tarnhealth/tarn/pebble/record"
@@ -41,7 +40,7 @@ type clock = still.Clock
 type world struct {
 	t      testing.TB
 	clock  *clock
-	fs     *vfs.MemFS
+	fs     *crashing.Disk
 	db     kv.DB
 	box    *crypt.Box
 	s      *Service
@@ -52,7 +51,7 @@ type world struct {
 
 func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Helper()
-	w := &world{t: t, clock: still.At(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), fs: vfs.NewCrashableMem(), log: &bytes.Buffer{}}
+	w := &world{t: t, clock: still.At(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), fs: crashing.New(), log: &bytes.Buffer{}}
 	box, err := crypt.NewBox(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		t.Fatal(err)

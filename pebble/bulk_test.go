@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/store"
 )
 
@@ -22,7 +23,7 @@ import (
 func TestLoadDiskFails(t *testing.T) {
 	failures, tails := 0, 0
 	for at := int64(1); at < 400; at += 1 + at/12 {
-		mem := vfs.NewCrashableMem()
+		mem := crashing.New()
 		var count atomic.Int64
 		var failing atomic.Bool
 		fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -105,7 +106,7 @@ func wantLoads(t *testing.T, s *Store, n int) {
 // versions and bodies, and nothing that leads to them: what a crash between
 // the two leaves.
 func TestOpenMendsTheTail(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := crashing.New()
 	s, err := Open("store", Options{FS: fs, Extract: testExtract, bulkOps: 1})
 	if err != nil {
 		t.Fatal(err)

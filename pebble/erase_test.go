@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -21,7 +22,7 @@ import (
 // crashes takes a copy of a disk, as a power failure would leave it, before
 // every write to it while on is set.
 type crashes struct {
-	mem *vfs.MemFS
+	mem *crashing.Disk
 	fs  vfs.FS
 
 	mu    sync.Mutex
@@ -30,7 +31,7 @@ type crashes struct {
 }
 
 func newCrashes() *crashes {
-	c := &crashes{mem: vfs.NewCrashableMem()}
+	c := &crashes{mem: crashing.New()}
 	c.fs = errorfs.Wrap(c.mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		switch op.Kind {
 		case errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo,

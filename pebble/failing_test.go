@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/pebble/internal/halt/faulty"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -151,7 +152,7 @@ func TestEveryFailure(t *testing.T) { faulty.Each(t, "failing", 17, failOnce) }
 // failOnce runs a store on a disk that fails, and reports whether it noticed.
 func failOnce(t *testing.T, disk *faulty.Disk) bool {
 	t.Helper()
-	mem := vfs.NewCrashableMem()
+	mem := crashing.New()
 	beside, err := failingStore("beside", mem)
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/pebble/internal/engine"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -70,7 +71,7 @@ func named(t *testing.T, s *Store, name string) int {
 func TestStoreDiskFails(t *testing.T) {
 	failures := 0
 	for at := int64(1); at < 120; at += 1 + at/8 {
-		mem := vfs.NewCrashableMem()
+		mem := crashing.New()
 		var count atomic.Int64
 		var failing atomic.Bool
 		fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {

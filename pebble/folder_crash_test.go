@@ -7,6 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -17,7 +18,7 @@ func noCandidate(store.Version) (*search.Candidate, error) { return &search.Cand
 // after the removal of a data store does not bring it back.
 func TestFolderSurvivesPowerFailure(t *testing.T) {
 	ctx := context.Background()
-	disk := vfs.NewCrashableMem()
+	disk := crashing.New()
 	open := func(disk vfs.FS) *Folder {
 		f, err := OpenFolder("srv/tarn", FolderOptions{FS: disk})
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
 )
@@ -118,7 +119,7 @@ func TestPaired(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			fs := vfs.NewCrashableMem()
+			fs := crashing.New()
 			s := pairedStore(t, fs, registry, test.unmarked)
 			want := []string{}
 			for i := range 40 {

@@ -3,10 +3,9 @@ package pebble
 import (
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/tarnhealth/tarn/crypt/seal/sealtest"
 	"github.com/tarnhealth/tarn/crypt/sealfs"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/store"
 	"github.com/tarnhealth/tarn/store/storetest"
 )
@@ -29,6 +28,6 @@ func (d sealedDisk) Crash(t *testing.T) storetest.Disk {
 // failures.
 func TestSealedStore(t *testing.T) {
 	storetest.Test(t, func(*testing.T) storetest.Disk {
-		return sealedDisk{storeDisk{fs: &crashFS{MemFS: vfs.NewCrashableMem()}, dir: "store", seal: 7}}
+		return sealedDisk{storeDisk{fs: crashing.New(), dir: "store", seal: 7}}
 	})
 }

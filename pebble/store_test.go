@@ -2,11 +2,11 @@ package pebble
 
 import (
 	"math/rand/v2"
-	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/store"
 	"github.com/tarnhealth/tarn/store/storetest"
 )
@@ -33,32 +33,12 @@ func (d storeDisk) Open(t *testing.T, opt storetest.Options) store.Store {
 }
 
 func (d storeDisk) Crash(t *testing.T) storetest.Disk {
-	fs, ok := d.fs.(*crashFS)
+	fs, ok := d.fs.(*crashing.Disk)
 	if !ok {
 		return nil
 	}
-	d.fs = fs.crash()
+	d.fs = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(1, 2))})
 	return d
-}
-
-// A crashFS is a MemFS that can crash while it is used: the Link of a MemFS
-// takes the lock of CrashClone twice, and waits for itself where the clone
-// comes between.
-type crashFS struct {
-	*vfs.MemFS
-	mu sync.RWMutex
-}
-
-func (fs *crashFS) Link(from, to string) error {
-	fs.mu.RLock()
-	defer fs.mu.RUnlock()
-	return fs.MemFS.Link(from, to)
-}
-
-func (fs *crashFS) crash() *crashFS {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	return &crashFS{MemFS: fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(1, 2))})}
 }
 
 // TestStore runs the suite in memory: sealing rarely, and all the time with
@@ -68,7 +48,7 @@ func TestStore(t *testing.T) {
 	for name, disk := range map[string]storeDisk{"head": {walkSteps: 1}, "seals": {seal: 7, byEntries: 1, bulkOps: 1, windowCost: -1, windowDocs: 8}, "facts": {seal: 7, factSteps: -1 << 40, joinBack: true}} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Test(t, func(*testing.T) storetest.Disk {
-				disk.fs, disk.dir = &crashFS{MemFS: vfs.NewCrashableMem()}, "store"
+				disk.fs, disk.dir = crashing.New(), "store"
 				return disk
 			})
 		})

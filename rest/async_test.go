@@ -18,6 +18,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/job"
 	"github.com/tarnhealth/tarn/rest"
 )
@@ -93,9 +94,9 @@ var crashable = []struct {
 func TestAsyncCrash(t *testing.T) {
 	for _, c := range crashable {
 		t.Run(c.name, func(t *testing.T) {
-			disk := vfs.NewCrashableMem()
+			disk := crashing.New()
 			var mu sync.Mutex
-			var crashes []*vfs.MemFS
+			var crashes []*crashing.Disk
 			watching := false
 			clone := func() { crashes = append(crashes, disk.CrashClone(vfs.CrashCloneCfg{})) }
 			watched := errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {

@@ -27,6 +27,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/crypt"
 	"github.com/tarnhealth/tarn/datastore"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/internal/still"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/pebble"
@@ -76,7 +77,7 @@ func publicKeys(t testing.TB) json.RawMessage {
 // A world is a server with sign-in, on an in-memory file system.
 type world struct {
 	clock   *clock
-	fs      *vfs.MemFS
+	fs      *crashing.Disk
 	catalog *datastore.Catalog
 	folder  *pebble.Folder
 	keys    *token.Keys
@@ -105,9 +106,9 @@ func (w *world) logged() string {
 
 // template is the file system of a server with data stores, users and keys,
 // made once.
-var template = sync.OnceValue(func() *vfs.MemFS {
+var template = sync.OnceValue(func() *crashing.Disk {
 	var t panics
-	w := &world{clock: newClock(), fs: vfs.NewCrashableMem(), secrets: map[string]string{}}
+	w := &world{clock: newClock(), fs: crashing.New(), secrets: map[string]string{}}
 	w.open(t)
 	for _, id := range []string{"default", "other"} {
 		store, err := w.catalog.Create(ctx, id, id)

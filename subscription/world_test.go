@@ -16,13 +16,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/bearer"
 	"github.com/tarnhealth/tarn/crypt"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/internal/still"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/store"
@@ -42,7 +41,7 @@ func must[T any](value T, err error) T {
 type world struct {
 	*testing.T
 	*still.Clock
-	disk    *vfs.MemFS
+	disk    *crashing.Disk
 	options subscription.Options
 	service *subscription.Service
 	catalog *datastore.Catalog
@@ -110,7 +109,7 @@ type received struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{
-		T: t, Clock: still.At(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)), disk: vfs.NewCrashableMem(), stop: func() {},
+		T: t, Clock: still.At(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)), disk: crashing.New(), stop: func() {},
 		received: make(chan received, 1000), answer: func(received) int { return http.StatusOK },
 		slept: make(chan time.Duration, 1000), revoked: map[string]bool{}, written: make(chan struct{}, 1),
 		box: must(crypt.NewBox([]byte("0123456789abcdef0123456789abcdef"))),

@@ -13,6 +13,7 @@ import (
 	"github.com/tarnhealth/tarn/crypt/seal"
 	"github.com/tarnhealth/tarn/crypt/seal/sealtest"
 	"github.com/tarnhealth/tarn/crypt/sealfs"
+	"github.com/tarnhealth/tarn/internal/crashing"
 )
 
 func sealed(disk vfs.FS) vfs.FS { return sealfs.New(disk, sealfs.Options{Keys: sealtest.Of(1)}) }
@@ -86,7 +87,7 @@ func rewrite(t *testing.T, disk vfs.FS, name string, content []byte) {
 // TestEngineOnSealedDisk writes over many logs, with power failures between, and
 // finds all that was acknowledged and nothing of it in the files.
 func TestEngineOnSealedDisk(t *testing.T) {
-	disk := vfs.NewCrashableMem()
+	disk := crashing.New()
 	n := 0
 	for range 5 {
 		db, err := openDB(t, sealed(disk))
@@ -167,7 +168,7 @@ func TestFilesInPlaces(t *testing.T) {
 // TestLogWrittenOver writes a log over another one and crashes before, between
 // and after.
 func TestLogWrittenOver(t *testing.T) {
-	disk := vfs.NewCrashableMem()
+	disk := crashing.New()
 	fs := sealed(disk)
 	rewrite(t, fs, "1.log", bytes.Repeat([]byte("old "), 5000))
 	f, err := fs.ReuseForWrite("1.log", "2.log", vfs.WriteCategoryUnspecified)

@@ -200,6 +200,7 @@ var imports = map[string][]string{
 	"internal/access":        {},
 	"internal/browser":       {},
 	"internal/check":         {},
+	"internal/crashing":      {},
 	"internal/endtoend":      {},
 	"internal/published":     {},
 	"internal/still":         {},

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/pebble"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/server/disks"
@@ -55,7 +56,7 @@ func TestFullDisk(t *testing.T) {
 
 func testFullDisk(t *testing.T, size int) {
 	var disk fullDisk
-	mem := vfs.NewCrashableMem()
+	mem := crashing.New()
 	catalog := openCatalog(t, disk.wrap(mem), time.Now)
 	if _, err := catalog.Create(context.Background(), "default", ""); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/pebble/internal/halt/faulty"
 )
@@ -47,7 +48,7 @@ func TestEveryFailure(t *testing.T) { faulty.Each(t, "kv", 11, failOnce) }
 
 func failOnce(t *testing.T, disk *faulty.Disk) (failed bool) {
 	t.Helper()
-	mem := vfs.NewCrashableMem()
+	mem := crashing.New()
 	d, err := Open("kv", Options{FS: disk.Wrap(mem)})
 	if err != nil {
 		t.Fatal(err)

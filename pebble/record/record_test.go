@@ -16,13 +16,14 @@ import (
 
 	"github.com/tarnhealth/tarn/crypt/seal/sealtest"
 	"github.com/tarnhealth/tarn/crypt/sealfs"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/kv/kvtest"
 	"github.com/tarnhealth/tarn/pebble/internal/engine"
 )
 
 // A memDisk is a kvtest.Disk in memory.
-type memDisk struct{ fs *vfs.MemFS }
+type memDisk struct{ fs *crashing.Disk }
 
 func (d memDisk) Open(t *testing.T, now func() time.Time) kv.DB {
 	t.Helper()
@@ -38,7 +39,7 @@ func (d memDisk) Crash(t *testing.T) kvtest.Disk {
 }
 
 func TestDB(t *testing.T) {
-	kvtest.Test(t, func(t *testing.T) kvtest.Disk { return memDisk{vfs.NewCrashableMem()} })
+	kvtest.Test(t, func(t *testing.T) kvtest.Disk { return memDisk{crashing.New()} })
 }
 
 func openDir(t *testing.T, dir string) *DB {
@@ -175,7 +176,7 @@ func TestOpenDamaged(t *testing.T) {
 // TestFailedSync fails one fsync of the log: that update and all later ones
 // must say so, and what was acknowledged before must be there after opening.
 func TestFailedSync(t *testing.T) {
-	mem := vfs.NewCrashableMem()
+	mem := crashing.New()
 	failing := errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
 		switch op.Kind {
 		case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
@@ -236,7 +237,7 @@ func (d sealedDisk) Crash(t *testing.T) kvtest.Disk {
 
 // TestSealedDB runs the suite on a disk that is sealed, with its power failures.
 func TestSealedDB(t *testing.T) {
-	kvtest.Test(t, func(t *testing.T) kvtest.Disk { return sealedDisk{memDisk{vfs.NewCrashableMem()}} })
+	kvtest.Test(t, func(t *testing.T) kvtest.Disk { return sealedDisk{memDisk{crashing.New()}} })
 }
 
 // TestCheckpoint copies records while they are updated: a copy holds whole
