@@ -166,7 +166,7 @@ func Labelled(registry *search.Registry, resourceType string, labels []string) s
 	escaped := make([]string, len(labels))
 	for i, label := range labels {
 		system, code, _ := strings.Cut(label, "|")
-		escaped[i] = EscapeValue(system) + "|" + EscapeValue(code)
+		escaped[i] = search.EscapeValue(system) + "|" + search.EscapeValue(code)
 	}
 	q, err := registry.Parse([]string{resourceType}, []search.Pair{{Name: "_security", Value: strings.Join(escaped, ",")}}, search.Options{})
 	if err != nil {
@@ -174,9 +174,3 @@ func Labelled(registry *search.Registry, resourceType string, labels []string) s
 	}
 	return q.Plan.Parts[0].Where
 }
-
-var valueEscapes = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`)
-
-// EscapeValue makes a text one value of a search.
-// http://hl7.org/fhir/R4/search.html#escaping
-func EscapeValue(text string) string { return valueEscapes.Replace(text) }

@@ -67,9 +67,9 @@ func (f *finder) found(resourceType, url string) (v store.Version, ok bool, err 
 // that more pairs let through.
 func (f *finder) newest(resourceType, url string, more ...search.Pair) (v store.Version, ok bool, err error) {
 	url, version, _ := strings.Cut(url, "|")
-	pairs := append(more, search.Pair{Name: "url", Value: escapeValue(url)}, search.Pair{Name: "_sort", Value: "-_lastUpdated"})
+	pairs := append(more, search.Pair{Name: "url", Value: search.EscapeValue(url)}, search.Pair{Name: "_sort", Value: "-_lastUpdated"})
 	if version != "" {
-		pairs = append(pairs, search.Pair{Name: "version", Value: escapeValue(version)})
+		pairs = append(pairs, search.Pair{Name: "version", Value: search.EscapeValue(version)})
 	}
 	q, err := f.store.params.base.Parse([]string{resourceType}, pairs, search.Options{Base: f.store.base})
 	if err != nil {
@@ -86,9 +86,4 @@ func (f *finder) newest(resourceType, url string, more ...search.Pair) (v store.
 		return v, true, nil
 	}
 	return v, false, nil
-}
-
-// escapeValue makes a text one search value.
-func escapeValue(text string) string {
-	return strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`).Replace(text)
 }

@@ -63,7 +63,7 @@ func (r *request) docrefQuery(in *arguments) (*search.Query, error) {
 	if err != nil {
 		return nil, err
 	}
-	pairs := []search.Pair{{Name: "patient", Value: escapeValue.Replace(patient)}, {Name: "type", Value: docrefType(in)}, {Name: "_sort", Value: "-date"}}
+	pairs := []search.Pair{{Name: "patient", Value: search.EscapeValue(patient)}, {Name: "type", Value: docrefType(in)}, {Name: "_sort", Value: "-date"}}
 	start, end := in.text("start"), in.text("end")
 	if start != "" {
 		pairs = append(pairs, search.Pair{Name: "period", Value: "ge" + start})
@@ -92,7 +92,7 @@ func docrefType(in *arguments) string {
 		}
 	}
 	if len(codings) > 0 {
-		return escapeValue.Replace(codings[0].TextOf("system")) + "|" + escapeValue.Replace(codings[0].TextOf("code"))
+		return search.EscapeValue(codings[0].TextOf("system")) + "|" + search.EscapeValue(codings[0].TextOf("code"))
 	}
 	if text := in.text("type"); text != "" {
 		return text

@@ -150,14 +150,14 @@ func candidateQueries(asked fhir.Node) [][]search.Pair {
 	values := func(name string, all []string) (search.Pair, bool) {
 		var escaped []string
 		for _, v := range all {
-			escaped = append(escaped, escapeValue.Replace(v))
+			escaped = append(escaped, search.EscapeValue(v))
 		}
 		return search.Pair{Name: name, Value: strings.Join(escaped, ",")}, len(all) > 0
 	}
 	var identifiers []string
 	for n := range asked.Each("identifier") {
 		if v := n.TextOf("value"); v != "" {
-			identifiers = append(identifiers, escapeValue.Replace(n.TextOf("system"))+"|"+escapeValue.Replace(v))
+			identifiers = append(identifiers, search.EscapeValue(n.TextOf("system"))+"|"+search.EscapeValue(v))
 		}
 	}
 	if len(identifiers) > 0 {
@@ -186,8 +186,6 @@ func beginnings(names []string) []string {
 	}
 	return short
 }
-
-var escapeValue = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`)
 
 // texts are the values at a path of element names.
 func texts(n fhir.Node, path ...string) []string {

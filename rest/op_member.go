@@ -204,7 +204,7 @@ func (r *request) member(in *arguments, reference, identifier string, types ...s
 	if !n.Exists() {
 		return "", nil
 	}
-	token := escapeValue.Replace(n.TextOf("system")) + "|" + escapeValue.Replace(n.TextOf("value"))
+	token := search.EscapeValue(n.TextOf("system")) + "|" + search.EscapeValue(n.TextOf("value"))
 	var found []string
 	for _, t := range types {
 		query, err := r.parseSearch([]string{t}, []search.Pair{{Name: "identifier", Value: token}}, search.Options{})

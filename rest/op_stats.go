@@ -110,9 +110,9 @@ func (r *request) readStats(in *arguments) (*statsQuery, error) {
 func (q *statsQuery) readCodings(in *arguments) error {
 	system := in.text("system")
 	add := func(system, code string) {
-		token := escapeToken(code)
+		token := search.EscapeValue(code)
 		if system != "" {
-			token = escapeToken(system) + "|" + token
+			token = search.EscapeValue(system) + "|" + token
 		}
 		q.codings = append(q.codings, token)
 	}
@@ -129,12 +129,6 @@ func (q *statsQuery) readCodings(in *arguments) error {
 	}
 	return nil
 }
-
-// escapeToken writes a text as a part of a token parameter's value.
-// http://hl7.org/fhir/R4/search.html#escaping
-func escapeToken(text string) string { return tokenEscapes.Replace(text) }
-
-var tokenEscapes = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `$`, `\$`, `|`, `\|`)
 
 // readTime reads duration or period.
 func (q *statsQuery) readTime(in *arguments, now time.Time) error {

@@ -61,8 +61,8 @@ func (c *collecting) add(o fhir.Node, members []*fhir.Tree) error {
 // asked reports whether a code is one that the call names.
 func (c *collecting) asked(code fhir.Node) bool {
 	for coding := range code.Each("coding") {
-		plain := escapeToken(coding.TextOf("code"))
-		if slices.Contains(c.stats.codings, plain) || slices.Contains(c.stats.codings, escapeToken(coding.TextOf("system"))+"|"+plain) {
+		plain := search.EscapeValue(coding.TextOf("code"))
+		if slices.Contains(c.stats.codings, plain) || slices.Contains(c.stats.codings, search.EscapeValue(coding.TextOf("system"))+"|"+plain) {
 			return true
 		}
 	}

@@ -58,7 +58,7 @@ func mapQueries(source, target string) [][]search.Pair {
 		var longer [][]search.Pair
 		for _, q := range queries {
 			for _, name := range []string{side.Name, side.Name + "-uri"} {
-				longer = append(longer, append(slices.Clip(q), search.Pair{Name: name, Value: escapeValue.Replace(side.Value)}))
+				longer = append(longer, append(slices.Clip(q), search.Pair{Name: name, Value: search.EscapeValue(side.Value)}))
 			}
 		}
 		queries = longer

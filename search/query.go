@@ -62,6 +62,12 @@ type Query struct {
 // A Pair is one name=value of a query string, decoded.
 type Pair struct{ Name, Value string }
 
+var escapes = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`)
+
+// EscapeValue makes a text one value of a search parameter.
+// http://hl7.org/fhir/R4/search.html#escaping
+func EscapeValue(text string) string { return escapes.Replace(text) }
+
 // An Include is one _include or _revinclude.
 // http://hl7.org/fhir/R4/search.html#include
 type Include struct {

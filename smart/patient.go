@@ -192,7 +192,7 @@ func (s *Service) fillPatients(f *flow, data *patientsPage, ids []string) (err e
 	pairs := []search.Pair{{Name: "_sort", Value: "family,given"}}
 	for name, value := range map[string]string{"name": data.Name, "birthdate": data.BirthDate, "identifier": data.Identifier} {
 		if value = strings.TrimSpace(value); value != "" {
-			pairs = append(pairs, search.Pair{Name: name, Value: escapeValue(value)})
+			pairs = append(pairs, search.Pair{Name: name, Value: search.EscapeValue(value)})
 		}
 	}
 	data.Asked = len(pairs) > 1
@@ -215,12 +215,6 @@ func (s *Service) fillPatients(f *flow, data *patientsPage, ids []string) (err e
 		data.Rows, data.More = data.Rows[:maxFound], true
 	}
 	return err
-}
-
-// escapeValue makes what a person typed one value of a search parameter.
-// http://hl7.org/fhir/R4/search.html#escaping
-func escapeValue(text string) string {
-	return strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`).Replace(text)
 }
 
 // choosePatient looks for patients, or takes the choice and goes back to the dispatcher, which checks

@@ -98,9 +98,9 @@ func (q *question) coded(param string, value code) bounds {
 		return known(never)
 	}
 	system, code, _ := strings.Cut(value, "|")
-	text := authz.EscapeValue(code)
+	text := search.EscapeValue(code)
 	if system != "" {
-		text = authz.EscapeValue(system) + "|" + text
+		text = search.EscapeValue(system) + "|" + text
 	}
 	return q.query(search.Pair{Name: param, Value: text})
 }
@@ -116,7 +116,7 @@ func (p *provision) fitsClass(q *question) bounds {
 		case system == "http://hl7.org/fhir/resource-types", system == "" && q.registry.Param(code, search.MarkType) != nil:
 			fit = fit.or(known(holds(code == q.resourceType)))
 		case strings.Contains(code, "/StructureDefinition/"):
-			fit = fit.or(q.query(search.Pair{Name: "_profile", Value: authz.EscapeValue(code)}))
+			fit = fit.or(q.query(search.Pair{Name: "_profile", Value: search.EscapeValue(code)}))
 		case system == "urn:ietf:bcp:13" && q.resourceType == "DocumentReference":
 			fit = fit.or(q.coded("contenttype", "|"+code))
 		case document:
