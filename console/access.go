@@ -2,7 +2,6 @@ package console
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/page"
 	"github.com/tarnhealth/tarn/server/admin"
+	"github.com/tarnhealth/tarn/server/nearby"
 )
 
 // A caller is somebody who may use the console.
@@ -75,12 +75,8 @@ func returnTo(r *http.Request) string {
 // page of another site can make its own name lead here (DNS rebinding), and where
 // nobody signs in that would be enough to do everything.
 func (s *Console) here(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.Trim(host, "[]")
-	ip := net.ParseIP(host)
-	return host == s.host || host == "localhost" || ip != nil && ip.IsLoopback()
+	name := nearby.Name(host)
+	return name == s.host || nearby.Loopback(name)
 }
 
 // form lets only forms of this server's own pages through.

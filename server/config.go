@@ -20,6 +20,7 @@ import (
 	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/guides"
 	"github.com/tarnhealth/tarn/server/listen"
+	"github.com/tarnhealth/tarn/server/nearby"
 	"github.com/tarnhealth/tarn/server/notify"
 	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/server/subscribing"
@@ -221,7 +222,7 @@ var checks = []func(*Config) string{
 	},
 	func(c *Config) string {
 		u, err := url.Parse(c.BaseURL)
-		if c.Auth != AuthSMART || c.BaseURL == "" || err != nil || u.Scheme == "https" || loopback(u.Hostname()) {
+		if c.Auth != AuthSMART || c.BaseURL == "" || err != nil || u.Scheme == "https" || nearby.Loopback(u.Hostname()) {
 			return ""
 		}
 		return "base_url is " + c.BaseURL + ", where passwords and tokens would travel in the clear; use https:// with a certificate (tls.cert_file) or a TLS proxy in front, or a loopback address"
@@ -267,15 +268,5 @@ func checkRoles(c *Config) string {
 // local reports whether only this machine can reach the server.
 func (c *Config) local() bool {
 	host, _, err := net.SplitHostPort(c.Listen)
-	return err != nil || loopback(host)
-}
-
-// loopback reports whether only this machine can reach a host. A name other
-// than localhost may come to mean anything.
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+	return err != nil || nearby.Loopback(host)
 }

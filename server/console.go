@@ -13,6 +13,7 @@ import (
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/rest"
+	"github.com/tarnhealth/tarn/server/nearby"
 )
 
 // consoleSettings say whether there is a console.
@@ -38,7 +39,7 @@ func (c *Config) consoleOn() bool {
 // base URL is known.
 func (c *Config) atHome() bool {
 	base, err := url.Parse(c.BaseURL)
-	return err == nil && loopback(base.Hostname())
+	return err == nil && nearby.Loopback(base.Hostname())
 }
 
 func isConsole(path string) bool {

@@ -10,6 +10,7 @@ import (
 	"github.com/tarnhealth/tarn/healthlake"
 	"github.com/tarnhealth/tarn/identity"
 	"github.com/tarnhealth/tarn/server/lambda"
+	"github.com/tarnhealth/tarn/server/nearby"
 	"github.com/tarnhealth/tarn/server/roles"
 )
 
@@ -91,7 +92,7 @@ func matchingAll(to *[]string, list []string, form *regexp.Regexp, want string) 
 // lambdaEndpoint takes aws, or a URL that questions with tokens may go to.
 func lambdaEndpoint(to *LambdaConfig, s string) error {
 	u, err := url.Parse(s)
-	if s != "" && s != "aws" && (err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname()))) {
+	if s != "" && s != "aws" && (err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !nearby.Loopback(u.Hostname()))) {
 		return fmt.Errorf("%q is not allowed; write aws, or a URL with https, or http on a loopback address", s)
 	}
 	*to = LambdaConfig(s)

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/tarnhealth/tarn/server/nearby"
 	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/token"
 )
@@ -26,7 +27,7 @@ func providerID(to *string, s string) error {
 // this machine.
 func issuer(to *string, s string) error {
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !nearby.Loopback(u.Hostname())) {
 		return fmt.Errorf("%q is not an issuer; write https:// and a host, as the provider's metadata has it", s)
 	}
 	*to = s

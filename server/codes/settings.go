@@ -2,12 +2,12 @@ package codes
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/tarnhealth/tarn/server/nearby"
 	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/terminology/external"
 )
@@ -49,16 +49,11 @@ func cmpDuration(d time.Duration) string {
 
 func base(to *string, s string) error {
 	u, err := url.Parse(s)
-	if s != "" && (err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname()))) {
+	if s != "" && (err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !nearby.Loopback(u.Hostname()))) {
 		return fmt.Errorf("%q is not allowed; write a URL with https, or http on a loopback address, without user and query", s)
 	}
 	*to = s
 	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func duration(to *time.Duration, s string) error {

@@ -1,5 +1,5 @@
-// Package nearby tells the requests that are of this machine from those that the
-// pages of other sites make a browser on it send.
+// Package nearby tells what is on this machine: hosts, and the requests that are
+// of it from those that the pages of other sites make a browser on it send.
 //
 // It leaves to others: where that counts.
 package nearby
@@ -37,16 +37,28 @@ func Check(r *http.Request, base string, origins []string) *fhir.Error {
 // names reports whether a host, with or without a port, is this machine or that of
 // the base URL.
 func names(host, base string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	if host == "127.0.0.1" || host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	if err == nil && ip.Unmap().IsLoopback() {
+	host = Name(host)
+	if Loopback(host) {
 		return true
 	}
 	u, err := url.Parse(base)
 	return err == nil && host != "" && strings.EqualFold(host, u.Hostname())
+}
+
+// Name is the name or address in a host that may have a port.
+func Name(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.Trim(host, "[]")
+}
+
+// Loopback reports whether only this machine can reach a name or address. A name
+// other than localhost may come to mean anything.
+func Loopback(name string) bool {
+	if name == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(name)
+	return err == nil && ip.Zone() == "" && ip.Unmap().IsLoopback()
 }

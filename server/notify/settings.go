@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"strings"
 
 	"github.com/tarnhealth/tarn/event"
 	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/server/nearby"
 	"github.com/tarnhealth/tarn/server/settings"
 )
 
@@ -53,17 +53,12 @@ func sinks(to *[]string, list []string) error {
 			continue
 		}
 		u, err := url.Parse(s)
-		if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+		if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !nearby.Loopback(u.Hostname())) {
 			return fmt.Errorf("%q is not allowed; write stdout, log, or a URL with https, or http on a loopback address", s)
 		}
 	}
 	*to = list
 	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Check is what is wrong with the configuration as a whole; "" for nothing.
