@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/tarnhealth/tarn/authz"
@@ -347,8 +346,8 @@ func parseIfMatch(op *Op) (uint64, error) {
 	if op.IfMatch == "" {
 		return 0, nil
 	}
-	n, err := strconv.ParseUint(op.IfMatch, 10, 64)
-	if err != nil || op.IfMatch[0] == '0' {
+	n, ok := versionNumber(op.IfMatch)
+	if !ok {
 		return 0, versionMismatch(op, op.ID)
 	}
 	return n, nil

@@ -73,12 +73,19 @@ func (v *View) VRead(ctx context.Context, resourceType, id, number string) (stor
 		return store.Version{}, err
 	}
 	name := resourceType + "/" + id + "/_history/" + number
-	n, err := strconv.ParseUint(number, 10, 64)
-	if err != nil || number[0] == '0' { // "01" is another id than "1"
+	n, ok := versionNumber(number)
+	if !ok {
 		return store.Version{}, fhir.Errorf(fhir.KindNotFound, "%s does not exist: version ids are numbers from 1", name)
 	}
 	version, err := v.view.ReadVersion(ctx, resourceType, id, n)
 	return v.present(ctx, authz.VRead, version, err, name)
+}
+
+// versionNumber is the number that a version id stands for: "01" is another id
+// than "1".
+func versionNumber(id string) (n uint64, ok bool) {
+	n, err := strconv.ParseUint(id, 10, 64)
+	return n, err == nil && id[0] != '0'
 }
 
 // present turns absence, what the caller may not see, and deletion into errors.

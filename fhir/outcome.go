@@ -32,6 +32,16 @@ var kinds = [...]struct {
 // Status is the HTTP status of the kind.
 func (k Kind) Status() int { return kinds[k].status }
 
+// KindOfStatus is the first kind that has an HTTP status, KindInternal apart.
+func KindOfStatus(status int) (k Kind, ok bool) {
+	for k = KindInvalid; int(k) < len(kinds); k++ {
+		if k.Status() == status {
+			return k, true
+		}
+	}
+	return KindInternal, false
+}
+
 // IssueCode is the kind's default issue code.
 func (k Kind) IssueCode() string { return kinds[k].code }
 

@@ -114,10 +114,8 @@ func failed(res *http.Response) error {
 	if err := json.NewDecoder(res.Body).Decode(&told); err != nil || told.Error == "" {
 		return fmt.Errorf("the running server answers %s", res.Status)
 	}
-	for kind := fhir.KindInvalid; kind <= fhir.KindRange; kind++ {
-		if kind.Status() == res.StatusCode {
-			return fhir.Errorf(kind, "%s", told.Error)
-		}
+	if kind, ok := fhir.KindOfStatus(res.StatusCode); ok {
+		return fhir.Errorf(kind, "%s", told.Error)
 	}
 	return errors.New(told.Error)
 }
