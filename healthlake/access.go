@@ -45,7 +45,7 @@ func (c *call) allow(store string) error {
 // within refuses a data store, as its Control is or is to be, that lacks a tag
 // which the role of the caller is limited to.
 func (c *call) within(of *datastore.Control) error {
-	lacks := c.role.Lacks(tagsOf(of))
+	lacks := c.role.Lacks(of)
 	if lacks == "" {
 		return nil
 	}
@@ -54,14 +54,7 @@ func (c *call) within(of *datastore.Control) error {
 
 // sees reports whether lists of the caller have a data store.
 func (c *call) sees(r datastore.Record) bool {
-	return c.key.For(r.ID) && c.role.Lacks(tagsOf(r.Control)) == ""
-}
-
-func tagsOf(of *datastore.Control) map[string]string {
-	if of == nil {
-		return nil
-	}
-	return of.Tags
+	return c.key.For(r.ID) && c.role.Lacks(r.Control) == ""
 }
 
 func covers(pattern, operation string) bool {
@@ -71,7 +64,7 @@ func covers(pattern, operation string) bool {
 	return pattern == operation
 }
 
-// Allows reports whether patterns, such as "Search*", have an action among them.
-func Allows(patterns []string, action string) bool {
+// allows reports whether patterns, such as "Search*", have an action among them.
+func allows(patterns []string, action string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool { return covers(pattern, action) })
 }

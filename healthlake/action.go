@@ -35,7 +35,7 @@ func Letters(patterns []string) string {
 	var letters strings.Builder
 	for _, letter := range "cruds" {
 		for action, needs := range dataActions {
-			if strings.ContainsRune(needs, letter) && Allows(patterns, action) {
+			if strings.ContainsRune(needs, letter) && allows(patterns, action) {
 				letters.WriteRune(letter)
 				break
 			}

@@ -93,17 +93,25 @@ func (in *input) text(name string, c constraint) string {
 }
 
 func (in *input) checkText(name, text string, c constraint) {
+	if why := c.broken(text); why != "" {
+		in.breaks(name, text, "%s", why)
+	}
+}
+
+// broken says what a text has to satisfy and does not; "" for nothing.
+func (c constraint) broken(text string) string {
 	length := utf8.RuneCountInString(text)
 	switch {
 	case c.enum != nil && !slices.Contains(c.enum, text):
-		in.breaks(name, text, "Member must satisfy enum value set: [%s]", strings.Join(c.enum, ", "))
+		return "Member must satisfy enum value set: [" + strings.Join(c.enum, ", ") + "]"
 	case length < c.min:
-		in.breaks(name, text, "Member must have length greater than or equal to %d", c.min)
+		return fmt.Sprintf("Member must have length greater than or equal to %d", c.min)
 	case c.max > 0 && length > c.max:
-		in.breaks(name, text, "Member must have length less than or equal to %d", c.max)
+		return fmt.Sprintf("Member must have length less than or equal to %d", c.max)
 	case c.pattern != nil && !c.pattern.MatchString(text):
-		in.breaks(name, text, "Member must satisfy regular expression pattern: %s", c.pattern)
+		return "Member must satisfy regular expression pattern: " + c.pattern.String()
 	}
+	return ""
 }
 
 func (in *input) flag(name string) bool {

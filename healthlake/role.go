@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/sigv4"
 )
 
@@ -20,11 +21,15 @@ type Role struct {
 }
 
 // Allows reports whether a role has an operation, or an action of the FHIR API.
-func (r Role) Allows(operation string) bool { return Allows(r.Operations, operation) }
+func (r Role) Allows(operation string) bool { return allows(r.Operations, operation) }
 
-// Lacks tells in words which of the tags of the role others lack, as in
-// "env=prod, team=cardio"; "" for none.
-func (r Role) Lacks(tags map[string]string) string {
+// Lacks tells in words which of the tags of the role a data store lacks, as its
+// Control is, as in "env=prod, team=cardio"; "" for none.
+func (r Role) Lacks(of *datastore.Control) string {
+	var tags map[string]string
+	if of != nil {
+		tags = of.Tags
+	}
 	var missing []string
 	for _, key := range slices.Sorted(maps.Keys(r.Tags)) {
 		if value, ok := tags[key]; !ok || value != r.Tags[key] {
@@ -74,8 +79,7 @@ func (r Role) checkTags() error {
 		return fmt.Errorf("tags say at which data stores its operations may be used, and it has none")
 	}
 	for key, value := range r.Tags {
-		short := len(key) >= 1 && len([]rune(key)) <= tagKeyConstraint.max && len([]rune(value)) <= tagValueConstraint.max
-		if !short || !tagText.MatchString(key) || !tagText.MatchString(value) || strings.HasPrefix(strings.ToLower(key), "aws:") {
+		if tagKeyConstraint.broken(key) != "" || tagValueConstraint.broken(value) != "" || reserved(key) {
 			return fmt.Errorf("the tag %.80q with the value %.80q is none that a data store can have", key, value)
 		}
 	}

@@ -12,6 +12,9 @@ import (
 // A tag is one of a data store's.
 type tag struct{ Key, Value string }
 
+// reserved reports whether AWS keeps a tag's key for itself.
+func reserved(key string) bool { return strings.HasPrefix(strings.ToLower(key), "aws:") }
+
 // tags reads a list of tags; nil where there are none.
 func (in *input) tags(name string, required bool) map[string]string {
 	var tags map[string]string
@@ -27,7 +30,7 @@ func (in *input) tags(name string, required bool) map[string]string {
 		if _, twice := tags[key]; twice {
 			one.breaks("Key", key, "Member must be unique among the tags")
 		}
-		if strings.HasPrefix(strings.ToLower(key), "aws:") {
+		if reserved(key) {
 			one.breaks("Key", key, "Member must not begin with aws:, which AWS keeps for itself")
 		}
 		if tags == nil {

@@ -79,11 +79,7 @@ func (k *keyClaims) within(ctx context.Context, key sigv4.Key, role healthlake.R
 	if err != nil {
 		return err
 	}
-	var tags map[string]string
-	if r.Control != nil {
-		tags = r.Control.Tags
-	}
-	if lacks := role.Lacks(tags); lacks != "" {
+	if lacks := role.Lacks(r.Control); lacks != "" {
 		return fhir.Errorf(fhir.KindForbidden, "the access key %s has the role %q, which is for data stores with certain tags only; missing is %s", key.ID, key.Role, lacks)
 	}
 	return nil

@@ -302,9 +302,11 @@ func (b *Book) Delete(ctx context.Context, id string) (known Known, err error) {
 	defer b.changing.Unlock()
 	var r record
 	err = b.cfg.DB.Update(ctx, func(tx kv.Tx) error {
-		r, err = b.table.Get(tx, id)
-		if err != nil || r.Deleted {
-			return errors.Join(err, gone(r.Deleted))
+		if r, err = b.table.Get(tx, id); err != nil {
+			return err
+		}
+		if r.Deleted {
+			return kv.ErrNotFound
 		}
 		return b.table.Put(tx, id, record{Provider: Provider{ID: r.ID, Issuer: r.Issuer}, Deleted: true}, time.Time{})
 	})
@@ -315,11 +317,4 @@ func (b *Book) Delete(ctx context.Context, id string) (known Known, err error) {
 		err = b.refresh(ctx)
 	}
 	return Known{Provider: r.Provider}, err
-}
-
-func gone(deleted bool) error {
-	if deleted {
-		return kv.ErrNotFound
-	}
-	return nil
 }
