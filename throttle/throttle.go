@@ -64,24 +64,74 @@ func (l *Limiter) Enter(key string) (leave func(), wait time.Duration) {
 	if l.rates.Concurrent > 0 && s.inside >= l.rates.Concurrent {
 		return nil, time.Second
 	}
-	if l.rates.PerSecond > 0 {
-		// A bucket as the time at which it is empty: RFC 2697 has the idea.
-		each := time.Duration(float64(time.Second) / l.rates.PerSecond)
-		due := s.due
-		if due.Before(now) {
-			due = now
-		}
-		if over := due.Add(each).Sub(now) - each*time.Duration(l.rates.Burst); over > 0 {
-			return nil, over
-		}
-		s.due = due.Add(each)
+	if over := l.over(s, now); over > 0 {
+		return nil, over
 	}
+	l.charge(s, now, 1)
 	s.inside++
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		s.inside--
 	}, 0
+}
+
+// Wait is how long a key has to wait until it may send one more, 0 where it may.
+// It counts nothing.
+func (l *Limiter) Wait(key string) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.keys[key]; s != nil {
+		return l.over(s, l.now())
+	}
+	return 0
+}
+
+// Charge counts n more, whether or not there is room: what there is not is a
+// debt, and whoever has one waits until it is paid off by the rate.
+func (l *Limiter) Charge(key string, n int) {
+	if n <= 0 || l.rates.PerSecond == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	s := l.keys[key]
+	if s == nil {
+		l.forget(now)
+		s = &state{}
+		l.keys[key] = s
+	}
+	l.charge(s, now, n)
+}
+
+// over is how long it takes until there is room for one.
+func (l *Limiter) over(s *state, now time.Time) time.Duration {
+	if l.rates.PerSecond == 0 {
+		return 0
+	}
+	// A bucket as the time at which it is empty: RFC 2697 has the idea.
+	each := l.each()
+	return max(0, max(0, s.due.Sub(now))+each-each*time.Duration(l.rates.Burst))
+}
+
+func (l *Limiter) charge(s *state, now time.Time, n int) {
+	if l.rates.PerSecond == 0 {
+		return
+	}
+	if s.due.Before(now) {
+		s.due = now
+	}
+	each := l.each()
+	s.due = s.due.Add(each * time.Duration(min(n, int(longest/each))))
+}
+
+// longest bounds what one charge costs.
+const longest = 30 * 24 * time.Hour
+
+// each is what one costs. Bursts of up to a million do not overflow by it.
+func (l *Limiter) each() time.Duration {
+	return max(1, min(time.Duration(float64(time.Second)/l.rates.PerSecond), time.Hour))
 }
 
 // forget makes room for other keys, a tenth of all at once: to look for each one
