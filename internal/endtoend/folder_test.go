@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -21,6 +22,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/internal/crashing"
 	"github.com/tarnhealth/tarn/pebble"
 )
 
@@ -73,15 +75,13 @@ func TestDamagedFolder(t *testing.T) {
 }
 
 // folderImage is the content of a data folder as a crash leaves it: some data
-// in the index files, some in the log.
+// in the index files, some in the log. The disk is copied at one moment, for the
+// engine writes and removes files whenever it likes.
 func folderImage(t *testing.T) map[string][]byte {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "data")
+	disk := crashing.New()
 	for half := range 2 {
-		catalog, err := openFolder(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
+		catalog := openCatalog(t, disk, time.Now)
 		if half == 0 {
 			if _, err := catalog.Create(context.Background(), "default", ""); err != nil {
 				t.Fatal(err)
@@ -96,7 +96,39 @@ func folderImage(t *testing.T) map[string][]byte {
 			t.Fatal(err)
 		}
 	}
-	return readFolder(t, dir)
+	image := map[string][]byte{}
+	readDisk(t, disk.CrashClone(vfs.CrashCloneCfg{}), "data", "", image)
+	return image
+}
+
+// readDisk adds the files of a folder to an image, by their names in the one
+// where it began.
+func readDisk(t *testing.T, disk vfs.FS, dir, name string, image map[string][]byte) {
+	t.Helper()
+	entries, err := disk.List(disk.PathJoin(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		entry = filepath.Join(name, entry)
+		info, err := disk.Stat(disk.PathJoin(dir, entry))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.IsDir() {
+			readDisk(t, disk, dir, entry, image)
+			continue
+		}
+		file, err := disk.Open(disk.PathJoin(dir, entry))
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(file)
+		if err := errors.Join(err, file.Close()); err != nil {
+			t.Fatal(err)
+		}
+		image[entry] = content
+	}
 }
 
 func openFolder(dir string) (*datastore.Catalog, error) {
@@ -308,9 +340,7 @@ func TestSecondServer(t *testing.T) {
 		t.Skip("starts the server")
 	}
 	s := serve(t, t.TempDir())
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	out, err := command(ctx, t, "serve", "--auth", "none", "--data", s.dir, "--listen", freeAddr(t)).CombinedOutput()
+	out, err := command(t.Context(), t, "serve", "--auth", "none", "--data", s.dir, "--listen", "127.0.0.1:0").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "in use by another tarn") || strings.Count(strings.TrimSpace(string(out)), "\n") > 1 {
 		t.Errorf("the second server: %v\n%s", err, out)
 	}

@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -83,31 +83,51 @@ func command(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
 
 // A server is a running tarn process.
 type server struct {
-	t    *testing.T
-	dir  string
+	t   *testing.T
+	dir string
+	// addr is where it listens, at another port after each start: one that was
+	// free before may be somebody else's meanwhile.
 	addr string
 	cmd  *exec.Cmd
-	log  *bytes.Buffer
+	log  *output
 	exit chan error
 }
 
 // serve starts tarn on a folder and waits until it is ready.
 func serve(t *testing.T, dir string) *server {
 	t.Helper()
-	s := &server{t: t, dir: dir, addr: freeAddr(t)}
+	s := &server{t: t, dir: dir}
 	s.start()
 	t.Cleanup(s.kill)
 	return s
 }
 
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// An output is what a server prints.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	// serves gets the address, once.
+	serves chan string
+	told   bool
+}
+
+var announced = regexp.MustCompile(`Tarn serves http://([^/\s]+)/`)
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p) // never fails
+	if found := announced.FindSubmatch(o.text.Bytes()); found != nil && !o.told {
+		o.told = true
+		o.serves <- string(found[1])
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return len(p), nil
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 func (s *server) start() {
@@ -116,8 +136,8 @@ func (s *server) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.log = &bytes.Buffer{}
-	s.cmd = exec.Command(name, "serve", "--auth", "none", "--data", s.dir, "--listen", s.addr)
+	s.log = &output{serves: make(chan string, 1)}
+	s.cmd = exec.Command(name, "serve", "--auth", "none", "--data", s.dir, "--listen", "127.0.0.1:0")
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -127,31 +147,37 @@ func (s *server) start() {
 	s.waitReady()
 }
 
-// waitReady polls /readyz: there is no other way to hear from a process that
-// is starting.
+// waitReady waits until the server has said where it listens, and answers.
 func (s *server) waitReady() {
 	s.t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(60 * time.Second)
-	for {
-		select {
-		case err := <-s.exit:
-			s.t.Fatalf("the server ended: %v\n%s", err, s.log)
-		case <-timeout:
-			s.kill()
-			s.t.Fatalf("the server did not become ready\n%s", s.log)
-		case <-tick.C:
-			resp, err := http.Get("http://" + s.addr + "/readyz")
-			if err != nil {
-				continue
-			}
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return
-			}
-		}
+	late := nearlyLate(s.t)
+	select {
+	case s.addr = <-s.log.serves:
+	case err := <-s.exit:
+		s.t.Fatalf("the server ended: %v\n%s", err, s.log)
+	case <-late:
+		s.kill()
+		s.t.Fatalf("the server does not say that it serves\n%s", s.log)
 	}
+	for status := 0; status != http.StatusOK; {
+		resp, err := http.Get("http://" + s.addr + "/readyz")
+		if err != nil {
+			s.t.Fatalf("the server does not answer: %v\n%s", err, s.log)
+		}
+		resp.Body.Close()
+		status = resp.StatusCode
+	}
+}
+
+// nearlyLate comes shortly before the time for all tests is over, when there is
+// time left to say what was waited for. Nothing else limits how long a server may
+// take: that depends on what else the machine does.
+func nearlyLate(t *testing.T) <-chan time.Time {
+	deadline, ok := t.Deadline()
+	if !ok {
+		return nil
+	}
+	return time.After(time.Until(deadline) - 20*time.Second)
 }
 
 // kill ends the process at once, as kill -9 does.
