@@ -137,7 +137,7 @@ func (s *Service) checkRevoked(ctx context.Context, claims *token.Claims) error 
 	case err == nil:
 		return nil
 	case errors.Is(err, errRevoked):
-		return &token.Error{Code: token.InvalidToken, Description: "the token was revoked"}
+		return &token.Error{Code: token.InvalidToken, Description: "the token was revoked", Genuine: true}
 	}
 	return &token.Error{Code: token.ServerError, Description: "the token cannot be checked", Cause: err}
 }

@@ -216,15 +216,15 @@ type validity struct {
 func (v validity) check(c *Claims) error {
 	switch {
 	case c.Expires.IsZero():
-		return errorf(InvalidToken, "the token has no claim exp")
+		return genuine("the token has no claim exp")
 	case !v.now.Before(c.Expires.Add(v.expiryLeeway)):
-		return errorf(InvalidToken, "the token has expired")
+		return genuine("the token has expired")
 	case v.now.Add(v.leeway).Before(c.NotBefore):
-		return errorf(InvalidToken, "the token is not valid yet")
+		return genuine("the token is not valid yet")
 	case v.now.Add(v.leeway).Before(c.IssuedAt):
-		return errorf(InvalidToken, "the token was issued in the future")
+		return genuine("the token was issued in the future")
 	case !c.IssuedAt.IsZero() && c.Expires.Before(c.IssuedAt):
-		return errorf(InvalidToken, "the token expired before it was issued")
+		return genuine("the token expired before it was issued")
 	}
 	if len(v.audiences) == 0 {
 		return nil
@@ -236,5 +236,5 @@ func (v validity) check(c *Claims) error {
 			}
 		}
 	}
-	return errorf(InvalidToken, "the token is for another audience")
+	return genuine("the token is for another audience")
 }

@@ -3,6 +3,7 @@ package token
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // The OAuth error codes that this package gives.
@@ -17,6 +18,9 @@ const (
 	// Unavailable: whoever decides about the credential does not answer, or
 	// too late. RFC 6749 section 4.1.2.1.
 	Unavailable = "temporarily_unavailable"
+	// SlowDown: nobody was asked about the credential, as too many were wrong
+	// before it. RFC 8628 section 3.5.
+	SlowDown = "slow_down"
 	// ServerError: a failure of this server's own.
 	ServerError = "server_error"
 )
@@ -26,6 +30,11 @@ const (
 type Error struct {
 	Code        string
 	Description string
+	// Genuine says that the issuer gave this credential, which is good no more
+	// or not here: whoever has it did not guess it.
+	Genuine bool
+	// Wait is how long to wait before the next try, with SlowDown.
+	Wait time.Duration
 	// Cause is for logs only and is never shown.
 	Cause error
 }
@@ -51,6 +60,11 @@ func CodeOf(err error) string {
 
 func errorf(code, format string, args ...any) *Error {
 	return &Error{Code: code, Description: fmt.Sprintf(format, args...)}
+}
+
+// genuine is the error of a credential that was not guessed.
+func genuine(description string) *Error {
+	return &Error{Code: InvalidToken, Description: description, Genuine: true}
 }
 
 // because is the error with a cause.

@@ -293,7 +293,7 @@ func TestIntrospectionRefuses(t *testing.T) {
 		"claim is no text": {with(good, "patient", 1), token.InvalidToken, "patient"},
 	} {
 		r.answer = c.answer
-		_, err := v.Verify(ctx, "opaque", audience)
+		_, err := v.Verify(ctx, strings.ReplaceAll("opaque "+name, " ", "-"), audience)
 		wantError(t, name, err, c.code, c.part)
 	}
 	_, err := v.Verify(ctx, "two words", audience)

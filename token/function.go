@@ -24,6 +24,9 @@ type FunctionConfig struct {
 	Cache time.Duration
 	// Timeout is how long an answer may take; 0 for one second.
 	Timeout time.Duration
+	// Calls is how many questions are asked at a time; 0 for DefaultCalls. Half
+	// as many may be about tokens that are not known.
+	Calls int
 	// Client sends the requests; nil for one that follows no redirects.
 	Client *http.Client
 	// Now is the clock; nil for time.Now.
@@ -45,7 +48,7 @@ func NewFunction(cfg FunctionConfig) (*Function, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = time.Second
 	}
-	f := &Function{cfg: cfg, remote: newRemote(cfg.Client, cfg.Timeout, cfg.Cache, cfg.Now)}
+	f := &Function{cfg: cfg, remote: newRemote(cfg.Client, cfg.Timeout, cfg.Cache, cfg.Calls, cfg.Now)}
 	if cfg.Invoke == nil {
 		if err := checkOperatorURL(cfg.URL); err != nil {
 			return nil, err
@@ -78,7 +81,7 @@ func (f *Function) Verify(ctx context.Context, raw, audience string) (*Claims, e
 	operation, _ := ctx.Value(operationKey{}).(string)
 	q := question{strings.TrimSuffix(audience, "/") + "/", operation, raw}
 	key := cacheKey(q.DatastoreEndpoint, q.OperationName, raw)
-	c, err := f.remote.ask(ctx, key, func(ctx context.Context) (*Claims, error) { return f.call(ctx, q) })
+	c, err := f.remote.ask(ctx, key, raw, func(ctx context.Context) (*Claims, error) { return f.call(ctx, q) })
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,9 @@ type IntrospectionConfig struct {
 	Cache time.Duration
 	// Timeout is how long an answer may take; 0 for two seconds.
 	Timeout time.Duration
+	// Calls is how many questions are asked at a time; 0 for DefaultCalls. Half
+	// as many may be about tokens that are not known.
+	Calls int
 	// Client sends the requests; nil for one that follows no redirects.
 	Client *http.Client
 	// Now is the clock; nil for time.Now.
@@ -54,7 +57,7 @@ func NewIntrospection(cfg IntrospectionConfig) (*Introspection, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 2 * time.Second
 	}
-	return &Introspection{cfg, newRemote(cfg.Client, cfg.Timeout, cfg.Cache, cfg.Now)}, nil
+	return &Introspection{cfg, newRemote(cfg.Client, cfg.Timeout, cfg.Cache, cfg.Calls, cfg.Now)}, nil
 }
 
 // Verify implements Verifier.
@@ -62,7 +65,7 @@ func (i *Introspection) Verify(ctx context.Context, raw, audience string) (*Clai
 	if err := checkToken(raw); err != nil {
 		return nil, err
 	}
-	c, err := i.remote.ask(ctx, cacheKey(raw), func(ctx context.Context) (*Claims, error) { return i.introspect(ctx, raw) })
+	c, err := i.remote.ask(ctx, cacheKey(raw), raw, func(ctx context.Context) (*Claims, error) { return i.introspect(ctx, raw) })
 	if err != nil {
 		return nil, err
 	}
