@@ -4,19 +4,24 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/rest/answer"
 	"github.com/tarnhealth/tarn/terminology"
 )
 
 // withTerminology runs part of an operation with what the caller may know of
-// codes.
+// codes; what else it reads is of the same view.
 func (r *request) withTerminology(do func(s *terminology.Service) error) error {
 	view, done, err := r.openView(0)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer func(before *datastore.View) {
+		r.view = before
+		done()
+	}(r.view)
+	r.view = view
 	return do(view.Terminology(r.ctx))
 }
 

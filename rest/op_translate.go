@@ -31,7 +31,7 @@ func translateOperation() operation {
 					}
 					found = append(found, some...)
 				}
-				return r.writeParameters(w, http.StatusOK, answer.Translations(found, terminology.MapURLs(maps)))
+				return r.writeParameters(w, http.StatusOK, answer.Translations(found, mapURLs(maps)))
 			})
 		},
 	}

@@ -43,7 +43,7 @@ type request struct {
 
 	// tree is the resource of a Bundle entry.
 	tree *fhir.Tree
-	// view is what the reads of a transaction share.
+	// view is what the reads of a transaction share, or of an operation.
 	view *datastore.View
 	// attempt is set where the request is a job.
 	attempt *attempt

@@ -1,7 +1,7 @@
 package rest
 
 import (
-	"slices"
+	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
@@ -19,49 +19,40 @@ func (r *request) mapsBetween(s *terminology.Service, source, target string) ([]
 	if err != nil {
 		return nil, err
 	}
-	var known []string
-	for _, pairs := range mapQueries(source, target) {
-		query, err := r.parseSearch([]string{"ConceptMap"}, pairs, search.Options{})
+	// A canonical is a URI too: these parameters are of both, and those without
+	// -uri of canonicals alone.
+	var pairs []search.Pair
+	for _, side := range []search.Pair{{Name: "source-uri", Value: source}, {Name: "target-uri", Value: target}} {
+		if side.Value != "" {
+			pairs = append(pairs, search.Pair{Name: side.Name, Value: search.EscapeValue(side.Value)})
+		}
+	}
+	query, err := r.parseSearch([]string{"ConceptMap"}, pairs, search.Options{})
+	if err != nil {
+		return nil, err
+	}
+	versions, more, err := r.matches(query, mapsAtOnce)
+	if err != nil {
+		return nil, err
+	}
+	if more || len(found)+len(versions) > mapsAtOnce {
+		return nil, fhir.Errorf(fhir.KindTooCostly, "more than %d concept maps are between these value sets; name one by url", mapsAtOnce).At("http.url")
+	}
+	for i := range versions {
+		tree, err := r.store.Read(versions[i])
 		if err != nil {
 			return nil, err
 		}
-		versions, more, err := r.matches(query, mapsAtOnce)
-		if err != nil {
-			return nil, err
-		}
-		if more || len(found)+len(versions) > mapsAtOnce {
-			return nil, fhir.Errorf(fhir.KindTooCostly, "more than %d concept maps are between these value sets; name one by url", mapsAtOnce).At("http.url")
-		}
-		for i := range versions {
-			if slices.Contains(known, versions[i].ID) {
-				continue
-			}
-			known = append(known, versions[i].ID)
-			tree, err := r.store.Read(versions[i])
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, s.ReadMap(tree.Root()))
-		}
+		found = append(found, s.ReadMap(tree.Root()))
 	}
 	return found, nil
 }
 
-// mapQueries are the searches that find maps: what they are between is a
-// canonical or a URI, which are parameters of their own.
-func mapQueries(source, target string) [][]search.Pair {
-	queries := [][]search.Pair{nil}
-	for _, side := range []search.Pair{{Name: "source", Value: source}, {Name: "target", Value: target}} {
-		if side.Value == "" {
-			continue
-		}
-		var longer [][]search.Pair
-		for _, q := range queries {
-			for _, name := range []string{side.Name, side.Name + "-uri"} {
-				longer = append(longer, append(slices.Clip(q), search.Pair{Name: name, Value: search.EscapeValue(side.Value)}))
-			}
-		}
-		queries = longer
+// mapURLs names concept maps for people.
+func mapURLs(maps []*terminology.ConceptMap) string {
+	var urls []string
+	for _, m := range maps {
+		urls = append(urls, m.URL)
 	}
-	return queries
+	return strings.Join(urls, ", ")
 }

@@ -1,7 +1,6 @@
 package terminology
 
 import (
-	"strings"
 	"sync"
 
 	"github.com/tarnhealth/tarn/terminology/release"
@@ -43,13 +42,4 @@ func (s *Service) PublishedMaps(source, target string) ([]*ConceptMap, error) {
 		found = append(found, m)
 	}
 	return found, nil
-}
-
-// MapURLs names concept maps for people.
-func MapURLs(maps []*ConceptMap) string {
-	var urls []string
-	for _, m := range maps {
-		urls = append(urls, m.URL)
-	}
-	return strings.Join(urls, ", ")
 }
