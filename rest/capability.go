@@ -64,14 +64,14 @@ func readCapability(w http.ResponseWriter, r *request) error {
 			return nil
 		}
 	}
-	if s == nil {
-		return r.writeJSON(w, http.StatusOK, c.body)
-	}
 	return r.writeShaped(w, "CapabilityStatement", c.body, s)
 }
 
-// writeShaped answers with a part of a statement about the data store.
+// writeShaped answers with a statement about the data store, or a part of it.
 func (r *request) writeShaped(w http.ResponseWriter, resourceType string, body []byte, s *shape) error {
+	if s == nil {
+		return r.writeJSON(w, http.StatusOK, body)
+	}
 	part, err := fhir.AppendSubset(nil, body, r.store.Definitions().Schema.Type(resourceType), s.keep)
 	if err != nil {
 		return err

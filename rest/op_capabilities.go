@@ -20,8 +20,5 @@ func (r *request) terminologyCapabilities(w http.ResponseWriter) error {
 		return err
 	}
 	w.Header().Set("Cache-Control", "public, max-age=60")
-	if s == nil {
-		return r.writeJSON(w, http.StatusOK, body)
-	}
 	return r.writeShaped(w, "TerminologyCapabilities", body, s)
 }

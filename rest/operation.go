@@ -78,14 +78,14 @@ func (o *operation) offeredOn(resourceType string) bool {
 }
 
 // methods are the methods by which the operation may be called.
-func (o *operation) methods() string {
-	if o.affectsState {
-		return "POST, OPTIONS"
+func (o *operation) methods() []string {
+	switch {
+	case o.affectsState:
+		return []string{http.MethodPost, http.MethodOptions}
+	case o.begins:
+		return []string{http.MethodGet, http.MethodPost, http.MethodOptions}
 	}
-	if o.begins {
-		return "GET, POST, OPTIONS"
-	}
-	return "GET, HEAD, POST, OPTIONS"
+	return []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions}
 }
 
 // url is the canonical URL of the operation's definition.
@@ -125,8 +125,8 @@ func (r *request) routeOperation() error {
 	if r.isHead() {
 		method = http.MethodHead
 	}
-	if !slices.Contains(strings.Split(o.methods(), ", "), method) || method == http.MethodOptions {
-		return fhir.Errorf(fhir.KindMethodNotAllowed, "$%s cannot be called by %s; allowed are %s", o.code, method, o.methods())
+	if !slices.Contains(o.methods(), method) || method == http.MethodOptions {
+		return fhir.Errorf(fhir.KindMethodNotAllowed, "$%s cannot be called by %s; allowed are %s", o.code, method, strings.Join(o.methods(), ", "))
 	}
 	r.serve = func(w http.ResponseWriter, r *request) error {
 		in, err := r.readArguments(o.ownBody)

@@ -100,7 +100,7 @@ func (r *request) allowed() string {
 		return r.h.allowed(r.level)
 	}
 	if o, err := r.findOperation(); err == nil {
-		return o.methods()
+		return strings.Join(o.methods(), ", ")
 	}
 	return http.MethodOptions
 }
