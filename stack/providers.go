@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/tarnhealth/tarn/server/admin"
 	"github.com/tarnhealth/tarn/server/upstream"
@@ -22,8 +25,8 @@ type IdentityProvider struct {
 	there upstream.Known
 }
 
-// A SecretValue says where a secret is found: it is never in a plan or what is
-// exported.
+// A SecretValue says where a secret is found, such as that of a client or the
+// value of a header: it is never in a plan or what is exported.
 type SecretValue struct {
 	// Env names a variable of the environment; File is a path from the folder of
 	// the file.
@@ -35,6 +38,43 @@ type SecretValue struct {
 	value string
 }
 
+// read finds the secret, which is "" where it is kept.
+func (v *SecretValue) read(dir string) error {
+	given := 0
+	for _, is := range []bool{v.Env != "", v.File != "", v.Kept} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		return errors.New("say where its value is: env: VARIABLE, file: PATH, or kept: true for the one that it has")
+	}
+	switch {
+	case v.Kept:
+		return nil
+	case v.Env != "":
+		text, found := os.LookupEnv(v.Env)
+		if !found {
+			return fmt.Errorf("the variable %s is not set", v.Env)
+		}
+		v.value = text
+	case v.File != "":
+		path := v.File
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		v.value = strings.TrimRight(string(content), "\r\n")
+	}
+	if v.value == "" {
+		return errors.New("its value is empty")
+	}
+	return nil
+}
+
 func (i IdentityProvider) key() string { return i.ID }
 
 // locate reads the secret.
@@ -42,12 +82,8 @@ func (i *IdentityProvider) locate(dir string) error {
 	if i.ClientSecret == nil {
 		return nil
 	}
-	from := HeaderValue{Env: i.ClientSecret.Env, File: i.ClientSecret.File, Kept: i.ClientSecret.Kept}
-	if err := from.locate(dir); err != nil {
+	if err := i.ClientSecret.read(dir); err != nil {
 		return fmt.Errorf("identity provider %s, clientSecret: %w", i.ID, err)
-	}
-	if !from.Kept {
-		i.ClientSecret.value = from.value
 	}
 	return nil
 }

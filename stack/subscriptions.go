@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/server/admin"
@@ -34,59 +31,23 @@ type Subscription struct {
 	there subscribing.Asked
 }
 
-// A HeaderValue says where the value of a header is found, which is a secret: it
-// is never in a plan or what is exported.
+// A HeaderValue says where the value of a header is found, which is a secret.
 type HeaderValue struct {
-	// Env names a variable of the environment; File is a path from the folder of
-	// the file. Prefix stands before what either holds: "Bearer ".
-	Env    string `json:"env,omitempty"`
-	File   string `json:"file,omitempty"`
+	SecretValue
+	// Prefix stands before what was found: "Bearer ".
 	Prefix string `json:"prefix,omitempty"`
-	// Kept leaves the value as it is, as what is exported does.
-	Kept bool `json:"kept,omitempty"`
-
-	value string
 }
 
 // kept is what a header is written with whose value is to stay; see package
 // subscription.
 const kept = "********"
 
-func (v *HeaderValue) locate(dir string) error {
-	given := 0
-	for _, is := range []bool{v.Env != "", v.File != "", v.Kept} {
-		if is {
-			given++
-		}
+// line is the value whole.
+func (v HeaderValue) line() string {
+	if v.Kept {
+		return kept
 	}
-	if given != 1 {
-		return errors.New("say where its value is: env: VARIABLE, file: PATH, or kept: true for the one that it has")
-	}
-	text := kept
-	switch {
-	case v.Env != "":
-		found := false
-		if text, found = os.LookupEnv(v.Env); !found {
-			return fmt.Errorf("the variable %s is not set", v.Env)
-		}
-	case v.File != "":
-		path := v.File
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		text = strings.TrimRight(string(content), "\r\n")
-	}
-	if v.value = v.Prefix + text; v.Kept {
-		v.value = kept
-	}
-	if text == "" {
-		return errors.New("its value is empty")
-	}
-	return nil
+	return v.Prefix + v.value
 }
 
 // locate reads the values of headers.
@@ -94,7 +55,7 @@ func (s *Subscription) locate(dir string) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
 		v := s.Headers[name]
-		if err := v.locate(dir); err != nil {
+		if err := v.read(dir); err != nil {
 			errs = append(errs, fmt.Errorf("subscription %s, header %s: %w", s.ID, name, err))
 		}
 		s.Headers[name] = v
@@ -105,7 +66,7 @@ func (s *Subscription) locate(dir string) error {
 // headers are those of the requests, whole, by name.
 func (s *Subscription) headers() (list []string) {
 	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
-		list = append(list, name+": "+s.Headers[name].value)
+		list = append(list, name+": "+s.Headers[name].line())
 	}
 	return list
 }
@@ -124,7 +85,7 @@ func (d *DataStore) readSubscriptions(ctx context.Context, a *admin.Admin) error
 			if s.Headers == nil {
 				s.Headers = map[string]HeaderValue{}
 			}
-			s.Headers[name] = HeaderValue{Kept: true}
+			s.Headers[name] = HeaderValue{SecretValue: SecretValue{Kept: true}}
 		}
 		d.Subscriptions = append(d.Subscriptions, s)
 	}
