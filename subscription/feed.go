@@ -37,8 +37,10 @@ type feed struct {
 	lines map[string]*line // by id
 	// unsaved counts the versions that were looked at since that was noted.
 	unsaved int
-	// opened is the data store as it was when lines were read.
+	// opened is the data store as it was when lines were read, and topics the time
+	// at which the topics of all of them have been read since.
 	opened *datastore.Store
+	topics store.T
 }
 
 func newFeed(s *Service, store string) *feed {
@@ -118,7 +120,9 @@ func (f *feed) step(ctx context.Context) (again time.Duration, err error) {
 		if err := f.refresh(ctx, ds); err != nil {
 			return 0, err
 		}
-		f.opened = ds
+		if ds != f.opened {
+			f.opened, f.topics = ds, 0
+		}
 	}
 	if err := f.endDue(ctx, ds); err != nil {
 		return 0, err
@@ -221,7 +225,7 @@ func (b *batch) take(ctx context.Context, v store.Version) error {
 	if !(*b.types.Load())[v.Type] {
 		return nil
 	}
-	if v.Type == topicType {
+	if v.Type == topicType && v.T > b.topics {
 		if err := b.readTopics(ctx); err != nil {
 			return err
 		}
@@ -311,6 +315,12 @@ func (b *batch) readAgain(ctx context.Context, l *line, access authz.Access) err
 // readTopics reads the topics of all lines anew: they may be about other resource
 // types now.
 func (b *batch) readTopics(ctx context.Context) error {
+	now, err := b.ds.View(ctx, authz.Unrestricted(), 0)
+	if err != nil {
+		return err
+	}
+	at := now.T() // each line reads then or later
+	now.Close()
 	for id, l := range b.lines {
 		if !l.wants.Load().topical {
 			continue
@@ -327,6 +337,7 @@ func (b *batch) readTopics(ctx context.Context) error {
 		}
 	}
 	b.noteTypes()
+	b.topics = at
 	return nil
 }
 

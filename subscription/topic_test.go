@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
 )
@@ -141,6 +142,33 @@ func TestTopicChanges(t *testing.T) {
 	w.put(encounter("e1", "finished", "p1"))
 	w.put(`{"resourceType":"Task","id":"t1","status":"completed","intent":"order"}`)
 	w.notifies(topicURL + " active event-notification 1 1 Task/t1 | Task/t1 POST Task 201 false")
+}
+
+// TestTopicsAreReadOnce where many resources that may be topics come at once.
+func TestTopicsAreReadOnce(t *testing.T) {
+	const many = 100
+	w := newWorld(t)
+	w.put(encounterComplete(), w.topical("s", "id-only", ""))
+	w.notifies(topicURL + " requested handshake 0")
+	w.became("s", "active")
+	w.mu.Lock()
+	before := w.asked
+	w.mu.Unlock()
+	changed := strings.NewReplacer("Encounter", "Task", "finished", "completed").Replace(encounterComplete())
+	ops := []datastore.Op{{Interaction: authz.Update, Type: "Basic", ID: "topic", Resource: w.parse(changed)}}
+	for range many {
+		ops = append(ops, datastore.Op{Interaction: authz.Create, Type: "Basic", Resource: w.parse(`{"resourceType":"Basic","code":{"text":"no topic"}}`)})
+	}
+	ops = append(ops, datastore.Op{Interaction: authz.Update, Type: "Task", ID: "t1", Resource: w.parse(`{"resourceType":"Task","id":"t1","status":"completed","intent":"order"}`)})
+	if _, err := w.ds.Commit(t.Context(), authz.Unrestricted(), ops, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.notifies(topicURL + " active event-notification 1 1 Task/t1 | Task/t1 POST Task 201 false")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if made := w.asked - before; made >= many {
+		t.Errorf("%d changes made the topics be read with %d accesses", many, made)
+	}
 }
 
 // TestContentOfTopics is how much notifications hold.

@@ -70,6 +70,8 @@ type world struct {
 	// where deliveries cannot be recorded.
 	revoked    map[string]bool
 	unrecorded bool
+	// asked is how often somebody's access was made again.
+	asked int
 }
 
 // A timer ends when the clock has passed a time.
@@ -246,6 +248,7 @@ func (w *world) access(_ context.Context, ds *datastore.Store, kept []byte) (aut
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.asked++
 	if w.revoked[g.Subject] {
 		return authz.Access{}, fhir.Errorf(fhir.KindForbidden, "the user %s is gone", g.Subject)
 	}
