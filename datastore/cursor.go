@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"strings"
 
 	"github.com/tarnhealth/tarn/authz"
 )
@@ -65,7 +66,8 @@ func (c Cursors) Seal(of string, place []byte) string {
 // for this search, ErrCursorCaller where it is another caller's.
 func (c Cursors) Open(of, text string) (place []byte, err error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(b) < aes.BlockSize+callerSize {
+	// The decoder passes over ends of lines.
+	if err != nil || strings.ContainsAny(text, "\r\n") || len(b) < aes.BlockSize+callerSize {
 		return nil, ErrCursor
 	}
 	iv := b[:aes.BlockSize]

@@ -31,6 +31,7 @@ func TestCursors(t *testing.T) {
 		"another key":    {datastore.NewCursors([]byte("kez"), "ann"), "search", text, datastore.ErrCursor},
 		"empty":          {ann, "search", "", datastore.ErrCursor},
 		"short":          {ann, "search", text[:30], datastore.ErrCursor},
+		"lines":          {ann, "search", text[:8] + "\n" + text[8:], datastore.ErrCursor},
 		"no base64":      {ann, "search", "§", datastore.ErrCursor},
 	} {
 		if _, err := c.cursors.Open(c.of, c.text); !errors.Is(err, c.want) {
