@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
 )
 
@@ -236,14 +237,14 @@ func entitiesOf(r *Record, patient string) []entity {
 }
 
 // referenceTo is a name as a reference, "" where it cannot be one: what a
-// caller asked for need not be an id.
+// caller asked for need not be an id, and what an issuer calls a user no resource.
 func referenceTo(name string) string {
 	if strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://") {
 		return name
 	}
 	parts := strings.Split(name, "/")
 	ok := (len(parts) == 2 || len(parts) == 4 && parts[2] == "_history" && fhir.ValidID(parts[3])) &&
-		parts[0] != "" && parts[0][0] >= 'A' && parts[0][0] <= 'Z' && fhir.ValidID(parts[0]) && fhir.ValidID(parts[1])
+		definition.R4().Schema.Resource(parts[0]) != nil && fhir.ValidID(parts[1])
 	if !ok {
 		return ""
 	}

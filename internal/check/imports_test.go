@@ -132,7 +132,7 @@ var imports = map[string][]string{
 	"job":      {"kv"},
 	"event":    {"kv"},
 	"token":    {"kv", "crypt", "recall"},
-	"audit":    {"fhir", "kv", "crypt/seal", "durable"},
+	"audit":    {"fhir", "definition", "kv", "crypt/seal", "durable"},
 	"throttle": {},
 	"login":    {"kv", "crypt", "page"},
 	"sigv4":    {"kv", "crypt"},
