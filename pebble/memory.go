@@ -44,6 +44,14 @@ func (m *memory) leave(s *Store) {
 	m.divide()
 }
 
+// leave gives back what a store that is to be closed has of the memory.
+func (s *Store) leave() {
+	s.opt.memory.leave(s)
+	if !s.failure.Fatal() {
+		s.beside.End()
+	}
+}
+
 func (m *memory) divide() {
 	for s := range m.stores {
 		part := int(m.bytes) / len(m.stores)

@@ -40,14 +40,17 @@ func Open(dir string, opt Options) (*Store, error) {
 		queue: make(chan *request, 256), finish: make(chan *group, 4), finished: make(chan struct{})}
 	s.failure.Pause = opt.diskPause
 	var err error
-	if s.db, s.disk, err = s.failure.Open(dir, engine.Options(opt.FS, opt.memory.blocks)); err != nil {
+	o := engine.Options(opt.FS, opt.memory.blocks)
+	s.beside = engine.NewBeside(o)
+	if s.db, s.disk, err = s.failure.Open(dir, o); err != nil {
 		return nil, err
 	}
+	s.beside.Begin(s.db)
 	s.pins = pin.Pins{Clock: opt.Now, Retention: opt.Retention, Before: s.docsBefore,
 		Now: func() doc { return doc(s.now.Load()) }, Reach: s.reachLives}
 	opt.memory.join(s)
 	if err := s.start(); err != nil {
-		opt.memory.leave(s)
+		s.leave()
 		s.disk.Release()
 		return nil, errors.Join(fmt.Errorf("pebble: %s: %w", dir, engine.Damaged(err)), s.db.Close())
 	}

@@ -108,6 +108,7 @@ type Store struct {
 	dir    string
 	db     *lsm.DB
 	disk   *halt.FS
+	beside *engine.Beside
 	params *params
 	lives  posting.Lifetimes
 	users  engine.Users
@@ -209,7 +210,7 @@ func (s *Store) Close() error {
 	if !s.users.Close() {
 		return store.ErrClosed
 	}
-	s.opt.memory.leave(s)
+	s.leave()
 	close(s.queue)
 	<-s.finished
 	s.seals.wait()

@@ -24,7 +24,13 @@ func (f *Failure) Watch(o *lsm.Options, dir string) *halt.FS {
 	})
 	o.FS, o.Logger = disk, log{disk}
 	flushes := 0 // that failed, one after the other
+	var others lsm.EventListener
+	if o.EventListener != nil {
+		others = *o.EventListener
+	}
+	others.EnsureDefaults(o.Logger)
 	o.EventListener = &lsm.EventListener{
+		FlushBegin: others.FlushBegin,
 		// The call that read the block fails, which is enough.
 		DataCorruption: func(info lsm.DataCorruptionInfo) {
 			slog.Error("the data folder is damaged", "file", info.Path, "error", info.Details.Error())
@@ -36,6 +42,7 @@ func (f *Failure) Watch(o *lsm.Options, dir string) *halt.FS {
 		},
 		// One flush runs at a time.
 		FlushEnd: func(info lsm.FlushInfo) {
+			others.FlushEnd(info)
 			if info.Err == nil || info.Err.Error() == emptyTable {
 				flushes = 0
 			} else if flushes++; flushes >= maxFlushes {
