@@ -336,9 +336,7 @@ func TestRegistryChangesTheDecision(t *testing.T) {
 	if _, err := w.ds.Commit(ctx, authz.Unrestricted(), []datastore.Op{{Interaction: authz.Create, Type: "SearchParameter", Resource: define}}, nil); err != nil {
 		t.Fatal(err)
 	}
-	wait, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	if err := w.ds.WaitIndexed(wait); err != nil {
+	if err := w.ds.WaitIndexed(ctx); err != nil {
 		t.Fatal(err)
 	}
 	access = must(w.Authorize(request("Bearer "+raw), w.ds))

@@ -196,6 +196,7 @@ func TestImportGoesOn(t *testing.T) {
 		before = now.Scanned
 	}
 	got := w.awaitImport(started.ID)
+	t.Logf("stopped %d times", stops)
 	if stops < 3 {
 		t.Errorf("stopped %d times only", stops)
 	}

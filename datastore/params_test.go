@@ -1,13 +1,11 @@
 package datastore_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -46,8 +44,6 @@ func mustPut(t *testing.T, s *datastore.Store, texts ...string) {
 
 func waitIndexed(t *testing.T, s *datastore.Store) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
 	if err := s.WaitIndexed(ctx); err != nil {
 		t.Fatal(err)
 	}

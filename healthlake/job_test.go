@@ -59,7 +59,7 @@ func TestWholeLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := made.DatastoreId
-	if err := sdk.NewFHIRDatastoreActiveWaiter(client).Wait(ctx, &sdk.DescribeFHIRDatastoreInput{DatastoreId: id}, time.Minute); err != nil {
+	if err := sdk.NewFHIRDatastoreActiveWaiter(client).Wait(ctx, &sdk.DescribeFHIRDatastoreInput{DatastoreId: id}, patience); err != nil {
 		t.Fatal(err)
 	}
 	tags := []types.Tag{{Key: aws.String("stage"), Value: aws.String("trial")}, {Key: aws.String("zone"), Value: aws.String("")}}
@@ -72,7 +72,7 @@ func TestWholeLife(t *testing.T) {
 	if _, err := client.DeleteFHIRDatastore(ctx, &sdk.DeleteFHIRDatastoreInput{DatastoreId: id}); err != nil {
 		t.Fatal(err)
 	}
-	if err := sdk.NewFHIRDatastoreDeletedWaiter(client).Wait(ctx, &sdk.DescribeFHIRDatastoreInput{DatastoreId: id}, time.Minute); err != nil {
+	if err := sdk.NewFHIRDatastoreDeletedWaiter(client).Wait(ctx, &sdk.DescribeFHIRDatastoreInput{DatastoreId: id}, patience); err != nil {
 		t.Error(err)
 	}
 	var gone *types.ResourceNotFoundException
@@ -96,7 +96,7 @@ func (s *server) importFromS3(client *sdk.Client, id *string) {
 	waiter := sdk.NewFHIRImportJobCompletedWaiter(client, func(o *sdk.FHIRImportJobCompletedWaiterOptions) {
 		o.MinDelay, o.MaxDelay = 10*time.Millisecond, 50*time.Millisecond
 	})
-	done, err := waiter.WaitForOutput(ctx, &sdk.DescribeFHIRImportJobInput{DatastoreId: id, JobId: begun.JobId}, time.Minute)
+	done, err := waiter.WaitForOutput(ctx, &sdk.DescribeFHIRImportJobInput{DatastoreId: id, JobId: begun.JobId}, patience)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func (s *server) exportToS3(client *sdk.Client, id *string, bucket blob.Bucket) 
 	waiter := sdk.NewFHIRExportJobCompletedWaiter(client, func(o *sdk.FHIRExportJobCompletedWaiterOptions) {
 		o.MinDelay, o.MaxDelay = 10*time.Millisecond, 50*time.Millisecond
 	})
-	done, err := waiter.WaitForOutput(ctx, &sdk.DescribeFHIRExportJobInput{DatastoreId: id, JobId: begun.JobId}, time.Minute)
+	done, err := waiter.WaitForOutput(ctx, &sdk.DescribeFHIRExportJobInput{DatastoreId: id, JobId: begun.JobId}, patience)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func (s *server) awaitActive(client *sdk.Client, id *string) *types.DatastorePro
 	waiter := sdk.NewFHIRDatastoreActiveWaiter(client, func(o *sdk.FHIRDatastoreActiveWaiterOptions) {
 		o.MinDelay, o.MaxDelay = 10*time.Millisecond, 50*time.Millisecond
 	})
-	got, err := waiter.WaitForOutput(ctx, &sdk.DescribeFHIRDatastoreInput{DatastoreId: id}, time.Minute)
+	got, err := waiter.WaitForOutput(ctx, &sdk.DescribeFHIRDatastoreInput{DatastoreId: id}, patience)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -346,7 +346,7 @@ func TestDeleteWithJobs(t *testing.T) {
 	waiter := sdk.NewFHIRImportJobCompletedWaiter(client, func(o *sdk.FHIRImportJobCompletedWaiterOptions) {
 		o.MinDelay, o.MaxDelay = 10*time.Millisecond, 50*time.Millisecond
 	})
-	if err := waiter.Wait(ctx, &sdk.DescribeFHIRImportJobInput{DatastoreId: aws.String("mine"), JobId: begun.JobId}, time.Minute); err != nil {
+	if err := waiter.Wait(ctx, &sdk.DescribeFHIRImportJobInput{DatastoreId: aws.String("mine"), JobId: begun.JobId}, patience); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := client.DeleteFHIRDatastore(ctx, &sdk.DeleteFHIRDatastoreInput{DatastoreId: aws.String("mine")}); err != nil {

@@ -44,12 +44,12 @@ func TestLifeOfADataStore(t *testing.T) {
 		*made.DatastoreEndpoint != "https://fhir.example.org/datastore/"+id+"/r4/" {
 		t.Errorf("created %s %s %s %s", id, made.DatastoreStatus, *made.DatastoreArn, *made.DatastoreEndpoint)
 	}
-	waited, err := sdk.NewFHIRDatastoreActiveWaiter(client).WaitForOutput(ctx, &sdk.DescribeFHIRDatastoreInput{DatastoreId: &id}, time.Minute)
+	waited, err := sdk.NewFHIRDatastoreActiveWaiter(client).WaitForOutput(ctx, &sdk.DescribeFHIRDatastoreInput{DatastoreId: &id}, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := waited.DatastoreProperties
-	if *p.DatastoreName != "Klinik Süd/1" || p.DatastoreTypeVersion != types.FHIRVersionR4 || p.CreatedAt.Sub(begin).Abs() > time.Minute ||
+	if *p.DatastoreName != "Klinik Süd/1" || p.DatastoreTypeVersion != types.FHIRVersionR4 || p.CreatedAt.Sub(begin).Abs() > patience ||
 		!cmp.Equal(p.SseConfiguration, sse, value) || !cmp.Equal(p.IdentityProviderConfiguration, identity, value) || p.PreloadDataConfig != nil {
 		t.Errorf("described as %+v", p)
 	}
@@ -62,7 +62,7 @@ func TestLifeOfADataStore(t *testing.T) {
 	if err != nil || deleted.DatastoreStatus != types.DatastoreStatusDeleting || *deleted.DatastoreArn != *made.DatastoreArn {
 		t.Fatalf("deleted: %+v, %v", deleted, err)
 	}
-	if err := sdk.NewFHIRDatastoreDeletedWaiter(client).Wait(ctx, &sdk.DescribeFHIRDatastoreInput{DatastoreId: &id}, time.Minute); err != nil {
+	if err := sdk.NewFHIRDatastoreDeletedWaiter(client).Wait(ctx, &sdk.DescribeFHIRDatastoreInput{DatastoreId: &id}, patience); err != nil {
 		t.Error(err)
 	}
 	var gone *types.ResourceNotFoundException

@@ -50,6 +50,9 @@ type server struct {
 	ahead time.Duration
 }
 
+// patience is how long what must happen may take: longer than the tests.
+const patience = time.Hour
+
 func (s *server) now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()

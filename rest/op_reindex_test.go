@@ -2,9 +2,7 @@ package rest_test
 
 import (
 	"bytes"
-	"context"
 	"testing"
-	"time"
 )
 
 // TestDefinedSearchParameter walks a SearchParameter from its creation to its
@@ -18,9 +16,7 @@ func TestDefinedSearchParameter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := store.WaitIndexed(ctx); err != nil {
+		if err := store.WaitIndexed(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

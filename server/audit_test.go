@@ -163,7 +163,11 @@ func auditKill(t *testing.T, durability string) {
 			}
 		}
 	}
-	start(t, auditedConfig(dir)).stop()
+	last := start(t, auditedConfig(dir))
+	last.stop()
+	if err := last.wait(); err != nil {
+		t.Error(err)
+	}
 	if _, err := (AuditCheck{Data: dir}).Verify(); err != nil {
 		t.Error(err)
 	}

@@ -48,7 +48,7 @@ func TestControlAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = sdk.NewFHIRDatastoreActiveWaiter(client).Wait(ctx, &sdk.DescribeFHIRDatastoreInput{DatastoreId: made.DatastoreId}, time.Minute)
+	err = sdk.NewFHIRDatastoreActiveWaiter(client).Wait(ctx, &sdk.DescribeFHIRDatastoreInput{DatastoreId: made.DatastoreId}, time.Hour)
 	if err != nil || !strings.Contains(*made.DatastoreArn, ":123456789012:") {
 		t.Errorf("%s: %v", *made.DatastoreArn, err)
 	}

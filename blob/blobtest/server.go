@@ -3,9 +3,8 @@ package blobtest
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,17 +24,20 @@ type Server struct {
 
 // StartServer starts versitygw until the test ends. The test is skipped where
 // it is not installed: blob/blobtest/setup.sh does that.
+//
+// It listens at a socket of its own, in front of which there is a port: one that
+// was looked for and left to it may be somebody else's before it listens there.
 func StartServer(t testing.TB) *Server {
 	t.Helper()
 	binary := find(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	home := t.TempDir()
+	short, err := os.MkdirTemp("", "s3") // the path of a socket has 107 bytes at most
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := listener.Addr().String()
-	listener.Close()
-	home := t.TempDir()
-	s := &Server{Endpoint: "http://" + address, KeyID: "tester", Secret: "tester-secret", Folder: filepath.Join(home, "data")}
+	t.Cleanup(func() { os.RemoveAll(short) })
+	socket := filepath.Join(short, "socket")
+	s := &Server{KeyID: "tester", Secret: "tester-secret", Folder: filepath.Join(home, "data")}
 	for _, name := range []string{s.Folder, filepath.Join(home, "meta")} {
 		if err := os.Mkdir(name, 0o700); err != nil {
 			t.Fatal(err)
@@ -44,14 +46,14 @@ func StartServer(t testing.TB) *Server {
 	// Not the context of the test: that ends before the cleanups.
 	ctx, cancel := context.WithCancel(context.Background())
 	var said bytes.Buffer
-	cmd := exec.CommandContext(ctx, binary, "--access", s.KeyID, "--secret", s.Secret, "--port", address, "--quiet",
+	cmd := exec.CommandContext(ctx, binary, "--access", s.KeyID, "--secret", s.Secret, "--port", socket, "--quiet",
 		"posix", "--sidecar", filepath.Join(home, "meta"), s.Folder)
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = cmd.Wait() }()
 	t.Cleanup(func() {
 		cancel()
 		<-ended
@@ -59,30 +61,63 @@ func StartServer(t testing.TB) *Server {
 			t.Logf("versitygw: %s", said.String())
 		}
 	})
-	if err := s.await(ended); err != nil {
-		ended <- err
-		t.Fatal(err)
-	}
+	await(t, socket, ended)
+	s.Endpoint = "http://" + forward(t, socket)
 	return s
 }
 
-// await waits until the server answers.
-func (s *Server) await(ended <-chan error) error {
-	tick := time.NewTicker(20 * time.Millisecond)
+// await waits until somebody listens at a socket, for as long as the tests may
+// take.
+func await(t testing.TB, socket string, ended <-chan struct{}) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for range 1000 {
-		response, err := http.Get(s.Endpoint)
-		if err == nil {
-			response.Body.Close()
-			return nil
+	for {
+		if c, err := net.Dial("unix", socket); err == nil {
+			c.Close()
+			return
 		}
 		select {
-		case err := <-ended:
-			return fmt.Errorf("versitygw ended: %w", err)
+		case <-ended:
+			t.Fatal("versitygw ended")
 		case <-tick.C:
 		}
 	}
-	return fmt.Errorf("versitygw does not answer at %s", s.Endpoint)
+}
+
+// forward is the address of a port whose connections go to a socket.
+func forward(t testing.TB, socket string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go pass(client, socket)
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// pass connects a client with a socket, until the server behind it has said all.
+func pass(client net.Conn, socket string) {
+	defer client.Close()
+	server, err := net.Dial("unix", socket)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go func() {
+		_, _ = io.Copy(server, client)
+		_ = server.(*net.UnixConn).CloseWrite()
+	}()
+	_, _ = io.Copy(client, server)
 }
 
 // MakeBucket makes a bucket.

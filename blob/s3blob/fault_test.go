@@ -78,10 +78,17 @@ func TestBusy(t *testing.T) {
 	} {
 		var asked atomic.Int64
 		opt := options(server.Behind(t, func(n int64, _ *http.Request) blobtest.Fault { asked.Store(n); return c.fault }))
-		opt.Attempts, opt.Pause, opt.Stall = 3, time.Millisecond, 200*time.Millisecond
+		opt.Attempts, opt.Pause = 3, time.Millisecond
+		if c.fault == blobtest.Hung {
+			opt.Stall = 200 * time.Millisecond // others may take as long as they like
+		}
 		b := open(t, "there", opt)
-		if _, err := b.Open(t.Context(), "a", 0, -1); !errors.Is(err, c.want) || asked.Load() != c.requests {
-			t.Errorf("fault %d: read: %v after %d requests, want %v after %d", c.fault, err, asked.Load(), c.want, c.requests)
+		_, err := b.Open(t.Context(), "a", 0, -1)
+		n := asked.Load()
+		// Who waits for an answer may give up before the request has come through.
+		late := c.fault == blobtest.Hung && n < c.requests
+		if !errors.Is(err, c.want) || n != c.requests && !late {
+			t.Errorf("fault %d: read: %v after %d requests, want %v after %d", c.fault, err, n, c.want, c.requests)
 		}
 		if err := blob.Write(t.Context(), b, "b", []byte("content")); !errors.Is(err, c.want) {
 			t.Errorf("fault %d: write: %v, want %v", c.fault, err, c.want)

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/tarnhealth/tarn/blob"
 	"github.com/tarnhealth/tarn/blob/blobtest"
@@ -25,7 +24,7 @@ func open(t *testing.T, name string, opt s3blob.Options) *s3blob.Bucket {
 }
 
 func options(s *blobtest.Server) s3blob.Options {
-	return s3blob.Options{Endpoint: s.Endpoint, KeyID: s.KeyID, Secret: s.Secret, Stall: 5 * time.Second}
+	return s3blob.Options{Endpoint: s.Endpoint, KeyID: s.KeyID, Secret: s.Secret}
 }
 
 func TestS3(t *testing.T) {
