@@ -72,16 +72,12 @@ func (s *Service) visit(w http.ResponseWriter, r *http.Request, f *flow) {
 		return
 	}
 	now := s.cfg.Now()
-	p, err := u.discover(r.Context(), now)
+	state := upstreamState{Provider: u.ID, Flow: flow{ReturnTo: f.ReturnTo, After: f.After, Link: f.Link}, Started: now, Expires: now.Add(upstreamTime)}
+	to, err := s.request(r, u, f, &state)
 	if err != nil {
 		s.cfg.Log.WarnContext(r.Context(), "provider not reached", "provider", u.ID, "error", err)
 		s.problem(w, r, http.StatusBadGateway, "upstream.away", u.shown())
 		return
-	}
-	state := upstreamState{
-		Provider: u.ID, State: newID(), Nonce: newID(), Verifier: oauth2.GenerateVerifier(),
-		Flow:    flow{ReturnTo: f.ReturnTo, After: f.After, Link: f.Link},
-		Started: now, Expires: now.Add(upstreamTime),
 	}
 	plain, err := json.Marshal(state)
 	if err != nil {
@@ -94,6 +90,21 @@ func (s *Service) visit(w http.ResponseWriter, r *http.Request, f *flow) {
 		return
 	}
 	http.SetCookie(w, s.pages.Cookie(stateCookie(state.State), value, int(upstreamTime/time.Second)))
+	s.pages.Redirect(w, to)
+}
+
+// request is where the browser goes to be signed in by a provider. It completes
+// the state.
+func (s *Service) request(r *http.Request, u *upstream, f *flow, state *upstreamState) (to string, err error) {
+	if u.peer != nil {
+		state.State, to, err = u.peer.Begin(r.Context(), !f.After.IsZero())
+		return to, err
+	}
+	p, err := u.discover(r.Context(), state.Started)
+	if err != nil {
+		return "", err
+	}
+	state.State, state.Nonce, state.Verifier = newID(), newID(), oauth2.GenerateVerifier()
 	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(state.Verifier), oauth2.SetAuthURLParam("nonce", state.Nonce)}
 	if f.Hint != "" {
 		options = append(options, oauth2.SetAuthURLParam("login_hint", f.Hint))
@@ -101,7 +112,7 @@ func (s *Service) visit(w http.ResponseWriter, r *http.Request, f *flow) {
 	if !f.After.IsZero() {
 		options = append(options, oauth2.SetAuthURLParam("prompt", "login"))
 	}
-	s.pages.Redirect(w, u.config(p).AuthCodeURL(state.State, options...))
+	return u.config(p).AuthCodeURL(state.State, options...), nil
 }
 
 func (p *Provider) shown() string { return or(p.Name, p.ID) }
@@ -181,6 +192,9 @@ func (e *refusal) Error() string { return e.key }
 // answer checks who sent the response (RFC 9207, against mix-up) and exchanges
 // its code.
 func (s *Service) answer(r *http.Request, u *upstream, state *upstreamState) (claims, error) {
+	if u.peer != nil {
+		return s.answerSAML(r, u, state)
+	}
 	q := r.URL.Query()
 	p, err := u.discover(r.Context(), s.cfg.Now())
 	if err != nil {

@@ -498,12 +498,12 @@ func TestProviderConfiguration(t *testing.T) {
 	} {
 		p := ok
 		change(&p)
-		_, err := newUpstreams(Config{}, []Provider{p}, nil)
+		_, err := newUpstreams(Config{}, nil, []Provider{p}, nil)
 		if fine := name == "" || name == "loopback"; (err == nil) != fine {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := newUpstreams(Config{}, []Provider{ok, ok}, nil); err == nil {
+	if _, err := newUpstreams(Config{}, nil, []Provider{ok, ok}, nil); err == nil {
 		t.Error("two providers with one id")
 	}
 }

@@ -1,5 +1,5 @@
 // Package login owns how a person proves who they are: the directory of users,
-// passwords, second factors, passkeys, upstream OpenID Connect providers,
+// passwords, second factors, passkeys, upstream OpenID Connect and SAML providers,
 // sessions, and the pages for them.
 //
 // It leaves to others: what a signed-in person may do (authz), and which
@@ -21,6 +21,7 @@ import (
 
 	"github.com/tarnhealth/tarn/crypt"
 	"github.com/tarnhealth/tarn/kv"
+	"github.com/tarnhealth/tarn/login/saml"
 	"github.com/tarnhealth/tarn/page"
 )
 
@@ -50,11 +51,14 @@ type Config struct {
 	// MinPassword is the least length of new passwords in characters, where it
 	// is more than 12.
 	MinPassword int
-	// Providers are the upstream OpenID Connect providers at first; see
+	// Providers are the upstream providers at first; see
 	// Service.SetProviders.
 	Providers []Provider
 	// HTTP calls the providers; nil is a client with a time limit.
 	HTTP *http.Client
+	// Metadata fetches that of SAML providers; nil is a client that refuses
+	// redirects.
+	Metadata *http.Client
 	// Address is the network address of the client, which rate limits count
 	// by; nil takes it from the connection. Set it behind a reverse proxy.
 	Address func(*http.Request) string
@@ -86,6 +90,7 @@ type Service struct {
 	pages     *page.Set
 	mux       *http.ServeMux
 	passkeys  *passkeys
+	saml      *saml.Party
 	upstream  atomic.Pointer[upstreams]
 }
 
@@ -116,6 +121,7 @@ func New(cfg Config) (*Service, error) {
 	if s.passkeys, err = newPasskeys(cfg); err != nil {
 		return nil, err
 	}
+	s.saml = saml.New(saml.Config{DB: cfg.DB, Box: cfg.Box, BaseURL: cfg.BaseURL, Now: cfg.Now, HTTP: cfg.Metadata})
 	if err = s.SetProviders(cfg.Providers); err != nil {
 		return nil, err
 	}

@@ -14,18 +14,32 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"github.com/tarnhealth/tarn/login/saml"
 )
 
-// A Provider is an upstream OpenID Connect provider that people can sign in
-// through: Okta, Entra ID, Google, Keycloak or any other.
+// The kinds of providers.
+const (
+	KindOpenIDConnect = "" // OpenID Connect
+	KindSAML          = "saml"
+)
+
+// A Provider is an upstream provider that people can sign in through, by OpenID
+// Connect or SAML 2.0: Okta, Entra ID, Google, Keycloak, ADFS, Shibboleth or any
+// other.
 type Provider struct {
 	// ID is in addresses: small letters, digits and dashes. The redirect URI
-	// to register at the provider is BaseURL/login/callback/ID.
+	// to register at an OpenID Connect provider is BaseURL/login/callback/ID, the
+	// metadata to import at one of SAML is at BaseURL/login/saml/ID/metadata.
 	ID string
 	// Name is on the button; "" is ID.
 	Name string
-	// Issuer has /.well-known/openid-configuration.
-	Issuer       string
+	// Kind is KindOpenIDConnect or KindSAML.
+	Kind string
+	// Issuer has /.well-known/openid-configuration. Of SAML it is the entity ID.
+	Issuer string
+	// SAML is for KindSAML, ClientID, ClientSecret and Scopes are for the other.
+	SAML         SAML
 	ClientID     string
 	ClientSecret string // "" for a public client
 	// Scopes beside openid; nil is profile and email.
@@ -34,13 +48,14 @@ type Provider struct {
 	// LinkByEmail signs in the user with the same e-mail address, where the
 	// provider says that it is verified, and links the two from then on. Only
 	// for providers that own the addresses.
+	// For SAML, which has no word for that, it is this that says so.
 	LinkByEmail bool
 	// Create makes a user at the first sign-in of somebody unknown.
 	Create bool
 }
 
-// ClaimMapping says which claims of an ID token or of userinfo a user's fields
-// come from. A dot goes into an object: "realm_access.roles". Name, user name
+// ClaimMapping says which claims of an ID token or of userinfo, or which
+// attributes of an assertion, a user's fields come from. A dot goes into an object: "realm_access.roles". Name, user name
 // and e-mail address are taken when the user is made; fhirUser and roles at
 // each sign-in.
 type ClaimMapping struct {
@@ -63,6 +78,16 @@ func (p *Provider) Check() error {
 	if !providerID.MatchString(p.ID) {
 		return fmt.Errorf("the id %q is not one of a provider: small letters, digits and dashes, at most 32", p.ID)
 	}
+	switch p.Kind {
+	case KindOpenIDConnect:
+	case KindSAML:
+		return p.checkSAML()
+	default:
+		return fmt.Errorf("the kind is %q; it must be saml, or left out for OpenID Connect", p.Kind)
+	}
+	if p.SAML != (SAML{}) {
+		return errors.New("it has settings of SAML, and not the kind saml")
+	}
 	if err := checkIssuer(p.Issuer); err != nil {
 		return err
 	}
@@ -79,7 +104,7 @@ func (s *Service) Providers() []Provider { return s.upstream.Load().list }
 // one that is gone signs in no more by it. Users keep their links to accounts at
 // it, which count again when a provider with its ID is there.
 func (s *Service) SetProviders(list []Provider) error {
-	next, err := newUpstreams(s.cfg, list, s.upstream.Load())
+	next, err := newUpstreams(s.cfg, s.saml, list, s.upstream.Load())
 	if err == nil {
 		s.upstream.Store(next)
 	}
@@ -94,6 +119,7 @@ type upstream struct {
 	Provider
 	client   *http.Client
 	redirect string
+	peer     *saml.Peer // of KindSAML
 
 	mu    sync.Mutex
 	found *discovered
@@ -115,7 +141,7 @@ type upstreams struct {
 
 // newUpstreams are the providers of a list. What is known of one that stays as it
 // was before is kept.
-func newUpstreams(cfg Config, list []Provider, before *upstreams) (*upstreams, error) {
+func newUpstreams(cfg Config, party *saml.Party, list []Provider, before *upstreams) (*upstreams, error) {
 	client := cfg.HTTP
 	if client == nil {
 		client = &http.Client{Timeout: 10 * time.Second}
@@ -135,7 +161,11 @@ func newUpstreams(cfg Config, list []Provider, before *upstreams) (*upstreams, e
 			all.by[p.ID] = before.by[p.ID]
 			continue
 		}
-		all.by[p.ID] = &upstream{Provider: p, client: client, redirect: cfg.BaseURL + "/login/callback/" + p.ID}
+		u := &upstream{Provider: p, client: client, redirect: cfg.BaseURL + "/login/callback/" + p.ID}
+		if p.Kind == KindSAML {
+			u.peer = party.Peer(p.peer())
+		}
+		all.by[p.ID] = u
 	}
 	return all, nil
 }
