@@ -28,7 +28,7 @@ type Op struct {
 	// create, the URL's query for update, patch and delete. Nil where unconditional;
 	// empty and not nil where conditional without criteria, which is refused.
 	Criteria []search.Pair
-	// IfMatch is the version number of If-Match, "" for none.
+	// IfMatch is the version number of If-Match, "" for none, or AnyVersion.
 	IfMatch string
 	// IfNoneMatch is set for If-None-Match: *.
 	IfNoneMatch bool
@@ -322,7 +322,7 @@ func (x *expansion) refused(places []int, err error) error {
 	switch {
 	case errors.Is(err, store.ErrDuplicate):
 		return x.commit.locate(i, fhir.Errorf(fhir.KindInvalid, "a transaction may write %s/%s only once", x.steps[i].op.Type, x.steps[i].op.ID))
-	case errors.Is(err, store.ErrVersion) && op.IfMatch != "":
+	case errors.Is(err, store.ErrVersion) && op.IfMatch != "" && op.IfMatch != AnyVersion:
 		return x.commit.locate(i, versionMismatch(op, x.steps[i].op.ID))
 	case errors.Is(err, store.ErrExists) && op.NewID != "" && x.steps[i].op.ID == op.NewID:
 		return x.commit.locate(i, fhir.Errorf(fhir.KindConflict, "%s/%s was made already: this request was carried out before", op.Type, op.NewID))
@@ -335,15 +335,46 @@ func (x *expansion) refused(places []int, err error) error {
 // versionMismatch is the error where op.IfMatch is not the version of a
 // resource. id is "" where criteria name the resource, and were not looked up.
 func versionMismatch(op *Op, id string) error {
+	if op.IfMatch == AnyVersion {
+		return fhir.Errorf(fhir.KindPrecondition, "there is no %s, and If-Match: * asks that it exists", strings.TrimSuffix(op.Type+"/"+id, "/"))
+	}
 	if id == "" {
 		return fhir.Errorf(fhir.KindPrecondition, "no version of any %s is %q, which If-Match asks for; versions are numbers from 1", op.Type, op.IfMatch)
 	}
 	return fhir.Errorf(fhir.KindPrecondition, "the current version of %s/%s is not %q, which If-Match asks for; read it again", op.Type, id, op.IfMatch)
 }
 
+// AnyVersion is If-Match: *, which asks that the resource exists.
+// https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
+const AnyVersion = "*"
+
+// mustExist is the precondition AnyVersion of an update or a delete. A patch is
+// of what exists anyway.
+func (x *expansion) mustExist(ctx context.Context, i int) error {
+	op, st := &x.commit.ops[i], &x.steps[i]
+	if op.IfMatch != AnyVersion || op.Interaction == authz.Patch {
+		return nil
+	}
+	if op.Criteria != nil && (!st.write || st.op.Kind == store.OpCreate) {
+		return fhir.Errorf(fhir.KindPrecondition, "the criteria %s match no %s, and If-Match: * asks that it exists", criteriaText(op.Criteria), op.Type)
+	}
+	view, err := x.at(ctx)
+	if err != nil {
+		return err
+	}
+	current, err := view.Read(ctx, op.Type, st.op.ID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && current.Deleted() {
+		return versionMismatch(op, st.op.ID)
+	}
+	if err == nil && st.op.IfVersion == 0 {
+		st.op.IfVersion = current.Number
+	}
+	return storeError(err)
+}
+
 // parseIfMatch is the version number of op.IfMatch.
 func parseIfMatch(op *Op) (uint64, error) {
-	if op.IfMatch == "" {
+	if op.IfMatch == "" || op.IfMatch == AnyVersion {
 		return 0, nil
 	}
 	n, ok := versionNumber(op.IfMatch)

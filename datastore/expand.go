@@ -99,14 +99,16 @@ func (x *expansion) expandOp(ctx context.Context, i int) error {
 	}
 	switch {
 	case op.Criteria != nil:
-		return x.expandConditional(ctx, i)
+		err = x.expandConditional(ctx, i)
 	case op.Interaction == authz.Patch:
 		return x.patch(ctx, i)
 	case op.Interaction != authz.Create:
-		_, err := x.mayWriteNamed(ctx, i)
+		_, err = x.mayWriteNamed(ctx, i)
+	}
+	if err != nil {
 		return err
 	}
-	return nil
+	return x.mustExist(ctx, i)
 }
 
 // expandConditional applies the match table of a conditional interaction.

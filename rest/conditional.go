@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"
@@ -20,18 +21,30 @@ func parseETag(text string) (tag string, ok bool) {
 	return tag, !strings.ContainsAny(tag, "\", \t")
 }
 
-// ifMatch is the version that If-Match asks for, "" for none.
+// ifMatch is the version that If-Match asks for, "" for none, or
+// datastore.AnyVersion.
 // http://hl7.org/fhir/R4/http.html#concurrency
 func (r *request) ifMatch() (string, error) {
 	values := r.header.Values("If-Match")
 	if len(values) == 0 {
 		return "", nil
 	}
+	if len(values) == 1 && strings.TrimSpace(values[0]) == datastore.AnyVersion {
+		return datastore.AnyVersion, nil
+	}
 	tag, ok := parseETag(values[0])
 	if !ok || len(values) > 1 {
-		return "", fhir.Errorf(fhir.KindInvalid, `If-Match %q is not one version's ETag, such as W/"3"`, strings.Join(values, ", ")).At("http.If-Match")
+		return "", fhir.Errorf(fhir.KindInvalid, `If-Match %q is neither one version's ETag, such as W/"3", nor *`, strings.Join(values, ", ")).At("http.If-Match")
 	}
 	return tag, nil
+}
+
+// noIfNoneMatch refuses If-None-Match with what is done to a resource that exists.
+func (r *request) noIfNoneMatch() error {
+	if value := r.header.Get("If-None-Match"); value != "" {
+		return fhir.Errorf(fhir.KindInvalid, "If-None-Match %q has no meaning here; If-Match asks for the version that is current", value).At("http.If-None-Match")
+	}
+	return nil
 }
 
 // ifNoneMatchAny reports If-None-Match: *, the only form that a write takes.

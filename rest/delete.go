@@ -35,6 +35,9 @@ func deleteOp(r *request) (op datastore.Op, err error) {
 	} else if err := r.onlyShaping(); err != nil {
 		return op, err
 	}
+	if err := r.noIfNoneMatch(); err != nil {
+		return op, err
+	}
 	op.IfMatch, err = r.ifMatch()
 	return op, err
 }

@@ -39,6 +39,9 @@ func patchOp(r *request) (op datastore.Op, err error) {
 	} else if err := r.onlyShaping(); err != nil {
 		return op, err
 	}
+	if err := r.noIfNoneMatch(); err != nil {
+		return op, err
+	}
 	if op.IfMatch, err = r.ifMatch(); err != nil {
 		return op, err
 	}
