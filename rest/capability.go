@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -26,8 +27,10 @@ type capability struct {
 	guides *conformance.Guides
 	// profiles are those that are stored.
 	profiles storedProfiles
-	body     []byte
-	etag     string
+	// topics are those that there may be Subscriptions to.
+	topics []string
+	body   []byte
+	etag   string
 }
 
 // storedProfiles are the profiles that resources define, as url|version, by type.
@@ -51,7 +54,7 @@ func readCapability(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	c, err := r.h.capability(r.store)
+	c, err := r.h.capability(r.ctx, r.store)
 	if err != nil {
 		return err
 	}
@@ -100,10 +103,16 @@ func (c *capability) supported(resourceType string) []string {
 // maxCapabilities bounds how many statements are kept.
 const maxCapabilities = 64
 
-func (h *handler) capability(s *datastore.Store) (*capability, error) {
+func (h *handler) capability(ctx context.Context, s *datastore.Store) (*capability, error) {
 	profiles, err := s.StoredProfiles()
 	if err != nil {
 		return nil, err
+	}
+	var topics []string
+	if h.Topics != nil {
+		if topics, err = h.Topics(ctx, s); err != nil {
+			return nil, err
+		}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -115,10 +124,10 @@ func (h *handler) capability(s *datastore.Store) (*capability, error) {
 	if h.Security != nil {
 		security = h.Security(s)
 	}
-	if c := h.capabilities[s]; c != nil && c.registry == registry && c.security == security && c.guides == guides && c.profiles == profiles {
+	if c := h.capabilities[s]; c != nil && c.registry == registry && c.security == security && c.guides == guides && c.profiles == profiles && slices.Equal(c.topics, topics) {
 		return c, nil
 	}
-	c := &capability{registry: registry, security: security, guides: guides, profiles: profiles}
+	c := &capability{registry: registry, security: security, guides: guides, profiles: profiles, topics: topics}
 	body, err := json.Marshal(h.describe(s, c))
 	if err != nil {
 		return nil, err
@@ -182,7 +191,12 @@ type (
 	capabilityCode struct {
 		Code string `json:"code"`
 	}
+	topicNamed struct {
+		URL   string `json:"url"`
+		Value string `json:"valueCanonical"`
+	}
 	capabilityResource struct {
+		Extension         []topicNamed          `json:"extension,omitempty"`
 		Type              string                `json:"type"`
 		Profile           string                `json:"profile"`
 		Supported         []string              `json:"supportedProfile,omitempty"`
@@ -287,6 +301,16 @@ func (c *capabilityResource) onlyRead() {
 	c.Interaction, c.UpdateCreate, c.ConditionalCreate, c.ConditionalUpdate, c.ConditionalDelete = reads, false, false, false, "not-supported"
 }
 
+// topicExtension names a topic that there may be Subscriptions to.
+// http://hl7.org/fhir/uv/subscriptions-backport/STU1.1/StructureDefinition-capabilitystatement-subscriptiontopic-canonical.html
+const topicExtension = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/capabilitystatement-subscriptiontopic-canonical"
+
+func (c *capabilityResource) listTopics(topics []string) {
+	for _, url := range topics {
+		c.Extension = append(c.Extension, topicNamed{topicExtension, url})
+	}
+}
+
 func (h *handler) describeResources(s *datastore.Store, c *capability) []capabilityResource {
 	interactions := h.interactionsAt(levelType, levelTypeSearch, levelTypeHistory, levelInstance, levelInstanceHistory, levelVersion)
 	params, referrers := searchable(s)
@@ -306,6 +330,9 @@ func (h *handler) describeResources(s *datastore.Store, c *capability) []capabil
 		}
 		if h.Audit != nil && t.Name == "AuditEvent" {
 			resource.onlyRead()
+		}
+		if t.Name == "Subscription" {
+			resource.listTopics(c.topics)
 		}
 		for _, p := range params[t.Name] {
 			resource.SearchParam = append(resource.SearchParam, describeParam(p))

@@ -72,6 +72,12 @@ type Options struct {
 	// Limit, if not nil, lets a request in and returns what is to be called when
 	// it has ended, or an error of KindThrottled.
 	Limit func(*http.Request, authz.Caller) (leave func(), err error)
+	// Charge, if not nil, counts a request that was let in as n more: the entries
+	// of its Bundle, or the searches and reads of its GraphQL query.
+	Charge func(r *http.Request, caller authz.Caller, n int)
+	// Topics, if not nil, are the canonical URLs of the topics of a data store that
+	// there may be Subscriptions to, for /metadata.
+	Topics func(context.Context, *datastore.Store) ([]string, error)
 	// GraphQL bounds what a GraphQL query may cost; the zero value stands for
 	// graphql.DefaultLimits.
 	GraphQL graphql.Limits

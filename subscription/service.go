@@ -96,6 +96,12 @@ type Service struct {
 	// feeds has one for each data store, and is replaced when there is another.
 	feeds atomic.Pointer[map[string]*feed]
 
+	// listed guards writes, how many there were of possible topics of each data
+	// store, and the listings of topics.
+	listed   sync.Mutex
+	writes   map[string]uint64
+	listings map[string]listing
+
 	mu      sync.Mutex
 	context context.Context // of Run; nil while it does not run
 	running sync.WaitGroup
@@ -124,7 +130,7 @@ func New(opt Options) *Service {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	s := &Service{Options: opt, client: opt.Endpoints.Client(opt.Timeout)}
+	s := &Service{Options: opt, client: opt.Endpoints.Client(opt.Timeout), writes: map[string]uint64{}, listings: map[string]listing{}}
 	s.feeds.Store(&map[string]*feed{})
 	return s
 }
@@ -135,6 +141,9 @@ func (s *Service) Open(p Parts) { s.parts = p }
 
 // Written implements datastore.Subscriptions.
 func (s *Service) Written(store, what, _ string) {
+	if what == topicType {
+		s.noticeTopic(store)
+	}
 	f := (*s.feeds.Load())[store]
 	switch {
 	case f != nil:

@@ -118,39 +118,58 @@ const maxTopics = 500
 
 // findTopic is the topic of a canonical URL in a data store: an error of
 // KindNotFound where there is none, KindNotSupported where it is not offered.
-func findTopic(ctx context.Context, ds *datastore.Store, canonical string) (topic, error) {
+func findTopic(ctx context.Context, ds *datastore.Store, canonical string) (found topic, err error) {
 	url, version, _ := strings.Cut(canonical, "|")
+	missing := true
+	err = eachTopic(ctx, ds, func(v store.Version, t topic, why string) (bool, error) {
+		if t.url != url || version != "" && t.version != version {
+			return true, nil
+		}
+		if why != "" {
+			return false, fhir.Errorf(fhir.KindNotSupported, "the topic %s (Basic/%s) cannot be subscribed to: %s", canonical, v.ID, why)
+		}
+		found, missing = t, false
+		return false, nil
+	})
+	if err == nil && missing {
+		err = fhir.Errorf(fhir.KindNotFound, "the data store has no topic %s; topics are Basic resources with the code SubscriptionTopic", canonical)
+	}
+	return found, err
+}
+
+// eachTopic calls do with the topics of a data store that are not retired, until
+// it returns false or an error; why is what readTopic says.
+func eachTopic(ctx context.Context, ds *datastore.Store, do func(v store.Version, t topic, why string) (more bool, err error)) error {
 	view, err := ds.View(ctx, authz.Unrestricted(), 0)
 	if err != nil {
-		return topic{}, err
+		return err
 	}
 	defer view.Close()
 	q, err := view.Query(ctx, []string{topicType}, topicQuery, search.Options{})
 	if err != nil {
-		return topic{}, err
+		return err
 	}
 	r, err := view.Search(ctx, q, store.Page{Limit: maxTopics})
 	if err != nil {
-		return topic{}, err
+		return err
 	}
 	for v, err := range r.Matches {
 		if err != nil {
-			return topic{}, err
+			return err
 		}
 		tree, err := ds.Read(v)
 		if err != nil {
-			return topic{}, err
+			return err
 		}
-		t, why := readTopic(tree.Root())
-		if t.url != url || version != "" && t.version != version || retired(tree.Root()) {
+		if retired(tree.Root()) {
 			continue
 		}
-		if why != "" {
-			return topic{}, fhir.Errorf(fhir.KindNotSupported, "the topic %s (Basic/%s) cannot be subscribed to: %s", canonical, v.ID, why)
+		t, why := readTopic(tree.Root())
+		if more, err := do(v, t, why); !more || err != nil {
+			return err
 		}
-		return t, nil
 	}
-	return topic{}, fhir.Errorf(fhir.KindNotFound, "the data store has no topic %s; topics are Basic resources with the code SubscriptionTopic", canonical)
+	return nil
 }
 
 func retired(root fhir.Node) bool {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -252,4 +253,37 @@ func TestTopicsRefused(t *testing.T) {
 	if _, err := w.try(authz.Unrestricted(), good); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestTopicsAreListed: the list is true at every moment.
+func TestTopicsAreListed(t *testing.T) {
+	w := newWorld(t)
+	want := func(what string, urls ...string) {
+		t.Helper()
+		got, err := w.service.Topics(w.Context(), w.ds)
+		if err != nil || !slices.Equal(got, urls) {
+			t.Errorf("%s: %q, %v; want %q", what, got, err, urls)
+		}
+	}
+	want("none")
+	w.put(encounterComplete())
+	want("one", topicURL)
+	want("again", topicURL)
+	versioned := strings.Replace(encounterComplete(), `"extension":[`, `"extension":[`+ext("version", `"valueString":"2"`)+`,`, 1)
+	w.put(strings.Replace(versioned, `"id":"topic"`, `"id":"topic2"`, 1))
+	want("another version", topicURL, topicURL+"|2")
+	w.put(`{"resourceType":"Basic","id":"topic2","code":{"text":"something else"}}`)
+	want("one that is no topic any more", topicURL)
+	unknown := strings.Replace(encounterComplete(), "status=finished", "nonsense=x", 1)
+	w.put(unknown)
+	want("one that asks for what is not known")
+	w.put(strings.Replace(encounterComplete(), `"queryCriteria"`, `"fhirPathCriteria"`, 1))
+	want("one that is not offered")
+	w.put(encounterComplete())
+	want("as it was", topicURL)
+	w.put(strings.Replace(encounterComplete(), `"extension":[`, `"modifierExtension":[`+ext("status", `"valueCode":"retired"`)+`],"extension":[`, 1))
+	want("retired")
+	w.put(encounterComplete())
+	w.delete("Basic", "topic")
+	want("deleted")
 }
