@@ -253,3 +253,36 @@ func TestSecretsAreHashed(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestCharge: a Bundle is let in while there is room for one, and what it costs
+// above that is paid off before the next request.
+func TestCharge(t *testing.T) {
+	db, c := open(t)
+	keys := apikey.NewKeys(db, c.Now)
+	take := func(value []string, entries int) error {
+		key, err := keys.Check(ctx, value, "", "a")
+		if err == nil {
+			err = keys.Charge(ctx, key, entries-1)
+		}
+		return err
+	}
+	fast, value := create(t, keys, apikey.Key{Plan: apikey.Plan{Rate: 2, Burst: 5}})
+	if err := take(value, 25); err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, take(value, 1), fhir.KindThrottled, "11") // (25 - 5 + 1) / 2
+	c.Pass(10 * time.Second)
+	wantRefused(t, take(value, 1), fhir.KindThrottled, "1")
+	c.Pass(time.Second)
+	if err := take(value, 1); err != nil {
+		t.Error(err)
+	}
+	if used, err := keys.Usage(ctx, fast, c.Now()); err != nil || used != 26 {
+		t.Errorf("used %d, %v", used, err)
+	}
+	_, value = create(t, keys, apikey.Key{Plan: apikey.Plan{Quota: 10, Period: apikey.Month}})
+	if err := errors.Join(take(value, 9), take(value, 100)); err != nil {
+		t.Error(err)
+	}
+	wantRefused(t, take(value, 1), fhir.KindThrottled, "")
+}

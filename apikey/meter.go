@@ -38,17 +38,40 @@ func (k *Keys) count(ctx context.Context, key Key) error {
 		return err
 	}
 	if key.Quota > 0 && m.used >= key.Quota {
-		return throttled(to.Sub(now), "the quota of the API key, %d requests a %s, is used up", key.Quota, key.Period)
+		return throttled(to.Sub(now), "the quota of the API key, %d requests a %s, is used up; each entry of a Bundle counts", key.Quota, key.Period)
 	}
 	if m.limiter != nil {
 		reserved := m.limiter.ReserveN(now, 1)
 		if wait := reserved.DelayFrom(now); wait > 0 {
 			reserved.CancelAt(now)
-			return throttled(wait, "the API key allows %g requests a second, and %d at once", key.Rate, key.Burst)
+			return throttled(wait, "the API key allows %g requests a second, and %d at once; each entry of a Bundle counts", key.Rate, key.Burst)
 		}
 	}
 	m.used++
 	m.fresh++
+	return nil
+}
+
+// Charge counts a request with a key that Check let in as n more, as for the
+// entries of a Bundle. What the plan has no room for is a debt: later requests
+// wait for it, and count towards the quota all the same.
+func (k *Keys) Charge(ctx context.Context, key Key, n int) error {
+	now := k.now()
+	from, _ := key.Period.bounds(now)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m, err := k.meter(ctx, key, from)
+	if err != nil {
+		return err
+	}
+	m.used += int64(n)
+	m.fresh += int64(n)
+	if m.limiter == nil {
+		return nil
+	}
+	for left := n; left > 0; left -= key.Burst {
+		m.limiter.ReserveN(now, min(left, key.Burst))
+	}
 	return nil
 }
 

@@ -50,7 +50,7 @@ func (x *execution) connect(t thing, u *use) ([]item, error) {
 		return nil, err
 	}
 	c.size = q.Count
-	if err := x.read(1); err != nil {
+	if err := x.request(); err != nil {
 		return nil, err
 	}
 	if err := x.searchPage(c, q); err != nil {

@@ -28,6 +28,8 @@ type execution struct {
 	path []any
 	// resources and bytes count what the limits bound.
 	resources, bytes, steps int
+	// requests are the searches and reads of one resource.
+	requests int
 }
 
 func newExecution(ctx context.Context, view *datastore.View, ds *datastore.Store, request Request) *execution {
@@ -192,6 +194,12 @@ func (x *execution) spend(bytes int) error {
 		return x.ctx.Err()
 	}
 	return nil
+}
+
+// request counts a search, or the reading of one resource.
+func (x *execution) request() error {
+	x.requests++
+	return x.read(1)
 }
 
 // read counts a resource read or a search made.

@@ -74,6 +74,8 @@ type Response struct {
 	// Executed is set where the query was found to be correct, so that errors
 	// are of its execution.
 	Executed bool
+	// Requests is how many searches and reads of one resource were made.
+	Requests int
 	Errors   []*Error
 }
 
@@ -121,9 +123,9 @@ func Execute(ctx context.Context, view *datastore.View, ds *datastore.Store, req
 	}
 	data, err := x.run(root)
 	if err != nil {
-		return Response{Executed: true, Errors: []*Error{wrap(err, nil, nil)}}
+		return Response{Executed: true, Requests: x.requests, Errors: []*Error{wrap(err, nil, nil)}}
 	}
-	return Response{Data: data, Executed: true}
+	return Response{Data: data, Executed: true, Requests: x.requests}
 }
 
 // Status is the HTTP status of the response.

@@ -27,7 +27,7 @@ func (x *execution) resource(view *datastore.View, resourceType, id, version str
 	key := readKey{view.T(), resourceType, id, version}
 	known, ok := x.reads[key]
 	if !ok {
-		if err := x.read(1); err != nil {
+		if err := x.request(); err != nil {
 			return element{}, err
 		}
 		known.tree, known.err = x.readTree(view, key)

@@ -23,7 +23,7 @@ func (x *execution) list(t thing, u *use) ([]item, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := x.read(1); err != nil {
+	if err := x.request(); err != nil {
 		return nil, err
 	}
 	_, paged := u.args[argumentCount]

@@ -120,6 +120,7 @@ func (r *request) answerLater(w http.ResponseWriter) error {
 		if err != nil {
 			return err
 		}
+		r.chargeBundle(body)
 		ask.Size, parts[asyncBody] = len(body), body
 	}
 	caller, grant, err := r.h.Async.Keep(r.http, r.store)

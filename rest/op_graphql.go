@@ -42,6 +42,7 @@ func serveGraphQL(w http.ResponseWriter, r *request, in *arguments) error {
 	}
 	query.Now, query.Limits = r.h.Now(), r.h.GraphQL
 	response := graphql.Execute(r.ctx, view, r.store, query)
+	r.charge(response.Requests)
 	if err := response.Internal(); err != nil {
 		if r.ctx.Err() != nil {
 			return err

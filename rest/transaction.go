@@ -29,6 +29,7 @@ func processBundle(w http.ResponseWriter, r *request) error {
 	tree, err := r.parse(src)
 	if err != nil {
 		if entries := r.splitBatch(src); entries != nil {
+			r.charge(len(entries))
 			return r.batch(w, entries)
 		}
 		return err
@@ -45,6 +46,7 @@ func processBundle(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	r.charge(len(entries))
 	r.interaction = bundleType
 	if bundleType == "batch" {
 		return r.batch(w, entries)
