@@ -51,6 +51,8 @@ type Config struct {
 	// identity provider says so.
 	APIKeys       func(ctx context.Context, values []string, client, store string) (apikey.Key, error)
 	APIKeysAlways bool
+	// Failures limits requests with wrong credentials; nil for no limit.
+	Failures *Failures
 	// Remember is how many decisions are remembered, at least; 0 is 10,000.
 	Remember int
 }
@@ -102,7 +104,7 @@ func (a *Authorizer) AuthorizeAgain(r *http.Request, ds *datastore.Store, known 
 			return authz.Access{}, fhir.Errorf(fhir.KindForbidden, "this data store wants API keys, and this server has none")
 		}
 		if _, err := a.cfg.APIKeys(r.Context(), r.Header["X-Api-Key"], claims.ClientID, ds.Record().ID); err != nil {
-			return authz.Access{}, err
+			return authz.Access{}, a.cfg.Failures.countKey(r, claims.ClientID, err)
 		}
 	}
 	policy := a.cfg.Policy(ds)
@@ -126,15 +128,15 @@ func (a *Authorizer) authenticate(r *http.Request, ds *datastore.Store, known *K
 		err = errMissing
 	}
 	if err != nil {
-		return nil, a.refuse(ds, c, err)
+		return nil, a.refuse(r, ds, c, err)
 	}
 	if !again || a.recheck(r, ds, known) != nil {
 		if err := a.verify(r, ds, known); err != nil {
-			return nil, a.refuse(ds, c, err)
+			return nil, a.refuse(r, ds, c, err)
 		}
 	}
 	if err := a.checkBinding(r, c, known.claims); err != nil {
-		return nil, a.refuse(ds, c, err)
+		return nil, a.refuse(r, ds, c, err)
 	}
 	return known.claims, nil
 }

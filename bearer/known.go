@@ -58,6 +58,10 @@ func (a *Authorizer) recheck(r *http.Request, ds *datastore.Store, known *Known)
 func (a *Authorizer) verify(r *http.Request, ds *datastore.Store, known *Known) (err error) {
 	verifier := a.cfg.Verifier(ds)
 	known.verifier, _ = verifier.(token.Rechecker)
-	known.claims, err = verifier.Verify(r.Context(), known.credential.token, ds.Base())
+	ctx := r.Context()
+	if f := a.cfg.Failures; f != nil && asksOthers(ds) {
+		ctx = token.WithGate(ctx, f.gate(r, ds))
+	}
+	known.claims, err = verifier.Verify(ctx, known.credential.token, ds.Base())
 	return err
 }

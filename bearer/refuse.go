@@ -3,6 +3,7 @@ package bearer
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/tarnhealth/tarn/datastore"
@@ -13,7 +14,13 @@ import (
 // refuse turns a refusal into the error of the FHIR API, with the challenge
 // that says how to do better.
 // https://www.rfc-editor.org/rfc/rfc6750#section-3 https://www.rfc-editor.org/rfc/rfc9449#section-7.1
-func (a *Authorizer) refuse(ds *datastore.Store, c credential, err error) error {
+//
+// It counts the failure, and may be a request to wait.
+func (a *Authorizer) refuse(r *http.Request, ds *datastore.Store, c credential, err error) error {
+	return a.cfg.Failures.counted(r, ds, err, a.refusal(ds, c, err))
+}
+
+func (a *Authorizer) refusal(ds *datastore.Store, c credential, err error) error {
 	var malformed *fhir.Error
 	var refused *token.Error
 	switch {
@@ -23,6 +30,8 @@ func (a *Authorizer) refuse(ds *datastore.Store, c credential, err error) error 
 		return err
 	case !errors.As(err, &refused) || refused.Code == token.ServerError:
 		return fmt.Errorf("bearer: the token cannot be checked: %w", err)
+	case refused.Code == token.SlowDown:
+		return slowed(refused.Wait, err)
 	case refused.Code == token.Unavailable:
 		return fhir.Errorf(fhir.KindUnavailable, "%s", refused.Description).Because(refused.Cause)
 	}

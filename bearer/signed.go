@@ -31,7 +31,7 @@ func (a *Authorizer) signed(r *http.Request, ds *datastore.Store) (*token.Claims
 	}
 	key, err := a.cfg.Signatures.Verify(r)
 	if err != nil {
-		return nil, a.refuseSignature(ds, err)
+		return nil, a.cfg.Failures.counted(r, ds, err, a.refuseSignature(ds, err))
 	}
 	if !key.For(ds.Record().ID) {
 		return nil, fhir.Errorf(fhir.KindForbidden, "the access key %s is not for this data store", key.ID)

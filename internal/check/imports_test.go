@@ -205,6 +205,7 @@ var imports = map[string][]string{
 	"internal/crashing":      {},
 	"internal/endtoend":      {},
 	"internal/published":     {},
+	"internal/running":       {"server"},
 	"internal/still":         {},
 	"internal/transcript":    {},
 	"kv/kvtest":              {"kv"},
