@@ -3,6 +3,7 @@ package audit
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -184,7 +185,7 @@ func agentsOf(r *Record) []agent {
 		return all
 	}
 	user := agent{Type: &concept{Coding: []coding{{systemParticipation, "IRCP", "information recipient"}}}, Requestor: true, Purpose: purposes(r.Agent.Purpose)}
-	user.Who = &reference{Reference: referenceTo(r.Agent.FHIRUser)}
+	user.Who = &reference{Reference: userTo(r.Agent.FHIRUser)}
 	switch {
 	case r.Agent.User != "":
 		user.Who.Identifier, user.Name = &identifier{r.Agent.User}, r.Agent.User
@@ -249,4 +250,17 @@ func referenceTo(name string) string {
 		return ""
 	}
 	return name
+}
+
+// userTypes are what AuditEvent.agent.who may refer to.
+var userTypes = []string{"PractitionerRole", "Practitioner", "Organization", "Device", "Patient", "RelatedPerson"}
+
+// userTo is the name of a user as a reference, "" where it cannot be one to a user.
+func userTo(name string) string {
+	for part := range strings.FieldsFuncSeq(name, func(c rune) bool { return strings.ContainsRune("/?#", c) }) {
+		if definition.R4().Schema.Resource(part) != nil && !slices.Contains(userTypes, part) {
+			return ""
+		}
+	}
+	return referenceTo(name)
 }
