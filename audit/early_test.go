@@ -415,17 +415,4 @@ func TestAlteredAfterPowerLoss(t *testing.T) {
 	}
 }
 
-func BenchmarkAppendEarly(b *testing.B) {
-	l := openLog(b, b.TempDir(), process, func(o *Options) { o.Checkpoint = time.Second })
-	r := record(1)
-	r.Agent = Agent{User: "c7f4e6f0-6a52-4a55-9a13-1cbf0c31", FHIRUser: "Practitioner/1", Client: "app", Address: "192.0.2.1"}
-	r.Request, r.Patients = "OQTEUR7SGJDZ5MZNAAFTLRFAKE", []string{"1"}
-	b.SetParallelism(32)
-	b.RunParallel(func(p *testing.PB) {
-		for p.Next() {
-			if err := l.Append(r); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}
+func BenchmarkAppendEarly(b *testing.B) { benchmarkAppend(b, process) }

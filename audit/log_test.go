@@ -504,8 +504,10 @@ func FuzzBlocks(f *testing.F) {
 	})
 }
 
-func BenchmarkAppend(b *testing.B) {
-	l := openLog(b, b.TempDir(), func(o *Options) { o.Checkpoint = time.Second })
+func BenchmarkAppend(b *testing.B) { benchmarkAppend(b) }
+
+func benchmarkAppend(b *testing.B, change ...func(*Options)) {
+	l := openLog(b, b.TempDir(), append(change, func(o *Options) { o.Checkpoint = time.Second })...)
 	r := record(1)
 	r.Agent = Agent{User: "c7f4e6f0-6a52-4a55-9a13-1cbf0c31", FHIRUser: "Practitioner/1", Client: "app", Address: "192.0.2.1"}
 	r.Request, r.Patients = "OQTEUR7SGJDZ5MZNAAFTLRFAKE", []string{"1"}
