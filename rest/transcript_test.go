@@ -3,7 +3,9 @@ package rest_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -125,12 +127,30 @@ func (c *conversation) send(t *testing.T, ask string) reply {
 	return do(t, req)
 }
 
+// An unheeded connection takes what the other side does not: a server that has
+// refused a large body closes the connection, and a client that is told so while
+// it writes does not read the answer that came before.
+type unheeded struct{ net.Conn }
+
+func (c unheeded) Write(p []byte) (int, error) {
+	_, _ = c.Conn.Write(p)
+	return len(p), nil
+}
+
+func dialUnheeded(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return unheeded{c}, nil
+}
+
 // do sends a request and undoes gzip.
 func do(t *testing.T, req *http.Request) reply {
 	t.Helper()
 	// The connection may be kept, so that the server reads what it has no use for:
 	// one that closes it may do so before a body is sent.
-	transport := &http.Transport{DisableCompression: true, ExpectContinueTimeout: time.Minute}
+	transport := &http.Transport{DialContext: dialUnheeded, DisableCompression: true, ExpectContinueTimeout: time.Hour}
 	defer transport.CloseIdleConnections()
 	res, err := transport.RoundTrip(req)
 	if err != nil {

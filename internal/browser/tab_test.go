@@ -23,7 +23,7 @@ const (
 	screenshots = "screenshots"
 	// patience is how long a page may take on a busy machine; tests fail after
 	// it.
-	patience = 45 * time.Second
+	patience = 3 * time.Minute
 	// glance is how often a page is looked at that is waited for.
 	glance = 10 * time.Millisecond
 )
@@ -50,7 +50,7 @@ var chromium = sync.OnceValues(func() (context.Context, error) {
 	ctx, end := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(dir),
 		chromedp.WindowSize(1280, 900), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("lang", "en-US"),
+		chromedp.Flag("lang", "en-US"), chromedp.WSURLReadTimeout(patience),
 	)...)
 	ctx, close := chromedp.NewContext(ctx)
 	stop = func() {

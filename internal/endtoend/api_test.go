@@ -2,10 +2,12 @@ package endtoend
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -75,9 +77,29 @@ func (a *api) stream(t *testing.T, path string, body io.Reader, size int64) repl
 	return a.do(t, req)
 }
 
+// An unheeded connection takes what the other side does not: a server that has
+// refused a large body closes the connection, and a client that is told so while
+// it writes does not read the answer that came before.
+type unheeded struct{ net.Conn }
+
+func (c unheeded) Write(p []byte) (int, error) {
+	_, _ = c.Conn.Write(p)
+	return len(p), nil
+}
+
+func dialUnheeded(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return unheeded{c}, nil
+}
+
+var client = &http.Client{Transport: &http.Transport{DialContext: dialUnheeded}}
+
 func (a *api) do(t *testing.T, req *http.Request) reply {
 	t.Helper()
-	resp, err := a.web.Client().Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
