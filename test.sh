@@ -11,4 +11,6 @@ if [ -n "$unformatted" ]; then
 fi
 go vet ./...
 go tool staticcheck ./...
-go test ./... "$@"
+# Tests have no time limits of their own: what they wait for takes as long as it
+# takes on a busy machine. This one is for a package, against those that hang.
+go test -timeout 30m ./... "$@"
