@@ -3,7 +3,6 @@ package console_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"html"
 	"io"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/guide/guidetest"
+	"github.com/tarnhealth/tarn/internal/running"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/server"
 	"github.com/tarnhealth/tarn/server/admin"
@@ -102,21 +102,7 @@ func newRun(t *testing.T, archive *txtar.Archive) *run {
 			r.files[f.Name] = r.packed(f.Name, text)
 		}
 	}
-	s, err := server.New(cfg)
-	must(t, err)
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	select {
-	case <-s.Ready():
-	case err := <-done:
-		stop()
-		t.Fatalf("the server ended: %v", err)
-	}
-	t.Cleanup(func() {
-		stop()
-		must(t, <-done)
-	})
+	s := running.Server(t, cfg)
 	r.base = "http://" + s.Addr()
 	if cfg.Auth == server.AuthSMART {
 		r.fill(cfg.Data)

@@ -2,7 +2,6 @@ package browser
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/tarnhealth/tarn/authz"
+	"github.com/tarnhealth/tarn/internal/running"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/server"
 	"github.com/tarnhealth/tarn/server/admin"
@@ -82,23 +82,7 @@ func startServer(t *testing.T, cfg server.Config, change ...func(*server.Config)
 	for _, c := range change {
 		c(&cfg)
 	}
-	s, err := server.New(cfg)
-	must(t, err)
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	select {
-	case <-s.Ready():
-	case err := <-done:
-		stop()
-		t.Fatalf("the server ended: %v", err)
-	}
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	s := running.Server(t, cfg)
 	w.home = "http://" + s.Addr()
 	w.base = w.home + "/datastore/default/r4"
 	return w
