@@ -14,7 +14,7 @@ import (
 // and sends the browser to the dispatcher.
 // https://www.rfc-editor.org/rfc/rfc6749#section-3.1
 func (s *Service) authorize(w http.ResponseWriter, r *http.Request) {
-	if wait := s.limits.Take("authorize "+s.address(r), s.cfg.Limits.Requests); wait > 0 {
+	if wait := s.limits.Take("authorize "+s.network(r), s.cfg.Limits.Requests); wait > 0 {
 		s.refusePage(w, r, http.StatusTooManyRequests, "error.busy", tooMany(wait))
 		return
 	}

@@ -3,7 +3,9 @@ package smart
 import (
 	"net"
 	"net/http"
-	"net/netip"
+	"time"
+
+	"github.com/tarnhealth/tarn/throttle"
 )
 
 // Limits say how often one caller may ask. Zero fields take the defaults. They
@@ -45,25 +47,39 @@ func (s *Service) takeRequest(what, who string) error {
 }
 
 // mayFail refuses where a client at an address, or the address, has failed too
-// often.
+// often. Others at its address do not count against a client that got a token
+// there a short time ago.
 func (s *Service) mayFail(r *http.Request, clientID string) error {
-	address := s.address(r)
-	wait := max(s.limits.Full("fail "+address, 5*s.cfg.Limits.Failures),
-		s.limits.Full("fail "+address+" "+clientID, s.cfg.Limits.Failures))
+	network := s.network(r)
+	wait := s.limits.Full("fail "+network+" "+clientID, s.cfg.Limits.Failures)
+	if until, _ := s.proven.Get(network + " " + clientID); !s.now().Before(until) {
+		wait = max(wait, s.limits.Full("fail "+network, 5*s.cfg.Limits.Failures))
+	}
 	if wait > 0 {
 		return tooMany(wait)
 	}
 	return nil
 }
 
-// failed counts a failure.
-func (s *Service) failed(r *http.Request, clientID string) {
-	address := s.address(r)
-	s.limits.Count("fail "+address, 5*s.cfg.Limits.Failures)
-	s.limits.Count("fail "+address+" "+clientID, s.cfg.Limits.Failures)
+// provenFor is how long a client is known that got a token.
+const provenFor = time.Hour
+
+// succeeded notes that a client got a token.
+func (s *Service) succeeded(r *http.Request, clientID string) {
+	s.proven.Put(s.network(r)+" "+clientID, s.now().Add(provenFor))
 }
 
-// address is who the caller is to the limits.
+// failed counts a failure.
+func (s *Service) failed(r *http.Request, clientID string) {
+	network := s.network(r)
+	s.limits.Count("fail "+network, 5*s.cfg.Limits.Failures)
+	s.limits.Count("fail "+network+" "+clientID, s.cfg.Limits.Failures)
+}
+
+// network is who the caller is to the limits.
+func (s *Service) network(r *http.Request) string { return throttle.Network(s.address(r)) }
+
+// address is the caller's network address.
 func (s *Service) address(r *http.Request) string {
 	if s.cfg.Address != nil {
 		return s.cfg.Address(r)
@@ -72,10 +88,5 @@ func (s *Service) address(r *http.Request) string {
 	if err != nil {
 		return r.RemoteAddr
 	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil || ip.Unmap().Is4() {
-		return host
-	}
-	prefix, _ := ip.WithZone("").Prefix(64) // one customer has a whole /64
-	return prefix.String()
+	return host
 }

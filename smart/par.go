@@ -35,7 +35,7 @@ func (s *Service) pushRequest(w http.ResponseWriter, r *http.Request) (string, e
 	if err != nil {
 		return "", err
 	}
-	if err := s.takeRequest("par", s.address(r)); err != nil {
+	if err := s.takeRequest("par", s.network(r)); err != nil {
 		return "", err
 	}
 	c, err := s.authenticate(r, p)

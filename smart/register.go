@@ -94,7 +94,7 @@ func (s *Service) register(w http.ResponseWriter, r *http.Request) (map[string]a
 		w.Header().Set("Allow", "POST")
 		return nil, &oauthError{code: codeInvalidRequest, description: "use POST", status: http.StatusMethodNotAllowed}
 	}
-	if err := s.takeRequest("register", s.address(r)); err != nil {
+	if err := s.takeRequest("register", s.network(r)); err != nil {
 		return nil, err
 	}
 	if err := s.checkInitial(r); err != nil {

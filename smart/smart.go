@@ -20,6 +20,7 @@ import (
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/page"
+	"github.com/tarnhealth/tarn/recall"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/smart/client"
 	"github.com/tarnhealth/tarn/smart/limit"
@@ -155,14 +156,16 @@ type Event struct {
 // MetadataPath. Safe for concurrent use, and by several processes on one
 // database.
 type Service struct {
-	cfg      Config
-	db       kv.DB
-	keys     *token.Keys
-	login    Login
-	now      func() time.Time
-	log      *slog.Logger
-	pages    *page.Set
-	limits   *limit.Limiter
+	cfg    Config
+	db     kv.DB
+	keys   *token.Keys
+	login  Login
+	now    func() time.Time
+	log    *slog.Logger
+	pages  *page.Set
+	limits *limit.Limiter
+	// proven says until when a client is known at an address.
+	proven   *recall.Cache[string, time.Time]
 	registry *search.Registry
 	clients  *client.Registry
 	mux      *http.ServeMux
@@ -187,7 +190,7 @@ func New(cfg Config) (*Service, error) {
 	cfg.Lifetimes.fill()
 	s := &Service{
 		cfg: cfg, db: cfg.DB, keys: cfg.Keys, login: cfg.Login, now: cfg.Now, log: cfg.Log,
-		limits: limit.New(cfg.Now), issuer: cfg.BaseURL + "/auth", verified: newVerified(cfg.DB),
+		limits: limit.New(cfg.Now), proven: recall.New[string, time.Time](maxVerified), issuer: cfg.BaseURL + "/auth", verified: newVerified(cfg.DB),
 	}
 	if s.keys.Issuer() != s.issuer {
 		return nil, fmt.Errorf("smart: the issuer of the keys is %q, and must be %q", s.keys.Issuer(), s.issuer)

@@ -79,7 +79,9 @@ func (s *Service) token(w http.ResponseWriter, r *http.Request) (response tokenR
 		}
 	}
 	response, err = grant(s, q)
-	if err != nil && asOAuth(err).code == codeInvalidGrant {
+	if err == nil {
+		s.succeeded(r, q.client.ID)
+	} else if asOAuth(err).code == codeInvalidGrant {
 		s.failed(r, q.client.ID)
 	}
 	return response, err
