@@ -155,7 +155,7 @@ func (x *expansion) mayStore(ctx context.Context) error {
 		}
 		left = refused
 	}
-	return x.commit.locate(left[0], notToStore(&x.commit.ops[left[0]]))
+	return x.commit.locate(left[0], notToStore(&x.commit.ops[left[0]], len(x.steps) > 1))
 }
 
 // undecided are the steps that store something which is not allowed whatever it
@@ -200,7 +200,13 @@ func notToUpdate(op *Op) error {
 		With("WWW-Authenticate", `Bearer error="insufficient_scope"`)
 }
 
-func notToStore(op *Op) error {
-	return fhir.Errorf(fhir.KindForbidden, "this caller may not %s such a %s: it is not among the resources that the caller may write", op.Interaction, op.Type).
+// notToStore is the error of what the caller may not write as it is; together is
+// set where it is an entry of a transaction.
+func notToStore(op *Op, together bool) error {
+	more := ""
+	if together {
+		more = ", neither as the data store is nor with those other entries of the transaction that it may write. No entry gives a right to itself: what gives the right to this one (the patient that it is about, who treats them) must be there already, or be another entry to which the caller has a right without this one"
+	}
+	return fhir.Errorf(fhir.KindForbidden, "this caller may not %s this %s: it is not among the resources that the caller may write%s", op.Interaction, op.Type, more).
 		With("WWW-Authenticate", `Bearer error="insufficient_scope"`)
 }

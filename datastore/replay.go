@@ -62,7 +62,7 @@ func (x *expansion) replay(ctx context.Context, i int) (replayed bool, err error
 		return false, storeError(err)
 	}
 	if !allowed {
-		return false, notToStore(op)
+		return false, notToStore(op, false)
 	}
 	st.write = false
 	st.outcome = Outcome{Status: http.StatusCreated, Version: first}
