@@ -163,7 +163,7 @@ func (k *bulkKind) place(flag, text string) (string, error) {
 	if !filepath.IsAbs(text) {
 		at, err := url.Parse(k.at)
 		if err != nil {
-			return "", fmt.Errorf("--at: %w", err)
+			return "", fmt.Errorf("--server: %w", err)
 		}
 		if ip := net.ParseIP(at.Hostname()); at.Hostname() != "localhost" && !ip.IsLoopback() {
 			return "", fmt.Errorf("--%s %s: give the whole path on the server's machine, such as /srv/files, or s3://bucket/folder", flag, text)

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -33,7 +34,8 @@ with --auth none wants none.`
 
 func (f *controlFlags) add(cmd *cobra.Command) {
 	flags := cmd.PersistentFlags()
-	flags.StringVar(&f.at, "at", "http://127.0.0.1:8080", "URL of the server")
+	flags.StringVar(&f.at, serverFlag, "http://127.0.0.1:8080", "base URL of the server")
+	formerly(cmd, "at")
 	flags.StringVar(&f.store, "datastore", "default", "id of the data store")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 }
@@ -44,9 +46,9 @@ func (f *controlFlags) call(ctx context.Context, operation string, in, to any) e
 	if err != nil {
 		return err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, f.at+"/", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(f.at, "/")+"/", bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("--at: %w", err)
+		return fmt.Errorf("--server: %w", err)
 	}
 	r.Header.Set("X-Amz-Target", "HealthLake."+operation)
 	r.Header.Set("Content-Type", "application/x-amz-json-1.0")

@@ -20,7 +20,7 @@ func loadCommand() *cobra.Command {
 	var errorsFile, access string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "load --to URL PATH…",
+		Use:   "load --server URL PATH…",
 		Short: "Load Bundles and NDJSON into a FHIR server",
 		Long: `Load files into a FHIR server. PATHs are files, and folders that are searched
 through for *.json (transaction and batch Bundles are carried out, any other
@@ -35,10 +35,10 @@ The access token is that of --token, or of the client in the server's profile
 (see tarn token).
 Every resource that the server rejects is printed with its reason; the exit
 code is then 3.`,
-		Example: `  tarn load --to http://127.0.0.1:8080/datastore/default/r4 ./bundles
-  tarn load --to http://127.0.0.1:8080/datastore/default/r4 Patient.ndjson.gz Observation.ndjson.zst
-  tarn load --to https://fhir.example.org/r4 --token "$TOKEN" ./bundles
-  tarn load --to http://127.0.0.1:8080/datastore/default/r4 --errors rejected.ndjson --json ./export`,
+		Example: `  tarn load --server http://127.0.0.1:8080/datastore/default/r4 ./bundles
+  tarn load --server http://127.0.0.1:8080/datastore/default/r4 Patient.ndjson.gz Observation.ndjson.zst
+  tarn load --server https://fhir.example.org/r4 --token "$TOKEN" ./bundles
+  tarn load --server http://127.0.0.1:8080/datastore/default/r4 --errors rejected.ndjson --json ./export`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			opt.Paths = paths
@@ -53,7 +53,8 @@ code is then 3.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&opt.To, "to", "", "FHIR base URL of the server (required)")
+	flags.StringVar(&opt.To, serverFlag, "", "FHIR base URL of the data store (required)")
+	formerly(cmd, "to")
 	flags.IntVar(&opt.Parallel, "parallel", 0, "requests at a time (default two for each core)")
 	flags.IntVar(&opt.Lines, "lines", 500, "lines of NDJSON in one request")
 	flags.DurationVar(&opt.Wait, "wait", time.Minute, "how long to wait for a server that is away or busy")
@@ -62,7 +63,7 @@ code is then 3.`,
 	flags.StringVar(&errorsFile, "errors", "", "write every rejection to this file, as NDJSON")
 	flags.StringVar(&access, "token", "", "access token (default by the server's profile)")
 	flags.BoolVar(&asJSON, "json", false, "print the summary as JSON")
-	_ = cmd.MarkFlagRequired("to") // the flag is there
+	_ = cmd.MarkFlagRequired(serverFlag) // the flag is there
 	return cmd
 }
 

@@ -23,7 +23,7 @@ const (
 func main() { os.Exit(run()) }
 
 func run() int {
-	err := root().ExecuteContext(context.Background())
+	cmd, err := root().ExecuteContextC(context.Background())
 	if err == nil {
 		return exitOK
 	}
@@ -35,7 +35,7 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "tarn: "+text)
 	}
 	if coded.code == exitUsage {
-		fmt.Fprintln(os.Stderr, "See the command's --help for what is allowed.")
+		fmt.Fprintf(os.Stderr, "Usage: %s\n%s --help says more.\n", cmd.UseLine(), cmd.CommandPath())
 	}
 	return coded.code
 }
@@ -70,7 +70,7 @@ Exit codes: 0 done, 1 failed, 2 the command line is wrong, 3 the server
 rejected some of the resources that tarn load sent.`,
 		Example: `  tarn serve --demo
   tarn serve --data ./tarn-data
-  tarn load --to http://127.0.0.1:8080/datastore/default/r4 ./bundles`,
+  tarn load --server http://127.0.0.1:8080/datastore/default/r4 ./bundles`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

@@ -47,14 +47,14 @@ with the right to (tarn client add --may-mint), and is logged.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&at, "server", "", "base URL of the server (required)")
+	f.StringVar(&at, serverFlag, "", "base URL of the server (required)")
 	f.StringVar(&ask.Scope, "scope", "", "scopes, separated by spaces (required)")
 	f.StringVar(&ask.DataStore, "datastore", server.DefaultStore, "data store that the token is for")
 	f.StringVar(&ask.User, "user", "", "name, e-mail address or id of the user that the token is for")
 	f.StringVar(&ask.Patient, "patient", "", "id of the patient in context")
 	f.StringVar(&ask.Encounter, "encounter", "", "id of the encounter in context")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
-	_ = errors.Join(cmd.MarkFlagRequired("server"), cmd.MarkFlagRequired("scope")) // the flags are there
+	_ = errors.Join(cmd.MarkFlagRequired(serverFlag), cmd.MarkFlagRequired("scope")) // the flags are there
 	return cmd
 }
 
