@@ -2,11 +2,13 @@ package rest_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -194,11 +196,40 @@ func TestAuditEventsAreNotChanged(t *testing.T) {
 		t.Errorf("a search: %s %s", res.Status, body)
 	}
 	_, body = exchange(t, base, "GET /metadata?_elements=rest")
+	wantNoChanges(t, body)
 	_, body, _ = strings.Cut(body, `{"type":"AuditEvent",`)
 	body, _, _ = strings.Cut(body, `"searchParam"`)
 	for _, absent := range []string{`"create"`, `"update"`, `"patch"`, `"delete"`, `"updateCreate":true`, `"conditionalUpdate":true`, `"multiple"`} {
 		if strings.Contains(body, absent) || !strings.Contains(body, `"search-type"`) {
 			t.Errorf("the CapabilityStatement says %s: %s", absent, body)
+		}
+	}
+}
+
+// wantNoChanges checks that a CapabilityStatement offers no operation that changes
+// AuditEvents.
+func wantNoChanges(t *testing.T, statement string) {
+	t.Helper()
+	var says struct {
+		Rest []struct {
+			Resource []struct {
+				Type      string
+				Operation []struct{ Name string }
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(statement), &says); err != nil {
+		t.Fatal(err)
+	}
+	for _, resource := range says.Rest[0].Resource {
+		var names []string
+		for _, o := range resource.Operation {
+			names = append(names, o.Name)
+		}
+		for _, changing := range []string{"erase", "expunge", "meta-add", "meta-delete"} {
+			if slices.Contains(names, changing) != (resource.Type != "AuditEvent") {
+				t.Errorf("operations of %s: %v", resource.Type, names)
+			}
 		}
 	}
 }

@@ -276,6 +276,11 @@ func (h *handler) describeOperations(s *datastore.Store, resourceType string) []
 	return all
 }
 
+// changes reports whether an operation changes what is stored.
+func (h *handler) changes(code string) bool {
+	return slices.ContainsFunc(h.operations, func(o operation) bool { return o.code == code && o.affectsState })
+}
+
 // interactionsAt lists the interactions of some levels, each once.
 func (h *handler) interactionsAt(levels ...level) []capabilityCode {
 	var codes []capabilityCode
@@ -330,6 +335,7 @@ func (h *handler) describeResources(s *datastore.Store, c *capability) []capabil
 		}
 		if h.Audit != nil && t.Name == "AuditEvent" {
 			resource.onlyRead()
+			resource.Operation = slices.DeleteFunc(resource.Operation, func(o capabilityOperation) bool { return h.changes(o.Name) })
 		}
 		if t.Name == "Subscription" {
 			resource.listTopics(c.topics)
