@@ -89,6 +89,9 @@ func inProcess(ctx context.Context, dir string, env ...string) (*instance, error
 	if slices.Contains(env, "TARN_AUDIT_LOG="+server.AuditOff) {
 		cfg.Audit.Mode = server.AuditOff
 	}
+	if slices.Contains(env, "TARN_ENCRYPTION_AT_REST=on") {
+		cfg.Encryption.AtRest = "on"
+	}
 	cfg.Stdout, cfg.Stderr = io.Discard, io.Discard
 	begin := time.Now()
 	s, err := server.New(cfg)

@@ -226,6 +226,7 @@ var scenarios = []scenario{
 	{"everything", "$everything of random patients", runEverything},
 	{"crud", "create, read, update, delete of nine types, 16 and 64 clients", runCrud},
 	{"audit", "reads, searches, crud and a mix without authorization, with tokens, with the audit log", runAudit},
+	{"encryption", "loading, reads, searches and crud with and without encryption at rest, with caches of several sizes", runEncryption},
 	{"token", "access tokens by secret and by assertion, introspection, 16 clients", runToken},
 	{"terminology", "$lookup, $validate-code, $subsumes and $expand, 32 clients", runTerminology},
 	{"export", "the whole store to NDJSON files", runExport},
