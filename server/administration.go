@@ -32,7 +32,7 @@ func (f *folder) administeredAuthority() (*admin.Authority, error) {
 		return nil, err
 	}
 	return &admin.Authority{
-		Users: a.login.Directory(), SMART: a.smart, Keys: a.keys, AccessKeys: f.accessKeys(a), Providers: a.providers, Policy: a.policies.of,
+		Users: a.login.Directory(), SMART: a.smart, Keys: a.keys, AccessKeys: f.accessKeys(a), Providers: a.providers, SAMLKeys: a.login.SAMLKeys(), Policy: a.policies.of,
 	}, nil
 }
 

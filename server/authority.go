@@ -67,6 +67,7 @@ func openAuthority(ctx context.Context, cfg *Config, f *folder, log *slog.Logger
 	if a.login, err = login.New(login.Config{
 		DB: db, Box: a.box, BaseURL: cfg.BaseURL, Log: log, Idle: cfg.SessionIdle, Absolute: cfg.SessionAbsolute,
 		Cost: cfg.PasswordCost, MinPassword: cfg.MinPassword, Providers: cfg.Providers, Address: cfg.address, Apps: "/auth/apps", Event: f.noteSignIn(log),
+		Metadata: token.Guarded(true, cfg.local()),
 	}); err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/server/roles"
 	"github.com/tarnhealth/tarn/server/settings"
+	"github.com/tarnhealth/tarn/server/upstream"
 	"github.com/tarnhealth/tarn/smart"
 )
 
@@ -70,8 +70,10 @@ var authSettings = []setting{
 		func(c *Config) string { return c.Persons.String() }),
 	settings.Records("access.roles", "further roles: a list of name, unconfined, and rules of interactions, types and query", roleShape,
 		func(c *Config) int { return len(c.Roles) }),
-	settings.Records("providers", "OpenID Connect providers that people can sign in through; docs/operations.md has the fields", providers,
-		func(c *Config) int { return len(c.Providers) }),
+	settings.Records("providers", "OpenID Connect providers that people can sign in through; docs/operations.md has the fields",
+		func(c *Config) settings.Shape { return upstream.Settings(&c.Providers) }, func(c *Config) int { return c.providers(login.KindOpenIDConnect) }),
+	settings.Records("saml_providers", "SAML 2.0 identity providers that people can sign in through; docs/operations.md has the fields",
+		func(c *Config) settings.Shape { return upstream.SAMLSettings(&c.Providers) }, func(c *Config) int { return c.providers(login.KindSAML) }),
 	list("cors.origins", "origins whose scripts may use the FHIR API beside those of registered apps, such as https://app.example.org; * is all",
 		func(c *Config, list []string) error { return origins(&c.Origins, list) },
 		func(c *Config) []string { return c.Origins }),
@@ -227,48 +229,12 @@ func query(to *[]search.Pair, s string) error {
 	return err
 }
 
-// providers is the shape of the list of upstream providers.
-func providers(c *Config) settings.Shape {
-	return settings.Shape{
-		Clear: func() { c.Providers = nil },
-		Items: func() ([]settings.Field, func() error) {
-			p := &login.Provider{}
-			return []settings.Field{
-					settings.Required("id", settings.Single(func(s string) error { return providerID(&p.ID, s) })),
-					settings.Optional("name", settings.Word(&p.Name)),
-					settings.Required("issuer", settings.Single(func(s string) error { return issuer(&p.Issuer, s) })),
-					settings.Required("client_id", settings.Word(&p.ClientID)),
-					settings.Optional("client_secret", settings.Word(&p.ClientSecret)),
-					settings.Optional("client_secret_file", settings.Single(func(s string) error { return secretFile(&p.ClientSecret, s) })),
-					settings.Optional("scopes", settings.Words(&p.Scopes)),
-					settings.Optional("link_by_email", settings.Flag(&p.LinkByEmail)),
-					settings.Optional("create_users", settings.Flag(&p.Create)),
-					settings.Optional("claims", settings.Shape{Group: claimFields(&p.Claims)}),
-				}, func() error {
-					if slices.ContainsFunc(c.Providers, func(other login.Provider) bool { return other.ID == p.ID }) {
-						return fmt.Errorf("the provider %q is there twice", p.ID)
-					}
-					c.Providers = append(c.Providers, *p)
-					return nil
-				}
-		},
+// providers counts the upstream providers of a kind.
+func (c *Config) providers(kind string) (n int) {
+	for _, p := range c.Providers {
+		if p.Kind == kind {
+			n++
+		}
 	}
-}
-
-func claimFields(m *login.ClaimMapping) []settings.Field {
-	return []settings.Field{
-		settings.Optional("username", settings.Word(&m.Username)),
-		settings.Optional("name", settings.Word(&m.Name)),
-		settings.Optional("email", settings.Word(&m.Email)),
-		settings.Optional("fhir_user", settings.Word(&m.FHIRUser)),
-		settings.Optional("data_store", settings.Word(&m.DataStore)),
-		settings.Optional("roles", settings.Word(&m.Roles)),
-		settings.Optional("role_of", settings.Shape{Pairs: func(key, value string) error {
-			if m.RoleOf == nil {
-				m.RoleOf = map[string]string{}
-			}
-			m.RoleOf[key] = value
-			return nil
-		}}),
-	}
+	return n
 }

@@ -3,48 +3,11 @@ package server
 import (
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"os"
-	"regexp"
-	"strings"
 
-	"github.com/tarnhealth/tarn/server/nearby"
 	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/token"
 )
-
-var validProviderID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
-
-func providerID(to *string, s string) error {
-	if !validProviderID.MatchString(s) {
-		return fmt.Errorf("%q is not allowed; write up to 32 small letters, digits and dashes", s)
-	}
-	*to = s
-	return nil
-}
-
-// issuer takes the URL of an authorization server. Plain http is for servers on
-// this machine.
-func issuer(to *string, s string) error {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !nearby.Loopback(u.Hostname())) {
-		return fmt.Errorf("%q is not an issuer; write https:// and a host, as the provider's metadata has it", s)
-	}
-	*to = s
-	return nil
-}
-
-// secretFile reads a secret from a file, without the line end.
-func secretFile(to *string, path string) error {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("it cannot be read: %w", err)
-	}
-	if *to = strings.TrimRight(string(b), "\r\n"); *to == "" {
-		return fmt.Errorf("the file %s is empty", path)
-	}
-	return nil
-}
 
 // statementIssuers is the shape of registration.statement_issuers.
 func statementIssuers(c *Config) settings.Shape {

@@ -12,6 +12,7 @@ import (
 	"github.com/tarnhealth/tarn/crypt"
 	"github.com/tarnhealth/tarn/server/listen"
 	"github.com/tarnhealth/tarn/server/settings"
+	"github.com/tarnhealth/tarn/server/upstream"
 	"github.com/tarnhealth/tarn/smart/client"
 )
 
@@ -77,7 +78,7 @@ var tlsSettings = []setting{
 			if c.TLS.Directory = s; s == "" {
 				return nil
 			}
-			return issuer(&c.TLS.Directory, s)
+			return upstream.Issuer(&c.TLS.Directory, s)
 		},
 		func(c *Config) string { return c.TLS.Directory }),
 	flat("tls.acme.http_listen", "an address that proves the names over plain HTTP too, which the authority reaches at port 80",

@@ -163,6 +163,9 @@ func (f *File) check() error {
 		errs = append(errs, f.Roles[i].Check())
 	}
 	for i := range f.IdentityProviders {
+		if f.IdentityProviders[i].MetadataFile != "" { // checked when that is read
+			continue
+		}
 		asked := upstream.Asked{Provider: f.IdentityProviders[i].Provider}
 		errs = append(errs, asked.Check())
 	}

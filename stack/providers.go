@@ -20,6 +20,9 @@ type IdentityProvider struct {
 	upstream.Provider
 	// ClientSecret says where the secret is found; nil for a public client.
 	ClientSecret *SecretValue `json:"clientSecret,omitempty"`
+	// MetadataFile is a path from the folder of the file, of the metadata of a SAML
+	// provider; it is read into Metadata.
+	MetadataFile string `json:"metadataFile,omitempty"`
 
 	// there is what the server says of it.
 	there upstream.Known
@@ -77,8 +80,13 @@ func (v *SecretValue) read(dir string) error {
 
 func (i IdentityProvider) key() string { return i.ID }
 
-// locate reads the secret.
+// locate reads the secret and the metadata.
 func (i *IdentityProvider) locate(dir string) error {
+	if i.MetadataFile != "" {
+		if err := i.readMetadata(dir); err != nil {
+			return fmt.Errorf("identity provider %s, metadataFile: %w", i.ID, err)
+		}
+	}
 	if i.ClientSecret == nil {
 		return nil
 	}
@@ -86,6 +94,24 @@ func (i *IdentityProvider) locate(dir string) error {
 		return fmt.Errorf("identity provider %s, clientSecret: %w", i.ID, err)
 	}
 	return nil
+}
+
+// readMetadata puts the file into its place.
+func (i *IdentityProvider) readMetadata(dir string) error {
+	path := i.MetadataFile
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if i.Metadata != "" {
+		return errors.New("there is metadata beside it; give one of both")
+	}
+	i.Metadata, i.MetadataFile = string(text), ""
+	asked := upstream.Asked{Provider: i.Provider}
+	return asked.Check()
 }
 
 func (s *state) readProviders(ctx context.Context, a *admin.Admin) error {
@@ -113,6 +139,9 @@ func (p *planner) planProviders(wanted, there []IdentityProvider) {
 			})
 		},
 		update: func(_, to IdentityProvider, fields []string) (step, error) {
+			if slices.Contains(fields, "kind") {
+				return nil, errors.New("users are linked to their accounts at it, which cannot become one of another kind; give the other one another id")
+			}
 			if slices.Contains(fields, "issuer") {
 				return nil, errors.New("users are linked to their accounts at its issuer, which cannot become another one; give the other one another id")
 			}

@@ -13,7 +13,7 @@ import (
 func keysCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "List and replace the keys that tokens are signed with",
+		Short: "List and replace the keys that tokens are signed with, and those of SAML",
 		Long:  `List and replace the keys that tokens are signed with.` + folderHelp,
 		Example: `  tarn keys list --data ./tarn-data
   tarn keys rotate --data ./tarn-data`,
@@ -32,7 +32,7 @@ invalid.`, `  tarn keys rotate --data ./tarn-data
 	rotate.Flags().BoolVar(&revoke, "revoke", false, "at once: all tokens so far become invalid")
 	cmd.AddCommand(flags.keysCommand("list", "List the keys, the oldest first", "", "  tarn keys list --data ./tarn-data", func(ctx context.Context, a *admin.Admin) ([]token.KeyInfo, error) {
 		return a.Keys(ctx)
-	}), rotate)
+	}), rotate, flags.samlKeysCommand())
 	return cmd
 }
 

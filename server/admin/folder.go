@@ -7,6 +7,7 @@ import (
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/login"
+	"github.com/tarnhealth/tarn/login/saml"
 	"github.com/tarnhealth/tarn/server/backups"
 	"github.com/tarnhealth/tarn/server/guides"
 	"github.com/tarnhealth/tarn/server/roles"
@@ -56,6 +57,8 @@ type Authority struct {
 	AccessKeys *sigv4.Keys
 	// Providers are the upstream sign-in providers that are kept in the folder.
 	Providers *upstream.Book
+	// SAMLKeys are the keys of sign-in by SAML.
+	SAMLKeys *saml.Keys
 	// Policy is what the configuration says about access to a data store.
 	Policy func(*datastore.Store) *authz.Policy
 }

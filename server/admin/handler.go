@@ -17,7 +17,7 @@ type route struct {
 }
 
 // routes are all requests there are.
-var routes = slices.Concat(storeRoutes, explainRoutes, userRoutes, clientRoutes, keyRoutes, accessKeyRoutes, apiKeyRoutes, encryptionRoutes, guideRoutes, backupRoutes, roleRoutes, providerRoutes, subscriptionRoutes)
+var routes = slices.Concat(storeRoutes, explainRoutes, userRoutes, clientRoutes, keyRoutes, samlKeyRoutes, accessKeyRoutes, apiKeyRoutes, encryptionRoutes, guideRoutes, backupRoutes, roleRoutes, providerRoutes, subscriptionRoutes)
 
 // Handler answers requests about a folder.
 func Handler(f *Folder, log *slog.Logger) http.Handler {

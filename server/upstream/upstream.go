@@ -6,7 +6,7 @@
 //
 //	sign-in-provider 0x00 ID    a Provider, with its secret sealed
 //
-// One that is deleted leaves its issuer: users stay linked to their accounts
+// One that is deleted leaves its issuer and kind: users stay linked to their accounts
 // there by the ID, which no other issuer may have.
 //
 // It leaves to others: how people sign in through them (login).
@@ -31,15 +31,24 @@ import (
 	"github.com/tarnhealth/tarn/login"
 )
 
-// A Provider is an OpenID Connect provider that people sign in through, as in
-// login.Provider, without its secret.
+// A Provider is an OpenID Connect or SAML provider that people sign in through, as
+// in login.Provider, without its secret.
 type Provider struct {
-	ID       string   `json:"id"`
-	Name     string   `json:"name,omitempty"`
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+	// Kind is "saml", or "" for OpenID Connect.
+	Kind string `json:"kind,omitempty"`
+	// Issuer is the entity ID of a SAML provider.
 	Issuer   string   `json:"issuer"`
-	ClientID string   `json:"clientId"`
+	ClientID string   `json:"clientId,omitempty"`
 	Scopes   []string `json:"scopes,omitempty"`
 	Claims   Claims   `json:"claims,omitzero"`
+	// Metadata is that of a SAML provider, as XML, or MetadataURL where it is.
+	// Subject and SignRequests are login.SAML's.
+	Metadata     string `json:"metadata,omitempty"`
+	MetadataURL  string `json:"metadataUrl,omitempty"`
+	Subject      string `json:"subject,omitempty"`
+	SignRequests bool   `json:"signRequests,omitempty"`
 	// LinkByEmail and CreateUsers are login.Provider's LinkByEmail and Create.
 	LinkByEmail bool `json:"linkByEmail,omitempty"`
 	CreateUsers bool `json:"createUsers,omitempty"`
@@ -150,7 +159,8 @@ func (b *Book) configured(id string) bool {
 // served is the provider as people sign in through it.
 func (p *Provider) served(secret string) login.Provider {
 	return login.Provider{
-		ID: p.ID, Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: secret, Scopes: p.Scopes,
+		ID: p.ID, Name: p.Name, Kind: p.Kind, Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: secret, Scopes: p.Scopes,
+		SAML:   login.SAML{Metadata: p.Metadata, MetadataURL: p.MetadataURL, Subject: p.Subject, SignRequests: p.SignRequests},
 		Claims: login.ClaimMapping(p.Claims), LinkByEmail: p.LinkByEmail, Create: p.CreateUsers,
 	}
 }
@@ -253,6 +263,9 @@ func (b *Book) Put(ctx context.Context, asked Asked) (Known, error) {
 // follows refuses what must not come after a record, which is the zero value
 // where there is none.
 func (r *record) follows(asked *Asked) error {
+	if r.Issuer != "" && r.Kind != asked.Kind {
+		return fhir.Errorf(fhir.KindConflict, "the sign-in provider %q is of another kind, and users are linked to their accounts there; give the new one another id", asked.ID)
+	}
 	if r.Issuer != "" && r.Issuer != asked.Issuer {
 		return fhir.Errorf(fhir.KindConflict, "the sign-in provider %q is of the issuer %s, where users have the accounts that they are linked to; give that of %s another id", asked.ID, r.Issuer, asked.Issuer)
 	}
@@ -267,13 +280,13 @@ const maxText = 2048
 
 // Check refuses a provider that cannot be used as it is.
 func (a *Asked) Check() error {
-	p := a.served("")
+	p := a.served(a.ClientSecret)
 	if err := p.Check(); err != nil {
 		return fhir.Errorf(fhir.KindInvalid, "the sign-in provider %q: %v", a.ID, err)
 	}
 	u, err := url.Parse(a.Issuer)
 	switch {
-	case err != nil || u.User != nil:
+	case a.Kind != login.KindSAML && (err != nil || u.User != nil):
 		return fhir.Errorf(fhir.KindInvalid, "the sign-in provider %q: the issuer must not have a user in it", a.ID)
 	case a.Kept && a.ClientSecret != "":
 		return fhir.Errorf(fhir.KindInvalid, "the sign-in provider %q has a new secret, and is to keep the one that it has; say one of both", a.ID)
@@ -282,7 +295,10 @@ func (a *Asked) Check() error {
 	case a.Claims.DataStore != "" && a.Claims.FHIRUser == "":
 		return fhir.Errorf(fhir.KindInvalid, "the sign-in provider %q: claims.dataStore says of which data store claims.fhirUser is; give that too", a.ID)
 	}
-	for _, text := range slices.Concat([]string{a.Name, a.Issuer, a.ClientID, a.ClientSecret}, a.Scopes) {
+	if a.Kind == login.KindSAML && a.Kept {
+		return fhir.Errorf(fhir.KindInvalid, "the sign-in provider %q is one of SAML, which has no secret", a.ID)
+	}
+	for _, text := range slices.Concat([]string{a.Name, a.Issuer, a.ClientID, a.ClientSecret, a.MetadataURL, a.Subject}, a.Scopes) {
 		if len(text) > maxText {
 			return fhir.Errorf(fhir.KindInvalid, "the sign-in provider %q has a text of more than %d bytes", a.ID, maxText)
 		}
@@ -308,7 +324,7 @@ func (b *Book) Delete(ctx context.Context, id string) (known Known, err error) {
 		if r.Deleted {
 			return kv.ErrNotFound
 		}
-		return b.table.Put(tx, id, record{Provider: Provider{ID: r.ID, Issuer: r.Issuer}, Deleted: true}, time.Time{})
+		return b.table.Put(tx, id, record{Provider: Provider{ID: r.ID, Kind: r.Kind, Issuer: r.Issuer}, Deleted: true}, time.Time{})
 	})
 	if errors.Is(err, kv.ErrNotFound) {
 		return known, fhir.Errorf(fhir.KindNotFound, "there is no sign-in provider %q; those of tarn.yaml are not deleted here", id)
