@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	_ "github.com/tarnhealth/tarn/internal/seeded"
 )
 
 func process(opt *Options) { opt.Durability = Process }

@@ -20,6 +20,7 @@ import (
 	"github.com/tarnhealth/tarn/binary"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
+	_ "github.com/tarnhealth/tarn/internal/seeded"
 	"github.com/tarnhealth/tarn/kv"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/store"

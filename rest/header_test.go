@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	_ "github.com/tarnhealth/tarn/internal/seeded"
 )
 
 // TestHTTPDate: dates are those of http.TimeFormat.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tarnhealth/tarn/fhir"
+	_ "github.com/tarnhealth/tarn/internal/seeded"
 	"github.com/tarnhealth/tarn/search/compare"
 	"github.com/tarnhealth/tarn/search/decimal"
 	"pgregory.net/rapid"

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	_ "github.com/tarnhealth/tarn/internal/seeded"
 )
 
 // base writes a number of a unit in base units.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tarnhealth/tarn/crypt/seal"
 	"github.com/tarnhealth/tarn/crypt/seal/sealtest"
+	_ "github.com/tarnhealth/tarn/internal/seeded"
 )
 
 var one = sealtest.Of(1)

@@ -137,7 +137,7 @@ var imports = map[string][]string{
 	"login":    {"kv", "crypt", "page", "login/saml"},
 	"sigv4":    {"kv", "crypt"},
 	"apikey":   {"fhir", "kv"},
-	"smart":    {"fhir", "kv", "recall", "definition", "search", "store", "authz", "crypt", "token", "login", "page", "datastore", "smart/about", "smart/client", "smart/limit", "smart/metadata", "smart/opaque", "smart/words"},
+	"smart":    {"throttle", "fhir", "kv", "recall", "definition", "search", "store", "authz", "crypt", "token", "login", "page", "datastore", "smart/about", "smart/client", "smart/limit", "smart/metadata", "smart/opaque", "smart/words"},
 
 	"smart/about":    {"smart/client"},
 	"smart/client":   {"fhir", "kv", "token", "smart/opaque"},
@@ -206,6 +206,7 @@ var imports = map[string][]string{
 	"internal/endtoend":      {},
 	"internal/published":     {},
 	"internal/running":       {"server"},
+	"internal/seeded":        {},
 	"internal/still":         {},
 	"internal/transcript":    {},
 	"kv/kvtest":              {"kv"},
@@ -254,6 +255,35 @@ func TestImportTableIsCurrent(t *testing.T) {
 	for pkg := range imports {
 		if !found[pkg] {
 			t.Errorf("the import table names %s, which does not exist", pkg)
+		}
+	}
+}
+
+// TestPropertyTestsAreRepeatable: where a test makes cases at random, each run
+// makes the same ones.
+func TestPropertyTestsAreRepeatable(t *testing.T) {
+	random, seeded := map[string]string{}, map[string]bool{}
+	for _, file := range goFiles(t) {
+		if !strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, parser.ImportsOnly)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, spec := range parsed.Imports {
+			switch path, _ := strconv.Unquote(spec.Path.Value); path {
+			case "pgregory.net/rapid":
+				random[filepath.Dir(file)] = file
+			case module + "internal/seeded":
+				seeded[filepath.Dir(file)] = true
+			}
+		}
+	}
+	for dir, file := range random {
+		if !seeded[dir] {
+			t.Errorf("%s makes other cases in each run: import internal/seeded", file)
 		}
 	}
 }

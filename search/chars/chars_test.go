@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	_ "github.com/tarnhealth/tarn/internal/seeded"
 )
 
 func TestFold(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	_ "github.com/tarnhealth/tarn/internal/seeded"
 	"github.com/tarnhealth/tarn/terminology/codebook"
 	"github.com/tarnhealth/tarn/terminology/concept"
 )

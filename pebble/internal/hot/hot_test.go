@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	_ "github.com/tarnhealth/tarn/internal/seeded"
 )
 
 // TestCache: whatever is done, a value that is found is the one that was set

@@ -6,6 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	_ "github.com/tarnhealth/tarn/internal/seeded"
 	"github.com/tarnhealth/tarn/search"
 )
 

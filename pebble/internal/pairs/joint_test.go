@@ -9,6 +9,7 @@ import (
 
 	"github.com/tarnhealth/tarn/definition"
 	"github.com/tarnhealth/tarn/fhir"
+	_ "github.com/tarnhealth/tarn/internal/seeded"
 	"github.com/tarnhealth/tarn/pebble/internal/pairs"
 	"github.com/tarnhealth/tarn/search"
 	"pgregory.net/rapid"
