@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"encoding/base64"
 	"mime"
 	"net/http"
@@ -74,6 +75,9 @@ func (r *request) patchOfBody() (patchFunc, error) {
 	}
 	if base == mimeJSONPatch || base == mimeMergePatch {
 		return patchOfBytes(base, src), nil
+	}
+	if src := bytes.TrimLeft(src, " \t\r\n"); len(src) > 0 && src[0] == '[' {
+		return nil, fhir.Errorf(fhir.KindUnsupportedMedia, "the body is a list, as of JSON Patch, and its Content-Type is %q; send it as %s", contentType, mimeJSONPatch)
 	}
 	tree, err := r.parse(src)
 	if err != nil {
