@@ -43,6 +43,8 @@ type authority struct {
 	bearers  *bearer.Authorizer
 	policies policies
 	issuers  issuers.Set
+	// failures counts wrong credentials.
+	failures *bearer.Failures
 	// clientKeys are fetched from where clients say, the issuers' from where the
 	// administrator does.
 	clientKeys *token.KeySets
@@ -100,6 +102,7 @@ func (a *authority) openSMART(f *folder, db kv.DB, log *slog.Logger) (err error)
 		return err
 	}
 	a.issuers.Own, a.issuers.OwnIssuer, a.issuers.Lambda = a.smart, a.smart.Issuer(), a.cfg.Lambda.endpoint()
+	a.issuers.Calls, a.failures = a.cfg.Calls, a.cfg.Wrong(a.cfg.address, nil)
 	signatures, err := f.signatures(a)
 	if err != nil {
 		return err
@@ -107,7 +110,7 @@ func (a *authority) openSMART(f *folder, db kv.DB, log *slog.Logger) (err error)
 	a.bearers, err = bearer.New(bearer.Config{
 		Verifier: func(ds *datastore.Store) token.Verifier { return a.issuers.Of(ds.Identity()) },
 		Policy:   a.policies.of, Proofs: a.proofs, Signatures: signatures,
-		APIKeys: f.apiKeys.Check, APIKeysAlways: a.cfg.APIKeysRequired,
+		APIKeys: f.checkKey, APIKeysAlways: a.cfg.APIKeysRequired, Failures: a.failures,
 	})
 	return err
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/definition"
-	"github.com/tarnhealth/tarn/graphql"
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/search"
 	"github.com/tarnhealth/tarn/server/backups"
@@ -19,6 +18,7 @@ import (
 	"github.com/tarnhealth/tarn/server/codes"
 	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/guides"
+	"github.com/tarnhealth/tarn/server/limits"
 	"github.com/tarnhealth/tarn/server/listen"
 	"github.com/tarnhealth/tarn/server/nearby"
 	"github.com/tarnhealth/tarn/server/notify"
@@ -26,7 +26,6 @@ import (
 	"github.com/tarnhealth/tarn/server/subscribing"
 	"github.com/tarnhealth/tarn/server/vault"
 	"github.com/tarnhealth/tarn/smart"
-	"github.com/tarnhealth/tarn/throttle"
 )
 
 // Config is what a server is told. Default has the values that are right
@@ -112,15 +111,8 @@ type Config struct {
 	// not only where the data store does.
 	APIKeysRequired bool
 
-	// Rates are how many requests each user and client may send, ClientRates
-	// how many each client may for all its users, and Served how many are served
-	// at a time, whoever sends them; 0 is no limit.
-	Rates, ClientRates throttle.Rates
-	Served             int
-	// MaxIncludes is how many resources includes may add to a page; 0 for what is
-	// usual. GraphQL bounds what a query may cost.
-	MaxIncludes int
-	GraphQL     graphql.Limits
+	// Limits are how much callers may do.
+	limits.Limits
 
 	// MaxBody is the greatest request body in bytes.
 	MaxBody int64
@@ -164,10 +156,7 @@ func Default() Config {
 		RotateKeys:      90 * 24 * time.Hour,
 		Audit:           AuditConfig{Mode: AuditAuto, Durability: AuditDisk},
 		Encryption:      vault.Told{AtRest: vault.AtRestAuto, Check: time.Minute},
-		Rates:           throttle.Rates{Burst: 100},
-		ClientRates:     throttle.Rates{Burst: 1000},
-		MaxIncludes:     defaultIncludes,
-		GraphQL:         defaultGraphQL(),
+		Limits:          limits.Default(),
 		TenantURLs:      true,
 		Console:         auto,
 		Subscriptions:   subscribing.Default(),

@@ -32,7 +32,7 @@ func (s *Server) controlAPI(f *folder, recorded *auditLog) (http.Handler, error)
 		if err != nil {
 			return nil, err
 		}
-		authenticate = verifier.Verify
+		authenticate = a.failures.Signed(verifier.Verify)
 	}
 	control := &s.cfg.Control
 	return healthlake.New(healthlake.Config{

@@ -24,8 +24,10 @@ type guard struct {
 	// keep and restore are those of rest.Async.
 	keep    func(*http.Request, *datastore.Store) (string, []byte, error)
 	restore func(context.Context, *datastore.Store, []byte) (authz.Access, error)
-	pages   http.Handler
-	tend    func(context.Context, *slog.Logger)
+	// charge counts a request as so many more for its API key.
+	charge func(*http.Request, int)
+	pages  http.Handler
+	tend   func(context.Context, *slog.Logger)
 	// authority is nil without authorization.
 	authority *authority
 }
@@ -41,7 +43,7 @@ func (s *Server) guard(f *folder) (*guard, error) {
 	}
 	g := &guard{
 		authority: a, authorize: a.authorize, origin: a.allowsOrigin, security: a.securities().of,
-		keep: a.keep, restore: a.bearers.Restore, pages: a.routes(f.catalog),
+		keep: a.keep, restore: a.bearers.Restore, pages: a.routes(f.catalog), charge: f.charge,
 	}
 	g.tend = func(ctx context.Context, log *slog.Logger) {
 		var counting sync.WaitGroup
@@ -61,8 +63,9 @@ func openGuard() *guard {
 		restore: func(context.Context, *datastore.Store, []byte) (authz.Access, error) {
 			return authz.Unrestricted(), nil
 		},
-		pages: http.NotFoundHandler(),
-		tend:  func(context.Context, *slog.Logger) {},
+		charge: func(*http.Request, int) {},
+		pages:  http.NotFoundHandler(),
+		tend:   func(context.Context, *slog.Logger) {},
 	}
 }
 

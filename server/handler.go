@@ -18,6 +18,7 @@ import (
 // ServeHTTP sends a request where its path belongs. It is no ServeMux, for that
 // would redirect the double slashes that FHIR clients send.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.askForTLS(w, r)
 	switch path := r.URL.Path; {
 	case path == "/healthz", path == "/readyz", path == "/metrics" && s.metricsHere():
 		s.serveWatcher(w, r)

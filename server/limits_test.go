@@ -3,12 +3,13 @@ package server
 import (
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/tarnhealth/tarn/authz"
-	"github.com/tarnhealth/tarn/fhir"
+	sdk "github.com/aws/aws-sdk-go-v2/service/healthlake"
+	"github.com/aws/aws-sdk-go-v2/service/healthlake/types"
+
+	"github.com/tarnhealth/tarn/sigv4"
 )
 
 func TestRequestsAreLimited(t *testing.T) {
@@ -34,46 +35,49 @@ func TestRequestsAreLimited(t *testing.T) {
 	}
 }
 
-// TestLimitsOfClients counts a client for all its users, and everybody together.
-func TestLimitsOfClients(t *testing.T) {
-	c := Default()
-	c.ClientRates.PerSecond, c.ClientRates.Burst, c.Served = 0.001, 3, 2
-	limit := c.limiter()
-	r := httptest.NewRequest("GET", "/", nil)
-	as := func(client, user string) (func(), int) {
-		leave, err := limit(r, authz.Caller{Client: client, Subject: user})
-		if err == nil {
-			return leave, 200
+// TestWrongCredentialsAreLimited: tokens, signatures and the control API count
+// together; who has good credentials goes on.
+func TestWrongCredentialsAreLimited(t *testing.T) {
+	r, a := awsServer(t, func(c *Config) { c.Failures = 4 })
+	good := r.signer(accessKey(t, a, sigv4.RoleAdmin))
+	bad := good
+	bad.secret += "x"
+	wrong := []func() int{
+		func() int { status, _, _ := r.ask("nonsense", "Patient"); return status },
+		func() int { status, _, _ := bad.do("GET", signedBase+"/Patient", ""); return status },
+	}
+	for n := range 6 {
+		want := http.StatusUnauthorized
+		if n >= 4 {
+			want = http.StatusTooManyRequests
 		}
-		var e *fhir.Error
-		if !errors.As(err, &e) || len(e.Headers) != 1 || e.Headers[0].Name != "Retry-After" || leave != nil {
-			t.Errorf("refused with %+v", err)
+		if status := wrong[n%2](); status != want {
+			t.Errorf("wrong request %d: %d, want %d", n+1, status, want)
 		}
-		return nil, fhir.KindOf(err).Status()
 	}
-	first, _ := as("app", "a")
-	second, _ := as("app", "b")
-	if first == nil || second == nil {
-		t.Fatal("within the limits, and refused")
+	if status, body, _ := good.do("GET", signedBase+"/Patient", ""); status != http.StatusOK {
+		t.Errorf("the right key: %d %s", status, body)
 	}
-	if _, status := as("other", "c"); status != 503 {
-		t.Errorf("with two being served: %d", status)
+	var throttled *types.ThrottlingException
+	if _, err := r.controlClient(bad.id, bad.secret).ListFHIRDatastores(t.Context(), &sdk.ListFHIRDatastoresInput{}); !errors.As(err, &throttled) {
+		t.Errorf("at the control API: %v", err)
 	}
-	first()
-	third, status := as("app", "c")
-	if status != 200 {
-		t.Errorf("with room again: %d", status)
+	if _, err := r.controlClient(good.id, good.secret).ListFHIRDatastores(t.Context(), &sdk.ListFHIRDatastoresInput{}); err != nil {
+		t.Errorf("the right key, at the control API: %v", err)
 	}
-	second()
-	third()
-	if _, status := as("app", "d"); status != 429 {
-		t.Errorf("the fourth of a client: %d", status)
+}
+
+// TestEntriesAreCounted: a Bundle that is larger than the burst is taken, and
+// the next request waits.
+func TestEntriesAreCounted(t *testing.T) {
+	c := testConfig(t.TempDir())
+	c.Rates.PerSecond, c.Rates.Burst = 0.001, 3
+	r := start(t, c)
+	entry := `{"request":{"method":"GET","url":"Patient?_count=0"}}`
+	if status, body := r.do("POST", auditedPath, `{"resourceType":"Bundle","type":"batch","entry":[`+strings.Repeat(entry+",", 9)+entry+`]}`); status != http.StatusOK {
+		t.Fatalf("a batch: %d %s", status, body)
 	}
-	for range 5 { // who was refused is not inside
-		if leave, status := as("", ""); status != 200 {
-			t.Errorf("nobody: %d", status)
-		} else {
-			leave()
-		}
+	if status, body := r.get(auditedPath + "/Patient?_count=0"); status != http.StatusTooManyRequests || !strings.Contains(body, "each entry of a Bundle counts") {
+		t.Errorf("after it: %d %s", status, body)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tarnhealth/tarn/apikey"
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/bearer"
 	"github.com/tarnhealth/tarn/datastore"
@@ -51,6 +52,24 @@ type visit struct {
 	// credentials are those that its connection sends again and again; nil for
 	// none.
 	credentials *wire.Credentials
+	// apiKey is the one that it was counted for; ID is "" for none.
+	apiKey apikey.Key
+}
+
+// checkKey is the Check of API keys, which a visit remembers.
+func (f *folder) checkKey(ctx context.Context, values []string, client, store string) (apikey.Key, error) {
+	key, err := f.apiKeys.Check(ctx, values, client, store)
+	if v, ok := ctx.Value(visitKey{}).(*visit); ok && err == nil {
+		v.apiKey = key
+	}
+	return key, err
+}
+
+// charge counts a request as n more for the API key that it was let in by.
+func (f *folder) charge(r *http.Request, n int) {
+	if v, ok := r.Context().Value(visitKey{}).(*visit); ok && v.apiKey.ID != "" {
+		_ = f.apiKeys.Charge(r.Context(), v.apiKey, n) // a request that was let in does not fail by it
+	}
 }
 
 type visitKey struct{}

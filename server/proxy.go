@@ -51,3 +51,32 @@ func (c *Config) trusts(host string) bool {
 	ip = ip.Unmap()
 	return slices.ContainsFunc(c.Proxies, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
+
+// strictTransport asks browsers to come by https alone for a year. It is shared
+// by all answers and not changed. https://www.rfc-editor.org/rfc/rfc6797
+var strictTransport = []string{"max-age=31536000"}
+
+// askForTLS adds strictTransport to the answers to requests that came over TLS,
+// to this server or to a trusted proxy: where they did not, it would mean
+// nothing. Names of this machine are left out, which belong to other programs as
+// well.
+func (s *Server) askForTLS(w http.ResponseWriter, r *http.Request) {
+	if !s.public || r.TLS == nil && !s.cfg.proxiedTLS(r) {
+		return
+	}
+	w.Header()["Strict-Transport-Security"] = strictTransport
+}
+
+// proxiedTLS reports whether a trusted proxy says that its client speaks https.
+func (c *Config) proxiedTLS(r *http.Request) bool {
+	said := r.Header["X-Forwarded-Proto"]
+	if len(c.Proxies) == 0 || len(said) == 0 {
+		return false
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	first, _, _ := strings.Cut(said[len(said)-1], ",")
+	return strings.EqualFold(strings.TrimSpace(first), "https") && c.trusts(host)
+}

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/rest"
 	"github.com/tarnhealth/tarn/server/disks"
 	"github.com/tarnhealth/tarn/server/listen"
@@ -47,6 +48,9 @@ type Server struct {
 
 	// addr is set and listening closed once the port is open.
 	addr string
+	// public is set once the port is open, where the base URL is not of this
+	// machine.
+	public bool
 	// metricsAddr is that of the metrics, "" where they have none of their own.
 	metricsAddr string
 	listening   chan struct{}
@@ -163,6 +167,7 @@ func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 			s.cfg.BaseURL = "https://" + s.addr
 		}
 	}
+	s.public = !s.cfg.atHome()
 	secured, err := s.secure(ctx, listener)
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
@@ -191,6 +196,7 @@ func (s *Server) webServer(requests context.Context) *wire.Server {
 		MaxHeaderBytes:    maxHeader,
 		Context:           requests,
 		ConnContext:       timelimit.WithConnection,
+		Refusal:           malformed,
 		ErrorLog:          errorLog,
 	}
 }
@@ -268,6 +274,7 @@ func (s *Server) work(f *folder, guard *guard, recorded *auditLog) error {
 }
 
 func (s *Server) api(f *folder, guard *guard, recorded *rest.Audit) http.Handler {
+	requests := s.cfg.Requests(s.cfg.address, nil)
 	return rest.New(rest.Options{
 		Stores:     openStores{f.catalog, f.jobs.bulk.Service},
 		Bulk:       f.jobs.bulk.Service,
@@ -281,8 +288,13 @@ func (s *Server) api(f *folder, guard *guard, recorded *rest.Audit) http.Handler
 		Version:    Version(),
 		Async:      f.jobs.async(guard),
 		Audit:      recorded,
-		Limit:      s.cfg.limiter(),
+		Limit:      requests.Enter,
+		Charge: func(r *http.Request, caller authz.Caller, n int) {
+			requests.Charge(r, caller, n)
+			guard.charge(r, n)
+		},
 		Tenants:    s.cfg.TenantURLs,
+		Topics:     f.subscriptions.Topics,
 		GraphQL:    s.cfg.GraphQL,
 		Operations: append(f.guides.Operations(), f.subscriptionStatus()),
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/tarnhealth/tarn/server/codes"
 	"github.com/tarnhealth/tarn/server/contents"
 	"github.com/tarnhealth/tarn/server/guides"
+	"github.com/tarnhealth/tarn/server/limits"
 	"github.com/tarnhealth/tarn/server/notify"
 	"github.com/tarnhealth/tarn/server/settings"
 	"github.com/tarnhealth/tarn/server/subscribing"
@@ -82,7 +83,7 @@ var allSettings = slices.Concat([]setting{
 	flat("log.format", "text or json",
 		func(c *Config, s string) error { return oneOf(&c.LogFormat, s, "text", "json") },
 		func(c *Config) string { return c.LogFormat }),
-}, tlsSettings, authSettings, vault.Settings(func(c *Config) *vault.Told { return &c.Encryption }), accessSettings, auditSettings, limitSettings, controlSettings, consoleSettings,
+}, tlsSettings, authSettings, vault.Settings(func(c *Config) *vault.Told { return &c.Encryption }), accessSettings, auditSettings, limits.Settings(func(c *Config) *limits.Limits { return &c.Limits }), controlSettings, consoleSettings,
 	guides.Settings(func(c *Config) *guides.Config { return &c.Guides }),
 	backups.Settings(func(c *Config) *backups.Config { return &c.Backup }),
 	bulkjobs.Settings(func(c *Config) *bulkjobs.Config { return &c.Bulk }),

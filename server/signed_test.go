@@ -324,6 +324,14 @@ func TestAPIKeys(t *testing.T) {
 	if err != nil || len(list) != 4 || list[0].Used != 2 || list[0].Value != "" {
 		t.Errorf("%+v, %v", list, err)
 	}
+	bundles := make(apikey.Key{Plan: apikey.Plan{Quota: 3, Period: apikey.Month}})
+	packed := s
+	packed.header = http.Header{"X-Api-Key": {bundles.Value}}
+	entry := `{"request":{"method":"GET","url":"Patient?_count=0"}}`
+	if status, body, _ := packed.do("POST", signedBase, `{"resourceType":"Bundle","type":"batch","entry":[`+strings.Repeat(entry+",", 4)+entry+`]}`); status != 200 {
+		t.Errorf("a batch: %d %s", status, body)
+	}
+	try("after a batch", bundles.Value, 429, "each entry of a Bundle counts")
 	if _, err := a.DeleteAPIKey(ctx, mine.ID); err != nil {
 		t.Error(err)
 	}

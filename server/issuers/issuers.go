@@ -30,6 +30,9 @@ type Set struct {
 	KeySets   *token.KeySets
 	// Lambda is where functions are called that have an ARN; nil for nowhere.
 	Lambda *lambda.Endpoint
+	// Calls is how many questions are asked of another server at a time; 0 for
+	// token.DefaultCalls.
+	Calls int
 
 	mu    sync.Mutex
 	known map[*identity.Provider]token.Verifier
@@ -114,7 +117,7 @@ func (s *Set) add(all *token.Issuers, x *identity.ExternalIssuer) error {
 	}
 	v, err := token.NewIntrospection(token.IntrospectionConfig{
 		URL: x.IntrospectionURL, ClientID: x.ClientID, ClientSecret: secret, Issuer: x.Issuer, Audiences: x.Audiences,
-		Required: x.Required, Names: names, Cache: cache,
+		Required: x.Required, Names: names, Cache: cache, Calls: s.Calls,
 	})
 	if err != nil {
 		return err
@@ -136,7 +139,7 @@ func readSecret(file string) (string, error) {
 }
 
 func (s *Set) function(p *identity.Provider) (token.Verifier, error) {
-	cfg := token.FunctionConfig{URL: p.Function, Cache: time.Duration(p.FunctionCache) * time.Second}
+	cfg := token.FunctionConfig{URL: p.Function, Calls: s.Calls, Cache: time.Duration(p.FunctionCache) * time.Second}
 	if identity.IsFunctionARN(p.Function) {
 		if s.Lambda == nil {
 			return nil, fmt.Errorf("the function %s is in AWS Lambda, and the setting lambda.endpoint does not say where to call it", p.Function)

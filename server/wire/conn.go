@@ -171,7 +171,7 @@ func (c *conn) parse(end int, x *exchange) bool {
 
 func (c *conn) handOver() {
 	c.setReadDeadline(time.Time{})
-	c.server.handed.give(c.rwc, c.buf[c.r:c.w], c.tls)
+	c.server.handed.give(c.rwc, c.buf[c.r:c.w], c.tls, &refuser{server: c.server})
 }
 
 // answer calls the handler and reports whether the connection can be kept.

@@ -41,10 +41,11 @@ func (l *handedOver) Addr() net.Addr { return l.addr }
 
 // give hands a connection over with what was read of it, or closes it where the
 // server is closing.
-func (l *handedOver) give(c net.Conn, read []byte, state *tls.ConnectionState) {
-	var whole net.Conn = &begun{Conn: c, read: read, tls: state}
+func (l *handedOver) give(c net.Conn, read []byte, state *tls.ConnectionState, says *refuser) {
+	says.see(read)
+	var whole net.Conn = &begun{Conn: c, read: read, tls: state, refuser: says}
 	if tcp, ok := c.(*net.TCPConn); ok {
-		whole = &begunTCP{TCPConn: tcp, begun: begun{Conn: c, read: read}}
+		whole = &begunTCP{TCPConn: tcp, begun: begun{Conn: c, read: read, refuser: says}}
 	}
 	l.pass(whole)
 }
@@ -62,12 +63,15 @@ type begun struct {
 	net.Conn
 	read []byte
 	tls  *tls.ConnectionState
+	*refuser
 }
 
 // Read implements net.Conn.
 func (c *begun) Read(p []byte) (int, error) {
 	if len(c.read) == 0 {
-		return c.Conn.Read(p)
+		n, err := c.Conn.Read(p)
+		c.see(p[:n])
+		return n, err
 	}
 	n := copy(p, c.read)
 	if c.read = c.read[n:]; len(c.read) == 0 {
@@ -75,6 +79,9 @@ func (c *begun) Read(p []byte) (int, error) {
 	}
 	return n, nil
 }
+
+// Write implements net.Conn.
+func (c *begun) Write(p []byte) (int, error) { return c.write(c.Conn, p) }
 
 // A begunTCP keeps what a TCP connection can do beside.
 type begunTCP struct {
@@ -84,3 +91,6 @@ type begunTCP struct {
 
 // Read implements net.Conn.
 func (c *begunTCP) Read(p []byte) (int, error) { return c.begun.Read(p) }
+
+// Write implements net.Conn.
+func (c *begunTCP) Write(p []byte) (int, error) { return c.begun.Write(p) }

@@ -7,12 +7,23 @@ import (
 	"net/http"
 )
 
-type tlsKey struct{}
+type (
+	tlsKey     struct{}
+	refuserKey struct{}
+)
 
 // adapt makes net/http serve the connections that were handed over in the middle
 // as they are: it sees only what it is given, and so not how they are secured.
 func adapt(other *http.Server) {
-	connContext, handler := other.ConnContext, other.Handler
+	connContext, handler, connState := other.ConnContext, other.Handler, other.ConnState
+	other.ConnState = func(c net.Conn, now http.ConnState) {
+		if says := refuserOf(c); says != nil {
+			says.state(now)
+		}
+		if connState != nil {
+			connState(c, now)
+		}
+	}
 	other.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		if connContext != nil {
 			ctx = connContext(ctx, c)
@@ -20,11 +31,17 @@ func adapt(other *http.Server) {
 		if b, ok := c.(*begun); ok && b.tls != nil {
 			ctx = context.WithValue(ctx, tlsKey{}, b.tls)
 		}
+		if says := refuserOf(c); says != nil {
+			ctx = context.WithValue(ctx, refuserKey{}, says)
+		}
 		return ctx
 	}
 	other.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if state, ok := r.Context().Value(tlsKey{}).(*tls.ConnectionState); ok {
 			r.TLS = state
+		}
+		if says, ok := r.Context().Value(refuserKey{}).(*refuser); ok {
+			says.answering.Store(true)
 		}
 		lastIfCoded(w, r)
 		handler.ServeHTTP(w, r)

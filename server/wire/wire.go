@@ -31,8 +31,8 @@ import (
 )
 
 // A Server answers the connections of one listener, with TLS where that is
-// tls.NewListener's. Set the fields before Serve. All but ConnContext and
-// ErrorLog are required.
+// tls.NewListener's. Set the fields before Serve. All but ConnContext, Refusal
+// and ErrorLog are required.
 type Server struct {
 	// Handler answers requests.
 	Handler http.Handler
@@ -49,6 +49,9 @@ type Server struct {
 	Context context.Context
 	// ConnContext, if not nil, makes a connection's context.
 	ConnContext func(context.Context, net.Conn) context.Context
+	// Refusal says how requests are answered that are no HTTP that is understood;
+	// nil leaves that to net/http.
+	Refusal Refusal
 	// ErrorLog is told of handlers that panic; nil for the standard logger.
 	ErrorLog *log.Logger
 

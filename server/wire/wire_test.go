@@ -90,7 +90,7 @@ func handler(t testing.TB, calls chan<- *http.Request) http.Handler {
 
 // start serves a handler, here and in net/http beneath, and returns the
 // address.
-func start(t testing.TB, h http.Handler) (*Server, string) {
+func start(t testing.TB, h http.Handler, changes ...func(*Server)) (*Server, string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -99,6 +99,9 @@ func start(t testing.TB, h http.Handler) (*Server, string) {
 	quiet := log.New(io.Discard, "", 0)
 	s := &Server{Handler: h, Other: &http.Server{Handler: h, ErrorLog: quiet}, ErrorLog: quiet, Context: context.Background(),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
+	for _, change := range changes {
+		change(s)
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(listener) }()
 	t.Cleanup(func() {
