@@ -28,15 +28,16 @@ func (s *Store) Checkpoint(ctx context.Context, dir string) (Checkpoint, error) 
 		return Checkpoint{}, err
 	}
 	defer s.users.Leave()
-	// The log is copied: what is flushed is not in it.
-	engine.Flush(s.db, &s.failure)
-	var made Checkpoint
+	// What is erased from now on may be in the copy, and then counts as such.
+	erased := s.stats.erased.Load()
+	s.shortenLog(erased)
+	made := Checkpoint{Erasures: erased}
 	err := s.alone(ctx, func() error {
 		// The engine copies its list of tables first and its log last. Files
 		// that it took over between would be missing.
 		s.files.Lock()
 		defer s.files.Unlock()
-		made = Checkpoint{T: store.T(s.now.Load()), Erasures: s.stats.erased.Load()}
+		made.T = store.T(s.now.Load())
 		if made.T > 0 {
 			h, _, _, err := s.header(doc(made.T))
 			if err != nil {
@@ -47,6 +48,21 @@ func (s *Store) Checkpoint(ctx context.Context, dir string) (Checkpoint, error) 
 		return s.failure.Checkpoint(s.db, s.disk, dir)
 	})
 	return made, err
+}
+
+// longLog is how much of the log is copied at most, in bytes. The log is copied
+// anew each time, and what is flushed is not in it; but two tables that were
+// flushed are merged with all that they overlap, which are MB to be copied anew
+// for a few KB of changes.
+const longLog = 256 << 10
+
+// shortenLog writes out what is in memory where the log is long, or has what was
+// erased: a copy must not hold it.
+func (s *Store) shortenLog(erased uint64) {
+	if s.copied.Load() != erased || s.db.Metrics().WAL.Size > longLog {
+		engine.Flush(s.db, &s.failure)
+		s.copied.Store(erased)
+	}
 }
 
 // Erasures is as in Checkpoint.

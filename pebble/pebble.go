@@ -126,6 +126,9 @@ type Store struct {
 	applied atomic.Uint32
 	// synced is the newest T that is known to be durable.
 	synced atomic.Uint32
+	// copied is how often something was erased when the log was last shortened for
+	// a copy.
+	copied atomic.Uint64
 	live   live
 	pins   pin.Pins
 
