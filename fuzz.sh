@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes what reads the text that clients send: query strings, _filter, patch
-# documents, XML, GraphQL, FHIRPath, and resources that profiles and
-# questionnaires are about. Of the other Fuzz targets ordinary tests run the
+# documents, XML, GraphQL, FHIRPath, Bundles, page links, resources that profiles
+# and questionnaires are about, and what becomes of any text in AuditEvents. Of the other Fuzz targets ordinary tests run the
 # seeds; "all" fuzzes those as well.
 #
 #   ./fuzz.sh [seconds [all]]
@@ -34,7 +34,10 @@ graphql FuzzExecute 100
 fhirpath FuzzExpression 100
 validate/profile FuzzResource 50
 validate/profile FuzzProfile 50
-validate/questionnaire FuzzResponse 100'
+validate/questionnaire FuzzResponse 100
+audit FuzzAuditEvents 50
+rest FuzzBundle 35
+rest FuzzPageToken 15'
 
 kept=12     # inputs for each target
 largest=600 # bytes of one of them
