@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes what reads the text that clients send: query strings, _filter, patch
 # documents, XML, GraphQL, FHIRPath, Bundles, page links, resources that profiles
-# and questionnaires are about, and what becomes of any text in AuditEvents. Of the other Fuzz targets ordinary tests run the
-# seeds; "all" fuzzes those as well.
+# and questionnaires are about, and what becomes of any text in AuditEvents. Of
+# the other Fuzz targets ordinary tests run the seeds; "all" fuzzes those as well.
 #
 #   ./fuzz.sh [seconds [all]]
 #   ./fuzz.sh --keep
