@@ -277,6 +277,7 @@ func (f *form) encrypt(a *etree.Element) *etree.Element {
 	method := f.transport
 	switch f.transport {
 	case "http://www.w3.org/2001/04/xmlenc#rsa-1_5":
+		//lint:ignore SA1019 what is not taken has to be sent
 		wrapped, err = rsa.EncryptPKCS1v15(rand.Reader, &server().key.PublicKey, secret)
 	case oaep11:
 		method += `"><DigestMethod xmlns="` + signatureNS + `" Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><MGF xmlns="` + cipher11NS + `" Algorithm="` + cipher11NS + `mgf1sha256"/></EncryptionMethod><X x="`
