@@ -58,6 +58,9 @@ func readCapability(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	if err := r.matched(strings.Trim(c.etag, `W/"`), "the statement"); err != nil {
+		return err
+	}
 	header := w.Header()
 	header.Set("ETag", c.etag)
 	header.Set("Cache-Control", "public, max-age=60")

@@ -39,6 +39,37 @@ func (r *request) ifMatch() (string, error) {
 	return tag, nil
 }
 
+// matched is what If-Match asks of a read: what is there has one of these tags.
+// A weak tag counts: the versions of resources have no other.
+// https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
+func (r *request) matched(current, what string) error {
+	values := r.header.Values("If-Match")
+	if len(values) == 0 || matchesETag(values, current) {
+		return nil
+	}
+	for item := range strings.SplitSeq(strings.Join(values, ","), ",") {
+		if _, ok := parseETag(item); !ok {
+			return fhir.Errorf(fhir.KindInvalid, `If-Match %q is neither ETags, such as W/"3", nor *`, strings.Join(values, ", ")).At("http.If-Match")
+		}
+	}
+	return fhir.Errorf(fhir.KindPrecondition, `the ETag of %s is W/"%s", and not what If-Match asks for`, what, current).At("http.If-Match")
+}
+
+// noIfMatch refuses If-Match where a GET has an answer that is no version of
+// anything.
+func (r *request) noIfMatch() error {
+	if r.method != http.MethodGet || len(r.header.Values("If-Match")) == 0 {
+		return nil
+	}
+	if r.operation == "" {
+		switch r.level {
+		case levelInstance, levelVersion, levelMetadata, levelContent, levelBulk:
+			return nil
+		}
+	}
+	return fhir.Errorf(fhir.KindInvalid, "If-Match has no meaning here: the answer has no ETag; ask so for a resource or a version of it").At("http.If-Match")
+}
+
 // noIfNoneMatch refuses If-None-Match with what is done to a resource that exists.
 func (r *request) noIfNoneMatch() error {
 	if value := r.header.Get("If-None-Match"); value != "" {

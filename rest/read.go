@@ -30,6 +30,9 @@ func (r *request) writeRead(w http.ResponseWriter, v *store.Version) error {
 	if err := r.onlyParameters("_summary", "_elements"); err != nil {
 		return err
 	}
+	if err := r.matched(versionID(v), versionPath(v)); err != nil {
+		return err
+	}
 	if r.offers() && r.asksForFHIR() {
 		return r.offerDownload(w, v)
 	}

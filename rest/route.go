@@ -244,6 +244,9 @@ func (t target) below(parts []string) (target, error) {
 
 // route finds the interaction of the request's level and method.
 func (r *request) route() error {
+	if err := r.noIfMatch(); err != nil {
+		return err
+	}
 	if r.operation != "" {
 		return r.routeOperation()
 	}
