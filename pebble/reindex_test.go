@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -39,9 +40,9 @@ func TestIndexIsMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	anew := 0
+	var anew atomic.Int32 // versions are read on all processors
 	renamed := func(v store.Version) ([]search.Entry, error) {
-		anew++
+		anew.Add(1)
 		entries, err := testExtract(v)
 		for i := range entries {
 			entries[i].Key = []byte(strings.Replace(string(entries[i].Key), "old", "new", 1))
@@ -55,10 +56,10 @@ func TestIndexIsMadeAnew(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	anew = 0
+	anew.Store(0)
 	s = open(2, renamed)
 	defer s.Close()
-	if now := named(t, s, "new"); now != n-1 || anew != 0 {
-		t.Errorf("%d found after %d extractions; want %d after none", now, anew, n-1)
+	if now := named(t, s, "new"); now != n-1 || anew.Load() != 0 {
+		t.Errorf("%d found after %d extractions; want %d after none", now, anew.Load(), n-1)
 	}
 }
