@@ -376,7 +376,7 @@ func TestOnce(t *testing.T) {
 	late := w.form(again)
 	late.id = "_a3"
 	w.clock.Pass(Life)
-	w.refuses(late.text(), again, "over")
+	w.refuses(late.text(), again, "RelayState is over")
 }
 
 // TestBack wants the browser back in time.

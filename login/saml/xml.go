@@ -26,6 +26,7 @@ const (
 	maxElements = 20_000
 	maxDepth    = 64
 	maxAttrs    = 64 // of one element
+	maxPrefixes = 64 // declared at one place, which canonicalization copies for each element
 )
 
 // parse reads a document that is in bounds and has nothing that SAML has no use
@@ -73,7 +74,7 @@ func scan(text []byte, comments bool) error {
 		case xml.Directive:
 			err = wrong("the document has a DTD")
 		case xml.CharData:
-			if len(s.open) == 0 && len(bytes.TrimSpace(t)) > 0 {
+			if len(s.open) == 0 && trim(string(t)) != "" {
 				err = wrong("the document has text beside its root")
 			}
 		}
@@ -91,9 +92,9 @@ func utf8Declared(declaration []byte) bool {
 
 // A scanner knows what is open at a place of a document.
 type scanner struct {
-	open            []opened
-	ids             map[string]bool
-	roots, elements int
+	open                      []opened
+	ids                       map[string]bool
+	roots, elements, prefixes int
 }
 
 type opened struct {
@@ -121,6 +122,9 @@ func (s *scanner) start(t xml.StartElement) error {
 		}
 	}
 	s.open = append(s.open, here)
+	if s.prefixes += len(here.declared); s.prefixes > maxPrefixes {
+		return wrong("the document declares too many prefixes")
+	}
 	for _, a := range t.Attr {
 		if err := s.attribute(a); err != nil {
 			return err
@@ -132,9 +136,17 @@ func (s *scanner) start(t xml.StartElement) error {
 	return nil
 }
 
+// xmlNamespace is what the prefix xml means, declared or not.
+const xmlNamespace = "http://www.w3.org/XML/1998/namespace"
+
 // attribute checks one attribute. IDs are what signatures refer to: there is one
-// way to write them, and no two elements have the same.
+// way to write them, and no two elements have the same. Prefixes have one meaning
+// to every reader (Namespaces in XML section 3).
+// https://www.w3.org/TR/xml-names/
 func (s *scanner) attribute(a xml.Attr) error {
+	if a.Name.Space == "xmlns" && (a.Value == "" || a.Name.Local == "xmlns" || (a.Name.Local == "xml") != (a.Value == xmlNamespace)) {
+		return wrong("a prefix is declared that cannot be, or as what it cannot be")
+	}
 	if a.Name.Space != "xmlns" && !s.known(a.Name.Space) || !plainName(a.Name.Local) {
 		return wrong("a prefix is not declared")
 	}
@@ -169,6 +181,7 @@ func (s *scanner) end(t xml.EndElement) error {
 	if len(s.open) == 0 || s.open[len(s.open)-1].name != t.Name {
 		return wrong("the document is not well-formed XML")
 	}
+	s.prefixes -= len(s.open[len(s.open)-1].declared)
 	s.open = s.open[:len(s.open)-1]
 	return nil
 }
@@ -220,8 +233,12 @@ func text(e *etree.Element) string {
 	if e == nil || len(e.ChildElements()) > 0 {
 		return ""
 	}
-	return strings.TrimSpace(e.Text())
+	return trim(e.Text())
 }
+
+// trim takes away the white space of XML, and no other: to Unicode there is more,
+// and an identity provider may tell names apart by it.
+func trim(text string) string { return strings.Trim(text, " \t\r\n") }
 
 // attr is the value of an attribute without a namespace.
 func attr(e *etree.Element, name string) string {
