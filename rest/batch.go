@@ -21,6 +21,7 @@ const batchWriters = 16
 // batch carries out entries each by itself, in FHIR's order of phases.
 func (r *request) batch(w http.ResponseWriter, entries []*entry) error {
 	r.interaction = "batch"
+	refuseDependent(entries)
 	r.follows(entries)
 	if r.attempt != nil {
 		before, err := r.attempt.begin(r, entries)

@@ -45,7 +45,11 @@ func (r *request) soundApartFromEntries(src []byte) bool {
 }
 
 func (r *request) splitEntry(index int, raw json.RawMessage) *entry {
-	e := &entry{index: index}
+	var named struct {
+		FullURL string `json:"fullUrl"`
+	}
+	_ = json.Unmarshal(raw, &named) // of what is not FHIR too, to which others may refer
+	e := &entry{index: index, fullURL: named.FullURL}
 	single := append([]byte(`{"resourceType":"Bundle","type":"batch","entry":[`), raw...)
 	tree, err := r.store.Parse(append(single, "]}"...))
 	if err != nil {
@@ -53,7 +57,6 @@ func (r *request) splitEntry(index int, raw json.RawMessage) *entry {
 		return e
 	}
 	node := tree.Root().Child("entry")
-	e.fullURL = node.TextOf("fullUrl")
 	e.err = r.readEntry(e, node)
 	return e
 }

@@ -272,6 +272,9 @@ func (h *handler) describeOperations(s *datastore.Store, resourceType string) []
 	var all []capabilityOperation
 	for i := range h.operations {
 		o := &h.operations[i]
+		if resourceType == "AuditEvent" && o.erases {
+			continue // datastore.Store.Erase refuses them
+		}
 		if resourceType == "" && slices.Contains(o.levels, levelSystem) || resourceType != "" && o.offeredOn(resourceType) && !slices.Equal(o.levels, []level{levelSystem}) {
 			all = append(all, capabilityOperation{o.code, o.url(s, resourceType)})
 		}

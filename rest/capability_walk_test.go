@@ -62,7 +62,7 @@ func TestCapabilitiesAreOffered(t *testing.T) {
 	call := func(at, code string) {
 		operations++
 		status, body := ask(http.MethodPost, at+"$"+code)
-		if status == http.StatusMethodNotAllowed || strings.Contains(body, "not-supported") || strings.Contains(body, "is not offered on") || strings.Contains(body, "the operation $") {
+		if status == http.StatusMethodNotAllowed || strings.Contains(body, "not-supported") || status == http.StatusForbidden || strings.Contains(body, "is not offered on") || strings.Contains(body, "the operation $") {
 			t.Errorf("POST %s$%s: %d %s", at, code, status, body)
 		}
 	}
@@ -103,7 +103,13 @@ func TestCapabilitiesAreOffered(t *testing.T) {
 				t.Errorf("%s of %s: %d %s", i.Code, resource.Type, status, body)
 			}
 		}
+		if len(resource.Operation) == 0 {
+			t.Errorf("%s has no operation", resource.Type)
+		}
 		for _, o := range resource.Operation {
+			if erases := o.Name == "erase" || o.Name == "expunge"; erases && resource.Type == "AuditEvent" {
+				t.Errorf("AuditEvents cannot be erased, and have $%s", o.Name)
+			}
 			call(resource.Type+"/1/", o.Name)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 // past version, for good.
 func eraseOperation() operation {
 	return operation{
-		code: "erase", levels: []level{levelInstance, levelVersion}, affectsState: true,
+		code: "erase", levels: []level{levelInstance, levelVersion}, affectsState: true, erases: true,
 		serve: func(w http.ResponseWriter, r *request, in *arguments) error {
 			if err := in.only(); err != nil {
 				return err
@@ -70,7 +70,7 @@ const maxExpunge = 100_000
 // selected by criteria for good.
 func expungeOperation() operation {
 	return operation{
-		code: "expunge", levels: []level{levelSystem, levelType}, affectsState: true,
+		code: "expunge", levels: []level{levelSystem, levelType}, affectsState: true, erases: true,
 		serve: func(w http.ResponseWriter, r *request, in *arguments) error {
 			e, sel, err := r.selection(in)
 			if err != nil {

@@ -24,6 +24,8 @@ type operation struct {
 	levels []level
 	// affectsState keeps GET from calling it.
 	affectsState bool
+	// erases is set where AuditEvents are exempt.
+	erases bool
 	// definition is the canonical URL of an OperationDefinition that is not
 	// one of R4's own.
 	definition string
