@@ -95,7 +95,7 @@ var mutations = []mutation{
 	{"datastore/after.go", "for _, i := range left {", "for _, i := range left[:0] {"},
 	{"datastore/after.go", "if _, changed := g.after[search.Reference{Type: v.Type, ID: v.ID}]; changed {", "if false {"},
 	{"datastore/after.go", "return g.allows(ctx, i, c)", "return true, nil"},
-	{"datastore/expand.go", "_, err := x.mayWriteNamed(ctx, i)\n\t\treturn err", "return nil"},
+	{"datastore/expand.go", "_, err = x.mayWriteNamed(ctx, i)", "err = nil"},
 	{"datastore/expand.go", "if err := x.mayWriteMatch(ctx, i, &matches[0]); err != nil {", "if false {\nvar err error"},
 	{"datastore/expand.go", "if !x.open(op) && !x.commit.access.ChoosesIDs(op.Type) {", "if false {"},
 	{"datastore/expand.go", "plan, err := g.confine(search.Plan{Parts: []search.Part{part}})", "plan, err := confined{plan: search.Plan{Parts: []search.Part{part}}}, error(nil)"},

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"encoding/base64"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +15,7 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
+	dsig "github.com/russellhaering/goxmldsig"
 )
 
 // gcm is how assertions are encrypted in these tests.
@@ -42,6 +46,55 @@ func TestRefusedEdges(t *testing.T) {
 				all(e, cipherNS, "EncryptedKey")[0].FindElement("EncryptionMethod").CreateAttr("Algorithm", "urn:other")
 			}
 		}, "cannot be decrypted"},
+		"a response within": {func(f *form) {
+			f.after = func(_ *form, e *etree.Element) { e.CreateElement("samlp:Extensions").CreateElement("samlp:Response") }
+		}, "several"},
+		"a signature elsewhere": {func(f *form) {
+			f.after = func(_ *form, e *etree.Element) {
+				e.CreateElement("samlp:Extensions").CreateElement("Signature").CreateAttr("xmlns", signatureNS)
+			}
+		}, "where it belongs"},
+		"encrypted, something around it": {func(f *form) {
+			f.cipher, f.signResponse, f.signAssertion = gcm, true, false
+			f.plain = func(b []byte) []byte { return append([]byte(`<x>`), append(b, "</x>"...)...) }
+		}, "is no assertion"},
+		"encrypted, an assertion within": {func(f *form) {
+			f.cipher, f.signResponse, f.signAssertion = gcm, true, false
+			f.before = func(_ *form, e *etree.Element) { e.CreateElement("Advice").CreateElement("Assertion") }
+		}, "is no assertion"},
+		"encrypted, a signature within": {func(f *form) {
+			f.cipher, f.signResponse, f.signAssertion = gcm, true, false
+			f.before = func(_ *form, e *etree.Element) {
+				e.CreateElement("Advice").CreateElement("Signature").CreateAttr("xmlns", signatureNS)
+			}
+		}, "where it belongs"},
+		"a signature with an object": {func(f *form) { f.assertionAfter = func(_ *form, e *etree.Element) { object(e) } }, "beside"},
+		"a signature with a key of another namespace": {func(f *form) {
+			f.assertionAfter = func(_ *form, e *etree.Element) {
+				signature(e).CreateElement("KeyInfo").CreateAttr("xmlns", "urn:other")
+			}
+		}, "beside"},
+		"a signature of an element without an ID": {func(f *form) {
+			f.before = func(_ *form, e *etree.Element) { e.RemoveAttr("ID") }
+			f.assertionAfter = func(_ *form, e *etree.Element) {
+				signature(e).FindElement("SignedInfo/Reference").CreateAttr("URI", "#")
+			}
+		}, "of the element"},
+		"another canonicalization of what is signed": {func(f *form) {
+			f.assertionAfter = func(_ *form, e *etree.Element) {
+				signature(e).FindElements("SignedInfo/Reference/Transforms/Transform")[1].CreateAttr("Algorithm", string(dsig.CanonicalXML10RecAlgorithmId))
+			}
+		}, "transforms"},
+		"the signature not left out of what is signed": {func(f *form) {
+			f.assertionAfter = func(_ *form, e *etree.Element) {
+				signature(e).FindElement("SignedInfo/Reference/Transforms/Transform").CreateAttr("Algorithm", string(dsig.CanonicalXML10ExclusiveAlgorithmId))
+			}
+		}, "transforms"},
+		"another canonicalization of the signature": {func(f *form) {
+			f.assertionAfter = func(_ *form, e *etree.Element) {
+				signature(e).FindElement("SignedInfo/CanonicalizationMethod").CreateAttr("Algorithm", string(dsig.CanonicalXML10RecAlgorithmId))
+			}
+		}, "canonicalization"},
 		"a name of white space": {func(f *form) { f.nameID = " \t\r\n " }, "no NameID"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -50,6 +103,24 @@ func TestRefusedEdges(t *testing.T) {
 			c.change(f)
 			w.refuses(f.text(), f.state, c.want)
 		})
+	}
+}
+
+// TestKeyInfo believes nothing of what a signature says of its key.
+func TestKeyInfo(t *testing.T) {
+	for _, c := range []struct {
+		by, named *pair
+		good      bool
+	}{{ours(), others(), true}, {others(), ours(), false}, {others(), others(), false}} {
+		w := newWorld(t, nil)
+		f := w.form(w.begin())
+		f.signer = c.by
+		f.assertionAfter = func(_ *form, e *etree.Element) {
+			all(e, signatureNS, "X509Certificate")[0].SetText(base64.StdEncoding.EncodeToString(c.named.certificate.Raw))
+		}
+		if _, err := w.post(f.text(), f.state); (err == nil) != c.good {
+			t.Errorf("%v, want it believed: %v", err, c.good)
+		}
 	}
 }
 
@@ -64,6 +135,51 @@ func TestNamesAreExact(t *testing.T) {
 		f.nameID = given
 		if got, err := w.post(f.text(), f.state); err != nil || got.Subject != want {
 			t.Errorf("%q: %+v %v", given, got, err)
+		}
+	}
+}
+
+// TestBackLate forgets whom a response signs in where the browser does not come.
+func TestBackLate(t *testing.T) {
+	w := newWorld(t, nil)
+	f := w.form(w.begin())
+	if err := w.peer.Receive(t.Context(), base64.StdEncoding.EncodeToString([]byte(f.text())), f.state); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Pass(identityTime)
+	if got, err := w.peer.Take(t.Context(), f.state); err == nil {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestRedirected fetches metadata from where the administrator said only.
+func TestRedirected(t *testing.T) {
+	s := newSource(t, metadataOf(ours()))
+	away := httptest.NewServer(http.RedirectHandler(s.URL, http.StatusFound))
+	t.Cleanup(away.Close)
+	w := newWorld(t, func(p *Provider) { p.Metadata, p.MetadataURL = "", away.URL+"/metadata" })
+	var no *Error
+	if _, _, err := w.peer.Begin(t.Context(), false); !errors.As(err, &no) || no.Reason != Away || s.times() != 0 {
+		t.Errorf("%v, asked %d times", err, s.times())
+	}
+}
+
+// TestMetadataStatus takes no metadata that comes with an error.
+func TestMetadataStatus(t *testing.T) {
+	w, s := fetching(t, "")
+	s.says(metadataOf(ours()), http.StatusNotFound)
+	var no *Error
+	if _, _, err := w.peer.Begin(t.Context(), false); !errors.As(err, &no) || no.Reason != Away {
+		t.Error(err)
+	}
+}
+
+// TestSignRequests signs requests where the metadata does not ask for it.
+func TestSignRequests(t *testing.T) {
+	for _, sign := range []bool{false, true} {
+		w := newWorld(t, func(p *Provider) { p.SignRequests = sign })
+		if _, to, err := w.peer.Begin(t.Context(), false); err != nil || strings.Contains(to, "&Signature=") != sign {
+			t.Errorf("%v: %s %v", sign, to, err)
 		}
 	}
 }
