@@ -18,6 +18,8 @@ import (
 	"time"
 
 	peer "github.com/crewjam/saml"
+
+	"github.com/tarnhealth/tarn/login/saml"
 )
 
 // idpKey is the key of the identity provider of these tests.
@@ -290,5 +292,16 @@ func TestSAMLProviderCheck(t *testing.T) {
 	}
 	if err := good.Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSAMLClaims lets no attribute say what the assertion itself has to.
+func TestSAMLClaims(t *testing.T) {
+	given := map[string][]string{"sub": {"admin"}, "email_verified": {"true"}, "amr": {"mfa", "pwd"}, "mail": {"grace@example.org"}}
+	for _, trusted := range []bool{false, true} {
+		c := samlClaims(&saml.Identity{Subject: "sub-1", Attributes: given}, trusted)
+		if c["sub"] != "sub-1" || c["email_verified"] != trusted || c["amr"] != nil || c["email"] != "grace@example.org" {
+			t.Errorf("%v: %v", trusted, c)
+		}
 	}
 }
