@@ -3,6 +3,7 @@ package datastore
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/tarnhealth/tarn/fhir"
 )
@@ -11,6 +12,9 @@ import (
 // or what keeps it is away. A Backend's OpenStore returns it; the data store is
 // then unavailable until Resume.
 var ErrKey = errors.New("datastore: the key of the data store cannot be used")
+
+// ErrKeyAway is the ErrKey of a key that what keeps it cannot be asked for now.
+var ErrKeyAway = fmt.Errorf("%w: what keeps it cannot be reached", ErrKey)
 
 // A Preparer is a Backend that is to know of a data store before its storage is
 // made. keyID is the customer's key that the data store is encrypted with; ""
@@ -34,6 +38,9 @@ func (c *Catalog) prepare(ctx context.Context, r Record) error {
 		return nil
 	}
 	err := p.PrepareStore(ctx, r.ID, keyID)
+	if errors.Is(err, ErrKeyAway) {
+		return fhir.Errorf(fhir.KindUnavailable, "the data store was not made: the service that keeps the key %q cannot be reached; try again", keyID).Because(err).With("Retry-After", "60")
+	}
 	if errors.Is(err, ErrKey) {
 		return fhir.Errorf(fhir.KindInvalid, "the data store cannot be encrypted with the key %q: %v", keyID, err).Because(err)
 	}
@@ -126,6 +133,9 @@ func (c *Catalog) Suspended(id string) error {
 func unavailable(id string, why error) error {
 	if errors.Is(why, errReopening) {
 		return fhir.Errorf(fhir.KindUnavailable, "the data store %q is being opened again; try again", id).With("Retry-After", "5")
+	}
+	if errors.Is(why, ErrKeyAway) {
+		return fhir.Errorf(fhir.KindUnavailable, "the data store %q is unavailable: the service that keeps the key that it is encrypted with cannot be reached; when it can, the data store comes back", id).With("Retry-After", "60")
 	}
 	return fhir.Errorf(fhir.KindUnavailable, "the data store %q is unavailable: the key that it is encrypted with cannot be used now; when its operator has enabled the key, the data store comes back", id).With("Retry-After", "60")
 }

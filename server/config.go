@@ -155,7 +155,7 @@ func Default() Config {
 		Tokens:          smart.Lifetimes{Access: time.Hour, Service: 5 * time.Minute, Refresh: 180 * 24 * time.Hour},
 		RotateKeys:      90 * 24 * time.Hour,
 		Audit:           AuditConfig{Mode: AuditAuto, Durability: AuditDisk},
-		Encryption:      vault.Told{AtRest: vault.AtRestAuto, Check: time.Minute},
+		Encryption:      vault.Told{AtRest: vault.AtRestAuto, Check: time.Minute, Timeout: 10 * time.Second},
 		Limits:          limits.Default(),
 		TenantURLs:      true,
 		Console:         auto,

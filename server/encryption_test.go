@@ -162,6 +162,26 @@ func TestCryptoShredding(t *testing.T) {
 	wantRefusal(t, run(t, c).wait(), nil, "is damaged")
 }
 
+// createWithKey asks for a data store with a customer's key.
+func createWithKey(t *testing.T, r *running, key string) (status int, body string) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodPost, "http://"+r.Addr()+"/", strings.NewReader(fmt.Sprintf(
+		`{"DatastoreTypeVersion":"R4","DatastoreName":"clinic","SseConfiguration":{"KmsEncryptionConfig":{"CmkType":"CUSTOMER_MANAGED_KMS_KEY","KmsKeyId":%q}}}`, key)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Amz-Target", "HealthLake.CreateFHIRDatastore")
+	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var b bytes.Buffer
+	_, _ = b.ReadFrom(res.Body)
+	return res.StatusCode, b.String()
+}
+
 // TestCustomerKey disables and enables the key of a data store while the server
 // runs, and while it starts.
 func TestCustomerKey(t *testing.T) {
@@ -170,27 +190,10 @@ func TestCustomerKey(t *testing.T) {
 	c := testConfig(t.TempDir())
 	c.Encryption.AtRest, c.Encryption.Endpoint = vault.AtRestOff, kms.URL
 	r := start(t, c)
-	create := func(key string) (int, string) {
-		req, err := http.NewRequest(http.MethodPost, "http://"+r.Addr()+"/", strings.NewReader(fmt.Sprintf(
-			`{"DatastoreTypeVersion":"R4","DatastoreName":"clinic","SseConfiguration":{"KmsEncryptionConfig":{"CmkType":"CUSTOMER_MANAGED_KMS_KEY","KmsKeyId":%q}}}`, key)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("X-Amz-Target", "HealthLake.CreateFHIRDatastore")
-		req.Header.Set("Content-Type", "application/x-amz-json-1.0")
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		var b bytes.Buffer
-		_, _ = b.ReadFrom(res.Body)
-		return res.StatusCode, b.String()
-	}
-	if status, body := create("alias/none"); status != 400 || !strings.Contains(body, "alias/none") {
+	if status, body := createWithKey(t, r, "alias/none"); status != 400 || !strings.Contains(body, "alias/none") {
 		t.Errorf("a key that is not there: %d %s", status, body)
 	}
-	status, body := create("alias/clinic")
+	status, body := createWithKey(t, r, "alias/clinic")
 	var made struct {
 		DatastoreID string `json:"DatastoreId"`
 	}

@@ -10,8 +10,7 @@ import (
 // Adopt gives an owner that has no keys those of an owner of another folder,
 // wrapped anew: files that are sealed with them become the new owner's.
 func (f *Folder) Adopt(ctx context.Context, owner string, from *Ring) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer f.turn(owner)()
 	if _, err := os.Stat(f.path(owner)); err == nil {
 		return fmt.Errorf("keyring: %s has keys", owner)
 	}

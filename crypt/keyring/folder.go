@@ -67,6 +67,45 @@ type Folder struct {
 
 	mu    sync.Mutex
 	rings map[string]*Ring
+	// turns let one at a time open or make an owner's keys: what wraps them may
+	// be slow to answer, which is not to hold up other owners.
+	turns map[string]*sync.Mutex
+}
+
+// turn waits for an owner's turn, which ends when the result is called.
+func (f *Folder) turn(owner string) (end func()) {
+	f.mu.Lock()
+	if f.turns == nil {
+		f.turns = map[string]*sync.Mutex{}
+	}
+	turn := f.turns[owner]
+	if turn == nil {
+		turn = &sync.Mutex{}
+		f.turns[owner] = turn
+	}
+	f.mu.Unlock()
+	turn.Lock()
+	return turn.Unlock
+}
+
+// opened is an owner's ring where it is open, nil elsewhere.
+func (f *Folder) opened(owner string) *Ring {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r := f.rings[owner]; r != nil && r.opened() {
+		return r
+	}
+	return nil
+}
+
+// forget drops an owner's open keys from memory.
+func (f *Folder) forget(owner string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r := f.rings[owner]; r != nil {
+		r.Forget()
+		delete(f.rings, owner)
+	}
 }
 
 // ringFile is the content of an owner's file.
@@ -105,8 +144,7 @@ type Spec struct {
 
 // Create makes the first key of an owner that has none.
 func (f *Folder) Create(ctx context.Context, owner string, spec Spec) (*Ring, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer f.turn(owner)()
 	if _, err := os.Stat(f.path(owner)); err == nil {
 		return nil, fmt.Errorf("keyring: %s has keys", owner)
 	}
@@ -127,6 +165,8 @@ func (f *Folder) Create(ctx context.Context, owner string, spec Spec) (*Ring, er
 }
 
 func (f *Folder) remember(owner string, r *Ring) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.rings == nil {
 		f.rings = map[string]*Ring{}
 	}
@@ -135,9 +175,11 @@ func (f *Folder) remember(owner string, r *Ring) {
 
 // Open opens an owner's keys: ErrNone where there are none.
 func (f *Folder) Open(ctx context.Context, owner string) (*Ring, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if r := f.rings[owner]; r != nil && r.opened() {
+	if r := f.opened(owner); r != nil {
+		return r, nil
+	}
+	defer f.turn(owner)()
+	if r := f.opened(owner); r != nil {
 		return r, nil
 	}
 	r := &Ring{folder: f, keys: map[uint32][]byte{}}
@@ -158,12 +200,8 @@ func (f *Folder) Open(ctx context.Context, owner string) (*Ring, error) {
 // Lock drops an owner's open keys from memory; opening them asks what wraps
 // them.
 func (f *Folder) Lock(owner string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if r := f.rings[owner]; r != nil {
-		r.Forget()
-		delete(f.rings, owner)
-	}
+	defer f.turn(owner)()
+	f.forget(owner)
 }
 
 // Has reports whether an owner has keys, without opening them.
@@ -205,12 +243,8 @@ func (f *Folder) Owners() ([]string, error) {
 // them, unreadable for good. The file is written over before it is removed;
 // what a disk, a file system or a backup keeps of it is theirs.
 func (f *Folder) Destroy(owner string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if r := f.rings[owner]; r != nil {
-		r.Forget()
-		delete(f.rings, owner)
-	}
+	defer f.turn(owner)()
+	f.forget(owner)
 	path := f.path(owner)
 	file, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -16,6 +16,10 @@ type Ring struct {
 	folder   *Folder
 	provider Provider
 
+	// changing is held while the file changes, also while what wraps a new key
+	// is asked: mu is not, for files are made and read meanwhile.
+	changing sync.Mutex
+
 	mu   sync.RWMutex
 	file ringFile
 	// keys are the open ones; none once they were forgotten.
@@ -69,8 +73,8 @@ func (r *Ring) Strict() error {
 
 // Rotate makes a new key, for all files from now on.
 func (r *Ring) Rotate(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.changing.Lock()
+	defer r.changing.Unlock()
 	return r.add(ctx)
 }
 
@@ -125,6 +129,8 @@ func (r *Ring) opened() bool {
 
 // change rewrites the file.
 func (r *Ring) change(change func(*ringFile) error) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.keys == nil {
@@ -141,23 +147,28 @@ func (r *Ring) change(change func(*ringFile) error) error {
 	return nil
 }
 
-// add makes a new key, the current one. r.mu is held, or nobody knows r yet.
+// add makes a new key, the current one. r.changing is held, or nobody knows r
+// yet.
 func (r *Ring) add(ctx context.Context) error {
-	if r.keys == nil {
-		return fmt.Errorf("%w: %s; they were destroyed or locked", ErrNone, r.file.Owner)
-	}
+	r.mu.RLock()
+	file, provider := r.file, r.provider
+	r.mu.RUnlock()
 	number := uint32(1)
-	if n := len(r.file.Keys); n > 0 {
-		number = r.file.Keys[n-1].Number + 1
+	if n := len(file.Keys); n > 0 {
+		number = file.Keys[n-1].Number + 1
 	}
 	key := make([]byte, seal.KeySize)
 	rand.Read(key) // never fails
-	value, err := r.provider.Wrap(ctx, key, purpose(r.file.Owner, number))
+	value, err := provider.Wrap(ctx, key, purpose(file.Owner, number))
 	if err != nil {
 		return err
 	}
-	file := r.file
-	file.Keys = append(slices.Clone(file.Keys), dataKey{number, r.folder.now(), []wrapped{{r.provider.Name(), value}}})
+	file.Keys = append(slices.Clone(file.Keys), dataKey{number, r.folder.now(), []wrapped{{provider.Name(), value}}})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keys == nil {
+		return fmt.Errorf("%w: %s; they were destroyed or locked", ErrNone, file.Owner)
+	}
 	if err := r.folder.write(&file); err != nil {
 		return err
 	}

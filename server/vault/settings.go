@@ -16,6 +16,8 @@ type Told struct {
 	Endpoint, Region string
 	// Check is how often customers' keys are asked whether they may be used.
 	Check time.Duration
+	// Timeout bounds one call of the key management service.
+	Timeout time.Duration
 }
 
 // The values of Told.AtRest.
@@ -37,7 +39,7 @@ func (t *Told) Config(dir, masterKey string, known bool) Config {
 	case t.AtRest == AtRestOn || known:
 		mode = On
 	}
-	return Config{Dir: dir, MasterKey: masterKey, Mode: mode, KMS: awskms.Config{Endpoint: t.Endpoint, Region: t.Region}}
+	return Config{Dir: dir, MasterKey: masterKey, Mode: mode, KMS: awskms.Config{Endpoint: t.Endpoint, Region: t.Region, Timeout: t.Timeout}}
 }
 
 // Settings are the settings; of finds what is told in a whole configuration.
@@ -55,5 +57,10 @@ func Settings[C any](of func(*C) *Told) []settings.Setting[C] {
 		settings.Flat("encryption.check", "how often customers' keys are asked whether they may still be used",
 			func(c *C, s string) error { return settings.Duration(&of(c).Check, s, time.Second, time.Hour) },
 			func(c *C) string { return of(c).Check.String() }),
+		settings.Flat("encryption.kms_timeout", "how long a call of the key management service may take, with what is tried again",
+			func(c *C, s string) error {
+				return settings.Duration(&of(c).Timeout, s, 100*time.Millisecond, time.Minute)
+			},
+			func(c *C) string { return of(c).Timeout.String() }),
 	}
 }

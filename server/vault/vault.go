@@ -257,7 +257,10 @@ func (v *Vault) FS(ctx context.Context, id string, disk lsmvfs.FS) (lsmvfs.FS, e
 
 // explain marks errors of a data store's key.
 func (v *Vault) explain(id string, err error) error {
-	if id != "" && (errors.Is(err, keyring.ErrDisabled) || errors.Is(err, keyring.ErrUnreachable)) {
+	switch {
+	case id != "" && errors.Is(err, keyring.ErrUnreachable):
+		return fmt.Errorf("%w: %w", datastore.ErrKeyAway, err)
+	case id != "" && errors.Is(err, keyring.ErrDisabled):
 		return fmt.Errorf("%w: %w", datastore.ErrKey, err)
 	}
 	return err

@@ -24,6 +24,8 @@ type Service struct {
 	keys    map[string]cipher.AEAD
 	aliases map[string]string
 	refuse  map[string]string
+	// hangs is closed when calls are to be answered again; nil where they are.
+	hangs chan struct{}
 }
 
 // New starts a service, and gives the process credentials for it.
@@ -72,6 +74,34 @@ func (s *Service) Refuse(id, code string) {
 	s.refuse[id] = code
 }
 
+// Hang lets calls go without an answer until the result is called.
+func (s *Service) Hang() (end func()) {
+	hangs := make(chan struct{})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hangs = hangs
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.hangs = nil
+		close(hangs)
+	}
+}
+
+// wait is over where calls are answered, or the caller has gone.
+func (s *Service) wait(r *http.Request) {
+	s.mu.Lock()
+	hangs := s.hangs
+	s.mu.Unlock()
+	if hangs == nil {
+		return
+	}
+	select {
+	case <-hangs:
+	case <-r.Context().Done():
+	}
+}
+
 type request struct {
 	KeyID             string `json:"KeyId"`
 	Plaintext         []byte
@@ -85,6 +115,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, 400, map[string]string{"__type": "SerializationException", "message": err.Error()})
 		return
 	}
+	s.wait(r)
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	context, _ := json.Marshal(asked.EncryptionContext)
 	operation := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "TrentService.")
