@@ -55,12 +55,7 @@ func (l *Limiter) Enter(key string) (leave func(), wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	s := l.keys[key]
-	if s == nil {
-		l.forget(now)
-		s = &state{}
-		l.keys[key] = s
-	}
+	s := l.state(key, now)
 	if l.rates.Concurrent > 0 && s.inside >= l.rates.Concurrent {
 		return nil, time.Second
 	}
@@ -96,13 +91,19 @@ func (l *Limiter) Charge(key string, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
+	s := l.state(key, now)
+	l.charge(s, now, n)
+}
+
+// state is that of a key, which is new where it is not known.
+func (l *Limiter) state(key string, now time.Time) *state {
 	s := l.keys[key]
 	if s == nil {
 		l.forget(now)
 		s = &state{}
 		l.keys[key] = s
 	}
-	l.charge(s, now, n)
+	return s
 }
 
 // over is how long it takes until there is room for one.
