@@ -17,18 +17,25 @@ import (
 	"github.com/tarnhealth/tarn/stack"
 )
 
-// samlMetadata is what a SAML identity provider says of itself.
-func samlMetadata(t *testing.T) string {
+// newCertificate makes a key of an identity provider, and its certificate.
+func newCertificate(t *testing.T) (key *rsa.PrivateKey, der []byte) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
 	form := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, form, form, key.Public(), key)
+	der, err = x509.CreateCertificate(rand.Reader, form, form, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return key, der
+}
+
+// samlMetadata is what a SAML identity provider says of itself.
+func samlMetadata(t *testing.T) string {
+	t.Helper()
+	_, der := newCertificate(t)
 	return `<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="http://adfs.test/adfs/services/trust"><IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>` +
 		base64.StdEncoding.EncodeToString(der) + `</X509Certificate></X509Data></KeyInfo></KeyDescriptor><SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://adfs.test/adfs/ls/"/></IDPSSODescriptor></EntityDescriptor>`
 }

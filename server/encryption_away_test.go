@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -66,17 +65,7 @@ func TestCustomerKeyAway(t *testing.T) {
 func fillClinic(t *testing.T, c Config) string {
 	t.Helper()
 	r := start(t, c)
-	status, body := createWithKey(t, r, "alias/clinic")
-	var made struct {
-		DatastoreID string `json:"DatastoreId"`
-	}
-	if err := json.Unmarshal([]byte(body), &made); err != nil || status != 200 {
-		t.Fatalf("%d %s", status, body)
-	}
-	path := "/datastore/" + made.DatastoreID + "/r4"
-	if status, body := r.do(http.MethodPost, path, secretBundle); status != 200 {
-		t.Fatalf("%d: %s", status, body)
-	}
+	path := "/datastore/" + makeClinic(t, r) + "/r4"
 	r.stop()
 	if err := r.wait(); err != nil {
 		t.Fatal(err)

@@ -182,6 +182,23 @@ func createWithKey(t *testing.T, r *running, key string) (status int, body strin
 	return res.StatusCode, b.String()
 }
 
+// makeClinic makes a data store with a customer's key, which has the resources of
+// secretBundle, and returns its id.
+func makeClinic(t *testing.T, r *running) (id string) {
+	t.Helper()
+	status, body := createWithKey(t, r, "alias/clinic")
+	var made struct {
+		DatastoreID string `json:"DatastoreId"`
+	}
+	if err := json.Unmarshal([]byte(body), &made); err != nil || status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	if status, body := r.do(http.MethodPost, "/datastore/"+made.DatastoreID+"/r4", secretBundle); status != 200 {
+		t.Fatalf("%d: %s", status, body)
+	}
+	return made.DatastoreID
+}
+
 // TestCustomerKey disables and enables the key of a data store while the server
 // runs, and while it starts.
 func TestCustomerKey(t *testing.T) {
@@ -193,17 +210,8 @@ func TestCustomerKey(t *testing.T) {
 	if status, body := createWithKey(t, r, "alias/none"); status != 400 || !strings.Contains(body, "alias/none") {
 		t.Errorf("a key that is not there: %d %s", status, body)
 	}
-	status, body := createWithKey(t, r, "alias/clinic")
-	var made struct {
-		DatastoreID string `json:"DatastoreId"`
-	}
-	if err := json.Unmarshal([]byte(body), &made); err != nil || status != 200 {
-		t.Fatalf("%d %s", status, body)
-	}
-	path := "/datastore/" + made.DatastoreID + "/r4"
-	if status, body := r.do(http.MethodPost, path, secretBundle); status != 200 {
-		t.Fatalf("%d: %s", status, body)
-	}
+	id := makeClinic(t, r)
+	path := "/datastore/" + id + "/r4"
 	r.want(path+"/Patient/wolfe", 200)
 
 	check := func() {
@@ -227,7 +235,7 @@ func TestCustomerKey(t *testing.T) {
 	if err := r.wait(); err != nil {
 		t.Fatal(err)
 	}
-	if in := found(t, filepath.Join(c.Data, "stores", made.DatastoreID), secretsOf); len(in) != 0 {
+	if in := found(t, filepath.Join(c.Data, "stores", id), secretsOf); len(in) != 0 {
 		t.Errorf("the data store shows %v", in)
 	}
 

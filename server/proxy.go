@@ -13,10 +13,7 @@ import (
 // in X-Forwarded-For. Of a chain of proxies the first that is not trusted counts:
 // what it says itself anybody could say.
 func (c *Config) address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
+	host := connected(r)
 	forwarded := r.Header["X-Forwarded-For"]
 	if len(forwarded) == 0 {
 		return host
@@ -28,6 +25,15 @@ func (c *Config) address(r *http.Request) string {
 			break
 		}
 		host = said
+	}
+	return host
+}
+
+// connected is the network address that a request's connection comes from.
+func connected(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
 	}
 	return host
 }
@@ -73,10 +79,6 @@ func (c *Config) proxiedTLS(r *http.Request) bool {
 	if len(c.Proxies) == 0 || len(said) == 0 {
 		return false
 	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
 	first, _, _ := strings.Cut(said[len(said)-1], ",")
-	return strings.EqualFold(strings.TrimSpace(first), "https") && c.trusts(host)
+	return strings.EqualFold(strings.TrimSpace(first), "https") && c.trusts(connected(r))
 }

@@ -1,12 +1,9 @@
 package server
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/xml"
 	"html"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -30,15 +27,7 @@ type samlPeer struct {
 
 func newSAMLPeer(t *testing.T) *samlPeer {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	form := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, form, form, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key, der := newCertificate(t)
 	certificate, err := x509.ParseCertificate(der)
 	if err != nil {
 		t.Fatal(err)
