@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/tarnhealth/tarn/server"
 	"github.com/tarnhealth/tarn/smart"
@@ -30,8 +31,18 @@ type auditSide struct {
 	name, auth, log, durability string
 }
 
-// auditRounds is how often the sides take turns.
-const auditRounds = 5
+// auditRounds is how often servers that are compared take turns at least, and
+// roundLength how long a turn is where there is time for more: the speed of a
+// shared machine changes within seconds.
+const (
+	auditRounds = 5
+	roundLength = 500 * time.Millisecond
+)
+
+// rounds is how often servers take turns in the time of a part.
+func (b *bench) rounds() int {
+	return max(auditRounds, int(b.opt.length/roundLength))
+}
 
 // leadIn is how much of the time of a part each turn begins with that is not
 // measured: a server that was paused does first what was due meanwhile, such as
@@ -251,9 +262,9 @@ func withHeader(request []byte, header string) []byte {
 // run measures one load and prints a row for each server.
 func (t *trial) run(ctx context.Context, load *trialLoad) error {
 	rounds := make([][]result, len(t.servers))
-	for range auditRounds {
+	for range t.rounds() {
 		for side := range t.servers {
-			r, err := t.turn(ctx, load, side)
+			r, err := t.turn(ctx, load, side, t.servers[side], "audit/"+load.name+"-"+auditSides[side].name)
 			if err != nil {
 				return err
 			}
@@ -265,6 +276,7 @@ func (t *trial) run(ctx context.Context, load *trialLoad) error {
 		r.Scenario = "audit/" + load.name + "-" + auditSides[side].name
 		r.limit(median(rounds[0], func(r *result) float64 { return r.Throughput }), "the same load without authorization and audit")
 		r.Note = "CPU to that without: " + ratios(rounds[side], rounds[0], func(r *result) float64 { return r.CPU }) +
+			fmt.Sprintf(", all rounds together %.2f", allCPU(rounds[side])/allCPU(rounds[0])) +
 			", throughput " + ratios(rounds[side], rounds[0], func(r *result) float64 { return r.Throughput })
 		if side > 1 {
 			r.Note += "; to that with tokens alone: CPU " + ratios(rounds[side], rounds[1], func(r *result) float64 { return r.CPU }) +
@@ -277,20 +289,19 @@ func (t *trial) run(ctx context.Context, load *trialLoad) error {
 	return nil
 }
 
-// turn lets one server work for a while.
-func (t *trial) turn(ctx context.Context, load *trialLoad, side int) (r result, err error) {
-	in := t.servers[side]
+// turn lets one of the servers that are compared work for a while, after one that
+// does not count.
+func (b *bench) turn(ctx context.Context, load *trialLoad, side int, in *instance, name string) (r result, err error) {
 	if err := resume(in.pid); err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, pause(in.pid)) }()
-	w := work{addr: in.addr, clients: load.clients, length: t.seconds(leadIn), step: load.step(side)}
+	w := work{addr: in.addr, clients: load.clients, length: b.seconds(leadIn), step: load.step(side)}
 	if _, err := drive(ctx, w); err != nil {
 		return r, err
 	}
-	w.length = t.seconds(1. / auditRounds)
-	name := "audit/" + load.name + "-" + auditSides[side].name
-	r, _, err = t.measure(ctx, name, "requests/s", in, w)
+	w.length = b.seconds(1. / float64(b.rounds()))
+	r, _, err = b.measure(ctx, name, "requests/s", in, w)
 	return r, err
 }
 
@@ -320,6 +331,16 @@ func median(rows []result, of func(*result) float64) float64 {
 	}
 	slices.Sort(all)
 	return all[len(all)/2]
+}
+
+// allCPU is the processor time of a unit in rounds of the same length together.
+func allCPU(rounds []result) float64 {
+	var cpu, units float64
+	for i := range rounds {
+		cpu += rounds[i].CPU * rounds[i].Throughput
+		units += rounds[i].Throughput
+	}
+	return cpu / max(units, 1)
 }
 
 // ratios are those of the rounds of one server to those of another: the

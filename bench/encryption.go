@@ -166,9 +166,9 @@ func pickOf(requests [][][]byte) func(int) func(*user) (answer, error) {
 // prints their rows.
 func (p *encryptionPair) measured(ctx context.Context, load trialLoad, name string) error {
 	rounds := make([][]result, len(p.servers))
-	for range auditRounds {
+	for range p.rounds() {
 		for side, in := range p.servers {
-			r, err := p.turn(ctx, load, side, in)
+			r, err := p.turn(ctx, &load, side, in, "encryption/"+load.name)
 			if err != nil {
 				return err
 			}
@@ -176,20 +176,6 @@ func (p *encryptionPair) measured(ctx context.Context, load trialLoad, name stri
 		}
 	}
 	return p.encryptionRows(name, rounds)
-}
-
-func (p *encryptionPair) turn(ctx context.Context, load trialLoad, side int, in *instance) (r result, err error) {
-	if err := resume(in.pid); err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, pause(in.pid)) }()
-	w := work{addr: in.addr, clients: load.clients, length: p.seconds(leadIn), step: load.step(side)}
-	if _, err := drive(ctx, w); err != nil {
-		return r, err
-	}
-	w.length = p.seconds(1. / auditRounds)
-	r, _, err = p.measure(ctx, "encryption/"+load.name, "requests/s", in, w)
-	return r, err
 }
 
 // encryptionRows prints a row for each side, of the medians of its rounds.
