@@ -47,7 +47,9 @@ func (w *held) send() error {
 	return err
 }
 
-// release sends what is left. Nothing may be written afterwards.
+// release sends what is left. Nothing may be written afterwards. It gives no
+// length, though it may have the whole body: a response that fails half-way is
+// released too and then cut off, and must not seem to be complete.
 func (w *held) release() error {
 	var err error
 	switch {
