@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tarnhealth/tarn/audit"
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
 	"github.com/tarnhealth/tarn/store"
@@ -43,27 +44,56 @@ func TestPublicError(t *testing.T) {
 	}
 }
 
+// kept is an audit log that takes everything.
+type kept struct{ records []audit.Record }
+
+func (k *kept) Append(records ...audit.Record) error {
+	k.records = append(k.records, records...)
+	return nil
+}
+
 // TestFailureAfterTheStart: an error that comes when a part of the response is
 // out cuts the connection, so that no client takes half a Bundle for a whole.
+// What the audit log holds back is sent and recorded before.
 func TestFailureAfterTheStart(t *testing.T) {
-	h := newTestHandler(nil)
-	serve := func(w http.ResponseWriter, req *http.Request) {
-		res := &response{ResponseWriter: w}
-		r := &request{h: h, http: req, ctx: req.Context(), header: req.Header}
-		defer func() { h.finish(r, res, time.Time{}, recover()) }()
-		_, _ = res.Write([]byte(strings.Repeat("x", 100_000)))
-		h.fail(res, r, errors.New("disk error"))
+	for _, size := range []int{10, 20_000, holdSize, 100_000, 2 * holdSize} {
+		for pieces := range 4 {
+			for _, log := range []*kept{nil, {}} {
+				h := newTestHandler(nil)
+				if log != nil {
+					h.Audit = &Audit{Log: log}
+				}
+				if body, err := failHalfWay(t, h, size, pieces+1); err == nil {
+					t.Errorf("%d bytes in %d pieces, recorded: %v: the response of %d bytes seems whole", size, pieces+1, log != nil, len(body))
+				}
+				if log != nil && (len(log.records) != 1 || log.records[0].Action != "search-type") {
+					t.Errorf("%d bytes: recorded: %+v", size, log.records)
+				}
+			}
+		}
 	}
-	web := httptest.NewServer(http.HandlerFunc(serve))
+}
+
+// failHalfWay is what a client gets of a response that fails after so many bytes.
+func failHalfWay(t *testing.T, h *handler, size, pieces int) (body []byte, err error) {
+	t.Helper()
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		res := &response{ResponseWriter: w}
+		r := &request{h: h, http: req, ctx: req.Context(), header: req.Header, interaction: "search-type"}
+		h.follow(r, res)
+		defer func() { h.finish(r, res, time.Time{}, recover()) }()
+		for range pieces {
+			_, _ = res.Write([]byte(strings.Repeat("x", size/pieces)))
+		}
+		h.fail(res, r, errors.New("disk error"))
+	}))
 	defer web.Close()
 	res, err := http.Get(web.URL)
 	if err != nil {
-		return // cut before the header was out: just as good
+		return nil, err // cut before the header was out: just as good
 	}
 	defer res.Body.Close()
-	if body, err := io.ReadAll(res.Body); err == nil {
-		t.Fatalf("the response of %d bytes seems whole", len(body))
-	}
+	return io.ReadAll(res.Body)
 }
 
 func TestRequestID(t *testing.T) {
