@@ -150,6 +150,15 @@ func (a Access) Caller() Caller {
 	return a.rights.caller
 }
 
+// Identity is that of its Caller, which was found when the access was decided:
+// it is asked for with each page of a search.
+func (a Access) Identity() string {
+	if a.rights == nil {
+		return ""
+	}
+	return a.rights.identity
+}
+
 // BySecurityContext reports whether resources of the type are accessible just
 // where the resource is that their securityContext refers to, for the same
 // interaction (Read, for a caller that only reads): Binary, for callers who do
@@ -200,6 +209,8 @@ func (a Access) Hides(i Interaction, c *search.Candidate, exists Exists) (bool, 
 type rights struct {
 	registry *search.Registry
 	caller   Caller
+	// identity is the caller's.
+	identity string
 	policy   Policy
 	// conditions are those of the caller's resource scopes, nil for none.
 	conditions []search.Node
@@ -232,7 +243,7 @@ type memoized struct {
 // again is a copy that has decided nothing yet.
 func (r *rights) again() *rights {
 	return &rights{
-		registry: r.registry, caller: r.caller, policy: r.policy, conditions: r.conditions, roles: r.roles, restricted: r.restricted,
+		registry: r.registry, caller: r.caller, identity: r.identity, policy: r.policy, conditions: r.conditions, roles: r.roles, restricted: r.restricted,
 		user: r.user, patient: r.patient, alone: r.alone, linkedTo: r.linkedTo, labels: r.labels, beyond: r.beyond, memo: map[memoKey]memoized{},
 	}
 }

@@ -127,7 +127,7 @@ func Decide(registry *search.Registry, caller Caller, policy Policy) (Access, er
 	if policy.Tenant != "" && caller.Tenant != policy.Tenant {
 		return Access{}, fhir.Errorf(fhir.KindForbidden, "the token is for another tenant")
 	}
-	r := &rights{registry: registry, caller: caller, policy: policy, restricted: len(caller.Roles) > 0, memo: map[memoKey]memoized{}}
+	r := &rights{registry: registry, caller: caller, identity: caller.Identity(), policy: policy, restricted: len(caller.Roles) > 0, memo: map[memoKey]memoized{}}
 	var err error
 	if r.roles, err = compileRoles(registry, caller.Roles, policy); err != nil {
 		return Access{}, fhir.Errorf(fhir.KindInternal, "the roles of the policy are wrong").Because(err)
@@ -188,7 +188,7 @@ func (r *rights) confineUser(needed bool) (confinement, error) {
 		return everything{}, nil
 	}
 	resourceType, id, ok := r.localUser()
-	p := &patients{registry: r.registry, ids: validIDs(r.caller.Patients), persons: r.policy.Persons > 0, identity: r.caller.Identity()}
+	p := &patients{registry: r.registry, ids: validIDs(r.caller.Patients), persons: r.policy.Persons > 0, identity: r.identity}
 	switch {
 	case !ok:
 		if needed && !r.unconfined() {
@@ -225,7 +225,7 @@ func (r *rights) unconfined() bool {
 // confineContext is what scopes of LevelPatient reach: the patient in context,
 // and for a practitioner only while that is a patient of theirs.
 func (r *rights) confineContext() confinement {
-	context := &patients{registry: r.registry, ids: []string{r.caller.Patient}, persons: r.policy.Persons > 0, identity: r.caller.Identity()}
+	context := &patients{registry: r.registry, ids: []string{r.caller.Patient}, persons: r.policy.Persons > 0, identity: r.identity}
 	if p, ok := r.user.(*patients); ok && p.writesShared {
 		return both{context, p}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tarnhealth/tarn/authz"
 	"github.com/tarnhealth/tarn/fhir"
+	"github.com/tarnhealth/tarn/search"
 )
 
 func TestRefusalsCarryTheChallenge(t *testing.T) {
@@ -36,6 +37,10 @@ func TestRefusalsCarryTheChallenge(t *testing.T) {
 	}
 }
 
+type hidesNothing struct{}
+
+func (hidesNothing) Hidden(authz.Interaction, string) search.Node { return nil }
+
 func TestIdentity(t *testing.T) {
 	one := authz.Caller{Issuer: "i", Subject: "s", Client: "c", Patient: "p"}
 	same := one
@@ -50,8 +55,12 @@ func TestIdentity(t *testing.T) {
 		}
 		seen[other.Identity()] = true
 	}
-	if (authz.Caller{}).Identity() != "" {
+	if (authz.Caller{}).Identity() != "" || authz.Unrestricted().Identity() != "" || (authz.Access{}).Identity() != "" {
 		t.Error("nobody has an identity")
+	}
+	access := decide(t, same, authz.Policy{})
+	if hidden := access.Within(hidesNothing{}); access.Identity() != one.Identity() || hidden.Identity() != one.Identity() {
+		t.Errorf("what was decided for %s is that of %q, and restricted of %q", one.Identity(), access.Identity(), hidden.Identity())
 	}
 }
 

@@ -255,7 +255,7 @@ func (c *Catalog) openStore(ctx context.Context, r Record) (*Store, error) {
 	}
 	s := &Store{
 		record: r, params: params, validator: c.validator,
-		pageKey: keys.PageKey, base: base, newID: c.opt.NewID, randomIDs: c.opt.randomIDs, now: c.opt.Now, maxIncludes: c.opt.MaxIncludes,
+		pageKey: keys.PageKey, cursors: NewCursors(keys.PageKey, ""), base: base, newID: c.opt.NewID, randomIDs: c.opt.randomIDs, now: c.opt.Now, maxIncludes: c.opt.MaxIncludes,
 		terms: c.opt.Terminologies, codes: terminology.NewMemory(),
 		closures: closure.New(c.opt.Backend.Records(), r.ID),
 	}

@@ -179,7 +179,7 @@ func (c *commit) check(i int) error {
 	switch op.Interaction {
 	case authz.Create:
 		if c.ids[i] = c.idFor(op); op.Key != "" {
-			c.ids[i] = c.store.keyedID(c.access.Caller().Identity(), op.Type, op.Key)
+			c.ids[i] = c.store.keyedID(c.access.Identity(), op.Type, op.Key)
 		}
 	case authz.Update:
 		return checkUpdateID(op)

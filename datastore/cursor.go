@@ -30,7 +30,9 @@ func NewCursors(key []byte, caller string) Cursors {
 
 // Cursors are those of a caller of the data store.
 func (s *Store) Cursors(access authz.Access) Cursors {
-	return NewCursors(s.pageKey, access.Caller().Identity())
+	c := s.cursors
+	c.caller = access.Identity()
+	return c
 }
 
 // Cursors are those of the view's caller.

@@ -35,6 +35,8 @@ type Store struct {
 	past    past
 	links   *linked.Links
 	pageKey []byte
+	// cursors are those of nobody in particular.
+	cursors Cursors
 	base    string
 	newID   func() string
 	// randomIDs is set where newID never makes an id twice.

@@ -78,7 +78,7 @@ func (s *Service) Admit(ctx context.Context, a datastore.Admission) (datastore.A
 func (x *admission) body() ([]byte, error) {
 	root := x.Resource.Root()
 	if x.owner == "" {
-		x.owner = x.Access.Caller().Identity()
+		x.owner = x.Access.Identity()
 	}
 	body := masked(root)
 	if body == nil {

@@ -103,6 +103,7 @@ var mutations = []mutation{
 	{"datastore/replay.go", "if !allowed {", "if false && !allowed {"},
 	{"datastore/replay.go", "if caller != \"\" {", "if false {"},
 	{"datastore/cursor.go", "if !hmac.Equal(plain[:callerSize], c.tag()) {", "if false {"},
+	{"datastore/cursor.go", "c.caller = access.Identity()", "_ = access"},
 	{"datastore/terminology.go", "f.store.View(f.ctx, f.access, 0)", "f.store.View(f.ctx, authz.Unrestricted(), 0)"},
 	{"datastore/terminology.go", "if _, there, wrong := all.found(resourceType, url); wrong != nil || !there {", "if true {\nvar wrong error"},
 	{"datastore/erase.go", "return x.access.Check(authz.Erase, resourceType)", "return nil"},
