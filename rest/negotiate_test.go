@@ -2,6 +2,8 @@ package rest
 
 import (
 	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,6 +159,16 @@ func TestEncodeQuery(t *testing.T) {
 	back, err := search.Pairs(text)
 	if err != nil || len(back) != 2 || back[0] != pairs[0] || back[1] != pairs[1] {
 		t.Fatalf("%v, %v", back, err)
+	}
+	for c := range 256 {
+		value := string([]byte{byte(c)})
+		want := url.QueryEscape(value)
+		if strings.Contains(":/,$*", value) {
+			want = value
+		}
+		if text := encodeQuery([]search.Pair{{Value: value}}); text != "="+want {
+			t.Errorf("byte %d is %q, want %q", c, text, want)
+		}
 	}
 }
 

@@ -3,8 +3,6 @@ package rest
 import (
 	"encoding/binary"
 	"errors"
-	"net/url"
-	"strings"
 
 	"github.com/tarnhealth/tarn/datastore"
 	"github.com/tarnhealth/tarn/fhir"
@@ -149,19 +147,39 @@ func (r *request) formPairs() []search.Pair {
 // encodeQuery is the canonical form of a query. What FHIR writes often and
 // RFC 3986 allows in a query stays readable.
 func encodeQuery(pairs []search.Pair) string {
-	var b strings.Builder
+	var space [256]byte
+	b := space[:0]
 	for i, p := range pairs {
 		if i > 0 {
-			b.WriteByte('&')
+			b = append(b, '&')
 		}
-		b.WriteString(readable.Replace(url.QueryEscape(p.Name)))
-		b.WriteByte('=')
-		b.WriteString(readable.Replace(url.QueryEscape(p.Value)))
+		b = appendEscaped(append(appendEscaped(b, p.Name), '='), p.Value)
 	}
-	return b.String()
+	return string(b)
 }
 
-var readable = strings.NewReplacer("%3A", ":", "%2F", "/", "%2C", ",", "%24", "$", "%2A", "*")
+// appendEscaped is url.QueryEscape but for what stays readable, in one pass.
+func appendEscaped(b []byte, text string) []byte {
+	const hex = "0123456789ABCDEF"
+	for i := range len(text) {
+		switch c := text[i]; {
+		case readable[c]:
+			b = append(b, c)
+		case c == ' ':
+			b = append(b, '+')
+		default:
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return b
+}
+
+var readable = func() (stays [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~:/,$*") {
+		stays[c] = true
+	}
+	return stays
+}()
 
 // pageLinks are the links of a page of a search or history. here is the page's
 // token, "" of token where it is the first; next is where the next page begins,
