@@ -51,6 +51,10 @@ func (f *PatientFinder) scan(b []byte) {
 		if !begins {
 			continue
 		}
+		if n := f.again(b); n > 0 {
+			b = b[n:]
+			continue
+		}
 		rest := bytes.TrimPrefix(b, []byte(`\`))
 		if len(rest) == 0 || rest[0] != '/' {
 			continue
@@ -59,6 +63,20 @@ func (f *PatientFinder) scan(b []byte) {
 			f.add(id)
 		}
 	}
+}
+
+// again is the length of the reference to the patient that was found last, where
+// a text goes on with it, and 0 otherwise: what is about one patient mostly stands
+// together.
+func (f *PatientFinder) again(b []byte) int {
+	if len(f.found) == 0 {
+		return 0
+	}
+	last := f.found[len(f.found)-1]
+	if n := 1 + len(last); len(b) > n && b[0] == '/' && b[n] == '"' && string(b[1:n]) == last {
+		return n
+	}
+	return 0
 }
 
 // leadingID is the id that a text begins with, where the reference ends after
@@ -95,7 +113,6 @@ const fewPatients = 8
 func (f *PatientFinder) Add(id string) { f.add([]byte(id)) }
 
 func (f *PatientFinder) add(id []byte) {
-	// What is about one patient mostly stands together.
 	if last := len(f.found) - 1; last >= 0 && f.found[last] == string(id) || f.known[string(id)] {
 		return
 	}
