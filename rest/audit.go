@@ -95,8 +95,8 @@ func (r *request) touched(resource []byte) {
 }
 
 // settle records the request and, once that is durable, sends what is left of
-// its response.
-func (h *handler) settle(r *request, res *response) error {
+// its response, which is whole or failed half-way.
+func (h *handler) settle(r *request, res *response, whole bool) error {
 	if r.trail == nil || r.trail.recorded {
 		return nil
 	}
@@ -106,6 +106,9 @@ func (h *handler) settle(r *request, res *response) error {
 	if !r.unrecorded() {
 		r.identify()
 		records = r.records(res.status, res.Header())
+	}
+	if whole {
+		w.prepare()
 	}
 	if err := h.append(r.trail, records); err != nil {
 		h.logFailure(r, err)
@@ -251,7 +254,7 @@ func (r *request) auditedQuery() string {
 		return "" // a signed URL is a secret
 	}
 	form := ""
-	if len(r.trail.sent) > 0 && (requireForm(r.header.Get("Content-Type")) == nil || r.operation == "graphql") {
+	if len(r.trail.sent) > 0 && (r.operation == "graphql" || isForm(r.header.Get("Content-Type"))) {
 		form = "\n" + string(r.trail.sent)
 	}
 	if r.rawQuery == "" && form == "" && !searches[r.interaction] && r.operation == "" && r.interaction != "unknown" {

@@ -10,6 +10,19 @@ type held struct {
 	status int
 	buf    *[]byte // pooled
 	begun  bool    // something was sent
+	// ready has the whole response, to be sent; nil where it was not prepared.
+	ready preparer
+}
+
+// A preparer is an http.ResponseWriter that can put a whole response together
+// before it may be sent. Those of server/wire are.
+type preparer interface {
+	// Prepare sends nothing. It reports false, and changes nothing, where it
+	// cannot. The body must stay as it is until SendPrepared.
+	Prepare(status int, body []byte) bool
+	// Unprepare takes that back.
+	Unprepare()
+	SendPrepared() error
 }
 
 // holdSize is how much is kept back at most, beside one piece that is larger.
@@ -47,6 +60,15 @@ func (w *held) send() error {
 	return err
 }
 
+// prepare puts the response together, of which all is here, while that is at
+// hand: after the wait for its record it is not any more. It must not be called
+// for a response that failed half-way, which would seem to be whole.
+func (w *held) prepare() {
+	if p, ok := w.ResponseWriter.(preparer); ok && !w.begun && w.status != 0 && p.Prepare(w.status, *w.buf) {
+		w.ready = p
+	}
+}
+
 // release sends what is left. Nothing may be written afterwards. It gives no
 // length, though it may have the whole body: a response that fails half-way is
 // released too and then cut off, and must not seem to be complete.
@@ -55,6 +77,8 @@ func (w *held) release() error {
 	switch {
 	case w.buf == nil:
 		return nil // it was released
+	case w.ready != nil:
+		err = w.ready.SendPrepared()
 	case len(*w.buf) > 0:
 		err = w.send()
 	case w.status != 0 && !w.begun:
@@ -70,6 +94,10 @@ func (w *held) release() error {
 func (w *held) discard() (ok bool) {
 	if w.begun {
 		return false
+	}
+	if w.ready != nil {
+		w.ready.Unprepare()
+		w.ready = nil
 	}
 	*w.buf, w.status = (*w.buf)[:0], 0
 	for _, name := range []string{"Content-Length", "Content-Encoding", "ETag", "Last-Modified", "Location", "Content-Location"} {

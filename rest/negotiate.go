@@ -198,10 +198,19 @@ func rightCharset(name string) bool {
 	return false
 }
 
+// isForm reports whether a body is a form.
+func isForm(contentType string) bool {
+	base, _, _ := strings.Cut(contentType, ";")
+	if !strings.EqualFold(strings.TrimSpace(base), "application/x-www-form-urlencoded") {
+		return false // as nearly always
+	}
+	_, params, err := mime.ParseMediaType(contentType)
+	return err == nil && rightCharset(params["charset"])
+}
+
 // requireForm checks the media type of a POST _search body.
 func requireForm(contentType string) error {
-	base, params, err := mime.ParseMediaType(contentType)
-	if err != nil || base != "application/x-www-form-urlencoded" || !rightCharset(params["charset"]) {
+	if !isForm(contentType) {
 		return fhir.Errorf(fhir.KindUnsupportedMedia, "Content-Type %q is not read by _search; send application/x-www-form-urlencoded", contentType)
 	}
 	return nil

@@ -228,7 +228,7 @@ func (r *request) readArguments(ownBody bool) (*arguments, error) {
 	if r.method != http.MethodPost || r.http == nil || r.http.ContentLength == 0 || ownBody {
 		return in, nil
 	}
-	if requireForm(r.header.Get("Content-Type")) == nil {
+	if isForm(r.header.Get("Content-Type")) {
 		pairs, err := r.searchPairs()
 		in.pairs = pairs
 		return in, err

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +64,7 @@ func TestFailureAfterTheStart(t *testing.T) {
 				if log != nil {
 					h.Audit = &Audit{Log: log}
 				}
-				if body, err := failHalfWay(t, h, size, pieces+1); err == nil {
+				if body, err := answerOf(t, h, size, pieces+1, errors.New("disk error")); err == nil {
 					t.Errorf("%d bytes in %d pieces, recorded: %v: the response of %d bytes seems whole", size, pieces+1, log != nil, len(body))
 				}
 				if log != nil && (len(log.records) != 1 || log.records[0].Action != "search-type") {
@@ -74,18 +75,49 @@ func TestFailureAfterTheStart(t *testing.T) {
 	}
 }
 
-// failHalfWay is what a client gets of a response that fails after so many bytes.
-func failHalfWay(t *testing.T, h *handler, size, pieces int) (body []byte, err error) {
+// TestFailureAtTheEnd: what cannot be brought into its final form is cut off too.
+func TestFailureAtTheEnd(t *testing.T) {
+	for _, log := range []*kept{nil, {}} {
+		h := newTestHandler(nil)
+		if log != nil {
+			h.Audit = &Audit{Log: log}
+		}
+		body, err := receive(t, h, func(_ *request, res *response) {
+			res.pretty = true
+			_, _ = res.Write([]byte(`{"resourceType":`))
+		})
+		if err == nil {
+			t.Errorf("recorded: %v: half a resource seems whole: %q", log != nil, body)
+		}
+		if log != nil && len(log.records) != 1 {
+			t.Errorf("recorded: %+v", log.records)
+		}
+	}
+}
+
+// answerOf is what a client gets of a response of so many bytes, which fails then
+// where there is an error.
+func answerOf(t *testing.T, h *handler, size, pieces int, failure error) (body []byte, err error) {
 	t.Helper()
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		res := &response{ResponseWriter: w}
-		r := &request{h: h, http: req, ctx: req.Context(), header: req.Header, interaction: "search-type"}
-		h.follow(r, res)
-		defer func() { h.finish(r, res, time.Time{}, recover()) }()
+	return receive(t, h, func(r *request, res *response) {
 		for range pieces {
 			_, _ = res.Write([]byte(strings.Repeat("x", size/pieces)))
 		}
-		h.fail(res, r, errors.New("disk error"))
+		if failure != nil {
+			h.fail(res, r, failure)
+		}
+	})
+}
+
+// receive is what a client gets of a response.
+func receive(t *testing.T, h *handler, respond func(*request, *response)) (body []byte, err error) {
+	t.Helper()
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		res := &response{ResponseWriter: &preparing{ResponseWriter: w}}
+		r := &request{h: h, http: req, ctx: req.Context(), header: req.Header, interaction: "search-type"}
+		h.follow(r, res)
+		defer func() { h.finish(r, res, time.Time{}, recover()) }()
+		respond(r, res)
 	}))
 	defer web.Close()
 	res, err := http.Get(web.URL)
@@ -93,7 +125,60 @@ func failHalfWay(t *testing.T, h *handler, size, pieces int) (body []byte, err e
 		return nil, err // cut before the header was out: just as good
 	}
 	defer res.Body.Close()
-	return io.ReadAll(res.Body)
+	body, err = io.ReadAll(res.Body)
+	if res.StatusCode != http.StatusOK && err == nil {
+		err = errors.New(res.Status)
+	}
+	return body, err
+}
+
+// preparing is a preparer as those of package wire are.
+type preparing struct {
+	http.ResponseWriter
+	status int
+	body   []byte
+}
+
+func (p *preparing) Prepare(status int, body []byte) bool {
+	p.status, p.body = status, body
+	p.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	return true
+}
+
+func (p *preparing) Unprepare() {
+	p.status, p.body = 0, nil
+	p.Header().Del("Content-Length")
+}
+
+func (p *preparing) SendPrepared() error {
+	if p.status == 0 {
+		return errors.New("nothing is prepared")
+	}
+	p.WriteHeader(p.status)
+	_, err := p.Write(p.body)
+	return err
+}
+
+// failing is an audit log that takes nothing.
+type failing struct{}
+
+func (failing) Append(...audit.Record) error { return errors.New("disk full") }
+
+// TestPreparedResponses: what was prepared before its record is there is sent as
+// it is, and not at all where the record fails.
+func TestPreparedResponses(t *testing.T) {
+	for _, size := range []int{0, 10, 20_000, 2 * holdSize} {
+		h := newTestHandler(nil)
+		h.Audit = &Audit{Log: &kept{}}
+		if body, err := answerOf(t, h, size, 1, nil); err != nil || string(body) != strings.Repeat("x", size) {
+			t.Errorf("%d bytes became %d, %v", size, len(body), err)
+		}
+		h.Audit = &Audit{Log: failing{}}
+		body, err := answerOf(t, h, size, 1, nil)
+		if err == nil || !strings.HasPrefix(err.Error(), "503") || strings.Contains(string(body), "xx") || !strings.Contains(string(body), "cannot be recorded") {
+			t.Errorf("%d bytes that are not recorded: %.100s, %v", size, body, err)
+		}
+	}
 }
 
 func TestRequestID(t *testing.T) {

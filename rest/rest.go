@@ -238,7 +238,10 @@ func (h *handler) finish(r *request, res *response, begin time.Time, panicked an
 		}
 		h.fail(res, r, fmt.Errorf("panic: %v\n%s", panicked, debug.Stack()))
 	}
-	err := errors.Join(res.close(), h.settle(r, res))
+	if err := res.close(); err != nil {
+		h.fail(res, r, err)
+	}
+	err := h.settle(r, res, true)
 	took := h.Now().Sub(begin)
 	if h.Observe != nil {
 		h.Observe(r.interaction, res.status, took)
@@ -262,7 +265,7 @@ func (h *handler) fail(res *response, r *request, err error) {
 		if h.Observe != nil {
 			h.Observe(r.interaction, res.status, 0)
 		}
-		_ = h.settle(r, res)
+		_ = h.settle(r, res, false)
 		panic(http.ErrAbortHandler)
 	}
 	if res.schema == nil { // no data store was looked for yet, or found

@@ -38,7 +38,11 @@ type response struct {
 	// close: the connection ends with this response. unread: something of the
 	// request's body was not read.
 	close, unread bool
-	failed        error
+	// prepared: the response is whole, its head in out and the rest of its body
+	// in whole. sent: and it is sent.
+	prepared, sent bool
+	whole          []byte
+	failed         error
 }
 
 func (w *response) reset(c *conn, x *exchange) {
@@ -61,7 +65,7 @@ func (w *response) free() {
 			buffers.Put(b)
 		}
 	}
-	w.out, w.pending = nil, nil
+	w.out, w.pending, w.whole = nil, nil, nil
 	w.x, w.failed = nil, errAnswered
 }
 
@@ -109,6 +113,8 @@ func (w *response) Write(b []byte) (int, error) {
 	switch {
 	case w.failed != nil:
 		return 0, w.failed
+	case w.prepared:
+		return 0, errPrepared
 	case len(b) == 0:
 		return 0, nil
 	case w.bare():
@@ -210,7 +216,7 @@ func (w *response) Flush() {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
-	if w.failed != nil {
+	if w.failed != nil || w.prepared {
 		return
 	}
 	var first []byte
@@ -229,6 +235,12 @@ func (w *response) Flush() {
 
 // finish sends what is left.
 func (w *response) finish() error {
+	switch {
+	case w.prepared && !w.sent:
+		return errPrepared // its handler did not send it: nobody may have it
+	case w.prepared:
+		return w.failed
+	}
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}

@@ -96,6 +96,12 @@ func start(t testing.TB, h http.Handler, changes ...func(*Server)) (*Server, str
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serve(t, h, listener, changes...), listener.Addr().String()
+}
+
+// serve is start at a listener.
+func serve(t testing.TB, h http.Handler, listener net.Listener, changes ...func(*Server)) *Server {
+	t.Helper()
 	quiet := log.New(io.Discard, "", 0)
 	s := &Server{Handler: h, Other: &http.Server{Handler: h, ErrorLog: quiet}, ErrorLog: quiet, Context: context.Background(),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
@@ -110,7 +116,7 @@ func start(t testing.TB, h http.Handler, changes ...func(*Server)) (*Server, str
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	return s, listener.Addr().String()
+	return s
 }
 
 // startStandard serves a handler in net/http alone, but for the end of connections
