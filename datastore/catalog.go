@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/tarnhealth/tarn/datastore/consented"
 	"github.com/tarnhealth/tarn/datastore/defined"
 	"github.com/tarnhealth/tarn/datastore/linked"
@@ -189,8 +191,6 @@ func (c *Catalog) openAll(ctx context.Context) error {
 	}
 	for _, r := range records {
 		switch r.Status {
-		case StatusActive:
-			err = c.openOrSuspend(ctx, r)
 		case StatusCreating:
 			err = c.forget(ctx, r)
 		case StatusDeleting:
@@ -203,7 +203,28 @@ func (c *Catalog) openAll(ctx context.Context) error {
 			return fmt.Errorf("data store %s: %w", r.ID, err)
 		}
 	}
-	return nil
+	return c.openActive(ctx, records)
+}
+
+// openTogether is how many data stores are opened at the same time: most of it
+// is waiting, for the disk and for those who keep the keys, who may not answer.
+const openTogether = 16
+
+func (c *Catalog) openActive(ctx context.Context, records []Record) error {
+	var group errgroup.Group
+	group.SetLimit(openTogether)
+	for _, r := range records {
+		if r.Status != StatusActive {
+			continue
+		}
+		group.Go(func() error {
+			if err := c.openOrSuspend(ctx, r); err != nil {
+				return fmt.Errorf("data store %s: %w", r.ID, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // checkKnown refuses storage that the catalog does not know: a record is
