@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/tarnhealth/tarn/kv"
 )
 
@@ -27,8 +29,11 @@ type Follower struct {
 	// them, and the least pause between batches while more come: what is handed
 	// on in lots disturbs requests less. CatchUp does not wait.
 	Pause time.Duration
-	// Batch is how many events go to the Sink at once, about; 0 is 500.
+	// Batch is how many records go to the Sink at once, about; 0 is 500.
 	Batch int
+	// Together is how many batches CatchUp has the Sink write at the same time; 0
+	// is 1. With more the Sink must bear that, in whatever order they come.
+	Together int
 	// Logger is nil for slog.Default.
 	Logger *slog.Logger
 	// After is time.After, for tests.
@@ -60,7 +65,7 @@ func (f *Follower) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		last, more := f.Log.End()
 		begin := time.Now()
-		n, err := f.step(ctx, f.batch())
+		n, err := f.step(ctx, 1)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -124,7 +129,7 @@ func (f *Follower) CatchUp(ctx context.Context, to uint64) (left uint64, err err
 		if ctx.Err() != nil {
 			return to - at + 1, ctx.Err()
 		}
-		if _, err := f.step(ctx, f.batch()); err != nil {
+		if _, err := f.step(ctx, max(1, f.Together)); err != nil {
 			return to - at + 1, err
 		}
 	}
@@ -157,25 +162,20 @@ func (f *Follower) begin(ctx context.Context) error {
 	return nil
 }
 
-// step hands on one batch; n is how many records it had.
-func (f *Follower) step(ctx context.Context, limit int) (n int, err error) {
+// step hands on some batches, together; n is how many records they had.
+func (f *Follower) step(ctx context.Context, batches int) (n int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.begin(ctx); err != nil {
 		return 0, err
 	}
-	events, next, err := f.collect(limit)
+	next, err := f.handOn(ctx, batches)
 	if err == nil && next == f.next {
 		return 0, nil
 	}
-	if err == nil && len(events) > 0 {
-		err = f.Sink.Write(ctx, events)
+	if err == nil {
+		err = f.DB.Update(ctx, func(tx kv.Tx) error { return positions.Put(tx, f.Name, position{next}, time.Time{}) })
 	}
-	if err != nil {
-		f.restart(f.next)
-		return 0, err
-	}
-	err = f.DB.Update(ctx, func(tx kv.Tx) error { return positions.Put(tx, f.Name, position{next}, time.Time{}) })
 	if err != nil {
 		f.restart(f.next)
 		return 0, err
@@ -184,48 +184,74 @@ func (f *Follower) step(ctx context.Context, limit int) (n int, err error) {
 	return n, nil
 }
 
+// handOn reads batches while the Sink writes those before, and returns where they
+// end once all are written.
+func (f *Follower) handOn(ctx context.Context, batches int) (next uint64, err error) {
+	var writing errgroup.Group
+	next = f.next
+	for range batches {
+		records, to, readErr := f.read(next)
+		if err = readErr; err != nil || to == next {
+			break
+		}
+		if next = to; len(records) > 0 {
+			writing.Go(func() error { return f.write(ctx, records) })
+		}
+	}
+	return next, errors.Join(err, writing.Wait())
+}
+
+// write hands on one batch.
+func (f *Follower) write(ctx context.Context, records []Stored) error {
+	events := make([]Event, 0, len(records))
+	for i := range records {
+		of, err := Events(&records[i])
+		if err != nil {
+			return err
+		}
+		events = append(events, of...)
+	}
+	return f.Sink.Write(ctx, events)
+}
+
 // restart reads again from a record.
 func (f *Follower) restart(from uint64) {
 	_ = f.reader.Close() // it was only read
 	f.next, f.reader = from, f.Log.Reader(from)
 }
 
-// collect reads the records of a batch of about limit events.
-func (f *Follower) collect(limit int) (events []Event, next uint64, err error) {
-	next = f.next
-	for len(events) < limit {
-		records, err := f.reader.Next()
-		if errors.Is(err, ErrRemoved) {
-			return f.skip()
-		}
-		if err != nil {
+// read returns the records of a batch, which begins at a place, and where the next
+// one does.
+func (f *Follower) read(from uint64) (records []Stored, next uint64, err error) {
+	next = from
+	for len(records) < f.batch() {
+		more, err := f.reader.Next()
+		switch {
+		case errors.Is(err, ErrRemoved) && next > f.next:
+			return records, next, nil // once these are handed on
+		case errors.Is(err, ErrRemoved):
+			next, err = f.skip()
 			return nil, next, err
+		case err != nil:
+			return nil, next, err
+		case len(more) == 0:
+			return records, next, nil
 		}
-		if len(records) == 0 {
-			break
-		}
-		for i := range records {
-			of, err := Events(&records[i])
-			if err != nil {
-				return nil, next, err
-			}
-			events = append(events, of...)
-		}
-		next = records[len(records)-1].Number + 1
+		records, next = append(records, more...), more[len(more)-1].Number+1
 	}
-	return events, next, nil
+	return records, next, nil
 }
 
 // skip goes on behind records that were archived before the Sink had them.
-func (f *Follower) skip() ([]Event, uint64, error) {
+func (f *Follower) skip() (uint64, error) {
 	oldest, err := f.Log.Oldest()
 	if err != nil || oldest <= f.next {
-		return nil, f.next, errors.Join(err, fmt.Errorf("audit: record %d: %w", f.next, ErrRemoved))
+		return f.next, errors.Join(err, fmt.Errorf("audit: record %d: %w", f.next, ErrRemoved))
 	}
 	f.logger().Error("audit records were archived before they were handed on", "follower", f.Name, "from", f.next, "to", oldest-1)
 	f.restart(f.next)
 	f.reader = f.Log.Reader(oldest)
-	return nil, oldest, nil
+	return oldest, nil
 }
 
 func (f *Follower) logger() *slog.Logger {

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -97,7 +98,7 @@ func (a *auditLog) follow(cfg *Config, f *folder, stdout io.Writer, log *slog.Lo
 		return nil
 	}
 	db := f.storage.Records()
-	a.index = &audit.Follower{Log: a.log, Sink: &storeSink{stores: f.catalog}, Name: "index", DB: db, Share: auditShare, Pause: auditPause, Batch: auditBatch, Logger: log}
+	a.index = &audit.Follower{Log: a.log, Sink: &storeSink{stores: f.catalog}, Name: "index", DB: db, Share: auditShare, Pause: auditPause, Batch: auditBatch, Together: 2 * runtime.GOMAXPROCS(0), Logger: log}
 	a.followers = []*audit.Follower{a.index}
 	for _, name := range cfg.Audit.Sinks {
 		sink, err := newSink(name, stdout)
