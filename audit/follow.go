@@ -25,9 +25,14 @@ type Follower struct {
 	// Share is how much of the time Run works while records come, from 0 to 1;
 	// 0 is 1. What is left is for requests.
 	Share float64
+	// Spare is how much of the processors had nothing to do lately, from 0 to 1;
+	// nil for none. Run takes what is more than keptSpare of it, where that is
+	// more than Share.
+	Spare func() float64
 	// Pause is how long Run lets records gather before it hands on the first of
-	// them, and the least pause between batches while more come: what is handed
-	// on in lots disturbs requests less. CatchUp does not wait.
+	// them, and the least pause between batches while more come than were handed
+	// on but less than another one: what is handed on in lots disturbs requests
+	// less. CatchUp does not wait.
 	Pause time.Duration
 	// Batch is how many records go to the Sink at once, about; 0 is 500.
 	Batch int
@@ -83,18 +88,36 @@ func (f *Follower) Run(ctx context.Context) {
 		default:
 			wait = firstWait
 			if now, _ := f.Log.End(); now != last {
-				f.sleep(ctx, max(f.Pause, f.rest(time.Since(begin))))
+				f.sleep(ctx, f.pause(now, time.Since(begin)))
 			}
 		}
 	}
 }
 
+// keptSpare is how much of what is spare is left to be so.
+const keptSpare = 0.6
+
+// pause is how long Run waits after a batch where the log ends with a record.
+func (f *Follower) pause(last uint64, worked time.Duration) time.Duration {
+	f.mu.Lock()
+	behind := last + 1 - f.next
+	f.mu.Unlock()
+	if rest := f.rest(worked); behind >= uint64(f.batch()) || rest > f.Pause {
+		return rest
+	}
+	return f.Pause
+}
+
 // rest is how long the others have their share of the time.
 func (f *Follower) rest(worked time.Duration) time.Duration {
-	if f.Share <= 0 || f.Share >= 1 {
+	share := f.Share
+	if f.Spare != nil {
+		share = max(share, f.Spare()-keptSpare)
+	}
+	if share <= 0 || share >= 1 {
 		return 0
 	}
-	return time.Duration(float64(worked) * (1 - f.Share) / f.Share)
+	return time.Duration(float64(worked) * (1 - share) / share)
 }
 
 func (f *Follower) batch() int {

@@ -117,3 +117,23 @@ func TestFollowerOfAnOpenSegment(t *testing.T) {
 		t.Errorf("from %d and %d: %s", second, oldest, got)
 	}
 }
+
+// TestShareOfTheTime: a Follower takes its share of the time, or what is spare
+// beyond what is kept, and does not wait for more records where it has enough.
+func TestShareOfTheTime(t *testing.T) {
+	for _, c := range []struct {
+		share, spare float64
+		rest         time.Duration
+	}{{0, 0, 0}, {0.02, 0, 49 * time.Second}, {0.02, keptSpare, 49 * time.Second}, {0.02, 0.85, 3 * time.Second}, {1, 0, 0}} {
+		f := &Follower{Share: c.share, Spare: func() float64 { return c.spare }}
+		if got := f.rest(time.Second).Round(time.Millisecond); got != c.rest {
+			t.Errorf("%+v: a rest of %s", c, got)
+		}
+	}
+	f := &Follower{Share: 0.5, Pause: time.Hour, Batch: 10, next: 11}
+	for last, want := range map[uint64]time.Duration{10: time.Hour, 19: time.Hour, 20: time.Second, 500: time.Second} {
+		if got := f.pause(last, time.Second); got != want {
+			t.Errorf("where the log ends with %d: a pause of %s", last, got)
+		}
+	}
+}

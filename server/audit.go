@@ -25,6 +25,7 @@ import (
 	"github.com/tarnhealth/tarn/login"
 	"github.com/tarnhealth/tarn/rest"
 	"github.com/tarnhealth/tarn/server/admin"
+	"github.com/tarnhealth/tarn/server/tuning"
 	"github.com/tarnhealth/tarn/smart"
 	"github.com/tarnhealth/tarn/validate"
 )
@@ -98,7 +99,10 @@ func (a *auditLog) follow(cfg *Config, f *folder, stdout io.Writer, log *slog.Lo
 		return nil
 	}
 	db := f.storage.Records()
-	a.index = &audit.Follower{Log: a.log, Sink: &storeSink{stores: f.catalog}, Name: "index", DB: db, Share: auditShare, Pause: auditPause, Batch: auditBatch, Together: 2 * runtime.GOMAXPROCS(0), Logger: log}
+	a.index = &audit.Follower{
+		Log: a.log, Sink: &storeSink{stores: f.catalog}, Name: "index", DB: db, Logger: log,
+		Share: auditShare, Spare: tuning.Spare(), Pause: auditPause, Batch: auditBatch, Together: 2 * runtime.GOMAXPROCS(0),
+	}
 	a.followers = []*audit.Follower{a.index}
 	for _, name := range cfg.Audit.Sinks {
 		sink, err := newSink(name, stdout)
