@@ -30,8 +30,8 @@ type Follower struct {
 	// more than Share.
 	Spare func() float64
 	// Pause is how long Run lets records gather before it hands on the first of
-	// them, and the least pause between batches while more come than were handed
-	// on but less than another one: what is handed on in lots disturbs requests
+	// them, and the least pause between batches while more come, but for whole
+	// ones while processors are spare: what is handed on in lots disturbs requests
 	// less. CatchUp does not wait.
 	Pause time.Duration
 	// Batch is how many records go to the Sink at once, about; 0 is 500.
@@ -99,21 +99,27 @@ const keptSpare = 0.6
 
 // pause is how long Run waits after a batch where the log ends with a record.
 func (f *Follower) pause(last uint64, worked time.Duration) time.Duration {
+	share := f.share()
+	rest := f.rest(share, worked)
 	f.mu.Lock()
 	behind := last + 1 - f.next
 	f.mu.Unlock()
-	if rest := f.rest(worked); behind >= uint64(f.batch()) || rest > f.Pause {
+	if share > f.Share && behind >= uint64(f.batch()) {
 		return rest
 	}
-	return f.Pause
+	return max(f.Pause, rest)
+}
+
+// share is how much of the time Run may take now.
+func (f *Follower) share() float64 {
+	if f.Spare == nil {
+		return f.Share
+	}
+	return max(f.Share, f.Spare()-keptSpare)
 }
 
 // rest is how long the others have their share of the time.
-func (f *Follower) rest(worked time.Duration) time.Duration {
-	share := f.Share
-	if f.Spare != nil {
-		share = max(share, f.Spare()-keptSpare)
-	}
+func (f *Follower) rest(share float64, worked time.Duration) time.Duration {
 	if share <= 0 || share >= 1 {
 		return 0
 	}

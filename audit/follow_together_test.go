@@ -119,21 +119,24 @@ func TestFollowerOfAnOpenSegment(t *testing.T) {
 }
 
 // TestShareOfTheTime: a Follower takes its share of the time, or what is spare
-// beyond what is kept, and does not wait for more records where it has enough.
+// beyond what is kept, and then does not wait for more records where it has enough.
 func TestShareOfTheTime(t *testing.T) {
 	for _, c := range []struct {
 		share, spare float64
-		rest         time.Duration
-	}{{0, 0, 0}, {0.02, 0, 49 * time.Second}, {0.02, keptSpare, 49 * time.Second}, {0.02, 0.85, 3 * time.Second}, {1, 0, 0}} {
-		f := &Follower{Share: c.share, Spare: func() float64 { return c.spare }}
-		if got := f.rest(time.Second).Round(time.Millisecond); got != c.rest {
-			t.Errorf("%+v: a rest of %s", c, got)
+		last         uint64
+		pause        time.Duration
+	}{
+		{0, 0, 500, 5 * time.Second}, {1, 0, 500, 5 * time.Second},
+		{0.02, 0, 500, 49 * time.Second}, {0.02, keptSpare, 500, 49 * time.Second}, {0.5, keptSpare, 500, 5 * time.Second},
+		{0.02, 0.85, 500, 3 * time.Second}, {0.02, 0.85, 20, 3 * time.Second}, {0.02, 0.85, 19, 5 * time.Second},
+	} {
+		f := &Follower{Share: c.share, Spare: func() float64 { return c.spare }, Pause: 5 * time.Second, Batch: 10, next: 11}
+		if got := f.pause(c.last, time.Second).Round(time.Millisecond); got != c.pause {
+			t.Errorf("%+v: a pause of %s", c, got)
 		}
 	}
-	f := &Follower{Share: 0.5, Pause: time.Hour, Batch: 10, next: 11}
-	for last, want := range map[uint64]time.Duration{10: time.Hour, 19: time.Hour, 20: time.Second, 500: time.Second} {
-		if got := f.pause(last, time.Second); got != want {
-			t.Errorf("where the log ends with %d: a pause of %s", last, got)
-		}
+	f := &Follower{Pause: time.Hour, Batch: 10, next: 11}
+	if got := f.pause(500, time.Second); got != time.Hour {
+		t.Errorf("where nobody tells what is spare: a pause of %s", got)
 	}
 }
