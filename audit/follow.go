@@ -133,17 +133,21 @@ func (f *Follower) batch() int {
 	return f.Batch
 }
 
+// aWhile is the longest that sleep waits without looking again: when a process or
+// a machine was stopped meanwhile, that time was nobody's share.
+const aWhile = 100 * time.Millisecond
+
 func (f *Follower) sleep(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
 	after := f.After
 	if after == nil {
 		after = time.After
 	}
-	select {
-	case <-ctx.Done():
-	case <-after(d):
+	for ; d > 0; d -= aWhile {
+		select {
+		case <-ctx.Done():
+			return
+		case <-after(min(d, aWhile)):
+		}
 	}
 }
 

@@ -140,3 +140,24 @@ func TestShareOfTheTime(t *testing.T) {
 		t.Errorf("where nobody tells what is spare: a pause of %s", got)
 	}
 }
+
+// TestSleepInPieces: a long wait is many short ones, and ends with its context.
+func TestSleepInPieces(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	var waited []time.Duration
+	over := make(chan time.Time)
+	close(over)
+	f := &Follower{After: func(d time.Duration) <-chan time.Time {
+		if waited = append(waited, d); len(waited) == 5 {
+			stop()
+			return nil
+		}
+		return over
+	}}
+	f.sleep(ctx, 0)
+	f.sleep(ctx, 2*aWhile+1)
+	f.sleep(ctx, time.Hour)
+	if !slices.Equal(waited, []time.Duration{aWhile, aWhile, 1, aWhile, aWhile}) {
+		t.Errorf("waits of %v", waited)
+	}
+}
