@@ -100,7 +100,7 @@ const keptSpare = 0.6
 // pause is how long Run waits after a batch where the log ends with a record.
 func (f *Follower) pause(last uint64, worked time.Duration) time.Duration {
 	share := f.share()
-	rest := f.rest(share, worked)
+	rest := restOf(share, worked)
 	f.mu.Lock()
 	behind := last + 1 - f.next
 	f.mu.Unlock()
@@ -118,8 +118,8 @@ func (f *Follower) share() float64 {
 	return max(f.Share, f.Spare()-keptSpare)
 }
 
-// rest is how long the others have their share of the time.
-func (f *Follower) rest(share float64, worked time.Duration) time.Duration {
+// restOf is how long the others have their share of the time.
+func restOf(share float64, worked time.Duration) time.Duration {
 	if share <= 0 || share >= 1 {
 		return 0
 	}

@@ -37,7 +37,7 @@ func Kept(access authz.Access) (caller string, kept []byte, err error) {
 		Issuer: c.Issuer, Subject: c.Subject, Client: c.Client, Tenant: c.Tenant, Scopes: c.Scopes.String(),
 		Patient: c.Patient, FHIRUser: c.FHIRUser, Purpose: c.Purpose, Patients: c.Patients, Roles: c.Roles, Clearance: c.Clearance, Labels: c.Labels,
 	})
-	return c.Identity(), kept, err
+	return access.Identity(), kept, err
 }
 
 // Restore is the option of rest.Async: it decides again, by the policy as it is

@@ -2,10 +2,6 @@ package wire
 
 import "errors"
 
-// smallBody is the length of a body that costs less to copy behind its head
-// than to be sent as a second part.
-const smallBody = 4 << 10
-
 // errPrepared is for a handler that writes more to a whole response.
 var errPrepared = errors.New("wire: the response is whole")
 
@@ -30,10 +26,10 @@ func (w *response) Prepare(status int, body []byte) bool {
 	if w.frame(body, true); w.toHead() {
 		body = nil
 	}
-	w.whole = body
-	if len(body) <= smallBody || w.conn.tls != nil && len(*w.out)+len(body) <= bufferSize {
-		*w.out, w.whole = append(*w.out, body...), nil
+	if len(*w.out)+len(body) <= bufferSize {
+		*w.out, body = append(*w.out, body...), nil
 	}
+	w.whole = body
 	return true
 }
 
@@ -42,8 +38,7 @@ func (w *response) Unprepare() {
 	if !w.prepared {
 		return
 	}
-	*w.out = (*w.out)[:0]
-	buffers.Put(w.out)
+	putBuffer(w.out)
 	w.out, w.whole, w.prepared = nil, nil, false
 	w.status, w.length, w.written = 0, -1, 0
 	w.framed, w.typed = false, false

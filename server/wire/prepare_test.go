@@ -92,7 +92,7 @@ func (l countedListener) Accept() (net.Conn, error) {
 // where that is never called, and can be taken back.
 func TestNothingIsSentBefore(t *testing.T) {
 	var sent atomic.Int64
-	for _, size := range []int{0, 10, smallBody + 1, 200_000} {
+	for _, size := range []int{0, 10, bufferSize + 1, 200_000} {
 		body := bytes.Repeat([]byte("s"), size)
 		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			p := w.(*response)

@@ -16,6 +16,15 @@ const bufferSize = 16 << 10
 // buffers are for responses in the making.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, bufferSize); return &b }}
 
+// putBuffer gives a buffer back, which may be nil; a large one is left to the
+// collector.
+func putBuffer(b *[]byte) {
+	if b != nil && cap(*b) <= 2*bufferSize {
+		*b = (*b)[:0]
+		buffers.Put(b)
+	}
+}
+
 // A response is an http.ResponseWriter. A small one goes to the socket with one
 // call, head and body; one that is large and of unknown length goes in chunks.
 type response struct {
@@ -59,12 +68,8 @@ var errAnswered = errors.New("wire: the request is answered")
 
 // free gives the memory back. The response cannot be used any more.
 func (w *response) free() {
-	for _, b := range []*[]byte{w.out, w.pending} {
-		if b != nil && cap(*b) <= 2*bufferSize {
-			*b = (*b)[:0]
-			buffers.Put(b)
-		}
-	}
+	putBuffer(w.out)
+	putBuffer(w.pending)
 	w.out, w.pending, w.whole = nil, nil, nil
 	w.x, w.failed = nil, errAnswered
 }
